@@ -1,0 +1,66 @@
+# Two commands matter: `make demo` and `make test`. Each does all its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NIGHTSHIFT := $(BIN)/nightshift
+INSTALLED := $(VENV)/.installed
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+.PHONY: help demo test lint up down status logs install lock unit e2e
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: install ## close the loop on real flights; the stack stays up until `make down`
+	@$(NIGHTSHIFT) demo
+
+test: install ## lint, unit, DAG, integration and end-to-end tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python tests/browser.py
+	@$(BIN)/python -m pytest tests
+
+unit: install ## the tests that need no server (seconds)
+	@$(BIN)/python -m pytest tests/unit tests/dags
+
+e2e: install ## the end-to-end tests alone
+	@$(BIN)/python tests/browser.py
+	@$(BIN)/python -m pytest tests/e2e
+
+lint: install ## ruff, mypy, import contracts, schemas
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+	@$(NIGHTSHIFT) check
+
+up: install ## start the stack (PostgreSQL, MLflow, Airflow)
+	@$(NIGHTSHIFT) up
+
+down: ## stop the stack; data stays in .nightshift/
+	@if [ -x $(NIGHTSHIFT) ]; then $(NIGHTSHIFT) down; else echo "not installed: nothing runs"; fi
+
+status: install ## what runs, and how it feels
+	@$(NIGHTSHIFT) status
+
+logs: install ## follow the stack's logs
+	@$(NIGHTSHIFT) logs --follow
+
+install: $(INSTALLED) ## the virtual environment, from the lock files, checked by hash
+
+$(INSTALLED): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if sys.version_info >= (3, 11) else "Nightshift needs Python 3.11 or newer; this is " + v + ". Try: make PYTHON=python3.12 ...")'
+	@echo "installing into $(VENV) (about 1.3 GB, checked against hashes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements/bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## resolve the lock files again (needs uv)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --group dev --constraints requirements/runtime.lock --output-file requirements/dev.lock
+	@echo "uv" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - --output-file requirements/bootstrap.lock

@@ -1,0 +1,77 @@
+"""Everything Nightshift raises on purpose.
+
+NightshiftError
+├── SpecError             a spec or a project file is wrong: names file, key, what was expected
+├── RequestError          a manual run's parameters are wrong
+├── SourceError           an upstream is down, missing, or answers nonsense
+├── BatchRejected         a batch broke its contract: nothing downstream may run
+│   ├── EmptyBatch
+│   └── SchemaMismatch
+├── NotReady              something that must exist first does not (no champion, no features)
+├── Superseded            a newer try holds the lease of this partition: this one writes nothing
+├── LedgerMismatch        the registry and the ledger disagree about the champion
+├── ArtifactRefused       an artifact's hash or its types are not what the ledger and we allow
+└── UnfairHoldout         a holdout that champion or challenger has already seen
+
+A retry can cure SourceError; it cannot cure the others, and orchestration fails those tasks at once.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NightshiftError(Exception):
+    """The root: catch this to catch everything Nightshift raises on purpose."""
+
+
+class SpecError(NightshiftError):
+    """A spec or project file is wrong."""
+
+
+class RequestError(NightshiftError):
+    """The parameters of a manual run are wrong."""
+
+
+class SourceError(NightshiftError):
+    """An upstream is down, missing, or answers nonsense."""
+
+
+class BatchRejected(NightshiftError):
+    """A batch broke its contract; nothing downstream of it may run."""
+
+
+class EmptyBatch(BatchRejected):
+    """A batch without a single row."""
+
+
+class SchemaMismatch(BatchRejected):
+    """A batch whose columns are not those its spec declares."""
+
+
+class NotReady(NightshiftError):
+    """Something that must exist first does not."""
+
+
+class Superseded(NightshiftError):
+    """A newer try holds the lease of this partition."""
+
+
+class LedgerMismatch(NightshiftError):
+    """The registry and the ledger disagree about the champion."""
+
+
+class ArtifactRefused(NightshiftError):
+    """An artifact's hash or types are not what the ledger and our allow-list say."""
+
+
+class UnfairHoldout(NightshiftError):
+    """A holdout that champion or challenger has already seen."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the closest known word, else the list of known words."""
+    options = sorted(known)
+    close = get_close_matches(word, options, n=1)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known: {', '.join(options)}" if options else ""

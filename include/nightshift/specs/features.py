@@ -1,0 +1,74 @@
+"""A feature set: one Python module. Its declaration is read, not run: parsing a DAG imports no pandas."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from nightshift.errors import SpecError
+from nightshift.specs.parts import ColumnType, Name, Spec, build
+
+FeatureType = ColumnType
+DECLARATION = "FEATURES"
+
+
+class FeatureInput(Spec):
+    """A source that the set reads: the batches of ``look_back_days`` nights up to and with the batch date."""
+
+    look_back_days: int = Field(default=0, ge=0, le=366)
+
+
+class FeatureSet(Spec):
+    """The declaration at the top of ``include/features/<name>.py``."""
+
+    name: Name
+    owner: str
+    description: str
+    version: int = Field(ge=1)
+    entity: list[str] = Field(min_length=1)
+    # Entity columns are strings. Features: float, integer, boolean, or string for categories.
+    inputs: dict[Name, FeatureInput] = Field(min_length=1)
+    columns: dict[Name, ColumnType] = Field(min_length=1)
+    path: Path
+
+    @model_validator(mode="after")
+    def _entity_is_no_feature(self) -> "FeatureSet":
+        for name in self.entity:
+            if name in self.columns:
+                raise ValueError(f"entity: '{name}' is also a feature; an identifier must not be learned")
+        return self
+
+    @property
+    def table(self) -> str:
+        """The set's table in schema ``features``: one a version, so v2 stands beside v1."""
+        return f"{self.name}_v{self.version}"
+
+
+def load_feature_set(path: Path) -> FeatureSet:
+    """Return the declaration of a feature module, found without running it.
+
+    Raises:
+        SpecError: no literal ``FEATURES = {...}``, no docstring, no ``build`` function, or a wrong key.
+    """
+    try:
+        module = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not valid Python: {error}") from error
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in module.body):
+        raise SpecError(f"{path}: no function build(inputs, batch_date)")
+    declared = _literal(module, path)
+    described = {"description": (ast.get_docstring(module) or "").split("\n\n")[0], **declared}
+    return build(FeatureSet, {**described, "name": path.stem, "path": path}, path)
+
+
+def _literal(module: ast.Module, path: Path) -> dict[str, Any]:
+    for node in module.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == DECLARATION for t in node.targets):
+            try:
+                value = ast.literal_eval(node.value)
+            except ValueError as error:
+                raise SpecError(f"{path}:{node.lineno}: {DECLARATION} must be a plain literal: {error}") from error
+            if isinstance(value, dict):
+                return value
+    raise SpecError(f"{path}: no {DECLARATION} = {{...}} at the top level")

@@ -1,0 +1,125 @@
+"""A model: what it predicts, from what, how it is trained, judged, watched and renewed."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from nightshift.specs.parts import Name, Spec
+
+DottedPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\Z")]
+Metric = Literal["roc_auc", "log_loss", "brier", "average_precision", "mae", "rmse", "r2"]
+METRICS: dict[str, set[str]] = {
+    "classification": {"roc_auc", "log_loss", "brier", "average_precision"},
+    "regression": {"mae", "rmse", "r2"},
+}
+
+
+class Target(Spec):
+    """The truth, once it arrives: a column of a source, joined on the feature set's entity."""
+
+    source: Name
+    column: str
+    # classification: the positive class is column > above. Rows where the column is null have no label.
+    above: float | None = None
+    # The label of batch date D is complete in what the night of D + matures_after_days knows.
+    matures_after_days: int = Field(default=1, ge=0, le=366)
+
+
+class Estimator(Spec):
+    """A scikit-learn estimator by dotted path."""
+
+    model_config = Spec.model_config | {"populate_by_name": True}
+
+    path: DottedPath = Field(alias="class")
+    params: dict[str, Any] = {}
+
+
+class Train(Spec):
+    """Which days a training sees: ``window_days`` to fit on, then ``holdout_days``, later, to judge on."""
+
+    window_days: int = Field(default=45, ge=1, le=3660)
+    holdout_days: int = Field(default=14, ge=1, le=366)
+    min_rows: int = Field(default=500, ge=1)
+
+
+class Gate(Spec):
+    """One condition a challenger must meet. ``gate`` names a function in nightshift.govern.gates."""
+
+    gate: Literal["minimum_score", "beats_champion"]
+    metric: Metric
+    # minimum_score: the worst acceptable value. beats_champion: the least improvement (0: any).
+    value: float = 0.0
+
+
+class Performance(Spec):
+    """Realised performance that asks for retraining: ``metric`` worse than at the gate by ``tolerance``."""
+
+    metric: Metric
+    # Relative: 0.10 means a log loss 10 % above, or a ROC AUC 10 % below, the holdout's.
+    tolerance: float = Field(default=0.10, gt=0)
+    window_days: int = Field(default=7, ge=1, le=90)
+    min_labels: int = Field(default=500, ge=1)
+
+
+class Drift(Spec):
+    """When a batch is called drifted, and when drift asks for retraining.
+
+    A feature has drifted when its PSI against the training profile exceeds both ``psi`` and what the
+    training weeks differed among themselves. A window is drifted when drifted features carry at least
+    ``share`` of the model's importance, or when the predictions drifted. Retraining is asked for when
+    ``breaches`` of the last ``of_last`` windows, the newest among them, are drifted.
+    """
+
+    window_days: int = Field(default=7, ge=1, le=90)
+    min_rows: int = Field(default=300, ge=1)
+    psi: float = Field(default=0.2, gt=0)
+    share: float = Field(default=0.3, gt=0, le=1)
+    breaches: int = Field(default=2, ge=1)
+    of_last: int = Field(default=3, ge=1)
+
+    @model_validator(mode="after")
+    def _breaches_fit(self) -> "Drift":
+        if self.breaches > self.of_last:
+            raise ValueError(f"breaches ({self.breaches}) cannot exceed of_last ({self.of_last})")
+        return self
+
+
+class Retrain(Spec):
+    """Guards before a retraining starts."""
+
+    cooldown_days: int = Field(default=7, ge=0, le=366)
+    # How long the sensor waits for the night's verdict before it raises the alarm.
+    verdict_within_minutes: int = Field(default=180, ge=1)
+
+
+class Model(Spec):
+    """One model. The file name is its name."""
+
+    name: Name
+    owner: str
+    description: str
+    task: Literal["classification", "regression"]
+    features: Name
+    target: Target
+    estimator: Estimator
+    train: Train = Train()
+    gates: list[Gate] = Field(min_length=1)
+    drift: Drift = Drift()
+    performance: Performance | None = None
+    retrain: Retrain = Retrain()
+    tags: list[str] = []
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> "Model":
+        if (self.task == "classification") != (self.target.above is not None):
+            raise ValueError("target.above: needed for classification, and only there")
+        metrics = [gate.metric for gate in self.gates] + ([self.performance.metric] if self.performance else [])
+        for metric in metrics:
+            if metric not in METRICS[self.task]:
+                known = ", ".join(sorted(METRICS[self.task]))
+                raise ValueError(f"metric '{metric}' is not for {self.task}; known: {known}")
+        if "minimum_score" not in {gate.gate for gate in self.gates}:
+            raise ValueError("gates: minimum_score is missing; without it nothing judges the first model")
+        if "beats_champion" not in {gate.gate for gate in self.gates}:
+            raise ValueError("gates: beats_champion is missing; without it a worse model could take over")
+        return self

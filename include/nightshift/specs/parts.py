@@ -1,0 +1,96 @@
+"""What all specs share: the closed model, names, and reading a file into a model with good errors."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from nightshift.errors import SpecError, did_you_mean
+
+# Names become table names, DAG ids and file names. 40: PostgreSQL ends identifiers at 63 bytes.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\Z")]
+ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
+
+
+class Spec(BaseModel):
+    """A closed, frozen model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises:
+        SpecError: the file is missing, not YAML, has a key twice, or is not a mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 a SafeLoader
+    except FileNotFoundError as error:
+        raise SpecError(f"{path}: no such file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{path}: expected a mapping of keys, got {type(content).__name__}")
+    return content
+
+
+def build(kind: type[S], content: dict[str, Any], path: Path) -> S:
+    """Return ``content`` as a spec.
+
+    Raises:
+        SpecError: one line a mistake, each naming the file, the key and what was expected.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        lines = [_explain(kind, detail) for detail in error.errors()]
+        raise SpecError("\n".join(f"{path}: {line}" for line in lines)) from error
+
+
+def _explain(kind: type[BaseModel], detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key '{where}'{did_you_mean(str(detail['loc'][-1]), _keys_at(kind, detail['loc'][:-1]))}"
+    if detail["type"] == "missing":
+        return f"key '{where}' is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = repr(detail["input"])
+    shown = "" if detail["type"] == "value_error" else f", got {given[:60]}"
+    return f"key '{where}': {message}{shown}" if where else message
+
+
+def _keys_at(kind: type[BaseModel], location: tuple[Any, ...]) -> set[str]:
+    """Return the known keys of the model that ``location`` leads to."""
+    models: list[type[BaseModel]] = [kind]
+    for part in location:
+        fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        models = [found for annotation in fields for found in _models_in(annotation)] or models
+        tagged = [m for m in models if "kind" in m.model_fields and part == m.model_fields["kind"].default]
+        models = tagged or models
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{key}' is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,150 @@
+"""The project: everything under ``include/`` that the user edits, loaded and checked against itself."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from nightshift.calendar import Calendar
+from nightshift.errors import NightshiftError, SpecError, did_you_mean
+from nightshift.specs.features import FeatureSet, load_feature_set
+from nightshift.specs.model import Model
+from nightshift.specs.parts import Spec, build, read_yaml
+from nightshift.specs.source import Source
+
+INCLUDE = Path(__file__).resolve().parents[2]
+S = TypeVar("S", Source, Model, FeatureSet)
+
+
+class Settings(Spec):
+    """``include/project.yaml``."""
+
+    timezone: str = "UTC"
+    # When a night starts, in that time zone. The cut-off is midnight there.
+    cron: str = "30 0 * * *"
+    first_night: date
+    last_night: date | None = None
+    owner: str = "nightshift"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("no such IANA time zone") from error
+        return value
+
+
+class Project(Spec):
+    """All specs of one ``include`` folder. ``problems`` are the files that did not load, each with why."""
+
+    folder: Path
+    settings: Settings
+    sources: dict[str, Source] = {}
+    feature_sets: dict[str, FeatureSet] = {}
+    models: dict[str, Model] = {}
+    problems: dict[Path, str] = Field(default={})
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The project's calendar."""
+        s = self.settings
+        return Calendar(zone=ZoneInfo(s.timezone), first_night=s.first_night, last_night=s.last_night)
+
+    def source(self, name: str) -> Source:
+        """Return a source by name. Raises SpecError with the nearest name."""
+        return _named(self.sources, name, "source")
+
+    def feature_set(self, name: str) -> FeatureSet:
+        """Return a feature set by name. Raises SpecError with the nearest name."""
+        return _named(self.feature_sets, name, "feature set")
+
+    def model(self, name: str) -> Model:
+        """Return a model by name. Raises SpecError with the nearest name."""
+        return _named(self.models, name, "model")
+
+    def require_sound(self) -> "Project":
+        """Return self. Raises SpecError listing every problem if there is one."""
+        if self.problems:
+            raise SpecError("\n".join(self.problems.values()))
+        return self
+
+
+def load_project(folder: Path = INCLUDE) -> Project:
+    """Return the project below ``folder``. A broken spec is set aside in ``problems``: the others stand.
+
+    Raises:
+        SpecError: ``project.yaml`` itself is missing or wrong.
+    """
+    settings = build(Settings, read_yaml(folder / "project.yaml"), folder / "project.yaml")
+    problems: dict[Path, str] = {}
+    sources = _load_all(folder / "sources", "*.yaml", lambda p: _load_yaml(Source, p), problems)
+    sets = _load_all(folder / "features", "[!_]*.py", load_feature_set, problems)
+    models = _load_all(folder / "models", "*.yaml", lambda p: _load_yaml(Model, p), problems)
+    sets = _keep_sound(sets, lambda s: _check_feature_set(s, sources), problems, folder / "features", ".py")
+    models = _keep_sound(
+        models, lambda m: _check_model(m, sets, sources), problems, folder / "models", ".yaml"
+    )
+    return Project(
+        folder=folder, settings=settings, sources=sources, feature_sets=sets, models=models, problems=problems
+    )
+
+
+def _load_yaml(kind: type[S], path: Path) -> S:
+    content = read_yaml(path)
+    if "name" in content:
+        raise SpecError(f"{path}: unknown key 'name'; the file name is the name")
+    return build(kind, {**content, "name": path.stem}, path)
+
+
+def _load_all(
+    folder: Path, pattern: str, load: Callable[[Path], S], problems: dict[Path, str]
+) -> dict[str, S]:
+    found = {}
+    for path in sorted(folder.glob(pattern)):
+        try:
+            found[path.stem] = load(path)
+        except NightshiftError as error:
+            problems[path] = str(error)
+    return found
+
+
+def _keep_sound(
+    specs: dict[str, S], check: Callable[[S], None], problems: dict[Path, str], folder: Path, suffix: str
+) -> dict[str, S]:
+    sound = {}
+    for name, spec in specs.items():
+        try:
+            check(spec)
+            sound[name] = spec
+        except NightshiftError as error:
+            path = folder / f"{name}{suffix}"
+            problems[path] = f"{path}: {error}"
+    return sound
+
+
+def _check_feature_set(spec: FeatureSet, sources: dict[str, Source]) -> None:
+    for name in spec.inputs:
+        _named(sources, name, "key 'inputs': source")
+
+
+def _check_model(spec: Model, sets: dict[str, FeatureSet], sources: dict[str, Source]) -> None:
+    feature_set = _named(sets, spec.features, "key 'features': feature set")
+    source = _named(sources, spec.target.source, "key 'target.source': source")
+    for column in [spec.target.column, *feature_set.entity]:
+        if column not in source.columns:
+            raise SpecError(
+                f"key 'target': source '{source.name}' has no column '{column}'"
+                f"{did_you_mean(column, source.columns)}"
+            )
+
+
+def _named(specs: dict[str, S], name: str, what: str) -> S:
+    if name not in specs:
+        raise SpecError(f"{what} '{name}' is unknown{did_you_mean(name, specs)}")
+    return specs[name]

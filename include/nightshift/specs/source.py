@@ -1,0 +1,136 @@
+"""A source: where rows come from each night, what they look like, and what must hold of them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from nightshift.errors import did_you_mean
+from nightshift.specs.parts import ColumnType, Name, Spec
+
+RESERVED_COLUMNS = frozenset({"batch_date", "known_at"})
+
+
+class Column(Spec):
+    """A column of the source, in the order of the spec."""
+
+    type: ColumnType
+    nullable: bool = False
+    description: str = ""
+
+
+class SqlConnector(Spec):
+    """Rows of a query over an Airflow connection.
+
+    ``query`` may bind ``:batch_date`` (date), ``:window_start`` and ``:window_end`` (timestamps, UTC:
+    what became known since the previous night). Values are bound, never pasted into the text.
+    """
+
+    kind: Literal["sql"] = "sql"
+    connection: str
+    query: str
+
+
+class FilesConnector(Spec):
+    """CSV or Parquet files below a connection's folder or fsspec URL (``path`` in its extra).
+
+    ``path`` may hold ``{date}`` (or with a format, ``{date:%Y/%m/%d}``): one file a date. Without it,
+    ``date_column`` picks the date's rows out of one file.
+    """
+
+    kind: Literal["files"] = "files"
+    connection: str
+    path: str
+    format: Literal["csv", "parquet"] = "csv"
+    date_column: str | None = None
+    # -1: the night of D collects the file of the day before, the last whole one.
+    offset_days: int = 0
+
+    @model_validator(mode="after")
+    def _one_way_to_the_date(self) -> "FilesConnector":
+        if ("{date" in self.path) == (self.date_column is not None):
+            raise ValueError("give either {date} in path (one file a date) or date_column, not both or neither")
+        return self
+
+
+class Paging(Spec):
+    """How an HTTP source continues: by page number, or by the URL or token found in each answer."""
+
+    kind: Literal["page", "cursor"] = "page"
+    # page: the number goes into this query parameter; cursor: the token does.
+    parameter: str = "page"
+    first: int = 1
+    size_parameter: str | None = None
+    size: int = Field(default=1000, ge=1, le=100_000)
+    # cursor: the key of the answer that holds the next token; absent or null ends the pages.
+    next_key: str = "next"
+    max_pages: int = Field(default=1000, ge=1)
+
+
+class HttpConnector(Spec):
+    """JSON or CSV over HTTP from a connection's host. Parameters may hold ``{batch_date}``."""
+
+    kind: Literal["http"] = "http"
+    connection: str
+    endpoint: str
+    format: Literal["json", "csv"] = "json"
+    records_key: str | None = None
+    parameters: dict[str, str] = {}
+    paging: Paging | None = None
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+    retries: int = Field(default=3, ge=0, le=10)
+
+
+ConnectorSpec = Annotated[SqlConnector | FilesConnector | HttpConnector, Field(discriminator="kind")]
+
+
+class Budget(Spec):
+    """How much of a batch may be set aside before the whole batch is refused: both limits hold."""
+
+    share: float = Field(default=0.05, ge=0, le=1)
+    rows: int = Field(default=100_000, ge=0)
+
+
+class Source(Spec):
+    """One source. The file name is its name."""
+
+    name: Name
+    owner: str
+    description: str
+    connector: ConnectorSpec
+    columns: dict[str, Column] = Field(min_length=1)
+    key: list[str] = Field(min_length=1)
+    # The column (timestamp) that says when a row became known; null: known at the night's cut-off.
+    known_at: str | None = None
+    # Great Expectations, by their own names: {expect_column_values_to_be_between: {column: ..., ...}}
+    expectations: list[dict[str, dict[str, Any]]] = []
+    budget: Budget = Budget()
+    tags: list[str] = []
+
+    @field_validator("expectations")
+    @classmethod
+    def _one_expectation_an_item(cls, items: list[dict[str, dict[str, Any]]]) -> list[dict[str, dict[str, Any]]]:
+        for item in items:
+            if len(item) != 1 or not next(iter(item)).startswith("expect_"):
+                raise ValueError(f"expected one 'expect_...' with its arguments, got {item}")
+        return items
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> "Source":
+        for name in self.columns:
+            if name in RESERVED_COLUMNS:
+                raise ValueError(f"columns: '{name}' is a name of ours; alias it in the source")
+        for where, names in self._references():
+            for name in names:
+                if name not in self.columns:
+                    raise ValueError(f"{where}: unknown column '{name}'{did_you_mean(name, self.columns)}")
+        if self.known_at and self.columns[self.known_at].type != "timestamp":
+            raise ValueError(f"known_at: column '{self.known_at}' must be a timestamp")
+        return self
+
+    def _references(self) -> list[tuple[str, list[str]]]:
+        named = [("key", self.key), ("known_at", [self.known_at] if self.known_at else [])]
+        for item in self.expectations:
+            for expectation, arguments in item.items():
+                columns = [v for k, v in arguments.items() if k in {"column", "column_A", "column_B"}]
+                named.append((expectation, [*columns, *arguments.get("column_list", [])]))
+        return named
