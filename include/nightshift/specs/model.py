@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from nightshift.specs.parts import Name, Spec
 
-DottedPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\Z")]
+DottedPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\z")]
 Metric = Literal["roc_auc", "log_loss", "brier", "average_precision", "mae", "rmse", "r2"]
 METRICS: dict[str, set[str]] = {
     "classification": {"roc_auc", "log_loss", "brier", "average_precision"},

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from nightshift.errors import SpecError, did_you_mean
 
 # Names become table names, DAG ids and file names. 40: PostgreSQL ends identifiers at 63 bytes.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\Z")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\z")]
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 
 
