@@ -6,7 +6,6 @@ one at the same hour of the day before. Nobody had more in hand at midnight.
 
 from datetime import date
 
-import numpy as np
 import pandas as pd
 
 FEATURES = {
@@ -74,7 +73,9 @@ def _schedule(flights: pd.DataFrame) -> dict[str, pd.Series]:
         "arr_hour": flights["sched_arr_local"] // 100 + flights["sched_arr_local"] % 100 / 60,
         "weekday": local.dt.weekday.astype(float),
         "distance": flights["distance"].astype(float),
-        "flights_that_hour": flights.groupby([flights["origin"], hour])["flight_id"].transform("size").astype(float),
+        "flights_that_hour": flights.groupby([flights["origin"], hour])["flight_id"]
+        .transform("size")
+        .astype(float),
     }
 
 
@@ -94,9 +95,15 @@ def _weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     day = weather[weather["observed_at"] > weather["observed_at"].max() - pd.Timedelta(hours=24)]
     rain = day.groupby("origin")["precip"].sum()
     local_hour = day["observed_at"].dt.tz_convert("America/New_York").dt.hour
-    hourly = day.assign(hour=local_hour).drop_duplicates(["origin", "hour"], keep="last").set_index(["origin", "hour"])
+    hourly = (
+        day.assign(hour=local_hour)
+        .drop_duplicates(["origin", "hour"], keep="last")
+        .set_index(["origin", "hour"])
+    )
     dep_hour = flights["sched_dep_at"].dt.tz_convert("America/New_York").dt.hour
-    same_hour = hourly.reindex(pd.MultiIndex.from_arrays([flights["origin"], dep_hour])).reset_index(drop=True)
+    same_hour = hourly.reindex(pd.MultiIndex.from_arrays([flights["origin"], dep_hour])).reset_index(
+        drop=True
+    )
     origin = flights["origin"]
     return pd.DataFrame(
         {
@@ -113,16 +120,38 @@ LAST = {"temp": "temp", "wind": "wind_speed", "pressure": "pressure", "visib": "
 
 
 def _lateness(flights: pd.DataFrame, arrivals: pd.DataFrame, batch_date: date) -> pd.DataFrame:
-    # flight_id is date-carrier+number-origin-dest: what flew can be read off it without the old schedules.
     known = arrivals.dropna(subset=["arr_delay"]).sort_values("reported_at")
+    # A correction is reported later than what it corrects: the last report known by the cut-off counts.
     known = known.drop_duplicates("flight_id", keep="last")
-    parts = known["flight_id"].str.split("-", expand=True)
-    known = pd.DataFrame(
-        {
-            "line": parts[3] if 3 in parts else pd.Series(dtype=str),
-            "delay": known["arr_delay"].clip(-60, 180),
-            "late": (known["arr_delay"] > LATE_MINUTES).astype(float),
-            "age": (pd.Timestamp(batch_date) - pd.to_datetime(known["flight_date"])).dt.days,
-        }
+    known = known.assign(
+        late=(known["arr_delay"] > LATE_MINUTES).astype(float),
+        delay=known["arr_delay"].clip(-60, 180),
+        age=(pd.Timestamp(batch_date) - pd.to_datetime(known["flight_date"])).dt.days,
     )
-    return known
+    rates = {
+        name: _rate(flights, known[known["age"] <= days], by, value)
+        for name, (by, value, days) in RECENT.items()
+    }
+    return pd.DataFrame(rates)
+
+
+# name: (of flights that share these columns, the mean of this value, over this many days)
+RECENT = {
+    "late_origin_1d": (["origin"], "late", 1),
+    "late_origin_7d": (["origin"], "late", 7),
+    "late_carrier_7d": (["carrier"], "late", 7),
+    "late_carrier_28d": (["carrier"], "late", 28),
+    "late_route_28d": (["origin", "dest"], "late", 28),
+    "late_flight_28d": (["carrier", "flight"], "late", 28),
+    "delay_origin_1d": (["origin"], "delay", 1),
+}
+PRIOR_FLIGHTS = 5
+
+
+def _rate(flights: pd.DataFrame, known: pd.DataFrame, by: list[str], value: str) -> pd.Series:
+    """Return the group's mean, shrunk by ``PRIOR_FLIGHTS`` towards all flights; NaN if nothing is known."""
+    overall = known[value].mean()
+    groups = known.groupby(by)[value].agg(["sum", "size"])
+    index = pd.MultiIndex.from_frame(flights[by]) if len(by) > 1 else pd.Index(flights[by[0]])
+    mine = groups.reindex(index).fillna(0.0).reset_index(drop=True)
+    return (mine["sum"] + PRIOR_FLIGHTS * overall) / (mine["size"] + PRIOR_FLIGHTS)

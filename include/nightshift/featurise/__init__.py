@@ -1,0 +1,110 @@
+"""Features: one definition, run for training, scoring and every re-run alike.
+
+The engine hands a feature set only what it may see: rows of its inputs within their look-back, known by the
+cut-off of the batch date. What comes back is held against the declaration, to the column.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+
+from nightshift.calendar import Calendar
+from nightshift.errors import BatchRejected, NotReady, SpecError
+from nightshift.specs import FeatureSet
+
+Build = Callable[[dict[str, pd.DataFrame], date], pd.DataFrame]
+FLOATS = {"float", "integer", "boolean"}
+
+
+def load_build(spec: FeatureSet) -> Build:
+    """Return the ``build`` function of a feature module. Raises SpecError if the module does not load."""
+    found = importlib.util.spec_from_file_location(f"nightshift_features_{spec.name}", spec.path)
+    if found is None or found.loader is None:
+        raise SpecError(f"{spec.path}: cannot be imported")
+    module: ModuleType = importlib.util.module_from_spec(found)
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:  # the user's code may fail in any way
+        raise SpecError(f"{spec.path}: importing it failed: {type(error).__name__}: {error}") from error
+    build: Build = module.build
+    return build
+
+
+def code_sha256(spec: FeatureSet) -> str:
+    """Return the hash of the module's text: what the definition was when a partition was built."""
+    return hashlib.sha256(spec.path.read_bytes()).hexdigest()
+
+
+def earliest_input(spec: FeatureSet, source: str, first: date) -> date:
+    """Return the first batch date of ``source`` that building ``first`` needs."""
+    return first - timedelta(days=spec.inputs[source].look_back_days)
+
+
+def visible(
+    frames: Mapping[str, pd.DataFrame], spec: FeatureSet, calendar: Calendar, batch_date: date
+) -> dict[str, pd.DataFrame]:
+    """Return, per input, the rows that the night of ``batch_date`` may use.
+
+    Args:
+        frames: per source, rows with ``batch_date`` (datetime64, ascending) and ``known_at`` (UTC).
+    """
+    cutoff = pd.Timestamp(calendar.cutoff(batch_date))
+    seen = {}
+    for name, given in spec.inputs.items():
+        frame = frames[name]
+        dates = frame["batch_date"].to_numpy()
+        first = np.datetime64(batch_date - timedelta(days=given.look_back_days))
+        rows = frame.iloc[
+            dates.searchsorted(first) : dates.searchsorted(np.datetime64(batch_date), side="right")
+        ]
+        seen[name] = rows[rows["known_at"] <= cutoff].reset_index(drop=True)
+    return seen
+
+
+def compute(
+    spec: FeatureSet, build: Build, inputs: dict[str, pd.DataFrame], batch_date: date
+) -> pd.DataFrame:
+    """Return the features of one batch date: ``batch_date``, entity, declared columns; ordered by entity.
+
+    Raises:
+        NotReady: an input that must have rows for this very date has none.
+        BatchRejected: the result is not what the set declares (columns, duplicates, infinities, no rows).
+    """
+    for name, given in spec.inputs.items():
+        if given.look_back_days == 0 and inputs[name].empty:
+            raise NotReady(
+                f"feature set '{spec.name}', {batch_date}: source '{name}' has no rows; run collect_{name}"
+            )
+    built = build(inputs, batch_date)
+    _check_columns(spec, built, batch_date)
+    built = built.sort_values(spec.entity, ignore_index=True)
+    for name, kind in spec.columns.items():
+        built[name] = built[name].astype("float64") if kind in FLOATS else built[name].astype("str")
+    _check_values(spec, built, batch_date)
+    built.insert(0, "batch_date", batch_date)
+    return built[["batch_date", *spec.entity, *spec.columns]]
+
+
+def _check_columns(spec: FeatureSet, built: pd.DataFrame, batch_date: date) -> None:
+    expected, got = {*spec.entity, *spec.columns}, set(built.columns)
+    if expected != got:
+        raise BatchRejected(
+            f"{spec.path}: build() for {batch_date}: missing columns {sorted(expected - got)}, "
+            f"undeclared columns {sorted(got - expected)}"
+        )
+
+
+def _check_values(spec: FeatureSet, built: pd.DataFrame, batch_date: date) -> None:
+    where = f"{spec.path}: build() for {batch_date}"
+    if built.empty:
+        raise BatchRejected(f"{where}: no rows")
+    if built[spec.entity].isna().any(axis=None) or built.duplicated(spec.entity).any():
+        raise BatchRejected(f"{where}: {spec.entity} is not unique or has nulls")
+    for name, kind in spec.columns.items():
+        if kind in FLOATS and np.isinf(built[name].to_numpy()).any():
+            raise BatchRejected(f"{where}: feature '{name}' holds infinities")

@@ -1,0 +1,129 @@
+"""The metrics by which models are trained, judged and watched: one table, one meaning everywhere.
+
+``METRICS`` maps a metric's name to its function and its direction. All functions take
+``(y_true, y_score)``, arrays of shape (n,): for classification the labels 0/1 and P(label = 1), for
+regression two arrays in the target's unit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Literal
+
+import numpy as np  # noqa: TID253 a library module: no DAG file imports it at its top
+from numpy.typing import ArrayLike, NDArray  # noqa: TID253
+from sklearn import metrics as sk  # noqa: TID253
+
+Task = Literal["classification", "regression"]
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """``function(y_true, y_score) -> float``, its direction, and the task it belongs to."""
+
+    function: Callable[[Array, Array], float]
+    greater_is_better: bool
+    task: Task
+
+
+def roc_auc(y_true: Array, y_score: Array) -> float:
+    """Return the probability that a positive is ranked above a negative (0 to 1; 0.5 is chance)."""
+    return float(sk.roc_auc_score(y_true, y_score)) if _both_classes(y_true) else np.nan
+
+
+def average_precision(y_true: Array, y_score: Array) -> float:
+    """Return the precision averaged over recall (0 to 1; chance is the share of positives)."""
+    return float(sk.average_precision_score(y_true, y_score)) if _both_classes(y_true) else np.nan
+
+
+def log_loss(y_true: Array, y_score: Array) -> float:
+    """Return the mean negative log-likelihood (nats a row; ln 2 = 0.693 is a coin's)."""
+    return float(sk.log_loss(y_true, y_score, labels=[0.0, 1.0]))
+
+
+def brier(y_true: Array, y_score: Array) -> float:
+    """Return the mean squared error of the probability (0 to 1)."""
+    return float(np.mean((y_score - y_true) ** 2))
+
+
+def mae(y_true: Array, y_score: Array) -> float:
+    """Return the mean absolute error (unit of the target)."""
+    return float(np.mean(np.abs(y_score - y_true)))
+
+
+def rmse(y_true: Array, y_score: Array) -> float:
+    """Return the root of the mean squared error (unit of the target)."""
+    return float(np.sqrt(np.mean((y_score - y_true) ** 2)))
+
+
+def r2(y_true: Array, y_score: Array) -> float:
+    """Return the share of variance explained (1 is perfect, 0 the mean's); NaN for a constant target."""
+    spread = float(np.sum((y_true - y_true.mean()) ** 2))
+    return 1 - float(np.sum((y_score - y_true) ** 2)) / spread if spread > 0 else np.nan
+
+
+def score(task: Task, y_true: ArrayLike, y_score: ArrayLike) -> dict[str, float | None]:
+    """Return every metric of ``task``.
+
+    Rows whose label is NaN have no label yet and are left out. A metric that these rows do not define
+    (ROC AUC where all labels are one class, R2 of a constant, anything of no rows) is None, never 0.
+
+    Raises:
+        ValueError: shapes differ, or a labelled row's ``y_score`` is NaN or infinite.
+    """
+    truth, scores = labelled(y_true, y_score)
+    wanted = {name: metric for name, metric in METRICS.items() if metric.task == task}
+    if not truth.size:
+        return dict.fromkeys(wanted)
+    values = {name: metric.function(truth, scores) for name, metric in wanted.items()}
+    return {name: value if isfinite(value) else None for name, value in values.items()}
+
+
+def labelled(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Array, Array]:
+    """Return the labels and scores of the rows that have a label, as floats.
+
+    Raises:
+        ValueError: shapes differ, or a labelled row's ``y_score`` is NaN or infinite.
+    """
+    truth, scores = np.asarray(y_true, dtype=float), np.asarray(y_score, dtype=float)
+    if truth.shape != scores.shape:
+        raise ValueError(f"{truth.shape} labels for {scores.shape} scores")
+    known = ~np.isnan(truth)
+    truth, scores = truth[known], scores[known]
+    unscored = int(np.count_nonzero(~np.isfinite(scores)))
+    if unscored:
+        raise ValueError(f"{unscored} of {scores.size} labelled rows have no finite score")
+    return truth, scores
+
+
+def better(metric: str, a: float, b: float) -> bool:
+    """Return whether ``a`` is strictly better than ``b``."""
+    return a > b if METRICS[metric].greater_is_better else a < b
+
+
+def worsening(metric: str, reference: float, current: float) -> float:
+    """Return by which part of ``|reference|`` ``current`` is worse; negative when it is better.
+
+    A log loss of 0.55 against 0.50, or a ROC AUC of 0.63 against 0.70, has worsened by 0.10. Against a
+    reference of 0 any loss is infinitely worse.
+    """
+    loss = reference - current if METRICS[metric].greater_is_better else current - reference
+    if loss == 0:
+        return 0.0
+    return loss / abs(reference) if reference else loss * inf
+
+
+def _both_classes(y_true: Array) -> bool:
+    return bool(y_true.min() < y_true.max())
+
+
+METRICS: dict[str, Metric] = {
+    "roc_auc": Metric(roc_auc, greater_is_better=True, task="classification"),
+    "average_precision": Metric(average_precision, greater_is_better=True, task="classification"),
+    "log_loss": Metric(log_loss, greater_is_better=False, task="classification"),
+    "brier": Metric(brier, greater_is_better=False, task="classification"),
+    "mae": Metric(mae, greater_is_better=False, task="regression"),
+    "rmse": Metric(rmse, greater_is_better=False, task="regression"),
+    "r2": Metric(r2, greater_is_better=True, task="regression"),
+}

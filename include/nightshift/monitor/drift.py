@@ -1,0 +1,185 @@
+"""The decision: has this window drifted from what the model was trained on? Every row counts.
+
+A feature has drifted when its PSI passes two bars. The *limit* is the larger of the spec's ``psi`` and
+the most that a training window differed from the others (see :mod:`nightshift.monitor.profile`): it asks
+whether the change is large. The *critical* value asks whether it is more than sampling noise: without
+drift, ``PSI * n * m / (n + m)`` follows a chi-square distribution with bins - 1 degrees of freedom
+(Yurdakul and Naranjo 2020, "Statistical properties of the population stability index", Journal of Risk
+Model Validation 14(4)); the bar is its quantile at a family-wise error of 1 % over all columns
+(Bonferroni). Below a few hundred rows that approximation errs to the lively side (ten bins of 150 rows:
+twice the nominal error), which the limit then absorbs.
+
+A window has drifted when the drifted features carry ``drift.share`` of the model's importance, when the
+predictions drifted, or when one feature is *ruined*: its missing share rose by more than 25 points, which
+no share of importance may hide.
+"""
+
+from dataclasses import asdict, dataclass
+from math import sqrt
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import chdtri, ndtri
+
+from nightshift.errors import SchemaMismatch, did_you_mean
+from nightshift.monitor.profile import FeatureProfile, Profile, count, psi
+from nightshift.specs.model import Drift
+
+FAMILY_ERROR = 0.01
+# A ruined feature: its missing share rose by more than RUINED_RISE and more than in any training window;
+# a training window with an outage of its own lifts this bar at most to RUINED_RISE_AT_MOST.
+RUINED_RISE = 0.25
+RUINED_RISE_AT_MOST = 0.50
+MOST_REASONS = 5
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """One column of the window against the profile. ``psi`` has no unit; shares run from 0 to 1."""
+
+    name: str
+    psi: float
+    limit: float
+    critical: float
+    missing_now: float
+    missing_then: float
+    importance: float
+    drifted: bool
+    ruined: bool
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """What one window showed. With too few rows nothing is measured: the numbers are None, not 0."""
+
+    rows: int
+    status: Literal["ok", "drifted", "too_few_rows"]
+    drifted_share: float | None
+    features: tuple[FeatureDrift, ...]
+    prediction_psi: float | None
+    prediction_limit: float | None
+    prediction_drifted: bool
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain dicts, lists, strings and numbers, ready for JSON."""
+        return {**asdict(self), "features": [asdict(f) for f in self.features], "reasons": list(self.reasons)}
+
+
+def decide(
+    profile: Profile, features: pd.DataFrame, predictions: NDArray[np.float64], drift: Drift
+) -> DriftResult:
+    """Return whether the window, (n, k) features and (n,) predictions, drifted from ``profile``.
+
+    The window is all rows of the last ``drift.window_days`` nights. Columns may come in any order. A
+    category that the profile does not know counts as "other".
+
+    Raises:
+        SchemaMismatch: a column is missing or new, or the lengths differ.
+    """
+    _check_columns(profile, features, predictions)
+    if len(features) < drift.min_rows:
+        return _too_few(len(features), drift)
+    error = FAMILY_ERROR / (len(profile.features) + 1)
+    columns = tuple(_compare(then, features[then.name], drift, error) for then in profile.features)
+    scores = _compare(profile.predictions, pd.Series(predictions), drift, error)
+    share = sum(column.importance for column in columns if column.drifted)
+    reasons = _reasons(columns, scores, share, drift)
+    return DriftResult(
+        rows=len(features),
+        status="drifted" if reasons else "ok",
+        drifted_share=share,
+        features=columns,
+        prediction_psi=scores.psi,
+        prediction_limit=scores.limit,
+        prediction_drifted=scores.drifted,
+        reasons=reasons,
+    )
+
+
+def critical_psi(bins: int, n: int, m: int, error: float) -> float:
+    """Return the PSI that samples of ``n`` and ``m`` rows of one distribution exceed with ``error``."""
+    return float(chdtri(bins - 1, error)) * (1 / n + 1 / m) if bins > 1 else 0.0
+
+
+def _compare(then: FeatureProfile, values: pd.Series, drift: Drift, error: float) -> FeatureDrift:
+    reference, current = np.array(then.counts), count(then, values)
+    n, m = int(reference.sum()), int(current.sum())
+    distance = float(psi(reference, current))
+    limit = max(drift.psi, then.psi_envelope)
+    critical = critical_psi(int(np.count_nonzero(reference + current)), n, m, error)
+    missing_now = float(current[-1] / m)
+    return FeatureDrift(
+        name=then.name,
+        psi=distance,
+        limit=limit,
+        critical=critical,
+        missing_now=missing_now,
+        missing_then=then.missing_share,
+        importance=then.importance,
+        drifted=distance >= limit and distance > critical,
+        ruined=_is_ruined(then, missing_now, n, m, error),
+    )
+
+
+def _is_ruined(then: FeatureProfile, missing_now: float, n: int, m: int, error: float) -> bool:
+    rise = missing_now - then.missing_share
+    if rise <= max(RUINED_RISE, min(then.missing_envelope, RUINED_RISE_AT_MOST)):
+        return False
+    # Two-proportion z-test with the pooled share.
+    pooled = (missing_now * m + then.missing_share * n) / (n + m)
+    return rise > -float(ndtri(error)) * sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+
+
+def _reasons(
+    columns: tuple[FeatureDrift, ...], scores: FeatureDrift, share: float, drift: Drift
+) -> tuple[str, ...]:
+    """Return why the window counts as drifted, gravest first; empty if it does not."""
+    reasons = _told(
+        [
+            f"{c.name} is ruined: {c.missing_now:.0%} missing, {c.missing_then:.0%} in training"
+            for c in columns
+            if c.ruined
+        ]
+    )
+    if scores.drifted:
+        reasons.append(f"predictions drifted: PSI {scores.psi:.2f}, limit {scores.limit:.2f}")
+    # The sum of shares that make up exactly drift.share may fall short of it by a rounding error.
+    if share >= drift.share - 1e-9:
+        drifted = sorted((c for c in columns if c.drifted), key=lambda c: -c.importance)
+        reasons.append(f"drifted features carry {share:.0%} of the importance, limit {drift.share:.0%}")
+        reasons += _told([f"{c.name} drifted: PSI {c.psi:.2f}, limit {c.limit:.2f}" for c in drifted])
+    return tuple(reasons)
+
+
+def _told(reasons: list[str]) -> list[str]:
+    """Return the first few reasons and the number of the others: they go into messages."""
+    more = len(reasons) - MOST_REASONS
+    return [*reasons[:MOST_REASONS], f"and {more} more features"] if more > 1 else reasons
+
+
+def _too_few(rows: int, drift: Drift) -> DriftResult:
+    return DriftResult(
+        rows=rows,
+        status="too_few_rows",
+        drifted_share=None,
+        features=(),
+        prediction_psi=None,
+        prediction_limit=None,
+        prediction_drifted=False,
+        reasons=(f"{rows} rows, fewer than min_rows {drift.min_rows}: not judged",),
+    )
+
+
+def _check_columns(profile: Profile, features: pd.DataFrame, predictions: NDArray[np.float64]) -> None:
+    known, given = [column.name for column in profile.features], list(map(str, features.columns))
+    for name in known:
+        if name not in given:
+            raise SchemaMismatch(f"feature '{name}' of the profile is missing{did_you_mean(name, given)}")
+    for name in given:
+        if name not in known:
+            raise SchemaMismatch(f"feature '{name}' is not in the profile{did_you_mean(name, known)}")
+    if len(predictions) != len(features):
+        raise SchemaMismatch(f"{len(predictions)} predictions for {len(features)} rows of features")

@@ -1,0 +1,302 @@
+"""What the training data looked like, small enough to keep with the model version.
+
+Drift is decided against this profile, so the training data is never read again. Every feature becomes a
+histogram: numbers by the deciles of the training data, categories by name, and always a last bin for
+missing values, so missingness counts like any other change. Beside the histograms stands how much the
+training weeks differed among themselves, because a night's rows share their weather and their lateness:
+a week that differs from the average is no drift yet.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from nightshift.errors import EmptyBatch, SchemaMismatch
+from nightshift.specs.model import Drift
+
+Kind = Literal["numeric", "boolean", "category"]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+DECILES = np.arange(1, 10) / 10
+# Further categories, rarer ones, longer ones, and those that look like an address share the bin "other": a
+# profile stays small, and names nobody.
+MOST_CATEGORIES = 20
+FEWEST_ROWS = 5
+LONGEST_CATEGORY = 64
+EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+PREDICTION = "prediction"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeatureProfile(_Frozen):
+    """One column's histogram over the training data.
+
+    ``counts`` (rows a bin) ends with the missing bin. Numeric bins are ``(-inf, e0), [e0, e1), ...,
+    [ek, inf)``; categories are followed by "other".
+    """
+
+    name: str
+    kind: Kind
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    counts: tuple[int, ...]
+    # Share of the model's importance; all features sum to 1. The predictions have none.
+    importance: float = 0.0
+    # The largest PSI, and the largest excess of the missing share, of a training window against the rest.
+    psi_envelope: float = 0.0
+    missing_envelope: float = 0.0
+
+    @property
+    def missing_share(self) -> float:
+        """The share of training rows without a value (0 to 1)."""
+        return self.counts[-1] / max(sum(self.counts), 1)
+
+
+class Profile(_Frozen):
+    """The training data of one model version: all its rows, as histograms."""
+
+    format: Literal[1] = 1
+    rows: int
+    first: date
+    last: date
+    window_days: int
+    features: tuple[FeatureProfile, ...]
+    predictions: FeatureProfile
+
+    def to_json(self) -> str:
+        """Return the profile as JSON; floats round-trip exactly."""
+        return json.dumps(self.model_dump(mode="json"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Profile":
+        """Return the profile that ``to_json`` wrote.
+
+        Raises:
+            pydantic.ValidationError: the text is no such profile.
+        """
+        return cls.model_validate_json(text)
+
+
+def build_profile(
+    features: pd.DataFrame,
+    predictions: Floats,
+    batch_dates: pd.Series,
+    importance: Mapping[str, float],
+    drift: Drift,
+    categories: Mapping[str, Sequence[str]] | None = None,
+) -> Profile:
+    """Return the profile of the rows a model was trained on, (n, k) features and (n,) predictions.
+
+    ``importance`` is any non-negative weight a feature (negative ones, as permutation importance has for
+    noise, count as 0; all 0 means all alike). ``categories`` names the values of string columns that the
+    model knows; without it, those observed. The 20 most frequent get a bin, the others share one.
+
+    The envelope of a feature is the **maximum**, over every contiguous window of ``drift.window_days``
+    nights of the training data, of the PSI between that window and all other training rows
+    (leave-block-out, so that a window is never compared with itself). The maximum and no percentile:
+    45 nights hold only about six independent weeks, of which a 95th percentile cannot be estimated, and
+    even the maximum of K exchangeable weeks is exceeded by the next one with probability 1 / (K + 1).
+    Windows of fewer rows than ``drift.min_rows`` are left out, being noise; with less than two windows of
+    nights there is no envelope and ``drift.psi`` alone is the limit.
+
+    Raises:
+        EmptyBatch: no rows.
+        SchemaMismatch: the lengths differ, or ``importance`` and the columns are not the same names.
+    """
+    _check_shapes(features, predictions, batch_dates, importance)
+    nights = _days(batch_dates)
+    weights = _normalised(importance)
+    windows = _Windows(nights - nights.min(), drift)
+    known = categories or {}
+    columns = [
+        windows.histogram(_bins_of(name, features[name], known.get(name)), features[name], weights[name])
+        for name in map(str, features.columns)
+    ]
+    scores = pd.Series(predictions)
+    return Profile(
+        rows=len(features),
+        first=date.fromordinal(int(nights.min())),
+        last=date.fromordinal(int(nights.max())),
+        window_days=drift.window_days,
+        features=tuple(columns),
+        predictions=windows.histogram(_bins_of(PREDICTION, scores, None), scores, 0.0),
+    )
+
+
+def count(column: FeatureProfile, values: pd.Series) -> Ints:
+    """Return the rows a bin of ``values``, every row counted; shape (bins,), the missing bin last.
+
+    Raises:
+        SchemaMismatch: the values are not of the column's kind.
+    """
+    return np.bincount(_codes(column, values), minlength=len(column.counts))
+
+
+def psi(reference: NDArray[Any], current: NDArray[Any]) -> Floats:
+    """Return the population stability index over the last axis of two arrays of counts.
+
+    ``sum((p - q) * ln(p / q))`` over the shares p and q: the symmetrised Kullback-Leibler divergence, 0
+    for equal shares (Siddiqi 2006 reads 0.1 as small and 0.25 as large). An empty bin counts as half a
+    row, or as the rows expected there if these are fewer: a bin that hardly exists in one sample and is
+    absent from the other adds nothing.
+    """
+    n, m = (np.maximum(counts.sum(axis=-1, keepdims=True), 1) for counts in (reference, current))
+    p, q = reference / n, current / m
+    p_filled = np.where(p > 0, p, np.minimum(0.5 / n, q))
+    q_filled = np.where(q > 0, q, np.minimum(0.5 / m, p))
+    ratio = np.divide(p_filled, q_filled, out=np.ones_like(p_filled), where=q_filled > 0)
+    return np.sum((p_filled - q_filled) * np.log(ratio), axis=-1)
+
+
+class _Windows:
+    """Counts a night and a bin, summed over every contiguous window of the training nights."""
+
+    def __init__(self, night: Ints, drift: Drift) -> None:
+        """``night`` numbers each row's night from 0; nights without rows count as nights."""
+        self._night = night
+        self._nights = int(night.max()) + 1
+        self._span = drift.window_days
+        self._min_rows = drift.min_rows
+
+    def histogram(self, empty: FeatureProfile, values: pd.Series, importance: float) -> FeatureProfile:
+        """Return ``empty`` with its counts, its importance and its envelopes."""
+        bins = len(empty.counts)
+        cells = np.bincount(self._night * bins + _codes(empty, values), minlength=self._nights * bins)
+        counts = cells.reshape(self._nights, bins)
+        envelopes = self._envelopes(counts) if self._nights >= 2 * self._span else (0.0, 0.0)
+        return empty.model_copy(
+            update={
+                "counts": tuple(counts.sum(axis=0).tolist()),
+                "importance": importance,
+                "psi_envelope": envelopes[0],
+                "missing_envelope": envelopes[1],
+            }
+        )
+
+    def _envelopes(self, counts: Ints) -> tuple[float, float]:
+        running = np.concatenate([np.zeros((1, counts.shape[1]), dtype=np.int64), counts.cumsum(axis=0)])
+        inside = running[self._span :] - running[: -self._span]
+        rest = running[-1] - inside
+        enough = np.minimum(inside.sum(axis=1), rest.sum(axis=1)) >= self._min_rows
+        if not enough.any():
+            return 0.0, 0.0
+        inside, rest = inside[enough], rest[enough]
+        excess = inside[:, -1] / inside.sum(axis=1) - rest[:, -1] / rest.sum(axis=1)
+        return float(psi(rest, inside).max()), max(float(excess.max()), 0.0)
+
+
+def _bins_of(name: str, values: pd.Series, known: Sequence[str] | None) -> FeatureProfile:
+    """Return the bins for ``values``, all empty."""
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return FeatureProfile(name=name, kind="boolean", counts=(0, 0, 0))
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        edges = _edges(_as_floats(values))
+        return FeatureProfile(name=name, kind="numeric", edges=edges, counts=(0,) * (len(edges) + 2))
+    top = _top_categories(values, known)
+    return FeatureProfile(name=name, kind="category", categories=top, counts=(0,) * (len(top) + 2))
+
+
+def _edges(values: Floats) -> tuple[float, ...]:
+    """Return the inner edges: the deciles. One that repeats is a value of its own, with a bin of its own."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return ()
+    deciles, repeats = np.unique(np.quantile(finite, DECILES, method="lower"), return_counts=True)
+    spikes = np.nextafter(deciles[repeats > 1], np.finfo(np.float64).max)
+    return tuple(np.union1d(deciles, spikes).tolist())
+
+
+def _top_categories(values: pd.Series, known: Sequence[str] | None) -> tuple[str, ...]:
+    frequency = values.astype("str").value_counts()
+    frequency = frequency[frequency >= FEWEST_ROWS]
+    allowed = frequency.index if known is None else frequency.index.intersection(list(map(str, known)))
+    named = [str(value) for value in allowed if nameable(str(value))]
+    return tuple(sorted(named, key=lambda value: (-int(frequency[value]), value))[:MOST_CATEGORIES])
+
+
+def nameable(category: str) -> bool:
+    """Return whether a category may be shown by name: it is short and does not look like an address."""
+    return len(category) <= LONGEST_CATEGORY and not EMAIL.search(category)
+
+
+def _codes(column: FeatureProfile, values: pd.Series) -> Ints:
+    """Return the number of each row's bin, shape (n,)."""
+    try:
+        return CODES[column.kind](column, values)
+    except (TypeError, ValueError) as error:
+        raise SchemaMismatch(f"'{column.name}': expected {column.kind} values, got {values.dtype}") from error
+
+
+def _numeric_codes(column: FeatureProfile, values: pd.Series) -> Ints:
+    numbers = _as_floats(values)
+    codes = np.searchsorted(np.array(column.edges), numbers, side="right")
+    codes[np.isnan(numbers)] = len(column.edges) + 1
+    return codes
+
+
+def _boolean_codes(_: FeatureProfile, values: pd.Series) -> Ints:
+    return np.asarray(values.astype("boolean").astype("Int8").fillna(2), dtype=np.int64)
+
+
+def _category_codes(column: FeatureProfile, values: pd.Series) -> Ints:
+    missing = values.isna().to_numpy()
+    codes = (
+        pd.Index(list(column.categories), dtype="str")
+        .get_indexer(pd.Index(values.astype("str")))
+        .astype(np.int64)
+    )
+    codes[codes < 0] = len(column.categories)
+    codes[missing] = len(column.categories) + 1
+    return codes
+
+
+CODES: dict[Kind, Callable[[FeatureProfile, pd.Series], Ints]] = {
+    "numeric": _numeric_codes,
+    "boolean": _boolean_codes,
+    "category": _category_codes,
+}
+
+
+def _as_floats(values: pd.Series) -> Floats:
+    return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _days(batch_dates: pd.Series) -> Ints:
+    """Return the ordinal of each date, whatever way the column holds dates."""
+    numbers, dates = pd.factorize(batch_dates)
+    if (numbers < 0).any():
+        raise SchemaMismatch("batch_dates: a row without a batch date")
+    return np.array([pd.Timestamp(day).toordinal() for day in dates], dtype=np.int64)[numbers]
+
+
+def _normalised(importance: Mapping[str, float]) -> dict[str, float]:
+    weights = {name: max(float(weight), 0.0) for name, weight in importance.items()}
+    total = sum(weights.values())
+    if total == 0:
+        return dict.fromkeys(weights, 1 / len(weights))
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _check_shapes(
+    features: pd.DataFrame, predictions: Floats, batch_dates: pd.Series, importance: Mapping[str, float]
+) -> None:
+    if features.empty:
+        raise EmptyBatch("a profile of no rows, or of no features")
+    lengths = {"predictions": len(predictions), "batch_dates": len(batch_dates)}
+    for what, length in lengths.items():
+        if length != len(features):
+            raise SchemaMismatch(f"{what}: {length} for {len(features)} rows of features")
+    odd = set(importance) ^ set(map(str, features.columns))
+    if odd:
+        raise SchemaMismatch(f"importance and features differ in: {', '.join(sorted(odd))}")

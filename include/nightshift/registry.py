@@ -1,0 +1,184 @@
+"""The model registry (MLflow): runs, artifacts, versions, and the alias ``champion``.
+
+The registry is a catalogue; the ledger decides. Every write here can be repeated: a run is found again
+by its training id, a version by its run, so a retry after any crash yields exactly one of each.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# Before mlflow is imported: its defaults keep a task waiting for four minutes on a dead server.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from nightshift.errors import NotReady
+
+ALIAS = "champion"
+TRAINING_ID = "nightshift.training_id"
+MODEL_FOLDER = "model"
+MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
+TRUSTED = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+    "numpy.dtype",
+]
+
+
+class Registry:
+    """The MLflow server at ``uri``. Opens a connection a call."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def __repr__(self) -> str:
+        return "Registry()"  # the URI may hold a password
+
+    def run_of(self, model: str, training_id: str, *, tags: Mapping[str, str]) -> str:
+        """Return the id of the run of this training, started if there is none yet."""
+        experiment = self._experiment(model)
+        found = self._client.search_runs(
+            [experiment],
+            f"tags.`{TRAINING_ID}` = '{training_id}'",
+            max_results=1,
+            order_by=["start_time ASC"],
+        )
+        if found:
+            return str(found[0].info.run_id)
+        run = self._client.create_run(
+            experiment, tags={TRAINING_ID: training_id, **tags}, run_name=training_id
+        )
+        return str(run.info.run_id)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float | None] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log in one request. Metrics that do not exist (None) are left out, not logged as 0."""
+        moment = self._client.get_run(run_id).info.start_time
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(k, float(v), moment, 0) for k, v in (metrics or {}).items() if v is not None],
+            params=[Param(k, str(v)[:500]) for k, v in (params or {}).items()],
+            tags=[RunTag(k, str(v)) for k, v in (tags or {}).items()],
+        )
+
+    def log_dataset(
+        self, run_id: str, *, frame: pd.DataFrame, uri: str, name: str, digest: str, target: str
+    ) -> None:
+        """Link the run to the snapshot it was trained on."""
+        from mlflow.entities import DatasetInput, InputTag
+
+        dataset = mlflow.data.from_pandas(frame, source=uri, targets=target, name=name, digest=digest[:32])
+        entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
+        self._client.log_inputs(run_id, [entity])
+
+    def log_file(self, run_id: str, path: str, content: bytes | str | Mapping[str, Any]) -> None:
+        """Log one artifact: bytes, text, or a mapping as JSON."""
+        if isinstance(content, Mapping):
+            content = json.dumps(content, indent=2, sort_keys=True)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / Path(path).name
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+            self._client.log_artifact(run_id, str(file), str(Path(path).parent) if "/" in path else None)
+
+    def log_model(self, run_id: str, estimator: Any, *, example: pd.DataFrame, packages: list[str]) -> bytes:
+        """Log a scikit-learn estimator as an MLflow model in skops form; return the bytes of its file."""
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / MODEL_FOLDER
+            mlflow.sklearn.save_model(
+                estimator,
+                str(target),
+                serialization_format="skops",
+                skops_trusted_types=TRUSTED,
+                signature=mlflow.models.infer_signature(example),
+                # Given, so that MLflow does not start a process of its own to guess them.
+                pip_requirements=packages,
+            )
+            self._client.log_artifacts(run_id, str(target), MODEL_FOLDER)
+            return (Path(folder) / MODEL_FILE).read_bytes()
+
+    def model_bytes(self, run_id: str) -> bytes:
+        """Return the model file of a run, unopened."""
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = self._client.download_artifacts(run_id, MODEL_FILE, folder)
+            except MlflowException as error:
+                raise NotReady(f"run {run_id}: no artifact {MODEL_FILE} in the registry: {error}") from error
+            return Path(path).read_bytes()
+
+    def register(self, model: str, run_id: str, *, tags: Mapping[str, str]) -> int:
+        """Return the version of ``model`` made of this run, registered if there is none yet."""
+        self._ensure_model(model)
+        existing = self._client.search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
+        if existing:
+            return min(int(version.version) for version in existing)
+        source = f"{self._client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
+        created = self._client.create_model_version(
+            model, source, run_id=run_id, tags=dict(tags), await_creation_for=0
+        )
+        return int(created.version)
+
+    def finish(self, run_id: str, *, failed: bool = False) -> None:
+        """Mark the run finished, or failed."""
+        self._client.set_terminated(
+            run_id, RunStatus.to_string(RunStatus.FAILED if failed else RunStatus.FINISHED)
+        )
+
+    def champion(self, model: str) -> int | None:
+        """Return the version that the alias points at, or None."""
+        try:
+            return int(self._client.get_model_version_by_alias(model, ALIAS).version)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    def promote(self, model: str, version: int) -> None:
+        """Point the alias at ``version``. Only after the ledger says so."""
+        self._client.set_registered_model_alias(model, ALIAS, str(version))
+
+    def tag_version(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags on a version, for people who look at the registry."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(model, str(version), key, value)
+
+    def url(self, run_id: str, public_uri: str | None = None) -> str:
+        """Return the page of a run, below ``public_uri`` if people reach the server elsewhere."""
+        experiment = self._client.get_run(run_id).info.experiment_id
+        return f"{(public_uri or self.uri).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+    def _experiment(self, model: str) -> str:
+        found = self._client.get_experiment_by_name(model)
+        if found:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(model))
+        except MlflowException:  # two first trainings at once
+            return str(self._client.get_experiment_by_name(model).experiment_id)
+
+    def _ensure_model(self, model: str) -> None:
+        try:
+            self._client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise

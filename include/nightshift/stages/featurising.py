@@ -1,0 +1,84 @@
+"""Build feature partitions from raw ones."""
+
+import hashlib
+from datetime import date
+
+import pandas as pd
+
+from nightshift import featurise
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady
+from nightshift.specs import FeatureSet
+from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.warehouse import feature_table, raw_table
+
+
+FILE = (
+    "INSERT INTO catalog.feature_batches (feature_set, feature_version, batch_date, row_count, content_sha256, "
+    "code_sha256, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+    "ON CONFLICT (feature_set, feature_version, batch_date) DO UPDATE SET (row_count, content_sha256, "
+    "code_sha256, run_id, built_at) = (excluded.row_count, excluded.content_sha256, excluded.code_sha256, "
+    "excluded.run_id, clock_timestamp())"
+)
+
+
+def build_features(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts:
+    """Build a set's partitions for each night from what that night could know.
+
+    Raises:
+        NotReady: an input has no batch for one of the nights.
+        BatchRejected: ``build()`` returned something other than what the set declares.
+    """
+    spec = platform.project.feature_set(name)
+    table = feature_table(spec)
+    platform.warehouse.ensure(table)
+    lease = platform.warehouse.lease(table, nights.dates, asked.holder)
+    frames = _inputs(platform, spec, nights)
+    build = featurise.load_build(spec)
+    built = {}
+    for batch_date in nights.dates:
+        seen = featurise.visible(frames, spec, platform.project.calendar, batch_date)
+        built[batch_date] = featurise.compute(spec, build, seen, batch_date)
+    with platform.warehouse.write(lease) as write:
+        rows = write.replace(table, pd.concat(built.values(), ignore_index=True))
+    _record(platform, spec, built, asked)
+    return {"feature_set": spec.table, "nights": str(nights), "rows": rows}
+
+
+def content_sha256(frame: pd.DataFrame) -> str:
+    """Return the hash of the rows of a frame, in their order, column names included."""
+    digest = hashlib.sha256(",".join(frame.columns).encode())
+    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _inputs(platform: Platform, spec: FeatureSet, nights: DateRange) -> dict[str, pd.DataFrame]:
+    frames = {}
+    for source in spec.inputs:
+        table = raw_table(platform.project.source(source))
+        platform.warehouse.ensure(table)
+        _require_batches(platform, source, nights)
+        first = featurise.earliest_input(spec, source, nights.first)
+        frame = platform.warehouse.read(table, first, nights.last)
+        frames[source] = frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]"))
+    return frames
+
+
+def _require_batches(platform: Platform, source: str, nights: DateRange) -> None:
+    have = platform.warehouse.dates(raw_table(platform.project.source(source)), nights.first, nights.last)
+    missing = sorted(set(nights.dates) - set(have))
+    if missing:
+        raise NotReady(
+            f"source '{source}' has no batch for {len(missing)} of {len(nights.dates)} nights, first {missing[0]}; "
+            f"run collect_{source} for it"
+        )
+
+
+def _record(platform: Platform, spec: FeatureSet, built: dict[date, pd.DataFrame], asked: Try) -> None:
+    code = featurise.code_sha256(spec)
+    rows = [
+        (spec.name, spec.version, batch_date, len(frame), content_sha256(frame), code, asked.run_id)
+        for batch_date, frame in built.items()
+    ]
+    with platform.warehouse.transaction() as cursor:
+        cursor.executemany(FILE, rows)

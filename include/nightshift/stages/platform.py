@@ -1,0 +1,39 @@
+"""What stages work with: the project's specs and handles on the warehouse, the registry and the files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nightshift.collect import Connection
+from nightshift.objects import Objects
+from nightshift.registry import Registry
+from nightshift.specs import Project
+from nightshift.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Handles, made once a task. ``connection`` finds a source's connection by its id."""
+
+    project: Project
+    warehouse: Warehouse
+    registry: Registry
+    objects: Objects
+    connection: Callable[[str], Connection]
+
+
+@dataclass(frozen=True)
+class Try:
+    """Who asks: the run, and which try of it. Written to leases and audit columns."""
+
+    run_id: str
+    number: int = 1
+    is_backfill: bool = False
+
+    @property
+    def holder(self) -> str:
+        """The name under which this try takes leases."""
+        return f"{self.run_id} (try {self.number})"
+
+
+Facts = dict[str, Any]  # what a stage returns: names, dates, ids and counts; never rows

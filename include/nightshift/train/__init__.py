@@ -1,0 +1,18 @@
+"""Training: which days, which rows, which pipeline. Pure: frames in, estimators and numbers out."""
+
+from nightshift.train.dates import TrainingDates, training_dates
+from nightshift.train.fitting import fit, importance, out_of_fold, predict
+from nightshift.train.labels import labelled, labels
+from nightshift.train.plots import plots
+
+__all__ = [
+    "TrainingDates",
+    "fit",
+    "importance",
+    "labelled",
+    "labels",
+    "out_of_fold",
+    "plots",
+    "predict",
+    "training_dates",
+]

@@ -1,0 +1,103 @@
+"""From a spec's dotted path to a fitted pipeline, and from a pipeline to predictions."""
+
+import importlib
+import inspect
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.inspection import permutation_importance
+from sklearn.model_selection import KFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from nightshift.errors import SpecError
+from nightshift.specs import FeatureSet, Model
+
+IMPORTANCE_ROWS = 3000
+SCORING = {"classification": "neg_log_loss", "regression": "neg_mean_absolute_error"}
+
+
+def fit(model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series) -> Pipeline:
+    """Return a pipeline fitted on ``features`` (the declared columns) and ``label``."""
+    categories = [name for name, kind in feature_set.columns.items() if kind == "string"]
+    numbers = [name for name in feature_set.columns if name not in categories]
+    estimator = _estimator(model)
+    target = label.astype(int) if model.task == "classification" else label
+    pipeline = Pipeline([("columns", _columns(estimator, categories, numbers)), ("estimator", estimator)])
+    return pipeline.fit(features[categories + numbers], target)
+
+
+def predict(pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
+    """Return one number a row: P(positive) of a classifier, the value of a regressor. Shape (n,), float64."""
+    columns = features[list(pipeline.feature_names_in_)]
+    if is_classifier(pipeline):
+        return np.asarray(pipeline.predict_proba(columns)[:, 1], dtype="float64")
+    return np.asarray(pipeline.predict(columns), dtype="float64")
+
+
+def out_of_fold(
+    model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series
+) -> np.ndarray:
+    """Return a prediction a row by pipelines that were not fitted on it. Shape (n,).
+
+    Three folds of consecutive rows (so, of consecutive nights). What a model says of its own training rows
+    is more extreme than what it says of new ones; a drift profile of those would see drift every night.
+    """
+    predictions = np.empty(len(features))
+    for fitting, left_out in KFold(3).split(features):
+        pipeline = fit(model, feature_set, features.iloc[fitting], label.iloc[fitting])
+        predictions[left_out] = predict(pipeline, features.iloc[left_out])
+    return predictions
+
+
+def importance(
+    model: Model, pipeline: Pipeline, features: pd.DataFrame, label: pd.Series
+) -> dict[str, float]:
+    """Return each feature's permutation importance on held-out rows: the loss added by shuffling it, >= 0.
+
+    Source: Breiman 2001, "Random Forests", section 10; sklearn.inspection.permutation_importance.
+    """
+    rows = features.sample(min(len(features), IMPORTANCE_ROWS), random_state=0)
+    columns = rows[list(pipeline.feature_names_in_)]
+    target = label.loc[rows.index].astype(int) if model.task == "classification" else label.loc[rows.index]
+    found = permutation_importance(
+        pipeline, columns, target, scoring=SCORING[model.task], n_repeats=2, random_state=0, n_jobs=1
+    )
+    return {name: max(float(value), 0.0) for name, value in zip(columns, found.importances_mean, strict=True)}
+
+
+def _estimator(model: Model) -> BaseEstimator:
+    module, _, name = model.estimator.path.rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SpecError(
+            f"model '{model.name}': estimator.class '{model.estimator.path}' not found: {error}"
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
+        raise SpecError(
+            f"model '{model.name}': estimator.class '{model.estimator.path}' is no scikit-learn estimator"
+        )
+    unknown = sorted(set(model.estimator.params) - set(inspect.signature(kind).parameters))
+    if unknown:
+        raise SpecError(f"model '{model.name}': estimator.params: {kind.__name__} has no parameter {unknown}")
+    return kind(**model.estimator.params)
+
+
+def _columns(estimator: Any, categories: list[str], numbers: list[str]) -> ColumnTransformer:
+    """Return the encoding: as is for gradient boosting on histograms, one-hot, imputed and scaled else."""
+    parameters = estimator.get_params()
+    if "categorical_features" in parameters:
+        # Unknown and missing categories become -1, which the booster reads as missing.
+        encoder = OrdinalEncoder(
+            handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1
+        )
+        estimator.set_params(categorical_features=list(range(len(categories))))
+        return ColumnTransformer([("categories", encoder, categories), ("numbers", "passthrough", numbers)])
+    scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
+    return ColumnTransformer([("categories", one_hot, categories), ("numbers", scaled, numbers)])

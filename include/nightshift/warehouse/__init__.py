@@ -1,0 +1,25 @@
+"""The warehouse (PostgreSQL): the only home of psycopg2 and ADBC.
+
+Bulk rows travel as Arrow through ADBC (COPY, binary, both ways); small statements through psycopg2.
+A partition is replaced whole, in one transaction, under a lease: see :mod:`nightshift.warehouse.partitions`.
+"""
+
+from psycopg2.extras import Json
+
+from nightshift.warehouse.database import Warehouse
+from nightshift.warehouse.migrate import migrate
+from nightshift.warehouse.partitions import Lease, PartitionWrite
+from nightshift.warehouse.tables import Table, feature_table, prediction_table, quarantine_table, raw_table
+
+__all__ = [
+    "Json",
+    "Lease",
+    "PartitionWrite",
+    "Table",
+    "Warehouse",
+    "feature_table",
+    "migrate",
+    "prediction_table",
+    "quarantine_table",
+    "raw_table",
+]

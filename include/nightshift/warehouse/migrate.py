@@ -1,0 +1,17 @@
+"""Bring the warehouse's fixed tables up to date (Alembic). Safe to run any number of times, also at once."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Upgrade the warehouse at ``url`` to ``revision``."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    # In attributes, not in an option: the ini parser would trip over a % in the password.
+    config.attributes["url"] = url
+    command.upgrade(config, revision)

@@ -1,0 +1,103 @@
+"""Exactly-once effect per (table, partition).
+
+Each try takes ``generation + 1`` of its partitions before it reads anything. The transaction that
+replaces them locks those lease rows and compares: a zombie, whose task was retried elsewhere, finds a
+newer generation and writes nothing. A reader sees the old partition whole, or the new one whole.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from psycopg2 import sql
+
+from nightshift.errors import Superseded
+from nightshift.warehouse.tables import Table, rendered
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write these partitions of one table, until somebody takes a newer one."""
+
+    table: Table
+    generations: Mapping[date, int]
+    holder: str
+
+
+def take_lease(cursor: Any, table: Table, dates: Sequence[date], holder: str) -> Lease:
+    """Take the next generation of each partition. ``cursor``: psycopg2, rows as dictionaries."""
+    # Ordered, so that two takers of overlapping ranges queue up instead of deadlocking.
+    cursor.execute(
+        "INSERT INTO catalog.leases AS held (table_name, batch_date, generation, holder) "
+        "SELECT %s, d, 1, %s FROM unnest(%s::date[]) AS d ORDER BY d "
+        "ON CONFLICT (table_name, batch_date) DO UPDATE "
+        "SET generation = held.generation + 1, holder = excluded.holder, taken_at = clock_timestamp() "
+        "RETURNING batch_date, generation",
+        (table.qualified, holder, sorted(set(dates))),
+    )
+    return Lease(table, {row["batch_date"]: row["generation"] for row in cursor.fetchall()}, holder)
+
+
+def check_lease(cursor: Any, lease: Lease) -> None:
+    """Lock the lease rows to the end of the transaction. ``cursor``: ADBC.
+
+    Raises:
+        Superseded: naming the partition and who took it.
+    """
+    cursor.execute(
+        "SELECT batch_date, generation, holder FROM catalog.leases "
+        "WHERE table_name = $1 AND batch_date BETWEEN $2 AND $3 ORDER BY batch_date FOR UPDATE",
+        parameters=[lease.table.qualified, min(lease.generations), max(lease.generations)],
+    )
+    for batch_date, generation, holder in cursor.fetchall():
+        if generation != lease.generations.get(batch_date, generation):
+            raise Superseded(
+                f"{lease.table.qualified}, {batch_date}: '{holder}' has taken generation {generation}; "
+                f"this try ('{lease.holder}') holds {lease.generations[batch_date]} and writes nothing"
+            )
+
+
+@dataclass(frozen=True)
+class PartitionWrite:
+    """An open transaction under a checked lease."""
+
+    cursor: Any
+    lease: Lease
+
+    def replace(self, table: Table, rows: pd.DataFrame | pa.Table, **only: str) -> int:
+        """Replace the leased dates of ``table`` by ``rows``; return how many rows were written.
+
+        ``only`` narrows what is replaced (``source="weather"``), for tables that several writers share.
+        """
+        arrow = rows if isinstance(rows, pa.Table) else table.arrow(rows)
+        conditions = [sql.SQL("batch_date BETWEEN $1 AND $2")]
+        conditions += [
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.SQL(f"${n}"))
+            for n, name in enumerate(only, start=3)
+        ]
+        statement = sql.SQL("DELETE FROM {} WHERE {}").format(
+            table.identifier, sql.SQL(" AND ").join(conditions)
+        )
+        for first, last in consecutive(self.lease.generations):
+            self.cursor.execute(rendered(statement), parameters=[first, last, *only.values()])
+        if arrow.num_rows:
+            self.cursor.adbc_ingest(table.name, arrow, mode="append", db_schema_name=table.schema)
+        return int(arrow.num_rows)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
+        """Run one more statement in the same transaction; placeholders are ``$1``, ``$2``, ..."""
+        self.cursor.execute(statement, parameters=list(values) or None)
+
+
+def consecutive(dates: Iterable[date]) -> list[tuple[date, date]]:
+    """Return the runs of consecutive days in ``dates`` as inclusive (first, last) pairs."""
+    runs: list[tuple[date, date]] = []
+    for day in sorted(set(dates)):
+        if runs and day - runs[-1][1] == timedelta(days=1):
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs

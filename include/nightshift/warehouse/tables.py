@@ -1,0 +1,137 @@
+"""The tables that follow from specs: their columns, keys and DDL. Fixed tables come from migrations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+import pyarrow as pa
+from psycopg2 import sql
+
+from nightshift.specs import FeatureSet, Model, Source
+
+# COPY in binary form is exact: the Arrow type and the column type must be the same width.
+POSTGRES = {
+    "string": "text",
+    "integer": "bigint",
+    "float": "double precision",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamptz",
+    "json": "json",  # not jsonb: its binary form is not plain text
+}
+ARROW = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "float": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "json": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A partitioned table: ``columns`` maps names to spec types; ``batch_date`` is the partition."""
+
+    schema: str
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+    required: frozenset[str] = field(default=frozenset({"batch_date"}))
+
+    @property
+    def qualified(self) -> str:
+        """``schema.name``, as leases and messages spell it."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The quoted name."""
+        return sql.Identifier(self.schema, self.name)
+
+    def arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """Return ``frame`` (its columns: at least this table's) as Arrow in this table's exact types."""
+        schema = pa.schema([(name, ARROW[kind]) for name, kind in self.columns.items()])
+        return pa.Table.from_pandas(frame[list(self.columns)], schema=schema, preserve_index=False, safe=True)
+
+    def ddl(self) -> list[sql.Composed]:
+        """Return the statements that create the table, or add the columns a spec has gained."""
+        columns = [
+            sql.SQL("{} {} {}").format(
+                sql.Identifier(name),
+                sql.SQL(POSTGRES[kind]),
+                sql.SQL("NOT NULL" if name in self.required else ""),
+            )
+            for name, kind in self.columns.items()
+        ]
+        key = sql.SQL(", ").join(map(sql.Identifier, self.key))
+        created = sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY ({}))").format(
+            self.identifier, sql.SQL(", ").join(columns), key
+        )
+        added = [
+            sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
+                self.identifier, sql.Identifier(name), sql.SQL(POSTGRES[kind])
+            )
+            for name, kind in self.columns.items()
+        ]
+        return [created, *added]
+
+
+def raw_table(source: Source) -> Table:
+    """Return the table of a source's accepted rows."""
+    columns = {
+        "batch_date": "date",
+        **{n: c.type for n, c in source.columns.items()},
+        "known_at": "timestamp",
+    }
+    required = frozenset({"batch_date", "known_at", *source.key})
+    return Table("raw", source.name, columns, ("batch_date", *source.key), required)
+
+
+def quarantine_table() -> Table:
+    """Return the table of rejected rows; one for all sources."""
+    columns = {
+        "source": "string",
+        "batch_date": "date",
+        "row_number": "integer",
+        "rule": "string",
+        "column_name": "string",
+        "value": "string",
+        "row": "json",
+        "violations": "json",
+    }
+    return Table("quarantine", "rows", columns, ("source", "batch_date", "row_number"))
+
+
+def feature_table(spec: FeatureSet) -> Table:
+    """Return the table of one version of a feature set."""
+    entity = dict.fromkeys(spec.entity, "string")
+    columns = {"batch_date": "date", **entity, **spec.columns}
+    return Table("features", spec.table, columns, ("batch_date", *spec.entity))
+
+
+def prediction_table(model: Model, feature_set: FeatureSet) -> Table:
+    """Return a model's predictions: what was said, by which version, from which features."""
+    columns = {
+        "batch_date": "date",
+        **dict.fromkeys(feature_set.entity, "string"),
+        "arm": "string",
+        "prediction": "float",
+        "model_version": "integer",
+        "run_id": "string",
+        "feature_version": "integer",
+    }
+    required = frozenset(columns)
+    return Table("predictions", model.name, columns, ("batch_date", "arm", *feature_set.entity), required)
+
+
+def rendered(query: sql.Composable) -> str:
+    """Render a composed query without a connection: it holds identifiers only, values are bound."""
+    if isinstance(query, sql.Composed):
+        return "".join(rendered(part) for part in query.seq)
+    if isinstance(query, sql.Identifier):
+        return ".".join('"' + part.replace('"', '""') + '"' for part in query.strings)
+    if isinstance(query, sql.SQL):
+        return query.string
+    raise TypeError(f"only SQL and identifiers can be rendered, not {type(query).__name__}")
