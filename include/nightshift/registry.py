@@ -22,6 +22,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 import mlflow.sklearn
 import pandas as pd
+from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -88,7 +89,9 @@ class Registry:
         """Link the run to the snapshot it was trained on."""
         from mlflow.entities import DatasetInput, InputTag
 
-        dataset = mlflow.data.from_pandas(frame, source=uri, targets=target, name=name, digest=digest[:32])
+        # Not the URI itself as source: MLflow would guess its kind from the registered ones, and warn.
+        source = CodeDatasetSource(tags={"snapshot": uri})
+        dataset = mlflow.data.from_pandas(frame, source=source, targets=target, name=name, digest=digest[:32])
         entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
         self._client.log_inputs(run_id, [entity])
 

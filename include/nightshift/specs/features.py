@@ -64,11 +64,15 @@ def load_feature_set(path: Path) -> FeatureSet:
 
 def _literal(module: ast.Module, path: Path) -> dict[str, Any]:
     for node in module.body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == DECLARATION for t in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == DECLARATION for t in node.targets
+        ):
             try:
                 value = ast.literal_eval(node.value)
             except ValueError as error:
-                raise SpecError(f"{path}:{node.lineno}: {DECLARATION} must be a plain literal: {error}") from error
+                raise SpecError(
+                    f"{path}:{node.lineno}: {DECLARATION} must be a plain literal: {error}"
+                ) from error
             if isinstance(value, dict):
                 return value
     raise SpecError(f"{path}: no {DECLARATION} = {{...}} at the top level")

@@ -113,7 +113,9 @@ class Model(Spec):
     def _task_fits(self) -> "Model":
         if (self.task == "classification") != (self.target.above is not None):
             raise ValueError("target.above: needed for classification, and only there")
-        metrics = [gate.metric for gate in self.gates] + ([self.performance.metric] if self.performance else [])
+        metrics = [gate.metric for gate in self.gates] + (
+            [self.performance.metric] if self.performance else []
+        )
         for metric in metrics:
             if metric not in METRICS[self.task]:
                 known = ", ".join(sorted(METRICS[self.task]))

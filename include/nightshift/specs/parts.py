@@ -55,7 +55,9 @@ def build(kind: type[S], content: dict[str, Any], path: Path) -> S:
 def _explain(kind: type[BaseModel], detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"unknown key '{where}'{did_you_mean(str(detail['loc'][-1]), _keys_at(kind, detail['loc'][:-1]))}"
+        return (
+            f"unknown key '{where}'{did_you_mean(str(detail['loc'][-1]), _keys_at(kind, detail['loc'][:-1]))}"
+        )
     if detail["type"] == "missing":
         return f"key '{where}' is missing"
     message = detail["msg"].removeprefix("Value error, ")

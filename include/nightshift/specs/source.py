@@ -15,7 +15,15 @@ class Column(Spec):
 
     type: ColumnType
     nullable: bool = False
+    # A whole batch may have no value here. Otherwise a column without one has been lost upstream.
+    may_be_empty: bool = False
     description: str = ""
+
+    @model_validator(mode="after")
+    def _empty_is_null(self) -> "Column":
+        if self.may_be_empty and not self.nullable:
+            raise ValueError("may_be_empty: needs nullable: true")
+        return self
 
 
 class SqlConnector(Spec):
@@ -48,7 +56,9 @@ class FilesConnector(Spec):
     @model_validator(mode="after")
     def _one_way_to_the_date(self) -> "FilesConnector":
         if ("{date" in self.path) == (self.date_column is not None):
-            raise ValueError("give either {date} in path (one file a date) or date_column, not both or neither")
+            raise ValueError(
+                "give either {date} in path (one file a date) or date_column, not both or neither"
+            )
         return self
 
 
@@ -108,7 +118,9 @@ class Source(Spec):
 
     @field_validator("expectations")
     @classmethod
-    def _one_expectation_an_item(cls, items: list[dict[str, dict[str, Any]]]) -> list[dict[str, dict[str, Any]]]:
+    def _one_expectation_an_item(
+        cls, items: list[dict[str, dict[str, Any]]]
+    ) -> list[dict[str, dict[str, Any]]]:
         for item in items:
             if len(item) != 1 or not next(iter(item)).startswith("expect_"):
                 raise ValueError(f"expected one 'expect_...' with its arguments, got {item}")

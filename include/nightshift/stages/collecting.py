@@ -63,7 +63,7 @@ def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fa
     # The lease before the rows are read: from here on, an older try can no longer write these dates.
     lease = platform.warehouse.lease(table, nights.dates, asked.holder)
     landings = _landings(platform, name, nights, asked)
-    checked = validating.validate(source, _landed(platform, landings), nights.dates)
+    checked = validating.validate_batches(source, _landed(platform, landings))
     docs_key = f"data_docs/{name}/{nights}.html"
     platform.objects.put(docs_key, validating.data_docs(source, checked, nights.dates).encode())
     passed = [d for d in nights.dates if checked.verdicts[d].passed]
@@ -73,9 +73,15 @@ def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fa
             write.replace(table, _with_known_at(platform, source, _of(checked.accepted, passed)))
             write.replace(quarantine_table(), _of(checked.rejected, passed).assign(source=name), source=name)
     _record(platform, name, checked, landings, docs_key, asked)
-    _raise_refused(name, checked, nights)
+    checked.require_passed()
     rejected = sum(v.rejected for v in checked.verdicts.values())
-    return {"source": name, "nights": str(nights), "accepted": len(checked.accepted), "quarantined": rejected}
+    return {
+        "source": name,
+        "nights": str(nights),
+        "accepted": len(checked.accepted),
+        "quarantined": rejected,
+        "docs": docs_key,
+    }
 
 
 def parquet(frame: pd.DataFrame) -> bytes:
@@ -109,23 +115,21 @@ def _landings(platform: Platform, name: str, nights: DateRange, asked: Try) -> l
     return found
 
 
-def _landed(platform: Platform, landings: list[Facts]) -> pd.DataFrame:
-    frames = []
-    for row in landings:
-        frame = pq.read_table(io.BytesIO(platform.objects.get(row["object_key"]))).to_pandas()
-        frame["batch_date"] = row["batch_date"]
-        frames.append(frame)
-    return pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+def _landed(platform: Platform, landings: list[Facts]) -> dict[date, pd.DataFrame]:
+    return {
+        row["batch_date"]: pq.read_table(io.BytesIO(platform.objects.get(row["object_key"]))).to_pandas()
+        for row in landings
+    }
 
 
 def _of(frame: pd.DataFrame, dates: list[date]) -> pd.DataFrame:
-    return frame[frame["batch_date"].isin(dates)]
+    return frame[frame["batch_date"].isin(pd.to_datetime(dates))]
 
 
 def _with_known_at(platform: Platform, source: Source, rows: pd.DataFrame) -> pd.DataFrame:
     if source.known_at:
         return rows.assign(known_at=rows[source.known_at])
-    cutoffs = {d: platform.project.calendar.cutoff(d) for d in rows["batch_date"].unique()}
+    cutoffs = {night: platform.project.calendar.cutoff(night.date()) for night in rows["batch_date"].unique()}
     return rows.assign(known_at=rows["batch_date"].map(cutoffs))
 
 
@@ -148,10 +152,3 @@ def _record(
         )
     with platform.warehouse.transaction() as cursor:
         cursor.executemany(FILE, rows)
-
-
-def _raise_refused(name: str, checked: validating.Validation, nights: DateRange) -> None:
-    refused = {d: "; ".join(v.reasons) for d, v in checked.verdicts.items() if not v.passed}
-    if refused:
-        told = ". ".join(f"{d}: {reasons}" for d, reasons in list(refused.items())[:5])
-        raise BatchRejected(f"source '{name}': {len(refused)} of {len(nights.dates)} batches refused. {told}")

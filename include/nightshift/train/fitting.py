@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import get_tags
 
 from nightshift.errors import SpecError
 from nightshift.specs import FeatureSet, Model
@@ -88,16 +88,15 @@ def _estimator(model: Model) -> BaseEstimator:
     return kind(**model.estimator.params)
 
 
-def _columns(estimator: Any, categories: list[str], numbers: list[str]) -> ColumnTransformer:
-    """Return the encoding: as is for gradient boosting on histograms, one-hot, imputed and scaled else."""
-    parameters = estimator.get_params()
-    if "categorical_features" in parameters:
-        # Unknown and missing categories become -1, which the booster reads as missing.
-        encoder = OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1
-        )
-        estimator.set_params(categorical_features=list(range(len(categories))))
-        return ColumnTransformer([("categories", encoder, categories), ("numbers", "passthrough", numbers)])
-    scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+def _columns(estimator: BaseEstimator, categories: list[str], numbers: list[str]) -> ColumnTransformer:
+    """Return the encoding: categories one-hot; numbers as they are if the estimator knows NaN, else imputed.
+
+    One-hot for gradient boosting too: its own handling of categories keeps a ``functools.partial`` in the
+    fitted estimator, a type that no safe artifact may hold.
+    """
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
-    return ColumnTransformer([("categories", one_hot, categories), ("numbers", scaled, numbers)])
+    knows_nan = get_tags(estimator).input_tags.allow_nan
+    scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    return ColumnTransformer(
+        [("categories", one_hot, categories), ("numbers", "passthrough" if knows_nan else scaled, numbers)]
+    )

@@ -1,0 +1,59 @@
+# One image for Airflow's components, the MLflow server and the `nightshift` command.
+FROM python:3.11.14-slim-bookworm AS installed
+
+WORKDIR /build
+COPY requirements/bootstrap.lock requirements/runtime.lock ./
+# Hashes or nothing: a changed file, or a changed hash, stops the build.
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r bootstrap.lock \
+    && /venv/bin/uv pip install --no-cache --python /venv/bin/python --require-hashes --compile-bytecode -r runtime.lock \
+    && /venv/bin/uv pip uninstall --python /venv/bin/python uv
+
+FROM python:3.11.14-slim-bookworm
+
+# The folders that become volumes belong to the user, so that the volumes do.
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin nightshift \
+    && install -d -o nightshift -g nightshift -m 0750 /airflow /logs /objects /mlflow
+
+COPY --from=installed /venv /venv
+COPY pyproject.toml airflow_settings.yaml /nightshift/
+COPY requirements /nightshift/requirements
+COPY deploy /nightshift/deploy
+COPY dags /nightshift/dags
+COPY plugins /nightshift/plugins
+COPY include /nightshift/include
+# Readable whatever the umask of the checkout; only root may write.
+RUN chmod -R u=rwX,go=rX /nightshift && ln -s /nightshift/deploy/nightshift /usr/local/bin/nightshift
+
+ARG NIGHTSHIFT_COMMIT=unknown
+ENV NIGHTSHIFT_COMMIT=$NIGHTSHIFT_COMMIT \
+    PATH=/venv/bin:$PATH \
+    PYTHONPATH=/nightshift/include:/nightshift/deploy/settings \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    AIRFLOW_HOME=/airflow \
+    AIRFLOW__CORE__DAGS_FOLDER=/nightshift/dags \
+    AIRFLOW__CORE__PLUGINS_FOLDER=/nightshift/plugins \
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=/logs \
+    AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY=/logs/dag-processor
+
+# Nothing calls home.
+ENV DO_NOT_TRACK=true \
+    SCARF_ANALYTICS=false \
+    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=false \
+    MLFLOW_DISABLE_TELEMETRY=true \
+    GX_ANALYTICS_ENABLED=false \
+    GIT_PYTHON_REFRESH=quiet
+
+# One native thread a task: two under contention took six times as long.
+ENV OMP_NUM_THREADS=1 \
+    OMP_WAIT_POLICY=PASSIVE \
+    OPENBLAS_NUM_THREADS=1 \
+    MKL_NUM_THREADS=1 \
+    NUMEXPR_NUM_THREADS=1 \
+    JE_ARROW_MALLOC_CONF=background_thread:false
+
+WORKDIR /nightshift
+USER 10001:10001
+ENTRYPOINT ["sh", "/nightshift/deploy/entrypoint.sh"]

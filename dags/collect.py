@@ -1,0 +1,56 @@
+"""Collect, validate and publish one source, every night.
+
+- **collect** lands what the upstream delivers, untouched, as a file named by its hash.
+- **validate** judges it: accepted rows replace the night in `raw.NAME`, rejected rows go to `quarantine.rows`
+  with rule, column and value. A batch that breaks its contract fails here; the rows of the night stay as they
+  were and nothing downstream runs. Its link opens the data docs.
+- **publish** announces the night; feature sets wait for all their sources.
+
+**When it fails.** *collect*: the upstream is down or changed; the message names connection and file. It retries
+by itself; then clear the task. *validate*: the message names date, column and rule. Fix the upstream and clear
+*collect*, or change the rule in `include/sources/NAME.yaml`.
+
+**By hand.** Batch date, or a range with *until*. Choose `leave` to load history without waking what follows.
+"""
+
+from typing import Any
+
+from airflow.sdk import chain, dag, task
+
+from nightshift.orchestration import forms
+from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw
+from nightshift.orchestration.links import linked
+from nightshift.orchestration.publishing import publish
+from nightshift.specs import Source
+
+
+def collect_dag(source: Source) -> None:
+    """Declare the DAG of one source."""
+
+    @task
+    def collect() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        return stages.collect(run.platform, source.name, run.nights, run.asked)
+
+    @task
+    def validate() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.links import file_url
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        facts = stages.validate(run.platform, source.name, run.nights, run.asked)
+        return {**facts, "url": file_url(facts["docs"])}
+
+    @dag(**lifecycle("collect", source, __doc__, schedule=nightly(), params=forms.RANGE))
+    def flow() -> None:
+        chain(collect(), linked(validate(), "Data docs", "url"), publish(raw(source.name)))
+
+    flow()
+
+
+for each in project().sources.values():
+    collect_dag(each)

@@ -1,0 +1,42 @@
+"""Build one feature set, when all its sources have the night.
+
+- **build** reads the inputs within their look-back, only what was known by the cut-off, runs the set's `build()`
+  and replaces the night in `features.NAME_v<version>`.
+- **publish** announces the night; the models on this set score it.
+
+**When it fails.** The message names the night and the source that is missing, or the column that `build()` in
+`include/features/NAME.py` did not return as declared. Fix it and clear the task: partitions are replaced whole.
+"""
+
+from typing import Any
+
+from airflow.sdk import chain, dag, task
+
+from nightshift.orchestration import forms
+from nightshift.orchestration.lifecycle import after, features, lifecycle, project, raw
+from nightshift.orchestration.publishing import publish
+from nightshift.specs import FeatureSet
+
+
+def features_dag(spec: FeatureSet) -> None:
+    """Declare the DAG of one feature set."""
+
+    @task
+    def build() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        return stages.build_features(run.platform, spec.name, run.nights, run.asked)
+
+    schedule = after(*(raw(source) for source in spec.inputs))
+
+    @dag(**lifecycle("features", spec, __doc__, schedule=schedule, params=forms.RANGE))
+    def flow() -> None:
+        chain(build(), publish(features(spec)))
+
+    flow()
+
+
+for each in project().feature_sets.values():
+    features_dag(each)

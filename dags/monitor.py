@@ -1,0 +1,58 @@
+"""Watch the model: what came of its predictions, and whether the data has moved away from its training.
+
+- **performance** measures past predictions whose labels have arrived.
+- **verdict** compares the window of the last nights with the profile stored at training, on every row, and
+  writes the night's verdict to `monitoring.verdicts`.
+- **report** draws the same comparison (Evidently, on a sample); its link opens it. Nothing waits for it.
+
+**When it fails.** The message names what is missing, nearly always the night's predictions. Clear the task.
+"""
+
+from typing import Any
+
+from airflow.sdk import chain, dag, task
+
+from nightshift.orchestration import forms
+from nightshift.orchestration.lifecycle import after, lifecycle, predictions, project
+from nightshift.orchestration.links import linked
+from nightshift.specs import Model
+
+
+def monitor_dag(model: Model) -> None:
+    """Declare the DAG of one model."""
+
+    @task
+    def performance() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        return stages.measure_performance(run.platform, model.name, run.night, run.asked)
+
+    @task
+    def verdict() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        return stages.decide_verdict(run.platform, model.name, run.night, run.asked)
+
+    @task
+    def report() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.links import file_url
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        facts = stages.render_report(run.platform, model.name, run.night, run.asked)
+        return {**facts, "url": file_url(facts["report"])}
+
+    @dag(**lifecycle("monitor", model, __doc__, schedule=after(predictions(model.name)), params=forms.NIGHT))
+    def flow() -> None:
+        chain(performance(), verdict(), linked(report(), "Drift report", "url"))
+
+    flow()
+
+
+for each in project().models.values():
+    monitor_dag(each)

@@ -1,0 +1,44 @@
+"""Score the night with the champion.
+
+- **score** resolves the champion of the night once. The ledger and the registry's alias must agree, and the
+  model file must be the one that was promoted. Then it replaces the night in `predictions.NAME`; consumers read
+  the view `predictions.NAME_champion`.
+- **publish** announces the night; monitoring follows.
+
+**When it fails.** *Ledger and alias differ*: somebody moved the alias by hand, or a promotion was cut short.
+Clear *promote* of the last `train_NAME`, or put the alias back. *No champion*: trigger `train_NAME`.
+Yesterday's predictions stand until the night is replaced.
+"""
+
+from typing import Any
+
+from airflow.sdk import chain, dag, task
+
+from nightshift.orchestration import forms
+from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project
+from nightshift.orchestration.publishing import publish
+from nightshift.specs import Model
+
+
+def score_dag(model: Model) -> None:
+    """Declare the DAG of one model."""
+
+    @task
+    def score() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        return stages.score(run.platform, model.name, run.nights, run.asked)
+
+    schedule = after(features(project().feature_set(model.features)))
+
+    @dag(**lifecycle("score", model, __doc__, schedule=schedule, params=forms.RANGE))
+    def flow() -> None:
+        chain(score(), publish(predictions(model.name)))
+
+    flow()
+
+
+for each in project().models.values():
+    score_dag(each)

@@ -1,0 +1,10 @@
+"""Collect: a source's rows for one batch date, as delivered.
+
+Nothing is judged here, an empty answer included: validation judges. What comes back has the columns and
+the values the upstream gave; text stays text, so that typing is validation's alone.
+"""
+
+from nightshift.collect.connection import Connection, Reader
+from nightshift.collect.connectors import CONNECTORS, collect, open_source
+
+__all__ = ["CONNECTORS", "Connection", "Reader", "collect", "open_source"]

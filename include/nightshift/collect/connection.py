@@ -1,0 +1,57 @@
+"""Where a source is reached, and how its failures are told: without its secrets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from nightshift.errors import SourceError
+from nightshift.specs import Source
+
+Window = tuple[datetime, datetime]
+Sleep = Callable[[float], None]
+MESSAGE_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One upstream, as orchestration knows it. Its repr shows neither password nor extra.
+
+    ``schema`` is the connection's own notion: a database for SQL, ``http`` or ``https`` for HTTP.
+    ``engine`` makes the SQLAlchemy engine of an SQL source; the reader that asked for it disposes of it.
+    """
+
+    id: str
+    kind: str = ""
+    host: str | None = None
+    port: int | None = None
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    schema: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    engine: Callable[[], Engine] | None = field(default=None, repr=False)
+
+    def failure(self, source: Source, happened: object, remedy: str) -> SourceError:
+        """Return the error for ``source``: one line, bounded, the password struck out."""
+        text = " ".join(str(happened).split())[:MESSAGE_LENGTH]
+        return SourceError(
+            f"source '{source.name}', connection '{self.id}': {self.without_secrets(text)}; {remedy}"
+        )
+
+    def without_secrets(self, text: str) -> str:
+        """Return ``text`` with the password and every text in ``extra``'s headers struck out."""
+        headers = self.extra.get("headers")
+        secrets = [self.password, *(headers.values() if isinstance(headers, dict) else ())]
+        for secret in secrets:
+            if secret:
+                text = text.replace(str(secret), "***")
+        return text
+
+
+class Reader(NamedTuple):
+    """An open source: ``read(batch_date, window)`` gives one batch date's rows as delivered."""
+
+    read: Callable[[date, Window], pd.DataFrame]

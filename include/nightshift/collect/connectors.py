@@ -1,0 +1,45 @@
+"""The connectors, by the kind a source's spec names. A new one is a function and a line at the foot."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+
+import pandas as pd
+
+from nightshift.collect.connection import Connection, Reader, Sleep, Window
+from nightshift.collect.files import open_files
+from nightshift.collect.http import open_http
+from nightshift.collect.sql import open_sql
+from nightshift.errors import SpecError, did_you_mean
+from nightshift.specs import Source
+
+
+@contextmanager
+def open_source(source: Source, connection: Connection, *, sleep: Sleep = time.sleep) -> Iterator[Reader]:
+    """Yield a reader of ``source``; its dates share one engine, one HTTP client, one look at a whole file.
+
+    Raises:
+        SpecError: the spec's connector cannot work as written (unknown bind name, path out of the root).
+        SourceError: the upstream is down, missing, or answers nonsense. Raised by ``read`` as well.
+    """
+    kind = source.connector.kind
+    if kind not in CONNECTORS:
+        raise SpecError(
+            f"source '{source.name}': connector kind '{kind}' is unknown{did_you_mean(kind, CONNECTORS)}"
+        )
+    with CONNECTORS[kind](source, connection, sleep) as reader:
+        yield reader
+
+
+def collect(source: Source, batch_date: date, window: Window, connection: Connection) -> pd.DataFrame:
+    """Return the rows of one batch date as delivered, without a batch_date column. Raises as open_source."""
+    with open_source(source, connection) as reader:
+        return reader.read(batch_date, window)
+
+
+CONNECTORS: dict[str, Callable[[Source, Connection, Sleep], AbstractContextManager[Reader]]] = {
+    "sql": open_sql,
+    "files": open_files,
+    "http": open_http,
+}

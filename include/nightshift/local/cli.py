@@ -1,0 +1,224 @@
+"""The `nightshift` command."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from nightshift.errors import NightshiftError
+from nightshift.local import control, health, processes, state
+from nightshift.local.components import BY_NAME, COMPONENTS
+from nightshift.local.state import Record, Runtime, Snapshot
+
+app = typer.Typer(
+    help="Nightshift on this machine: PostgreSQL, MLflow and Airflow, without containers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def up() -> None:
+    """Start the stack and wait until all of it is healthy. Does nothing if it runs already."""
+    began = time.monotonic()
+    with _clear_errors(), _progress() as watch:
+        runtime, started = control.up(watch)
+    seconds = time.monotonic() - began
+    console.print(f"[green]All healthy[/] after {seconds:.0f} s." if started else "[green]Already up.[/]")
+    _print_doors(runtime)
+
+
+@app.command()
+def down(
+    *, purge: Annotated[bool, typer.Option("--purge", help="delete all data too, after asking")] = False
+) -> None:
+    """Stop the stack. The data stays."""
+    if purge:
+        typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
+        with _clear_errors():
+            console.print(*(f"deleted {folder}" for folder in control.purge()), sep="\n")
+        return
+    with _clear_errors(), console.status("stopping"):
+        stopped = control.down()
+    console.print("Stopped." if stopped else "Nothing was running.")
+
+
+@app.command()
+def status() -> None:
+    """Show what runs and how it is. Exit code 0 only if everything is healthy."""
+    home = state.home()
+    snapshot = state.read_snapshot(home)
+    if snapshot is None or not (snapshot.components or control.is_supervised(snapshot)):
+        console.print("Nothing runs here. Start it with `nightshift up`.")
+        raise typer.Exit(1)
+    verdicts = _verdicts(snapshot)
+    console.print(_table(snapshot, verdicts))
+    supervised = control.is_supervised(snapshot)
+    if not supervised:
+        console.print(
+            "[red]Nobody watches over it:[/] the supervisor is gone; `nightshift up` brings it back"
+        )
+    raise typer.Exit(0 if supervised and all(verdicts.values()) else 1)
+
+
+@app.command()
+def logs(
+    component: Annotated[str | None, typer.Argument(help="for instance scheduler; all, if left out")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until interrupted")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="of each file")] = 20,
+) -> None:
+    """Show the end of the logs."""
+    folder = state.home() / "logs"
+    files = sorted(folder.glob(f"{component or '*'}.log"))
+    if not files:
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
+        errors.print(f"no log of '{component}'; logs: {known}")
+        raise typer.Exit(1)
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)]
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        code = 0
+    raise typer.Exit(code)
+
+
+@app.command()
+def check() -> None:
+    """Check every source, feature set and model, without starting anything."""
+    from nightshift.specs import load_project
+
+    with _clear_errors():
+        project = load_project().require_sound()
+    counts = {
+        "sources": len(project.sources),
+        "feature sets": len(project.feature_sets),
+        "models": len(project.models),
+    }
+    console.print("Sound: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".")
+
+
+@app.command()
+def demo() -> None:
+    """Close the loop on real flights: collect, train, score, drift, retrain."""
+    from nightshift.local.demo import run
+
+    with _clear_errors():
+        run()
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Print what Nightshift raises on purpose as a message, not as a trace."""
+    try:
+        yield
+    except NightshiftError as error:
+        errors.print(f"[red]error:[/] {error}", markup=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def _progress() -> Iterator[control.Watcher]:
+    """Yield a function that draws the state: in place on a terminal, as lines where there is none."""
+    began = time.monotonic()
+    if not console.is_terminal:
+        seen: set[str] = set()
+
+        def list_news(snapshot: Snapshot) -> None:
+            for name in sorted(set(snapshot.well) - seen, key=list(BY_NAME).index):
+                console.print(f"{time.monotonic() - began:5.1f} s  {name}")
+            seen.update(snapshot.well)
+
+        yield list_news
+        return
+    with Live(console=console, transient=True) as live:
+        yield lambda snapshot: live.update(_steps(snapshot, time.monotonic() - began))
+
+
+def _steps(snapshot: Snapshot, seconds: float) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for component in COMPONENTS:
+        name = component.name
+        begun = name in snapshot.components
+        mark = "[green]healthy" if name in snapshot.well else "[yellow]starting" if begun else "[dim]waiting"
+        table.add_row(name, mark)
+    table.add_row(f"[dim]{seconds:.0f} s", "")
+    return table
+
+
+def _verdicts(snapshot: Snapshot) -> dict[str, bool]:
+    """Return whether each component is well, asked now rather than read from the supervisor's notes."""
+    answers = health.examine(snapshot.runtime, snapshot.components)
+    for name, record in snapshot.components.items():
+        answers.setdefault(name, processes.alive(record.pid, record.started))
+    names = [c.name for c in COMPONENTS if c.kind != "step" or c.name in snapshot.components]
+    return {name: bool(answers.get(name)) for name in names}
+
+
+def _table(snapshot: Snapshot, verdicts: dict[str, bool]) -> Table:
+    table = Table(show_footer=True, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    held = {name: _memory(snapshot, record) for name, record in _all(snapshot).items()}
+    for title in ("component", "pid", "healthy", "up for", "restarts"):
+        table.add_column(title, justify="right" if title in {"pid", "restarts"} else "left")
+    table.add_column("memory", footer=f"{sum(held.values()) >> 20} MB", justify="right")
+    table.add_column("url", no_wrap=True, min_width=21)
+    urls = _urls(snapshot.runtime)
+    for name, record in _all(snapshot).items():
+        well = verdicts.get(name, record is not None)
+        table.add_row(
+            name,
+            str(record.pid) if record else "",
+            "[green]yes[/]" if well else "[red]no[/]",
+            _duration(time.time() - record.since) if record else "",
+            str(record.restarts) if record else "",
+            f"{held[name] >> 20} MB" if record else "",
+            urls.get(name, ""),
+        )
+    return table
+
+
+def _all(snapshot: Snapshot) -> dict[str, Record | None]:
+    """Return every service, running or not, and the supervisor."""
+    supervisor = snapshot.supervisor if control.is_supervised(snapshot) else None
+    names = [c.name for c in COMPONENTS if c.kind != "step"]
+    return {"supervisor": supervisor} | {name: snapshot.components.get(name) for name in names}
+
+
+def _memory(snapshot: Snapshot, record: Record | None) -> int:
+    if record is None:
+        return 0
+    others = frozenset(r.pid for r in snapshot.components.values() if r.pid != record.pid)
+    return processes.memory(p.pid for p in processes.session_of(record.pid, record.started, others))
+
+
+def _urls(runtime: Runtime) -> dict[str, str]:
+    return {"api-server": runtime.airflow_url, "mlflow": runtime.mlflow_url, "aircraft": runtime.aircraft_url}
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def _print_doors(runtime: Runtime) -> None:
+    console.print(f"  Airflow  {runtime.airflow_url}")
+    console.print(f"           user admin, password {runtime.admin_password}")
+    console.print(f"  MLflow   {runtime.mlflow_url}")
+    console.print(f"  State    {runtime.home} (more users: airflow-passwords.json there)")
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,146 @@
+"""The environment in which every component runs. Airflow is configured here and nowhere else."""
+
+import json
+import os
+from collections.abc import Mapping
+
+from sqlalchemy.engine import make_url
+
+from nightshift.local.credentials import Credentials
+from nightshift.local.processes import MARK
+from nightshift.local.state import REPOSITORY, Runtime
+
+# What a surrounding Airflow, MLflow or Python would leak into ours.
+FOREIGN = (
+    "AIRFLOW_",
+    "MLFLOW_",
+    "_MLFLOW_",
+    "_AIRFLOW_",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "NIGHTSHIFT_DATABASE_URL",
+)
+
+
+def environment(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
+    """Return the whole environment of the components: what was there, without foreign settings, and ours."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+    return kept | _process(runtime) | _airflow(runtime, credentials) | _quiet() | _one_thread()
+
+
+def _process(runtime: Runtime) -> dict[str, str]:
+    return {
+        MARK: str(runtime.home),
+        "NIGHTSHIFT_HOME": str(runtime.home),
+        "PYTHONPATH": str(REPOSITORY / "include"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
+        # A process title must not overwrite the environment, by which leftovers are recognised.
+        "SPT_NOENV": "1",
+        "MLFLOW_TRACKING_URI": runtime.mlflow_url,
+        # A dead MLflow fails a task within seconds; by default it blocks it for four minutes.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    }
+
+
+def _airflow(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
+    logs = runtime.home / "logs"
+    database = runtime.airflow_database_url.replace("postgresql:", "postgresql+psycopg2:", 1)
+    sections: Mapping[str, Mapping[str, object]] = {
+        "core": {
+            "dags_folder": REPOSITORY / "dags",
+            "plugins_folder": REPOSITORY / "plugins",
+            "executor": "LocalExecutor",
+            "parallelism": 6,
+            "mp_start_method": "fork",
+            "load_examples": False,
+            "dags_are_paused_at_creation": False,
+            "fernet_key": credentials.fernet_key,
+            "simple_auth_manager_users": "admin:admin,olga:op,vic:viewer",
+            "simple_auth_manager_passwords_file": runtime.home / "airflow-passwords.json",
+            "execution_api_server_url": f"{runtime.airflow_url}/execution/",
+        },
+        "database": {
+            "sql_alchemy_conn": database,
+            # The launcher migrates before anything starts.
+            "check_migrations": False,
+        },
+        "api": {
+            "host": "127.0.0.1",
+            "port": runtime.airflow_url.rpartition(":")[2],
+            "base_url": runtime.airflow_url,
+            "workers": 1,
+            "secret_key": credentials.api_secret_key,
+            "instance_name": "Nightshift",
+        },
+        "api_auth": {"jwt_secret": credentials.jwt_secret, "jwt_issuer": "nightshift"},
+        # The execution API is built at its first call, which can take longer than the default 5 s.
+        "workers": {"execution_api_timeout": 60},
+        # 0.3: half a second a task in a chain, where the default takes over a second; 0.1 only burns CPU.
+        "scheduler": {"scheduler_idle_sleep_time": 0.3, "enable_health_check": False},
+        "dag_processor": {
+            "refresh_interval": 30,
+            "min_file_process_interval": 30,
+            "parsing_processes": 2,
+        },
+        "triggerer": {"capacity": 200},
+        "logging": {
+            "base_log_folder": logs / "tasks",
+            "dag_processor_child_process_log_directory": logs / "dag-files",
+            "colored_console_log": False,
+        },
+        "usage_data_collection": {"enabled": False},
+    }
+    settings = {
+        f"AIRFLOW__{section}__{key}".upper(): str(value)
+        for section, options in sections.items()
+        for key, value in options.items()
+    }
+    return settings | {"AIRFLOW_HOME": str(runtime.home / "airflow")}
+
+
+def _quiet() -> dict[str, str]:
+    """Return the switches of everything that would call home."""
+    return {
+        "DO_NOT_TRACK": "true",
+        "SCARF_ANALYTICS": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GX_ANALYTICS_ENABLED": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+        # Jobs are another way to run code on the tracking server; nothing here needs it.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def _one_thread() -> dict[str, str]:
+    """Return the limits of native threads: two OpenMP threads under contention took six times as long."""
+    limits = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    # A background thread in a process that forks is a lock waiting to be held by nobody.
+    return dict.fromkeys(limits, "1") | {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }
+
+
+def connections(runtime: Runtime) -> dict[str, dict[str, object]]:
+    """Return what is laid over the connections of ``airflow_settings.yaml``, by connection id."""
+    return {
+        "warehouse": _endpoint(runtime.warehouse_url),
+        "ops": _endpoint(runtime.ops_url),
+        "mlflow": _endpoint(runtime.mlflow_url) | {"schema": "http"},
+        "aircraft_api": _endpoint(runtime.aircraft_url) | {"schema": "http"},
+        "weather_files": {"extra": json.dumps({"path": str(runtime.weather_folder)})},
+    }
+
+
+def _endpoint(url: str) -> dict[str, object]:
+    parts = make_url(url)
+    found = {
+        "host": parts.host,
+        "port": parts.port,
+        "schema": parts.database,
+        "login": parts.username,
+        "password": parts.password,
+    }
+    return {key: value for key, value in found.items() if value is not None}

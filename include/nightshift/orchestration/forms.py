@@ -1,0 +1,59 @@
+"""The forms of manual runs: typed parameters, checked by Airflow's form, and again by :func:`checked`.
+
+The REST API accepts keys that no form has, and JSON schema's ``$`` admits a newline: so the task looks again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Param
+
+from nightshift.errors import RequestError, did_you_mean
+
+LONGEST_REASON = 500
+
+
+def _date(title: str, description: str) -> Param:
+    return Param(None, type=["null", "string"], format="date", title=title, description_md=description)
+
+
+REASON = Param(
+    None,
+    type=["null", "string"],
+    maxLength=LONGEST_REASON,
+    title="Reason",
+    description_md="Why this run was started by hand. Kept with what it changes.",
+)
+BATCH_DATE = _date("Batch date", "The night to run, `YYYY-MM-DD`. Empty: the run's own night.")
+UNTIL = _date("Until", "For a range: its last night, inclusive.")
+DOWNSTREAM = Param(
+    "wake",
+    enum=["wake", "leave"],
+    title="Downstream",
+    description_md="`wake`: what follows runs too, once a night. `leave`: only this DAG's partitions are replaced.",
+)
+
+RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "reason": REASON}
+NIGHT = {"batch_date": BATCH_DATE, "reason": REASON}
+TRAIN = {
+    "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
+    "reason": REASON,
+}
+
+
+def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: set[str]) -> dict[str, Any]:
+    """Return the parameters of a run.
+
+    Raises:
+        RequestError: an unknown key, a reason too long or not text, a choice that is none of the form's.
+    """
+    for key in conf or {}:
+        if key not in allowed:
+            raise RequestError(f"unknown parameter '{str(key)[:60]}'{did_you_mean(str(key)[:60], allowed)}")
+    values = {key: params.get(key) for key in allowed}
+    reason = values.get("reason")
+    if reason is not None and not (isinstance(reason, str) and len(reason) <= LONGEST_REASON):
+        raise RequestError(f"reason: expected text of at most {LONGEST_REASON} characters")
+    if values.get("downstream", "wake") not in {"wake", "leave"}:
+        raise RequestError(f"downstream: expected 'wake' or 'leave', got {str(values['downstream'])[:60]!r}")
+    return values

@@ -1,0 +1,101 @@
+"""What every DAG of ours shares: who owns it, when it runs, how it retries, which assets join it to the next."""
+
+import re
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    CronPartitionTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    PartitionedAssetTimetable,
+    RetryAction,
+    RetryRule,
+)
+
+from nightshift.errors import NightshiftError, SourceError
+from nightshift.specs import FeatureSet, Model, Project, Source, load_project
+
+# An upstream may come back; a broken batch, a missing champion or a wrong date will not by itself.
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(SourceError, RetryAction.RETRY, reason="the upstream may come back"),
+        RetryRule(NightshiftError, RetryAction.FAIL, reason="trying again cannot help; the message says what does"),
+    ]
+)
+
+
+@cache
+def project() -> Project:
+    """Return the project's specs, read once a parse."""
+    return load_project()
+
+
+def nightly() -> CronPartitionTimetable:
+    """Return the schedule of a night: one partition a calendar date of the project's time zone."""
+    settings = project().settings
+    return CronPartitionTimetable(settings.cron, timezone=settings.timezone, key_format="%Y-%m-%d")
+
+
+def after(*assets: Asset) -> PartitionedAssetTimetable:
+    """Return the schedule that follows: once all ``assets`` have the same batch date."""
+    first, *others = assets
+    wanted: Any = first
+    for other in others:
+        wanted = wanted & other
+    return PartitionedAssetTimetable(assets=wanted)
+
+
+def raw(source: str) -> Asset:
+    """Return the asset of a source's accepted rows."""
+    return Asset(name=f"raw.{source}", uri=f"x-nightshift://warehouse/raw/{source}", group="raw")
+
+
+def features(feature_set: FeatureSet) -> Asset:
+    """Return the asset of one version of a feature set."""
+    table = feature_set.table
+    return Asset(name=f"features.{table}", uri=f"x-nightshift://warehouse/features/{table}", group="features")
+
+
+def predictions(model: str) -> Asset:
+    """Return the asset of a model's predictions."""
+    return Asset(name=f"predictions.{model}", uri=f"x-nightshift://warehouse/predictions/{model}", group="predictions")
+
+
+def lifecycle(
+    stage: str, spec: Source | FeatureSet | Model, doc: str | None, *, params: dict[str, Param], **more: Any
+) -> dict[str, Any]:
+    """Return the arguments of ``@dag`` for one stage of one source, feature set or model."""
+    settings = project().settings
+    zone = project().calendar.zone
+    last = settings.last_night
+    return {
+        "dag_id": f"{stage}_{spec.name}",
+        "description": spec.description,
+        "doc_md": runbook(doc, spec),
+        "start_date": datetime.combine(settings.first_night, datetime.min.time(), tzinfo=zone),
+        "end_date": datetime.combine(last, datetime.max.time(), tzinfo=zone) if last else None,
+        "catchup": False,
+        "max_active_runs": 4,
+        "tags": {stage, spec.owner, *getattr(spec, "tags", [])},
+        "params": params,
+        "render_template_as_native_obj": False,
+        "default_args": {
+            "owner": spec.owner,
+            "retries": 2,
+            "retry_delay": timedelta(seconds=20),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=10),
+            "retry_policy": RETRIES,
+            "execution_timeout": timedelta(hours=2),
+        },
+        **more,
+    }
+
+
+def runbook(doc: str | None, spec: Source | FeatureSet | Model) -> str:
+    """Return the module's docstring as this DAG's runbook, with the spec's own words first."""
+    text = re.sub(r"\bNAME\b", spec.name, doc or "")
+    return f"**{spec.name}**: {spec.description} Owner: {spec.owner}.\n\n{text}"

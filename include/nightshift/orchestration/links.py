@@ -1,0 +1,40 @@
+"""Links from a task to what it made: the MLflow run, the drift report, the data docs."""
+
+from typing import Any
+
+from airflow.sdk import BaseOperatorLink, XComArg
+
+
+class ResultLink(BaseOperatorLink):
+    """A link whose address is a field of what the task returned."""
+
+    def __init__(self, name: str, field: str) -> None:
+        self._name = name
+        self.field = field
+
+    @property
+    def name(self) -> str:
+        """The button's text."""
+        return self._name
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address, or nothing if the task returned none. Runs in the task's process."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        returned = XCom.get_value(ti_key=ti_key, key="return_value") or {}
+        return str(returned.get(self.field, ""))
+
+
+def linked(output: Any, name: str, field: str) -> Any:
+    """Give the task behind ``output`` a link; return ``output``."""
+    if isinstance(output, XComArg):
+        output.operator.operator_extra_links = (ResultLink(name, field),)
+    return output
+
+
+def file_url(key: str) -> str:
+    """Return the address of a kept file in Airflow's UI (the plugin ``nightshift_files`` serves it)."""
+    from airflow.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="/") or "/"
+    return f"{base.rstrip('/')}/nightshift/files/{key}"

@@ -1,0 +1,79 @@
+"""The run a task finds itself in: which nights, asked by whom, with what handles. For use inside tasks."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import get_current_context
+
+from nightshift.calendar import DateRange, resolve
+from nightshift.errors import RequestError
+from nightshift.orchestration.connections import platform
+from nightshift.orchestration.forms import checked
+from nightshift.specs import Project, load_project
+from nightshift.stages import Platform, Try
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words."""
+
+    platform: Platform
+    nights: DateRange
+    asked: Try
+    actor: str
+    reason: str
+    wakes: bool
+
+    @property
+    def night(self) -> Any:
+        """The only night of a run that is for one.
+
+        Raises:
+            RequestError: the run is for a range.
+        """
+        if not self.nights.is_single:
+            raise RequestError(f"this task is for one night, not for {self.nights}")
+        return self.nights.first
+
+
+def this_run() -> Run:
+    """Return the run of the task that calls.
+
+    Raises:
+        RequestError: its parameters are wrong.
+        SpecError: a connection or a spec is missing or wrong.
+    """
+    context: Any = get_current_context()
+    project = load_project()
+    values, nights = asked_for(project, context)
+    dag_run = context["dag_run"]
+    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    actor = getattr(dag_run, "triggering_user_name", None) or kind
+    asked = Try(dag_run.run_id, context["ti"].try_number, is_backfill=kind.startswith("backfill"))
+    log.info("night %s, asked by %s", nights, actor)
+    return Run(
+        platform=platform(project),
+        nights=nights,
+        asked=asked,
+        actor=actor,
+        reason=values.get("reason") or f"{kind} run",
+        wakes=values.get("downstream") != "leave",
+    )
+
+
+def asked_for(project: Project, context: Any) -> tuple[dict[str, Any], DateRange]:
+    """Return the run's checked parameters and its nights."""
+    dag_run, params = context["dag_run"], context["params"]
+    values = checked(dag_run.conf, params, set(context["dag"].params))
+    dates = {"batch_date": values.get("batch_date") or values.get("as_of"), "until": values.get("until")}
+    nights = resolve(
+        project.calendar,
+        params=dates,
+        partition_key=getattr(dag_run, "partition_key", None),
+        logical_date=dag_run.logical_date,
+        run_after=dag_run.run_after,
+    )
+    return values, nights

@@ -1,0 +1,84 @@
+"""The sensor of the retrain DAG: waits, without a worker slot, for a night's verdict."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+
+from airflow.sdk import BaseSensorOperator
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from nightshift.errors import NotReady
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class VerdictTrigger(BaseTrigger):
+    """Fires when the verdict of a night exists, or when ``seconds`` have passed without one."""
+
+    def __init__(self, model: str, batch_date: str, seconds: float) -> None:
+        super().__init__()
+        self.model = model
+        self.batch_date = batch_date
+        self.seconds = seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer needs to make this trigger again."""
+        arguments = {"model": self.model, "batch_date": self.batch_date, "seconds": self.seconds}
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look, pause a little longer each time, look again."""
+        from asgiref.sync import sync_to_async
+
+        from nightshift.orchestration.connections import warehouse_url
+
+        url = await sync_to_async(warehouse_url)()
+        pause, waited = FIRST_PAUSE_SECONDS, 0.0
+        while waited <= self.seconds:
+            if await asyncio.to_thread(_has_verdict, url, self.model, self.batch_date):
+                yield TriggerEvent({"verdict": True})
+                return
+            await asyncio.sleep(pause)
+            waited += pause
+            pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
+        yield TriggerEvent({"verdict": False})
+
+
+class VerdictSensor(BaseSensorOperator):
+    """Waits for the verdict of the run's night. A night without one by the deadline fails this task."""
+
+    def __init__(self, *, model: str, within: timedelta, **more: Any) -> None:
+        super().__init__(**more)
+        self.model = model
+        self.within = within
+
+    def execute(self, context: Any) -> None:
+        """Hand over to the triggerer."""
+        from nightshift.orchestration.run import asked_for
+        from nightshift.specs import load_project
+
+        _, nights = asked_for(load_project(), context)
+        trigger = VerdictTrigger(self.model, str(nights.first), self.within.total_seconds())
+        self.defer(trigger=trigger, method_name="arrived", kwargs={"batch_date": str(nights.first)})
+
+    def arrived(self, context: Any, event: dict[str, Any], batch_date: str) -> str:
+        """Return the night whose verdict is there.
+
+        Raises:
+            NotReady: the deadline passed without a verdict.
+        """
+        if not event["verdict"]:
+            raise NotReady(
+                f"model '{self.model}' has no verdict for {batch_date} after {self.within}: "
+                f"the night did not finish. Look at monitor_{self.model}, then score_{self.model}"
+            )
+        return batch_date
+
+
+def _has_verdict(url: str, model: str, batch_date: str) -> bool:
+    from nightshift.warehouse import Warehouse
+
+    statement = "SELECT 1 FROM monitoring.verdicts WHERE model = %s AND batch_date = %s"
+    return Warehouse(url).row(statement, (model, date.fromisoformat(batch_date))) is not None

@@ -1,0 +1,99 @@
+"""The delivered rows of one or many batch dates, and which row belongs to which."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Rows as delivered. ``day[i]`` is the index into ``dates`` of row ``i``.
+
+    ``columns`` holds each date's delivered column names: dates gathered into one frame keep their own.
+    """
+
+    frame: pd.DataFrame
+    dates: tuple[date, ...]
+    day: np.ndarray
+    columns: tuple[tuple[str, ...], ...]
+
+    def per_date(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return how many rows (all, or those at positions ``rows``) each date has."""
+        return np.bincount(self.day if rows is None else self.day[rows], minlength=len(self.dates))
+
+    def row_numbers(self) -> np.ndarray:
+        """Return each row's place within its date as delivered, from 1."""
+        order = np.argsort(self.day, kind="stable")
+        counts = self.per_date()
+        starts = np.repeat(np.cumsum(counts) - counts, counts)
+        numbers = np.empty(len(order), dtype=np.int64)
+        numbers[order] = np.arange(len(order)) - starts + 1
+        return numbers
+
+
+def batches_of(
+    frame: pd.DataFrame, dates: Sequence[date], columns: Mapping[date, Sequence[str]] | None = None
+) -> Batches:
+    """Return the frame's rows by the dates in its ``batch_date`` column.
+
+    Raises:
+        ValueError: there is no such column, or it holds a date that was not asked for.
+    """
+    if "batch_date" not in frame.columns:
+        raise ValueError("frame has no column 'batch_date'; add the date each row was collected for")
+    expected = tuple(sorted(set(dates)))
+    codes, found = pd.factorize(frame["batch_date"])
+    place = {day: number for number, day in enumerate(expected)}
+    known = [place.get(pd.Timestamp(day).date(), -1) for day in found]
+    day = np.array(known, dtype=np.int64)[codes] if len(codes) else np.empty(0, dtype=np.int64)
+    if len(day) and (day.min() < 0 or codes.min() < 0):
+        raise ValueError("frame holds rows of a batch date that was not asked for, or of none")
+    rows = frame.drop(columns="batch_date").reset_index(drop=True)
+    rows.columns = pd.Index(_unique([spelled(str(name)) for name in rows.columns]), dtype=object)
+    every = tuple(rows.columns)
+    given = columns or {}
+    return Batches(rows, expected, day, tuple(tuple(map(str, given.get(d, every))) for d in expected))
+
+
+def gathered(batches: Mapping[date, pd.DataFrame]) -> tuple[pd.DataFrame, dict[date, tuple[str, ...]]]:
+    """Return one frame of all dates' rows with ``batch_date``, and each date's own columns."""
+    frames, columns = [], {}
+    for day, frame in sorted(batches.items()):
+        named = frame.set_axis(_unique([spelled(str(name)) for name in frame.columns]), axis=1)
+        columns[day] = tuple(named.columns)
+        frames.append(named.assign(batch_date=pd.Timestamp(day)))
+    if not frames:
+        return pd.DataFrame({"batch_date": []}), {}
+    return _stacked(frames), columns
+
+
+def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    if len(filled) < 2:
+        return (filled or frames)[0]
+    dtypes: dict[str, set[str]] = {}
+    for frame in filled:
+        for name, dtype in frame.dtypes.items():
+            dtypes.setdefault(str(name), set()).add(str(dtype))
+    # Left to pandas, integers of one night beside floats of another would all become floats.
+    mixed = [name for name, found in dtypes.items() if len(found) > 1]
+    alike = [frame.astype({name: object for name in mixed if name in frame.columns}) for frame in filled]
+    return pd.concat(alike, ignore_index=True)
+
+
+def spelled(text: str) -> str:
+    """Return ``text`` with half surrogate pairs, which JSON can hold and UTF-8 cannot, spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Return the names, a repeated one as ``name (2)``: it is then an unknown column, and named so."""
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return unique

@@ -1,0 +1,324 @@
+"""Great Expectations: its expectations by their own names, over frames in memory.
+
+The only module that imports it. Its metrics engine is called directly, without a data context: no gx/
+folder, no analytics, and for a row rule only the metric that says which rows fail. Collecting failing
+values and indexes, as its COMPLETE results do, costs ten times as much.
+
+Great Expectations passes silently when there is nothing to judge. So a rule that says nothing is refused
+here, and nightshift.validate looks for empty batches and columns before it asks.
+"""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nightshift.errors import SpecError, did_you_mean
+from nightshift.specs import Source
+
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+# Its import reports hundreds of registered functions, one a line.
+logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # deprecations that are its own to mend
+    shown_by = warnings.showwarning
+    from great_expectations.exceptions import GreatExpectationsError
+    from great_expectations.execution_engine import PandasExecutionEngine
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
+    from great_expectations.expectations.registry import (
+        get_expectation_impl,
+        list_registered_expectation_implementations,
+    )
+    from great_expectations.validator.metric_configuration import MetricConfiguration
+    from great_expectations.validator.metrics_calculator import MetricsCalculator
+
+    if warnings.showwarning is not shown_by:
+        # Its import sends every warning of the process to a logger; here they stay warnings.
+        logging.captureWarnings(False)
+
+ROW_KINDS = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
+RUN = {"result_format": {"result_format": "BASIC"}, "catch_exceptions": False}
+COUNTS_NULLS = {"expect_column_values_to_not_be_null", "expect_column_values_to_be_null"}
+# Judged within each batch date: their answer for a row depends on the rows beside it.
+WITHIN_DATE = {
+    "expect_column_values_to_be_unique",
+    "expect_compound_columns_to_be_unique",
+    "expect_column_value_z_scores_to_be_less_than",
+    "expect_column_values_to_not_be_outliers",
+}
+# An expectation that has some of these and is given none of them says nothing, and would always pass.
+DECISIVE = {
+    "min_value", "max_value", "value_set", "value", "regex", "regex_list", "threshold", "sum_total",
+    "quantile_ranges", "strftime_format", "json_schema", "value_pairs_set", "partition_object",
+}  # fmt: skip
+REFUSED = {
+    "expect_column_values_to_be_increasing": "the rows of a batch have no order",
+    "expect_column_values_to_be_decreasing": "the rows of a batch have no order",
+    "expect_column_values_to_be_of_type": "declare the type under 'columns'",
+    "expect_column_values_to_be_in_type_list": "declare the type under 'columns'",
+    "expect_column_type_to_be": "declare the type under 'columns'",
+    "expect_column_to_exist": "declare the column under 'columns'",
+    "expect_table_columns_to_match_set": "declare the columns under 'columns'",
+    "expect_table_columns_to_match_ordered_list": "declare the columns under 'columns'",
+    "expect_table_column_count_to_equal": "declare the columns under 'columns'",
+    "expect_table_column_count_to_be_between": "declare the columns under 'columns'",
+    "expect_query_results_to_match_comparison": "a batch is judged in memory, not by SQL",
+    "expect_table_row_count_to_equal_other_table": "a batch is judged in memory, not by SQL",
+    "unexpected_rows_expectation": "a batch is judged in memory, not by SQL",
+}
+REFUSED_ARGUMENTS = {
+    "mostly": "how many rows may fail is the source's 'budget'",
+    "row_condition": "conditions are code; derive a column in the source's query instead",
+    "condition_parser": "conditions are code; derive a column in the source's query instead",
+}
+NOT_ARGUMENTS = {
+    "id", "meta", "result_format", "catch_exceptions", "rendered_content", "severity", "windows", "batch_id",
+    "library_metadata", *REFUSED_ARGUMENTS,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation of a source. A row rule says which rows fail; a batch rule fails a whole batch."""
+
+    name: str
+    arguments: dict[str, Any]
+    columns: tuple[str, ...]
+    expectation: Any
+
+    @property
+    def judges_rows(self) -> bool:
+        """Whether it names the rows that fail."""
+        return isinstance(self.expectation, ROW_KINDS)
+
+    @property
+    def within_date(self) -> bool:
+        """Whether a row's answer depends on the other rows of its batch."""
+        return self.name in WITHIN_DATE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a batch rule found."""
+
+    passed: bool
+    observed: str
+
+
+def check_expectations(source: Source) -> None:
+    """Raise SpecError, one line a mistake, if the source's expectations cannot be judged as written."""
+    compiled(source)
+
+
+def compiled(source: Source) -> tuple[Rule, ...]:
+    """Return the source's expectations, checked and tried on a frame of its types.
+
+    Raises:
+        SpecError: no expectation at all, an unknown name or argument, an argument of the wrong type.
+    """
+    types = {name: column.type for name, column in source.columns.items()}
+    return _compiled(source.name, json.dumps([source.expectations, types], default=_spelled))
+
+
+def _spelled(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise SpecError(f"expectations: {value!r} is not a value of YAML's")
+
+
+@lru_cache(maxsize=256)
+def _compiled(name: str, declared: str) -> tuple[Rule, ...]:
+    items, types = json.loads(declared)
+    if not items:
+        raise SpecError(f"source '{name}', key 'expectations': empty; declare what must hold of a batch")
+    rules, problems = [], []
+    for number, item in enumerate(items):
+        ((expectation, arguments),) = item.items()
+        try:
+            rules.append(_rule(expectation, arguments, types))
+        except SpecError as error:
+            problems.append(f"source '{name}', key 'expectations.{number}', {expectation}: {error}")
+    if problems:
+        raise SpecError("\n".join(problems))
+    return tuple(rules)
+
+
+def _rule(name: str, arguments: dict[str, Any], types: dict[str, str]) -> Rule:
+    if name in REFUSED:
+        raise SpecError(f"not used here: {REFUSED[name]}")
+    known = set(list_registered_expectation_implementations()) - set(REFUSED)
+    if name not in known:
+        raise SpecError(f"unknown expectation{did_you_mean(name, known)}")
+    kind = get_expectation_impl(name)
+    _check_arguments(arguments, set(kind.__fields__) - NOT_ARGUMENTS)
+    columns = _columns(arguments, types)
+    try:
+        expectation = kind(**_converted(arguments, {types[column] for column in columns}, name))
+    except ValueError as error:  # pydantic's, for a missing or ill-typed argument
+        raise SpecError(" ".join(str(error).split())) from error
+    rule = Rule(name, arguments, columns, expectation)
+    _try_out(rule, types)
+    return rule
+
+
+def _check_arguments(arguments: dict[str, Any], known: set[str]) -> None:
+    for key, value in arguments.items():
+        if key in REFUSED_ARGUMENTS:
+            raise SpecError(f"argument '{key}' is not used here: {REFUSED_ARGUMENTS[key]}")
+        if key not in known:
+            raise SpecError(f"unknown argument '{key}'{did_you_mean(key, known)}")
+        if value in ([], {}, None):
+            raise SpecError(f"argument '{key}' is empty")
+    decisive = DECISIVE & known
+    if decisive and not decisive & set(arguments):
+        raise SpecError(f"says nothing; give one of: {', '.join(sorted(decisive))}")
+
+
+def _columns(arguments: dict[str, Any], types: dict[str, str]) -> tuple[str, ...]:
+    one = [arguments[key] for key in ("column", "column_A", "column_B") if key in arguments]
+    columns = [*one, *arguments.get("column_list", [])]
+    for column in columns:
+        if column not in types:
+            raise SpecError(f"unknown column '{column}'{did_you_mean(str(column), types)}")
+    return tuple(columns)
+
+
+def _converted(arguments: dict[str, Any], types: set[str], name: str) -> dict[str, Any]:
+    """Return the arguments with bounds and sets as the columns' type has them."""
+    if len(types) != 1 or "length" in name or "count" in name or "proportion" in name:
+        return arguments
+    (kind,) = types
+    converted = dict(arguments)
+    for key in {"min_value", "max_value"} & set(arguments):
+        converted[key] = _value(arguments[key], kind, key)
+    if "value_set" in arguments:
+        converted["value_set"] = [_value(value, kind, "value_set") for value in arguments["value_set"]]
+    return converted
+
+
+def _value(value: Any, kind: str, key: str) -> Any:
+    try:
+        if kind in ("date", "timestamp"):
+            return _instant(value, kind)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"argument '{key}': {value!r} is not an ISO {kind}") from error
+    expected = {"string": str, "boolean": bool, "integer": int, "float": int | float}[kind]
+    # A YAML `NO` is False, and False is an int to Python.
+    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean"):
+        raise SpecError(f"argument '{key}': {value!r} is not of the column's type, {kind} (quote it?)")
+    return value
+
+
+def _instant(value: str, kind: str) -> datetime:
+    if kind == "date":
+        return datetime.combine(date.fromisoformat(value), time())
+    instant = datetime.fromisoformat(value)
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+SAMPLES: dict[str, tuple[Any, str]] = {
+    "string": (["1", "2", "2"], "str"),
+    "integer": ([1, 2, 2], "int64"),
+    "float": ([1.0, 2.0, 2.0], "float64"),
+    "boolean": ([True, False, False], "bool"),
+    "date": (pd.to_datetime(["2000-01-01", "2000-01-02", "2000-01-02"]), "datetime64[s]"),
+    "timestamp": (
+        pd.to_datetime(["2000-01-01", "2000-01-02", "2000-01-02"], utc=True),
+        "datetime64[us, UTC]",
+    ),
+}
+
+
+def _try_out(rule: Rule, types: dict[str, str]) -> None:
+    """Judge three made-up rows: what the types make impossible shows now, not at night."""
+    sample = {name: pd.Series(SAMPLES[kind][0], dtype=SAMPLES[kind][1]) for name, kind in types.items()}
+    frame = pd.DataFrame(sample)
+    if rule.judges_rows:
+        failing_rows(rule, frame)
+    else:
+        batch_outcomes([rule], frame)
+
+
+def failing_rows(rule: Rule, frame: pd.DataFrame) -> np.ndarray:
+    """Return the positions of the rows that ``rule`` does not accept, ascending.
+
+    Raises:
+        SpecError: it cannot be judged on columns of these types.
+    """
+    judged = frame[list(rule.columns)].reset_index(drop=True)
+    if len(rule.columns) == 1 and rule.name not in COUNTS_NULLS:
+        judged = _without_nulls(judged, rule.columns[0])
+    if not len(judged):
+        return np.empty(0, dtype=np.int64)
+    engine = PandasExecutionEngine(batch_data_dict={"batch": judged})
+    try:
+        condition = _condition(rule, engine)
+        resolved, _ = MetricsCalculator(engine).compute_metrics([condition], RUN)
+    except GreatExpectationsError as error:
+        raise SpecError(f"{rule.name} on {', '.join(rule.columns)} cannot be judged: {error}") from error
+    failing = resolved[condition.id][0]
+    # A comparison with a null is neither: the row has not met the rule.
+    failing = failing.fillna(True).astype(bool)
+    return np.sort(failing.index[failing.to_numpy()].to_numpy(dtype=np.int64))
+
+
+def _without_nulls(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows with a value, integers and booleans as plain ones: ten times as fast to compare."""
+    values = frame[column]
+    if values.hasnans:
+        values = values[values.notna()]
+    if isinstance(values.dtype, pd.Int64Dtype):
+        values = values.astype("int64")
+    elif isinstance(values.dtype, pd.BooleanDtype):
+        values = values.astype("bool")
+    return values.to_frame()
+
+
+def _condition(rule: Rule, engine: PandasExecutionEngine) -> MetricConfiguration:
+    """Return the metric that says row by row what the expectation does not accept."""
+    needed = rule.expectation.get_validation_dependencies(
+        engine, {"result_format": {"result_format": "BOOLEAN_ONLY"}}
+    )
+    counted = needed.metric_configurations[f"{rule.expectation.map_metric}.unexpected_count"]
+    return MetricConfiguration(
+        f"{rule.expectation.map_metric}.condition", counted.metric_domain_kwargs, counted.metric_value_kwargs
+    )
+
+
+def batch_outcomes(rules: Sequence[Rule], frame: pd.DataFrame) -> list[Outcome]:
+    """Return what each batch rule finds in one batch.
+
+    Raises:
+        SpecError: one cannot be judged on columns of these types.
+    """
+    engine = PandasExecutionEngine(batch_data_dict={"batch": frame})
+    try:
+        needed = [rule.expectation.get_validation_dependencies(engine, RUN) for rule in rules]
+        metrics = [metric for one in needed for metric in one.get_metric_configurations()]
+        resolved, _ = MetricsCalculator(engine).compute_metrics(metrics, RUN)
+        return [_outcome(rule, resolved, engine) for rule in rules]
+    except (GreatExpectationsError, TypeError, ValueError) as error:
+        names = ", ".join(rule.name for rule in rules)
+        raise SpecError(f"{names} cannot be judged: {error}") from error
+
+
+def _outcome(rule: Rule, resolved: dict[Any, Any], engine: PandasExecutionEngine) -> Outcome:
+    found = rule.expectation.metrics_validate(
+        resolved, runtime_configuration=dict(RUN), execution_engine=engine
+    )
+    unexpected = {k: v for k, v in found.result.items() if k.startswith("partial_")}
+    observed = found.result.get("observed_value")
+    shown = unexpected if observed is None and unexpected else observed
+    return Outcome(bool(found.success), str(shown)[:200])

@@ -1,0 +1,78 @@
+"""What a validation gives back."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+import pandas as pd
+
+from nightshift.errors import BatchRejected, EmptyBatch, SchemaMismatch
+
+Cause = Literal["", "empty", "schema", "rules"]
+
+
+@dataclass(frozen=True)
+class BatchVerdict:
+    """One batch date: its rows counted, and whether the batch may go on. ``reasons`` say why it may not."""
+
+    collected: int
+    accepted: int
+    rejected: int
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    cause: Cause = ""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Rows accepted and rejected, a verdict for every date asked for, and a summary for people.
+
+    accepted: ``batch_date`` (datetime64[s]) and the declared columns in the spec's order: string as str,
+        integer as int64 (nullable: Int64), float as float64, boolean as bool (nullable: boolean), date as
+        datetime64[s], timestamp as datetime64[us, UTC]. The good rows of every date, refused ones included.
+    rejected: ``batch_date``, ``row_number`` (from 1, as delivered within the date), ``rule``,
+        ``column_name``, ``value`` (text, at most 200 characters) of the first violation, ``row`` (JSON of
+        the row as delivered), ``violations`` (JSON list of every rule, column and value).
+    """
+
+    source: str
+    accepted: pd.DataFrame
+    rejected: pd.DataFrame
+    verdicts: dict[date, BatchVerdict]
+    report: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every date passed."""
+        return all(verdict.passed for verdict in self.verdicts.values())
+
+    @property
+    def publishable(self) -> pd.DataFrame:
+        """The accepted rows of the dates that passed."""
+        dates = [pd.Timestamp(day) for day, verdict in self.verdicts.items() if verdict.passed]
+        return self.accepted[self.accepted["batch_date"].isin(dates)]
+
+    def require_passed(self) -> "Validation":
+        """Return self.
+
+        Raises:
+            EmptyBatch, SchemaMismatch or BatchRejected: at least one date failed; names each and why.
+        """
+        failed = {day: verdict for day, verdict in self.verdicts.items() if not verdict.passed}
+        if failed:
+            raise _rejection(failed.values())(f"source '{self.source}': {_told(failed)}")
+        return self
+
+
+def _rejection(failed: Iterable[BatchVerdict]) -> type[BatchRejected]:
+    causes = {verdict.cause for verdict in failed}
+    if causes == {"empty"}:
+        return EmptyBatch
+    return SchemaMismatch if causes == {"schema"} else BatchRejected
+
+
+def _told(failed: dict[date, BatchVerdict], most: int = 5) -> str:
+    lines = [f"{day}: {'; '.join(verdict.reasons)}" for day, verdict in sorted(failed.items())]
+    rest = [f"and {len(lines) - most} more dates"] if len(lines) > most else []
+    return "; ".join([*lines[:most], *rest])

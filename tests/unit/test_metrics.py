@@ -1,0 +1,92 @@
+"""The metrics table: right values, right directions, and None where a metric has no value."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightshift.metrics import METRICS, better, score, worsening
+from nightshift.specs.model import METRICS as SPEC_METRICS
+
+
+def test_the_table_holds_exactly_the_metrics_a_spec_may_name() -> None:
+    by_task = {task: {name for name, m in METRICS.items() if m.task == task} for task in SPEC_METRICS}
+
+    assert by_task == SPEC_METRICS
+
+
+def test_classification_metrics_of_a_small_case_by_hand() -> None:
+    scores = score("classification", [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+
+    assert scores["roc_auc"] == 0.75
+    assert scores["average_precision"] == pytest.approx(1 / 2 + (2 / 3) / 2)
+    assert scores["brier"] == pytest.approx((0.01 + 0.16 + 0.4225 + 0.04) / 4)
+    assert scores["log_loss"] == pytest.approx(-np.log([0.9, 0.6, 0.35, 0.8]).mean())
+
+
+def test_regression_metrics_of_a_small_case_by_hand() -> None:
+    scores = score("regression", [1.0, 2.0, 3.0], [1.0, 2.0, 5.0])
+
+    assert scores == pytest.approx({"mae": 2 / 3, "rmse": math.sqrt(4 / 3), "r2": -1.0})
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_has_no_ranking_but_still_a_loss(label: int) -> None:
+    scores = score("classification", [label] * 5, [0.2] * 5)
+
+    assert scores["roc_auc"] is None
+    assert scores["average_precision"] is None
+    assert scores["log_loss"] == pytest.approx(-math.log(0.2 if label else 0.8))
+
+
+def test_a_constant_target_has_no_r2() -> None:
+    assert score("regression", [2.0, 2.0], [1.0, 3.0])["r2"] is None
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_no_labels_give_none_and_never_zero(task: str) -> None:
+    scores = score(task, [np.nan, np.nan], [0.5, 0.5])  # type: ignore[arg-type]
+
+    assert set(scores.values()) == {None}
+
+
+def test_rows_without_a_label_are_left_out() -> None:
+    assert score("regression", [1.0, np.nan], [2.0, 100.0])["mae"] == 1.0
+
+
+def test_a_labelled_row_without_a_score_is_an_error() -> None:
+    with pytest.raises(ValueError, match="1 of 2 labelled rows have no finite score"):
+        score("regression", [1.0, 2.0], [1.0, np.nan])
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="labels for"):
+        score("regression", [1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("metric", "reference", "current", "expected"),
+    [
+        ("log_loss", 0.50, 0.55, 0.10),
+        ("log_loss", 0.50, 0.45, -0.10),
+        ("roc_auc", 0.70, 0.63, 0.10),
+        ("r2", -0.5, -1.0, 1.0),
+        ("mae", 0.0, 0.0, 0.0),
+        ("mae", 0.0, 1.0, math.inf),
+    ],
+)
+def test_worsening_is_relative_and_knows_the_direction(
+    metric: str, reference: float, current: float, expected: float
+) -> None:
+    assert worsening(metric, reference, current) == pytest.approx(expected)
+
+
+@given(
+    metric=st.sampled_from(sorted(METRICS)),
+    a=st.floats(-100, 100, allow_subnormal=False),
+    b=st.floats(-100, 100, allow_subnormal=False),
+)
+def test_worse_and_better_agree(metric: str, a: float, b: float) -> None:
+    assert better(metric, a, b) == (worsening(metric, a, b) > 0)

@@ -1,0 +1,90 @@
+"""Mistakes in a source's expectations are told before a night depends on them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from weather_batches import BETWEEN, DAY, batch, source
+
+from nightshift.errors import SpecError
+from nightshift.specs import load_project
+from nightshift.validate import check_expectations, validate
+
+IN_SET = "expect_column_values_to_be_in_set"
+MISTAKES = [
+    ({"expect_column_values_to_be_betwen": {"column": "temp"}}, "did you mean 'expect_column_values_to_be_between'"),
+    ({BETWEEN: {"column": "temp", "min_valu": 0}}, "unknown argument 'min_valu'; did you mean 'min_value'"),
+    ({BETWEEN: {"column": "temp", "min_value": 0, "mostly": 0.9}}, "'mostly' is not used here.*budget"),
+    ({BETWEEN: {"column": "temp", "min_value": 0, "row_condition": "a>1"}}, "'row_condition' is not used here"),
+    ({BETWEEN: {"column": "temp"}}, "says nothing; give one of: max_value, min_value"),
+    ({BETWEEN: {"column": "temp", "min_value": 5, "max_value": 1}}, "cannot be judged"),
+    ({BETWEEN: {"column": "temp", "min_value": "cold"}}, "'cold' is not of the column's type, float"),
+    ({BETWEEN: {"column": "station", "min_value": 1}}, "1 is not of the column's type, string"),
+    ({BETWEEN: {"column": "day", "min_value": "soon"}}, "'soon' is not an ISO date"),
+    ({BETWEEN: {"column": "temp", "min_value": {"$PARAMETER": "x"}}}, "not of the column's type"),
+    ({IN_SET: {"column": "station", "value_set": []}}, "argument 'value_set' is empty"),
+    ({IN_SET: {"column": "station", "value_set": [False]}}, "False is not of the column's type, string"),
+    ({IN_SET: {"column": "station"}}, "says nothing"),
+    ({"expect_column_values_to_match_regex": {"column": "station"}}, "says nothing; give one of: regex"),
+    ({"expect_column_values_to_match_regex": {"column": "station", "regex": "("}}, "cannot be judged"),
+    ({"expect_column_mean_to_be_between": {"column": "temp"}}, "says nothing"),
+    ({"expect_column_mean_to_be_between": {"column": "station", "min_value": 1}}, "column's type|cannot be judged"),
+    ({"expect_column_values_to_match_like_pattern": {"column": "station", "like_pattern": "E%"}}, "cannot be judged"),
+    ({"expect_column_values_to_be_increasing": {"column": "hour"}}, "rows of a batch have no order"),
+    ({"expect_column_values_to_be_of_type": {"column": "hour", "type_": "int"}}, "declare the type under 'columns'"),
+    ({"expect_table_row_count_to_equal_other_table": {"other_table_name": "t"}}, "judged in memory"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("item", "message"), MISTAKES)
+def test_a_mistake_is_named(item, message):
+    with pytest.raises(SpecError, match=message) as raised:
+        check_expectations(source(expectations=[item]))
+    assert str(raised.value).startswith(f"source 'weather', key 'expectations.0', {next(iter(item))}: ")
+
+
+def test_an_empty_suite_cannot_pass():
+    with pytest.raises(SpecError, match="key 'expectations': empty"):
+        validate(source(expectations=[]), batch(), [DAY])
+
+
+def test_every_mistake_is_told_at_once():
+    with pytest.raises(SpecError) as raised:
+        check_expectations(source(expectations=[MISTAKES[0][0], MISTAKES[1][0]]))
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_the_example_sources_are_sound():
+    for spec in load_project().require_sound().sources.values():
+        check_expectations(spec)
+
+
+def test_yaml_dates_unquoted_and_quoted_are_the_same_bound():
+    from datetime import date
+
+    for bound in (date(2013, 2, 8), "2013-02-08"):
+        spec = source(expectations=[{BETWEEN: {"column": "day", "min_value": bound}}])
+        assert validate(spec, batch(), [DAY]).passed
+    late = source(expectations=[{BETWEEN: {"column": "seen_at", "min_value": "2013-02-07T00:01:00Z"}}])
+    assert len(validate(late, batch(), [DAY]).rejected) == 1
+
+
+def test_importing_and_validating_prints_nothing_and_writes_nothing(tmp_path):
+    code = (
+        "import warnings\nshown = warnings.showwarning\nimport nightshift.validate\n"
+        "assert warnings.showwarning is shown\n"
+        "from weather_batches import *\nfrom nightshift.validate import validate\n"
+        "assert validate(source(), batch(), [DAY]).passed\n"
+    )
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
