@@ -25,10 +25,10 @@ COPY include /nightshift/include
 # Readable whatever the umask of the checkout; only root may write.
 RUN chmod -R u=rwX,go=rX /nightshift && ln -s /nightshift/deploy/nightshift /usr/local/bin/nightshift
 
-ARG NIGHTSHIFT_COMMIT=unknown
-ENV NIGHTSHIFT_COMMIT=$NIGHTSHIFT_COMMIT \
+ARG NIGHTSHIFT_CODE_COMMIT=unknown
+ENV NIGHTSHIFT_CODE_COMMIT=$NIGHTSHIFT_CODE_COMMIT \
     PATH=/venv/bin:$PATH \
-    PYTHONPATH=/nightshift/include:/nightshift/deploy/settings \
+    PYTHONPATH=/nightshift/include \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \

@@ -69,7 +69,7 @@ def source() -> Source:
 
 
 def rows(count: int, bad: float) -> pd.DataFrame:
-    """Return ``count`` rows, a share of them with one delay, or for a quarter of those an origin, that is bad."""
+    """Return ``count`` rows, a share with a bad delay, a quarter of those with a bad origin as well."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {

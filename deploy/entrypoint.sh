@@ -14,7 +14,7 @@ umask 077
 
 init() {
     airflow db migrate
-    python "$here/create_admin.py"
+    python "$here/first_start.py"
     nightshift migrate
 }
 

@@ -1,5 +1,6 @@
 """SQL: the rows of a query, its dates bound as parameters and never pasted into the text."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,6 +16,8 @@ from nightshift.errors import SpecError, did_you_mean
 from nightshift.specs import Source, SqlConnector
 
 BINDS = ("batch_date", "window_start", "window_end")
+# SQLAlchemy sees no bind before PostgreSQL's `::`; the server would be sent the colon.
+UNBOUND = re.compile(rf"(?<![:\w\\]):({'|'.join(BINDS)})::")
 CHUNK_ROWS = 50_000
 
 
@@ -41,6 +44,12 @@ def _query(source: Source) -> str:
     spec = source.connector
     if not isinstance(spec, SqlConnector):
         raise SpecError(f"source '{source.name}': its connector is not sql")
+    cast = UNBOUND.search(spec.query)
+    if cast:
+        raise SpecError(
+            f"source '{source.name}', key 'connector.query': ':{cast[1]}::' is not seen as a bind; "
+            f"write CAST(:{cast[1]} AS ...)"
+        )
     for name in text(spec.query).compile().params:
         if name not in BINDS:
             raise SpecError(

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from nightshift.errors import NightshiftError
@@ -123,7 +124,7 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except NightshiftError as error:
-        errors.print(f"[red]error:[/] {error}", markup=True)
+        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error
 
 

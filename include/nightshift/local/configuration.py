@@ -37,6 +37,7 @@ def _process(runtime: Runtime) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
         # A process title must not overwrite the environment, by which leftovers are recognised.
         "SPT_NOENV": "1",
+        "NIGHTSHIFT_OBJECTS": str(runtime.home / "objects"),
         "MLFLOW_TRACKING_URI": runtime.mlflow_url,
         # A dead MLflow fails a task within seconds; by default it blocks it for four minutes.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -78,7 +79,13 @@ def _airflow(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
         # The execution API is built at its first call, which can take longer than the default 5 s.
         "workers": {"execution_api_timeout": 60},
         # 0.3: half a second a task in a chain, where the default takes over a second; 0.1 only burns CPU.
-        "scheduler": {"scheduler_idle_sleep_time": 0.3, "enable_health_check": False},
+        "scheduler": {
+            "scheduler_idle_sleep_time": 0.3,
+            "enable_health_check": False,
+            # The tasks of a scheduler that was killed are taken up by the next one: by default, in 5 minutes.
+            "orphaned_tasks_check_interval": 15,
+            "task_instance_heartbeat_timeout": 120,
+        },
         "dag_processor": {
             "refresh_interval": 30,
             "min_file_process_interval": 30,

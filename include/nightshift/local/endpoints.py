@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 
+from nightshift.errors import NotReady
 from nightshift.local.credentials import Credentials
 from nightshift.local.state import Runtime
 
@@ -30,8 +31,10 @@ def is_free(port: int) -> bool:
 def choose_ports(remembered: Mapping[str, int], ours: frozenset[int] = frozenset()) -> dict[str, int]:
     """Return a port for each service: the remembered one, else the preferred one, else any free one.
 
-    ``ours`` are ports on which our own processes still listen. ``NIGHTSHIFT_<SERVICE>_PORT`` wins; nobody
-    checks that it is free, the service that cannot bind says so.
+    ``ours`` are ports on which our own processes still listen. ``NIGHTSHIFT_<SERVICE>_PORT`` wins.
+
+    Raises:
+        NotReady: a port that was asked for is taken.
     """
     chosen: dict[str, int] = {}
     for service, preferred in PREFERRED.items():
@@ -39,8 +42,16 @@ def choose_ports(remembered: Mapping[str, int], ours: frozenset[int] = frozenset
         candidates = [remembered[service]] if service in remembered else []
         candidates += [preferred]
         usable = [p for p in candidates if p in ours or (is_free(p) and p not in chosen.values())]
-        chosen[service] = int(asked) if asked else (usable or [any_free_port()])[0]
+        chosen[service] = _asked(service, asked, ours) if asked else (usable or [any_free_port()])[0]
     return chosen
+
+
+def _asked(service: str, asked: str, ours: frozenset[int]) -> int:
+    if not asked.isdecimal() or not 0 < int(asked) < 1 << 16:
+        raise NotReady(f"NIGHTSHIFT_{service.upper()}_PORT: {asked!r} is not a port")
+    if int(asked) not in ours and not is_free(int(asked)):
+        raise NotReady(f"NIGHTSHIFT_{service.upper()}_PORT: somebody else listens on port {asked}")
+    return int(asked)
 
 
 def any_free_port() -> int:

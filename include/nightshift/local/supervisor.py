@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from nightshift.errors import NightshiftError
 from nightshift.local import credentials, endpoints, health, processes, state
 from nightshift.local.components import BY_NAME, COMPONENTS, Stack, record
 from nightshift.local.state import Record, Snapshot
@@ -81,13 +82,14 @@ class Supervisor:
         for unit in self.units.values():
             if not (unit.settled or self.stopping):
                 self.tend(unit, now)
-        if self.phase == "starting" and all(unit.well for unit in self.units.values()):
+        # Adopted services do not wait for the launchers, which only matter for the next restart.
+        if self.phase == "starting" and all(u.well for u in self.units.values() if not u.is_launcher):
             self.phase = "ready"
 
     def examine(self, now: float) -> None:
         """Ask all how they are: often while something is unwell, else every five seconds."""
         for unit in self.units.values():
-            if unit.component.kind == "launcher":
+            if unit.is_launcher:
                 unit.note(self.stack.is_ready(unit.name), now)
         if now < self.examine_at:
             return
@@ -208,7 +210,10 @@ def main() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit("another supervisor runs here")
-        _supervise(home)
+        try:
+            _supervise(home)
+        except NightshiftError as error:
+            sys.exit(f"error: {error}")  # the last line of our log is what `up` shows
 
 
 def _supervise(home: Path) -> None:

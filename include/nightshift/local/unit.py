@@ -34,6 +34,11 @@ class Unit:
         """The component's name."""
         return self.component.name
 
+    @property
+    def is_launcher(self) -> bool:
+        """Whether others are forked from it, and it serves nobody else."""
+        return self.component.kind == "launcher"
+
     def began(self, record: Record | None, now: float) -> None:
         """It was started; without a record there is nothing to watch for."""
         self.record = record

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from nightshift.collect import Connection
 from nightshift.errors import SpecError
 from nightshift.objects import Objects
+from nightshift.orchestration.files import objects_root
 from nightshift.registry import Registry
 from nightshift.specs import Project
 from nightshift.stages import Platform
@@ -51,14 +52,6 @@ def mlflow_uri() -> str:
 def mlflow_public_url() -> str | None:
     """Return where people reach MLflow, if that differs: ``public_url`` in the connection's extra."""
     return _find("mlflow").extra_dejson.get("public_url")
-
-
-def objects_root() -> str:
-    """Return the file store's root: a folder or any fsspec URL."""
-    root = os.environ.get("NIGHTSHIFT_OBJECTS")
-    if not root:
-        raise SpecError("NIGHTSHIFT_OBJECTS is not set: the folder or fsspec URL for snapshots and reports")
-    return root
 
 
 def source_connection(conn_id: str) -> Connection:

@@ -7,6 +7,7 @@ everywhere, since JSON and SQLite have no other way; timestamps without a zone a
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ KINDS = {
     "string": "text",
     "integer": "integer",
     "floating": "float",
-    "mixed-integer-float": "float",
     "decimal": "decimal",
     "boolean": "boolean",
     "date": "date",
@@ -59,9 +59,11 @@ def coerce(delivered: pd.Series, kind: ColumnType, *, text_is_all: bool) -> tupl
 
 
 def kind_of(values: pd.Series) -> str:
-    """Return what Python kind of values these are: one of KINDS' values, ``mixed`` or ``other``."""
+    """Return what Python kind of values these are: one of KINDS' values, or ``mixed``."""
     if values.dtype == object:
-        return KINDS.get(infer_dtype(values, skipna=True), "mixed")
+        found = KINDS.get(infer_dtype(values, skipna=True), "mixed")
+        # A datetime is a date to Python, and to infer_dtype.
+        return "mixed" if found == "date" and any(isinstance(v, datetime) for v in values) else found
     return {"b": "boolean", "i": "integer", "u": "integer", "f": "float", "M": "timestamp"}.get(
         getattr(values.dtype, "kind", "O"), "text" if isinstance(values.dtype, pd.StringDtype) else "mixed"
     )

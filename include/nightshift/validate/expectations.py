@@ -243,8 +243,9 @@ SAMPLES: dict[str, tuple[Any, str]] = {
 
 def _try_out(rule: Rule, types: dict[str, str]) -> None:
     """Judge three made-up rows: what the types make impossible shows now, not at night."""
-    sample = {name: pd.Series(SAMPLES[kind][0], dtype=SAMPLES[kind][1]) for name, kind in types.items()}
-    frame = pd.DataFrame(sample)
+    names = rule.columns or tuple(types)[:1]  # a rule on the number of rows needs any column
+    samples = {name: SAMPLES[types[name]] for name in names}
+    frame = pd.DataFrame({name: pd.Series(values, dtype=dtype) for name, (values, dtype) in samples.items()})
     if rule.judges_rows:
         failing_rows(rule, frame)
     else:

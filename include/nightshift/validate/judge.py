@@ -106,9 +106,7 @@ def _accepted(source: Source, good: pd.DataFrame, days: np.ndarray) -> pd.DataFr
         for name, column in source.columns.items()
         if column.type in plain and not column.nullable
     }
-    accepted = good.astype(narrowed)
-    accepted.insert(0, "batch_date", days)
-    return accepted
+    return pd.concat([pd.Series(days, name="batch_date"), good.astype(narrowed)], axis=1)
 
 
 def _outcomes(

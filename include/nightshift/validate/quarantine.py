@@ -5,6 +5,7 @@ Built column by column in Arrow: half a million rows take a second or two.
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -82,7 +83,7 @@ def values_as_text(values: pd.Series) -> pa.Array:
     """Return the values as people read them, at most 200 characters, null for null."""
     text = _plain(values)
     if text is None:
-        text = pa.array([None if _absent(v) else spelled(str(v)[:VALUE_LENGTH]) for v in values], type=TEXT)
+        text = pa.array([None if _absent(value) else _shown(value) for value in values], type=TEXT)
     # PostgreSQL's text holds no NUL.
     return pc.utf8_slice_codeunits(pc.replace_substring(text, "\0", "\\0"), 0, VALUE_LENGTH)
 
@@ -111,16 +112,29 @@ def values_as_json(values: pd.Series) -> pa.Array:
 
 
 def _plain(values: pd.Series) -> pa.Array | None:
-    """Return the values as text by Arrow alone; None where they are Python objects other than text."""
+    """Return the values as text by Arrow alone; None where they are Python objects of other types."""
     kind = kind_of(values)
     if values.dtype == object and kind not in ("text", "integer", "float", "boolean", "empty"):
         return None
+    if kind == "timestamp":
+        values = values.dt.as_unit("us")
     try:
         array = pa.array(values, from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         return pc.cast(array, TEXT)
     except (pa.ArrowException, UnicodeEncodeError, OverflowError):
         return None
+
+
+def _shown(value: Any) -> str:
+    """Return one value's text, spelled as :func:`_plain` spells a column of its kind."""
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        value = pd.Timestamp(value).as_unit("us").to_pydatetime()
+    if isinstance(value, float | datetime):
+        return str(pc.cast(pa.scalar(value), TEXT).as_py())
+    return spelled(str(value))
 
 
 def _quoted(text: pa.Array) -> pa.Array:
@@ -134,15 +148,17 @@ def _quoted(text: pa.Array) -> pa.Array:
     return quoted
 
 
-def _dumped(value: object) -> str:
+def _dumped(value: Any) -> str:
     if _absent(value):
         return "null"
     if isinstance(value, Decimal) and value.is_finite():
         return f"{value:f}"  # a number, with every digit
+    if isinstance(value, bool | np.bool_ | int | float) and np.isfinite(float(value)):
+        return _shown(value)
     try:
-        return json.dumps(value, default=str, allow_nan=False)
-    except ValueError:  # an infinity, somewhere
-        return json.dumps(str(value))
+        return spelled(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError):  # no JSON type, or an infinity somewhere
+        return spelled(json.dumps(_shown(value), ensure_ascii=False))
 
 
 def _absent(value: Any) -> bool:

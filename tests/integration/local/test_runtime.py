@@ -43,7 +43,9 @@ def record(runtime: Runtime, name: str) -> Record:
 def kill_supervisor(runtime: Runtime) -> None:
     supervisor = snapshot(runtime).supervisor
     assert supervisor is not None
-    processes.end([(supervisor.pid, supervisor.started)], grace=5, ask=signal.SIGKILL)
+    os.kill(supervisor.pid, signal.SIGKILL)
+    while processes.alive(supervisor.pid, supervisor.started):
+        time.sleep(0.01)
 
 
 def wait_for_another(runtime: Runtime, name: str, before: Record, seconds: float = SECONDS_TO_HEAL) -> float:

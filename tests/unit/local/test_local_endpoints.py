@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nightshift.errors import NotReady
 from nightshift.local import configuration, credentials, endpoints
 from nightshift.local.state import REPOSITORY, Runtime
 
@@ -58,8 +59,23 @@ def test_taken_preferred_ports_are_replaced_by_different_free_ones(monkeypatch: 
 
 
 def test_the_environment_chooses_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", "12345")
-    assert endpoints.choose_ports({"airflow": 1})["airflow"] == 12345
+    port = endpoints.any_free_port()
+    monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", str(port))
+    assert endpoints.choose_ports({"airflow": 1})["airflow"] == port
+
+
+def test_a_port_asked_for_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", str(taken))
+    with pytest.raises(NotReady, match=f"NIGHTSHIFT_AIRFLOW_PORT.*{taken}"):
+        endpoints.choose_ports({})
+    assert endpoints.choose_ports({}, frozenset({taken}))["airflow"] == taken
+
+
+@pytest.mark.parametrize("asked", ["eighty", "-1", "0", "65536", "80 "])
+def test_what_is_no_port_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", asked)
+    with pytest.raises(NotReady, match="is not a port"):
+        endpoints.choose_ports({})
 
 
 def test_ports_can_be_read_back(runtime: Runtime) -> None:

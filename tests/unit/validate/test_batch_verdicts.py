@@ -353,7 +353,7 @@ def test_uniqueness_is_judged_within_a_date():
     twice = with_values(batch(), "hour", 2, 7).sort_values("temp", ignore_index=True)
     validation = validate(source(expectations=rules), pd.concat([twice, batch(day=other)]), [DAY, other])
     assert len(validation.rejected) == 3
-    assert set(json.loads(row)["hour"] for row in validation.rejected["row"]) == {7}
+    assert {json.loads(row)["hour"] for row in validation.rejected["row"]} == {7}
 
 
 def test_pairs_with_a_missing_side_have_not_met_their_rule():

@@ -9,7 +9,23 @@ from weather_batches import BETWEEN, DAY, batch, source, with_values
 from nightshift.validate import data_docs, validate
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
-ALLOWED = set("html head meta title style body h1 h2 p table thead tbody tr th td".split())
+ALLOWED = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "h1",
+    "h2",
+    "p",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
 
 
 class Tags(HTMLParser):

@@ -12,11 +12,14 @@ from nightshift.specs import load_project
 from nightshift.validate import check_expectations, validate
 
 IN_SET = "expect_column_values_to_be_in_set"
+LIKE = "expect_column_values_to_match_like_pattern"
+MEAN = "expect_column_mean_to_be_between"
+OF_TYPE = "expect_column_values_to_be_of_type"
 MISTAKES = [
-    ({"expect_column_values_to_be_betwen": {"column": "temp"}}, "did you mean 'expect_column_values_to_be_between'"),
-    ({BETWEEN: {"column": "temp", "min_valu": 0}}, "unknown argument 'min_valu'; did you mean 'min_value'"),
+    ({"expect_column_values_to_be_betwen": {"column": "temp"}}, f"did you mean '{BETWEEN}'"),
+    ({BETWEEN: {"column": "temp", "min_valu": 0}}, "'min_valu'; did you mean 'min_value'"),
     ({BETWEEN: {"column": "temp", "min_value": 0, "mostly": 0.9}}, "'mostly' is not used here.*budget"),
-    ({BETWEEN: {"column": "temp", "min_value": 0, "row_condition": "a>1"}}, "'row_condition' is not used here"),
+    ({BETWEEN: {"column": "temp", "min_value": 0, "row_condition": "a"}}, "'row_condition' is not used"),
     ({BETWEEN: {"column": "temp"}}, "says nothing; give one of: max_value, min_value"),
     ({BETWEEN: {"column": "temp", "min_value": 5, "max_value": 1}}, "cannot be judged"),
     ({BETWEEN: {"column": "temp", "min_value": "cold"}}, "'cold' is not of the column's type, float"),
@@ -28,11 +31,11 @@ MISTAKES = [
     ({IN_SET: {"column": "station"}}, "says nothing"),
     ({"expect_column_values_to_match_regex": {"column": "station"}}, "says nothing; give one of: regex"),
     ({"expect_column_values_to_match_regex": {"column": "station", "regex": "("}}, "cannot be judged"),
-    ({"expect_column_mean_to_be_between": {"column": "temp"}}, "says nothing"),
-    ({"expect_column_mean_to_be_between": {"column": "station", "min_value": 1}}, "column's type|cannot be judged"),
-    ({"expect_column_values_to_match_like_pattern": {"column": "station", "like_pattern": "E%"}}, "cannot be judged"),
+    ({MEAN: {"column": "temp"}}, "says nothing"),
+    ({MEAN: {"column": "station", "min_value": 1}}, "column's type|cannot be judged"),
+    ({LIKE: {"column": "station", "like_pattern": "E%"}}, "cannot be judged"),
     ({"expect_column_values_to_be_increasing": {"column": "hour"}}, "rows of a batch have no order"),
-    ({"expect_column_values_to_be_of_type": {"column": "hour", "type_": "int"}}, "declare the type under 'columns'"),
+    ({OF_TYPE: {"column": "hour", "type_": "int"}}, "declare the type under 'columns'"),
     ({"expect_table_row_count_to_equal_other_table": {"other_table_name": "t"}}, "judged in memory"),
 ]  # fmt: skip
 

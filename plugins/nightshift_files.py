@@ -1,0 +1,43 @@
+"""Kept files in Airflow's UI: data docs and drift reports, for whoever is logged in.
+
+Airflow does not authenticate the apps that plugins mount: every route here takes ``GetUserDep``. Pages are
+served in a sandbox (no origin, no access to the session), whatever a data value in them may try.
+"""
+
+from airflow.plugins_manager import AirflowPlugin
+
+
+def _app():  # noqa: ANN202 the type is FastAPI's, imported where it is needed
+    from fastapi import FastAPI, HTTPException, Response
+
+    from airflow.api_fastapi.core_api.security import GetUserDep
+    from nightshift.objects import Objects
+    from nightshift.orchestration.files import SERVED, objects_root
+
+    app = FastAPI(title="Nightshift files", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/files/{key:path}")
+    def file(key: str, user: GetUserDep) -> Response:
+        """Return a kept page by its key."""
+        if not SERVED.fullmatch(key):
+            raise HTTPException(404, "no such file")
+        try:
+            content = Objects(objects_root()).get(key)
+        except (FileNotFoundError, ValueError) as error:
+            raise HTTPException(404, "no such file") from error
+        headers = {
+            "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' "
+            "'unsafe-eval'; style-src 'unsafe-inline'; img-src data:; font-src data:",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        }
+        return Response(content, media_type="text/html", headers=headers)
+
+    return app
+
+
+class NightshiftFiles(AirflowPlugin):
+    """Mounts the app below ``/nightshift``."""
+
+    name = "nightshift_files"
+    fastapi_apps = [{"app": _app(), "url_prefix": "/nightshift", "name": "Nightshift files"}]

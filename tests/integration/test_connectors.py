@@ -1,0 +1,356 @@
+"""Connectors against the real thing: PostgreSQL, and an HTTP server that misbehaves on demand."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pandas as pd
+import pytest
+from sqlalchemy import create_engine, text
+
+from nightshift.collect import Connection, collect, open_source
+from nightshift.errors import SourceError, SpecError
+from nightshift.specs import Source
+from nightshift.validate import validate_batches
+
+pytestmark = pytest.mark.integration
+DAY = date(2013, 2, 8)
+WINDOW = (datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 8, 5, tzinfo=UTC))
+SECRET = "s3cret-horse"
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def source(connector: dict[str, Any], **changes: Any) -> Source:
+    spec: dict[str, Any] = {
+        "name": "fleet",
+        "owner": "tests",
+        "description": "",
+        "connector": {"connection": "api", **connector},
+        "columns": {"id": {"type": "string"}},
+        "key": ["id"],
+    }
+    return Source.model_validate({**spec, **changes})
+
+
+class Api:
+    """A server whose every answer a test decides; it remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
+        self.answer: Callable[[str, dict[str, str]], Answer] = lambda path, query: (404, {}, b"")
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                query = dict(parse_qsl(parts.query))
+                api.asked.append((parts.path, query, dict(self.headers)))
+                status, headers, body = api.answer(parts.path, query)
+                if status == 0:  # hang up without a word
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+
+    @property
+    def connection(self) -> Connection:
+        port = self.server.server_address[1]
+        return Connection("api", "http", "127.0.0.1", port, "robot", SECRET, schema="http")
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    served = Api()
+    yield served
+    served.close()
+
+
+def js(content: Any, status: int = 200, **headers: str) -> Answer:
+    return status, {"Content-Type": "application/json", **headers}, json.dumps(content).encode()
+
+
+def read(api: Api, connector: dict[str, Any], slept: list[float] | None = None) -> pd.DataFrame:
+    waits = slept if slept is not None else []
+    with open_source(
+        source({"kind": "http", "endpoint": "/aircraft", **connector}), api.connection, sleep=waits.append
+    ) as r:
+        return r.read(DAY, WINDOW)
+
+
+RECORDS = [{"id": f"N{n}", "seats": n if n % 2 else None} for n in range(25)]
+
+
+def paged(path: str, query: dict[str, str]) -> Answer:
+    page, size = int(query["page"]), min(int(query["size"]), 10)  # the server caps the size
+    return js({"items": RECORDS[(page - 1) * size : page * size]})
+
+
+def test_pages_are_read_to_the_end_though_the_server_caps_their_size(api):
+    api.answer = paged
+    paging = {"kind": "page", "parameter": "page", "size_parameter": "size", "size": 1000}
+    frame = read(api, {"records_key": "items", "paging": paging, "parameters": {"as_of": "{batch_date}"}})
+    assert frame["id"].tolist() == [record["id"] for record in RECORDS]
+    assert frame["seats"].tolist()[:4] == [None, 1, None, 3]
+    assert {query["as_of"] for _, query, _ in api.asked} == {"2013-02-08"}
+
+
+def test_the_login_is_sent_and_the_connection_kept(api):
+    api.answer = lambda path, query: js([{"id": "a"}])
+    with open_source(source({"kind": "http", "endpoint": "/aircraft"}), api.connection) as reader:
+        assert [len(reader.read(day, WINDOW)) for day in (DAY, date(2013, 2, 9))] == [1, 1]
+    assert all(headers["Authorization"].startswith("Basic ") for _, _, headers in api.asked)
+
+
+def test_a_token_cursor_is_followed(api):
+    answers = {None: js({"rows": [{"id": "a"}], "next": 7}), "7": js({"rows": [{"id": "b"}], "next": None})}
+    api.answer = lambda path, query: answers[query.get("after")]
+    paging = {"kind": "cursor", "parameter": "after", "next_key": "next"}
+    assert read(api, {"records_key": "rows", "paging": paging})["id"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("link", ["/aircraft?page=2", "?page=2", "http://127.0.0.1:{port}/aircraft?page=2"])
+def test_a_link_cursor_is_followed_with_its_own_query(api, link):
+    link = link.format(port=api.server.server_address[1])
+    first, second = js({"rows": [{"id": "a"}], "next": link}), js({"rows": [{"id": "b"}]})
+    api.answer = lambda path, query: second if query.get("page") == "2" else first
+    paging = {"kind": "cursor", "next_key": "next"}
+    assert read(api, {"records_key": "rows", "paging": paging})["id"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "link", ["http://example.org/x", "https://127.0.0.1/x", "//example.org/x", "http://127.0.0.1:1/x"]
+)
+def test_a_link_to_another_server_is_refused(api, link):
+    api.answer = lambda path, query: js({"rows": [{"id": "a"}], "next": link})
+    with pytest.raises(SourceError, match="the cursor leads to another server"):
+        read(api, {"records_key": "rows", "paging": {"kind": "cursor"}})
+    assert len(api.asked) == 1
+
+
+PAGE = {"kind": "page"}
+ENDLESS = [
+    (PAGE, lambda n: js([{"id": "same"}]), "page 2 repeats the page before it"),
+    ({**PAGE, "max_pages": 5}, lambda n: js([{"id": str(n)}]), "no end after 5 pages"),
+    (
+        {"kind": "cursor"},
+        lambda n: js({"r": [{"id": str(n)}], "next": "ab"[n % 2]}),
+        "the pages run in a circle",
+    ),
+    ({"kind": "cursor", "max_pages": 5}, lambda n: js({"r": [], "next": str(n)}), "no end after 5 pages"),
+]
+
+
+@pytest.mark.parametrize(("paging", "answer", "message"), ENDLESS)
+def test_endless_pages_are_an_error(api, paging, answer, message):
+    api.answer = lambda path, query: answer(len(api.asked))
+    key = "r" if paging["kind"] == "cursor" else None
+    with pytest.raises(SourceError, match=message):
+        read(api, {"records_key": key, "paging": paging})
+    assert len(api.asked) <= 6
+
+
+NONSENSE = [
+    ({}, (200, {"Content-Type": "text/html"}, b"<html>"), "the answer is not JSON .text/html."),
+    ({}, (200, {}, b"[" * 100_000), "the answer is not JSON"),
+    ({"records_key": "items"}, js({"item": []}), "no key 'items'; did you mean 'item'"),
+    ({"records_key": "items"}, js([]), "no key 'items'"),
+    ({}, js({"items": []}), "expected a list of objects, got a JSON object"),
+    ({}, js([1, 2]), "expected a list of objects, got a JSON array"),
+    (
+        {"records_key": "r", "paging": {"kind": "cursor"}},
+        js({"r": [], "next": [1]}),
+        "'next' is a JSON array, not text",
+    ),
+    ({"format": "csv"}, (200, {}, b""), "empty: zero bytes"),
+    ({}, js({}, 404), "HTTP 404"),
+    ({}, js({"why": "no"}, 401), "HTTP 401"),
+    ({}, js({}, 302, Location="http://example.org/"), "HTTP 302"),
+]
+
+
+@pytest.mark.parametrize(("connector", "answer", "message"), NONSENSE)
+def test_nonsense_is_told_at_once_and_not_asked_again(api, connector, answer, message):
+    api.answer = lambda path, query: answer
+    with pytest.raises(SourceError, match=message) as raised:
+        read(api, connector)
+    assert str(raised.value).startswith("source 'fleet', connection 'api': /aircraft: ")
+    assert SECRET not in str(raised.value)
+    assert len(api.asked) == 1
+
+
+BUSY = [
+    ((503, {}, b""), [0.5, 1.0]),
+    ((429, {"Retry-After": "7"}, b""), [7.0, 7.0]),
+    ((429, {"Retry-After": "86400"}, b""), [60.0, 60.0]),
+    ((503, {"Retry-After": "Fri, 08 Feb 2013 05:00:00 GMT"}, b""), [0.0, 0.0]),
+    ((503, {"Retry-After": "soon"}, b""), [0.5, 1.0]),
+    ((0, {}, b""), [0.5, 1.0]),
+]
+
+
+@pytest.mark.parametrize(("answer", "waits"), BUSY)
+def test_a_busy_server_is_asked_again_after_a_wait(api, answer, waits):
+    api.answer = lambda path, query: js([{"id": "a"}]) if len(api.asked) == 3 else answer
+    slept: list[float] = []
+    assert read(api, {"retries": 2}, slept)["id"].tolist() == ["a"]
+    assert slept == waits
+
+
+def test_a_server_that_stays_away_is_told_after_the_last_try(api):
+    api.answer = lambda path, query: (500, {}, b"")
+    with pytest.raises(SourceError, match=r"HTTP 500 \(3 tries\); check that the service is up"):
+        read(api, {"retries": 2})
+    assert len(api.asked) == 3
+
+
+def test_a_server_that_is_not_there_is_told():
+    connection = Connection("api", host="http://127.0.0.1", port=1, password=SECRET, login="robot")
+    with (
+        pytest.raises(SourceError, match=r"ConnectError.*1 tries"),
+        open_source(source({"kind": "http", "endpoint": "/a", "retries": 0}), connection) as reader,
+    ):
+        reader.read(DAY, WINDOW)
+
+
+def test_a_slow_server_is_given_up(api):
+    done = threading.Event()
+
+    def slow(path: str, query: dict[str, str]) -> Answer:
+        done.wait(5)
+        return 0, {}, b""
+
+    api.answer = slow
+    with pytest.raises(SourceError, match="ReadTimeout"):
+        read(api, {"retries": 0, "timeout_seconds": 0.1})
+    done.set()
+
+
+def test_csv_pages_are_one_frame_of_text(api):
+    pages = {"1": b"id,n\n007,1\n", "2": b"id,n\n8,\n", "3": b"id,n\n"}
+    api.answer = lambda path, query: (200, {"Content-Type": "text/csv"}, pages[query["page"]])
+    frame = read(api, {"format": "csv", "paging": PAGE})
+    assert frame["id"].tolist() == ["007", "8"]
+
+
+def test_no_records_are_no_rows(api):
+    api.answer = lambda path, query: js([])
+    assert len(read(api, {"paging": PAGE})) == 0
+
+
+MISTAKES = [
+    ({"endpoint": "http://example.org/x"}, "is a whole address"),
+    ({"endpoint": "//example.org/x"}, "is a whole address"),
+    ({"parameters": {"as_of": "{batch_date.year}"}}, "key 'connector.parameters.as_of'"),
+    ({"parameters": {"as_of": "{ds}"}}, "use {batch_date}"),
+    ({"format": "csv", "paging": {"kind": "cursor"}}, "CSV holds no cursor"),
+]
+
+
+@pytest.mark.parametrize(("connector", "message"), MISTAKES)
+def test_a_mistake_in_the_spec_is_told_before_anything_is_asked(api, connector, message):
+    with pytest.raises(SpecError, match=message):
+        read(api, connector)
+    assert api.asked == []
+
+
+SETUP = """
+DROP SCHEMA IF EXISTS test_connectors CASCADE;
+CREATE SCHEMA test_connectors;
+CREATE TABLE test_connectors.flights (
+    id text, day date, at timestamptz, fare numeric(10, 2), delay double precision,
+    seats bigint, late boolean);
+INSERT INTO test_connectors.flights
+SELECT 'f' || n, date '2013-02-08' + (n % 2), timestamptz '2013-02-08 00:00+00' + n * interval '1 minute',
+       n / 4.0, CASE WHEN n % 5 = 0 THEN NULL ELSE n END, 1152921504606846977, n % 3 = 0
+FROM generate_series(1, 200) AS n;
+"""
+COLUMNS = {
+    "id": {"type": "string"},
+    "day": {"type": "date"},
+    "at": {"type": "timestamp"},
+    "fare": {"type": "float"},
+    "delay": {"type": "float", "nullable": True},
+    "seats": {"type": "integer"},
+    "late": {"type": "boolean"},
+}
+
+
+@pytest.fixture
+def flights(postgres_url: str) -> Iterator[Connection]:
+    url = postgres_url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(SETUP))
+    yield Connection("ops", "postgres", engine=lambda: create_engine(url))
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA test_connectors CASCADE"))
+    engine.dispose()
+
+
+def postgres(query: str) -> Source:
+    rule = {"expect_column_values_to_be_between": {"column": "delay", "min_value": 0}}
+    return source({"kind": "sql", "query": query}, columns=COLUMNS, expectations=[rule])
+
+
+def test_postgresql_rows_are_collected_typed_and_valid(flights):
+    spec = postgres("SELECT * FROM test_connectors.flights WHERE day = :batch_date")
+    frame = collect(spec, DAY, WINDOW, flights)
+    assert len(frame) == 100
+    assert frame["seats"].tolist() == [2**60 + 1] * 100
+    assert isinstance(frame["fare"].iloc[0], Decimal)
+    accepted = validate_batches(spec, {DAY: frame}).require_passed().accepted
+    assert str(accepted["at"].dtype) == "datetime64[us, UTC]"
+
+
+def test_postgresql_windows_meet_without_gap_or_overlap(flights):
+    spec = postgres(
+        "SELECT id, at FROM test_connectors.flights WHERE at >= :window_start AND at < :window_end"
+    )
+    edges = [datetime(2013, 2, 8, hour, tzinfo=UTC) for hour in (0, 1, 3, 4)]
+    with open_source(spec, flights) as reader:
+        parts = [reader.read(DAY, window) for window in pairwise(edges)]
+    assert sorted(row for part in parts for row in part["id"]) == sorted(f"f{n}" for n in range(1, 201))
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELECT lo_create(0) AS id", "read-only transaction"),
+        ("DELETE FROM test_connectors.flights RETURNING id", "syntax error"),
+    ],
+)
+def test_a_source_is_never_written_to(flights, query, message):
+    with pytest.raises(SourceError, match=message):
+        collect(postgres(query), DAY, WINDOW, flights)
+
+
+def test_a_retyped_postgresql_column_stops_at_validation_by_name(flights):
+    spec = postgres(
+        "SELECT id, day, at, fare, delay::text AS delay, seats, late FROM test_connectors.flights"
+    )
+    verdict = validate_batches(spec, {DAY: collect(spec, DAY, WINDOW, flights)}).verdicts[DAY]
+    assert verdict.reasons[0].startswith("column 'delay' is not float any more")
