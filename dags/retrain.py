@@ -45,6 +45,8 @@ def retrain_dag(model: Model) -> None:
                 "as_of": "{{ ti.xcom_pull('decide')['as_of'] }}",
                 "reason": "{{ ti.xcom_pull('decide')['reason'][:500] }}",
             },
+            # None, not the default of now: what a training is as of is in its parameters.
+            logical_date=None,
             skip_when_already_exists=True,
         )
         chain(VerdictSensor(task_id="verdict", model=model.name, within=within), decide(), train)

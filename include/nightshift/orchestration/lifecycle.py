@@ -1,13 +1,12 @@
 """What every DAG of ours shares: who owns it, when it runs, how it retries, which assets join it to the next."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from airflow.sdk import (
     Asset,
-    CronPartitionTimetable,
     ExceptionRetryPolicy,
     Param,
     PartitionedAssetTimetable,
@@ -16,6 +15,7 @@ from airflow.sdk import (
 )
 
 from nightshift.errors import NightshiftError, SourceError
+from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import FeatureSet, Model, Project, Source, load_project
 
 # An upstream may come back; a broken batch, a missing champion or a wrong date will not by itself.
@@ -33,10 +33,13 @@ def project() -> Project:
     return load_project()
 
 
-def nightly() -> CronPartitionTimetable:
+def nightly() -> NightlyTimetable:
     """Return the schedule of a night: one partition a calendar date of the project's time zone."""
     settings = project().settings
-    return CronPartitionTimetable(settings.cron, timezone=settings.timezone, key_format="%Y-%m-%d")
+    last = str(settings.last_night) if settings.last_night else None
+    return NightlyTimetable(
+        settings.cron, timezone=settings.timezone, first=str(settings.first_night), last=last
+    )
 
 
 def after(*assets: Asset) -> PartitionedAssetTimetable:
@@ -68,15 +71,10 @@ def lifecycle(
     stage: str, spec: Source | FeatureSet | Model, doc: str | None, *, params: dict[str, Param], **more: Any
 ) -> dict[str, Any]:
     """Return the arguments of ``@dag`` for one stage of one source, feature set or model."""
-    settings = project().settings
-    zone = project().calendar.zone
-    last = settings.last_night
     return {
         "dag_id": f"{stage}_{spec.name}",
         "description": spec.description,
         "doc_md": runbook(doc, spec),
-        "start_date": datetime.combine(settings.first_night, datetime.min.time(), tzinfo=zone),
-        "end_date": datetime.combine(last, datetime.max.time(), tzinfo=zone) if last else None,
         "catchup": False,
         "max_active_runs": 4,
         "tags": {stage, spec.owner, *getattr(spec, "tags", [])},
