@@ -1,0 +1,36 @@
+"""Exactly-once effect per partition, on a real PostgreSQL."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from nightshift.errors import Superseded
+from nightshift.warehouse import Table, Warehouse
+
+pytestmark = pytest.mark.integration
+
+TABLE = Table("raw", "things", {"batch_date": "date", "name": "string", "size": "float"}, ("batch_date", "name"))
+NIGHT = date(2013, 2, 1)
+
+
+def rows(count: int, size: float = 1.0, night: date = NIGHT) -> pd.DataFrame:
+    return pd.DataFrame({"batch_date": night, "name": [f"n{i:06}" for i in range(count)], "size": size})
+
+
+def test_a_partition_is_replaced_whole_also_by_fewer_rows(warehouse: Warehouse) -> None:
+    warehouse.ensure(TABLE)
+    for count in (10, 9):
+        with warehouse.write(warehouse.lease(TABLE, [NIGHT], "test")) as write:
+            write.replace(TABLE, rows(count))
+    assert len(warehouse.read(TABLE, NIGHT, NIGHT)) == 9
+
+
+def test_an_older_try_writes_nothing(warehouse: Warehouse) -> None:
+    warehouse.ensure(TABLE)
+    orphan = warehouse.lease(TABLE, [NIGHT], "first try")
+    with warehouse.write(warehouse.lease(TABLE, [NIGHT], "second try")) as write:
+        write.replace(TABLE, rows(3))
+    with pytest.raises(Superseded, match="second try"), warehouse.write(orphan) as write:
+        write.replace(TABLE, rows(5))
+    assert len(warehouse.read(TABLE, NIGHT, NIGHT)) == 3
