@@ -53,8 +53,10 @@ def load_feature_set(path: Path) -> FeatureSet:
     """
     try:
         module = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except (SyntaxError, UnicodeDecodeError) as error:
+    except (SyntaxError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(f"{path}: not valid Python: {error}") from error
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
     if not any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in module.body):
         raise SpecError(f"{path}: no function build(inputs, batch_date)")
     declared = _literal(module, path)
@@ -69,7 +71,7 @@ def _literal(module: ast.Module, path: Path) -> dict[str, Any]:
         ):
             try:
                 value = ast.literal_eval(node.value)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:  # TypeError: a list as a key
                 raise SpecError(
                     f"{path}:{node.lineno}: {DECLARATION} must be a plain literal: {error}"
                 ) from error

@@ -32,8 +32,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 a SafeLoader
     except FileNotFoundError as error:
         raise SpecError(f"{path}: no such file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        # ValueError, TypeError: PyYAML lets them out for 2013-02-30, or a list as a key.
         raise SpecError(f"{path}: not valid YAML: {error}") from error
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
     if not isinstance(content, dict):
         raise SpecError(f"{path}: expected a mapping of keys, got {type(content).__name__}")
     return content

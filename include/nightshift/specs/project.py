@@ -1,5 +1,6 @@
 """The project: everything under ``include/`` that the user edits, loaded and checked against itself."""
 
+import os
 from collections.abc import Callable
 from datetime import date
 from functools import cached_property
@@ -16,7 +17,8 @@ from nightshift.specs.model import Model
 from nightshift.specs.parts import Spec, build, read_yaml
 from nightshift.specs.source import Source
 
-INCLUDE = Path(__file__).resolve().parents[2]
+# NIGHTSHIFT_INCLUDE: a project kept elsewhere than beside the engine.
+INCLUDE = Path(os.environ.get("NIGHTSHIFT_INCLUDE") or Path(__file__).resolve().parents[2])
 S = TypeVar("S", Source, Model, FeatureSet)
 
 

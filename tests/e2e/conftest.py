@@ -1,0 +1,78 @@
+"""One real stack for all end-to-end tests, and the loop closed on it once, through the real scheduler."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from nightshift.local import demo as example
+from nightshift.local import endpoints, processes, state
+from nightshift.local.api import Client
+from nightshift.local.demo import Demo
+from nightshift.specs import load_project
+from nightshift.warehouse import Warehouse
+
+MODEL = example.MODEL
+# What the champion and its challenger are trained on: the winter, and the weeks before the nights.
+HISTORY = [(date(2013, 1, 2), date(2013, 3, 4)), (date(2013, 4, 25), date(2013, 6, 27))]
+NIGHTS = example.NIGHTS[:3]
+# Text that must stay text: it is stored with the promotion, never rendered, never run.
+HOSTILE_REASON = "first champion {{ conn.warehouse.password }} '); DROP TABLE raw.flights; --"
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Return a running stack of the tests' own: its addresses, Airflow's API as admin, the warehouse.
+
+    NIGHTSHIFT_E2E_HOME, for writing tests: a stack in that folder is used, and left running.
+    """
+    kept = os.environ.get("NIGHTSHIFT_E2E_HOME")
+    home = Path(kept) if kept else tmp_path_factory.mktemp("stack") / "home"
+    nightshift(home, "up")
+    runtime = state.load(home)
+    try:
+        with Client.of(runtime) as api:
+            yield Demo(runtime, api, Warehouse(runtime.warehouse_url))
+    finally:
+        if not kept:
+            nightshift(home, "down")
+            left = processes.marked(home)
+            nightshift(home, "down", "--purge")
+            assert left == [], "processes of the stack are left"
+
+
+@pytest.fixture(scope="package")
+def loop(stack: Demo) -> Demo:
+    """Return the stack once three nights have run: history, a champion of the winter, then night by night."""
+    if not stack.api.runs(f"train_{MODEL}"):
+        for first, last in HISTORY:
+            load_history(stack, first, last)
+        stack.run(f"train_{MODEL}", conf={"as_of": str(example.CHAMPION_AS_OF), "reason": HOSTILE_REASON})
+        for night in NIGHTS:
+            example._night(stack, night)
+    return stack
+
+
+def load_history(stack: Demo, first: date, last: date) -> None:
+    """Collect every source and build the features of a range of nights, waking nothing."""
+    project = load_project()
+    conf = {"batch_date": str(first), "until": str(last), "downstream": "leave"}
+    stack.all([f"collect_{source}" for source in project.sources], conf=conf)
+    stack.run(f"features_{project.model(MODEL).features}", conf=conf)
+
+
+def nightshift(home: Path, *words: str) -> None:
+    """Run the command on the stack in ``home``, its ports free ones."""
+    ports = {f"NIGHTSHIFT_{name.upper()}_PORT": str(endpoints.any_free_port()) for name in endpoints.PREFERRED}
+    chosen = {} if (home / "runtime.json").exists() else ports
+    environment = os.environ | chosen | {"NIGHTSHIFT_HOME": str(home)}
+    command = [sys.executable, "-m", "nightshift.local.cli", *words]
+    done = subprocess.run(
+        command, env=environment, input="y\n", capture_output=True, text=True, check=False, timeout=400
+    )
+    if done.returncode:
+        raise RuntimeError(f"nightshift {' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")

@@ -1,0 +1,252 @@
+"""Specs: a mistake names the file, the key and what was meant; one broken file leaves the others."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from nightshift.errors import SpecError
+from nightshift.specs import Project, load_project
+from nightshift.specs.parts import build, read_yaml
+from nightshift.specs.project import INCLUDE
+from nightshift.specs.source import Source
+
+MODEL, SOURCE, FEATURES = "models/late_arrival.yaml", "sources/arrivals.yaml", "features/departure.py"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of this repository's project, to break."""
+    for part in ("sources", "features", "models"):
+        shutil.copytree(INCLUDE / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(INCLUDE / "project.yaml", tmp_path)
+    return tmp_path
+
+
+def replace(folder: Path, file: str, old: str, new: str) -> Path:
+    path = folder / file
+    text = path.read_text()
+    assert old in text, f"{file} has changed: this test needs {old!r} in it"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def rewrite(folder: Path, file: str, change: Callable[[dict], object]) -> Path:
+    path = folder / file
+    content = yaml.safe_load(path.read_text())
+    change(content)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def problem(folder: Path) -> str:
+    """Return the only problem of the project."""
+    problems = load_project(folder).problems
+    assert len(problems) == 1, problems
+    (path, words), *_ = problems.items()
+    assert str(path) in words
+    return words
+
+
+def test_the_projects_own_specs_are_sound() -> None:
+    project = load_project().require_sound()
+    assert project.sources
+    assert project.models
+
+
+def test_a_file_name_is_the_name(folder: Path) -> None:
+    project = load_project(folder)
+    for part, specs in (("sources", project.sources), ("features", project.feature_sets)):
+        assert set(specs) == {p.stem for p in (folder / part).iterdir() if p.suffix in {".yaml", ".py"}}
+    assert {name: spec.name for name, spec in project.sources.items()} == {n: n for n in project.sources}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        (MODEL, "gates:", "gate:", "unknown key 'gate'; did you mean 'gates'?"),
+        (MODEL, "window_days: 45", "windw_days: 45", "'train.windw_days'; did you mean 'window_days'?"),
+        (MODEL, "cooldown_days", "cool_down_days", "'retrain.cool_down_days'; did you mean 'cooldown_days'?"),
+        (MODEL, "params:", "parameters:", "unknown key 'estimator.parameters'; did you mean 'params'?"),
+        (MODEL, "metric: roc_auc", "metrc: roc_auc", "'gates.0.metrc'; did you mean 'metric'?"),
+        (MODEL, "roc_auc", "roc_acu", "key 'gates.0.metric': Input should be 'roc_auc'"),
+        (MODEL, "beats_champion", "beats_champ", "key 'gates.1.gate': Input should be 'minimum_score'"),
+        (MODEL, "owner: ", "name: x\nowner: ", "unknown key 'name'; the file name is the name"),
+        (MODEL, "window_days: 45", "window_days: -1", "key 'train.window_days'"),
+        (MODEL, "window_days: 45", "window_days: many", "key 'train.window_days'"),
+        (MODEL, "breaches: 2", "breaches: 9", "breaches (9) cannot exceed of_last (3)"),
+        (MODEL, "task: classification", "task: clustering", "key 'task'"),
+        (MODEL, ", above: 15", "", "target.above: needed for classification"),
+        (MODEL, "metric: log_loss}", "metric: mae}", "metric 'mae' is not for classification"),
+        (MODEL, "sklearn.ensemble.", "os;", "key 'estimator.class'"),
+        (SOURCE, "query:", "qery:", "'connector.sql.qery'; did you mean 'query'?"),
+        (SOURCE, "kind: sql", "kind: sequel", "key 'connector'"),
+        (SOURCE, "type: string", "type: strng", "key 'columns.flight_id.type'"),
+        (SOURCE, "nullable: true", "nulable: true", "'; did you mean 'nullable'?"),
+        (SOURCE, "key: [flight_id]", "key: [flight]\nkey: [flight_id]", "key 'key' is given twice"),
+        (SOURCE, "key: [flight_id]", "key: [flihgt_id]", "unknown column 'flihgt_id'; did you mean 'flight_id'?"),
+        (SOURCE, "known_at: reported_at", "known_at: origin", "column 'origin' must be a timestamp"),
+        (SOURCE, "column: dep_delay", "column: delay", "expect_column_values_to_be_between: unknown column 'delay'"),
+        (SOURCE, "flight_id: {", "batch_date: {type: date}\n  flight_id: {", "'batch_date' is a name of ours"),
+        (SOURCE, "owner: flight-operations", "", "key 'owner' is missing"),
+        (SOURCE, "share: 0.02", "share: 2", "key 'budget.share'"),
+        (SOURCE, "share: 0.02", "share: 2013-02-30", "not valid YAML"),
+        (SOURCE, "budget: {", "? [a]\n: b\nbudget: {", "not valid YAML"),
+        (SOURCE, "budget: {", "budget: [", "not valid YAML"),
+        (SOURCE, "owner: flight", "owner: !!python/object/apply:os.getcwd []\n#", "not valid YAML"),
+        (FEATURES, '"version": 1', '"verson": 1', "unknown key 'verson'; did you mean 'version'?"),
+        (FEATURES, '"version": 1', '"version": 0', "key 'version'"),
+        (FEATURES, '"version": 1', '"version": int("1")', "FEATURES must be a plain literal"),
+        (FEATURES, '"version": 1', '[1]: 1, "version": 1', "FEATURES must be a plain literal"),
+        (FEATURES, '"version": 1', '"version": 1 +', "not valid Python"),
+        (FEATURES, "FEATURES =", "FEATURE =", "no FEATURES = {...} at the top level"),
+        (FEATURES, "def build(", "def built(", "no function build(inputs, batch_date)"),
+        (FEATURES, '"look_back_days": 28', '"lookback": 28', "did you mean 'look_back_days'?"),
+        (FEATURES, '"carrier": "string"', '"flight_id": "string"', "an identifier must not be learned"),
+        (FEATURES, '"carrier": "string"', '"car\\nrier": "string"', "key 'columns.car\nrier"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_by_file_and_key(folder: Path, file: str, old: str, new: str, says: str) -> None:
+    replace(folder, file, old, new)
+    broken = [words for path, words in load_project(folder).problems.items() if path == folder / file]
+    assert broken, "the mistake went unseen"
+    assert says in broken[0]
+    assert str(folder / file) in broken[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "says"),
+    [
+        (MODEL, lambda m: m.update(features="departures"), "feature set 'departures' is unknown; did you mean"),
+        (MODEL, lambda m: m["target"].update(source="arivals"), "source 'arivals' is unknown; did you mean 'arri"),
+        (MODEL, lambda m: m["target"].update(column="arr_dely"), "no column 'arr_dely'; did you mean 'arr_delay'"),
+        (MODEL, lambda m: m["target"].update(source="weather"), "source 'weather' has no column 'arr_delay'"),
+        (MODEL, lambda m: m["gates"].pop(0), "gates: minimum_score is missing"),
+        (MODEL, lambda m: m["gates"].pop(1), "gates: beats_champion is missing"),
+        (MODEL, lambda m: m.update(gates=[]), "key 'gates'"),
+        (MODEL, lambda m: m.pop("gates"), "key 'gates' is missing"),
+    ],
+)  # fmt: skip
+def test_specs_are_checked_against_each_other(
+    folder: Path, file: str, change: Callable[[dict], object], says: str
+) -> None:
+    rewrite(folder, file, change)
+    assert says in problem(folder)
+
+
+def test_a_feature_set_of_an_unknown_source_says_so(folder: Path) -> None:
+    replace(folder, FEATURES, '"aircraft": {"look', '"aircrafts": {"look')
+    project = load_project(folder)
+    words = project.problems[folder / FEATURES]
+    assert "source 'aircrafts' is unknown; did you mean 'aircraft'?" in words
+    # and so the model that stands on it cannot be built: it says what it misses, not something else
+    assert "feature set 'departure' is unknown" in project.problems[folder / MODEL]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (SOURCE, b"\xff\xfe"),
+        (SOURCE, b""),
+        (SOURCE, b"- a\n- b\n"),
+        (MODEL, b"{{ conn }}"),
+        (FEATURES, b"\x00"),
+        (FEATURES, b"FEATURES = " + b"-" * 5000 + b"1"),
+    ],
+)
+def test_one_broken_file_leaves_the_others(folder: Path, file: str, content: bytes) -> None:
+    whole = load_project(folder)
+    (folder / file).write_bytes(content)
+    broken = load_project(folder)
+    assert folder / file in broken.problems
+    lost = {Path(file).stem, *(path.stem for path in broken.problems)}
+    assert set(broken.sources) == set(whole.sources) - lost
+    assert set(broken.sources) >= {"flights", "weather", "aircraft"}
+    with pytest.raises(SpecError, match=Path(file).name):
+        broken.require_sound()
+
+
+def test_a_folder_where_a_file_should_be_leaves_the_others(folder: Path) -> None:
+    (folder / "sources" / "strange.yaml").mkdir()
+    assert "cannot be read" in problem(folder)
+
+
+def test_a_missing_project_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"project\.yaml: no such file"):
+        load_project(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("America/New_York", "America/New_Yrok", "key 'timezone': no such IANA time zone"),
+        ("America/New_York", "../../etc/passwd", "key 'timezone': no such IANA time zone"),
+        ("timezone:", "time_zone:", "unknown key 'time_zone'; did you mean 'timezone'?"),
+        ("first_night: 2013-01-02", "first_night: yesterday", "key 'first_night'"),
+    ],
+)
+def test_a_wrong_project_file_is_an_error_of_the_whole(folder: Path, old: str, new: str, says: str) -> None:
+    path = replace(folder, "project.yaml", old, new)
+    with pytest.raises(SpecError) as refused:
+        load_project(folder)
+    assert says in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_several_mistakes_of_a_file_are_several_lines(folder: Path) -> None:
+    path = replace(folder, MODEL, "owner: ", "ownr: ")
+    replace(folder, MODEL, "cooldown_days: 7", "cooldown_days: -7")
+    lines = problem(folder).splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"{path}: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "name", ["late\n", "\nlate", "Late", "1late", "", "late-arrival", "a" * 41, 'x"; drop table y', "../x", "é"]
+)
+def test_a_name_that_is_no_identifier_is_refused(folder: Path, name: str) -> None:
+    content = read_yaml(folder / SOURCE)
+    with pytest.raises(SpecError, match="key 'name'"):
+        build(Source, {**content, "name": name}, folder / SOURCE)
+
+
+def test_a_file_name_with_a_newline_is_refused(folder: Path) -> None:
+    (folder / "sources" / "late\n.yaml").write_text((folder / SOURCE).read_text())
+    assert "key 'name'" in problem(folder)
+
+
+def test_declaring_a_feature_set_does_not_run_it(folder: Path) -> None:
+    witness = folder / "was_run"
+    path = folder / FEATURES
+    path.write_text(path.read_text() + f"\nopen({str(witness)!r}, 'w').close()\nraise RuntimeError('run')\n")
+    project = load_project(folder).require_sound()
+    assert project.feature_sets["departure"].columns
+    assert not witness.exists()
+
+
+def test_a_module_that_begins_with_an_underscore_is_no_feature_set(folder: Path) -> None:
+    (folder / "features" / "_shared.py").write_text("SPEED = 1\n")
+    assert not load_project(folder).problems
+
+
+def test_specs_do_not_change(folder: Path) -> None:
+    project: Project = load_project(folder)
+    with pytest.raises(ValidationError, match="frozen"):
+        project.models["late_arrival"].owner = "somebody"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("look_up", "says"),
+    [
+        (lambda p: p.model("late_arival"), "model 'late_arival' is unknown; did you mean 'late_arrival'?"),
+        (lambda p: p.source("wether"), "source 'wether' is unknown; did you mean 'weather'?"),
+        (lambda p: p.feature_set("xyz"), "feature set 'xyz' is unknown; known: "),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(look_up: Callable[[Project], object], says: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        look_up(load_project())
+    assert says in str(refused.value)
