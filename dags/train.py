@@ -62,7 +62,9 @@ def train_dag(model: Model) -> None:
         run = this_run()
         facts = stages.promote(run.platform, model.name, run.night, run.asked, actor=run.actor)
         if facts["outcome"] == "rejected":
-            raise AirflowSkipException(f"version {facts['version']} was rejected by its gates; the champion stays")
+            raise AirflowSkipException(
+                f"version {facts['version']} was rejected by its gates; the champion stays"
+            )
         return facts
 
     @task(trigger_rule=TriggerRule.ALL_DONE)

@@ -7,10 +7,10 @@ served in a sandbox (no origin, no access to the session), whatever a data value
 from airflow.plugins_manager import AirflowPlugin
 
 
-def _app():  # noqa: ANN202 the type is FastAPI's, imported where it is needed
+def _app():
+    from airflow.api_fastapi.core_api.security import GetUserDep
     from fastapi import FastAPI, HTTPException, Response
 
-    from airflow.api_fastapi.core_api.security import GetUserDep
     from nightshift.objects import Objects
     from nightshift.orchestration.files import SERVED, objects_root
 

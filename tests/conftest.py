@@ -1,6 +1,7 @@
 """Real servers for the tests: PostgreSQL and MLflow, started once a session, each test in a database of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         process.wait(30)
         log.close()
+        # As root the data may lie elsewhere, where an unprivileged account can reach it.
+        shutil.rmtree(postgres.shelter(home), ignore_errors=True)
 
 
 @pytest.fixture

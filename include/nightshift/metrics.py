@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Literal
 
-import numpy as np  # noqa: TID253 a library module: no DAG file imports it at its top
-from numpy.typing import ArrayLike, NDArray  # noqa: TID253
-from sklearn import metrics as sk  # noqa: TID253
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import metrics as sk
 
 Task = Literal["classification", "regression"]
 Array = NDArray[np.float64]

@@ -67,7 +67,9 @@ def load_history(stack: Demo, first: date, last: date) -> None:
 
 def nightshift(home: Path, *words: str) -> None:
     """Run the command on the stack in ``home``, its ports free ones."""
-    ports = {f"NIGHTSHIFT_{name.upper()}_PORT": str(endpoints.any_free_port()) for name in endpoints.PREFERRED}
+    ports = {
+        f"NIGHTSHIFT_{name.upper()}_PORT": str(endpoints.any_free_port()) for name in endpoints.PREFERRED
+    }
     chosen = {} if (home / "runtime.json").exists() else ports
     environment = os.environ | chosen | {"NIGHTSHIFT_HOME": str(home)}
     command = [sys.executable, "-m", "nightshift.local.cli", *words]

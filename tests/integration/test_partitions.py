@@ -10,7 +10,9 @@ from nightshift.warehouse import Table, Warehouse
 
 pytestmark = pytest.mark.integration
 
-TABLE = Table("raw", "things", {"batch_date": "date", "name": "string", "size": "float"}, ("batch_date", "name"))
+TABLE = Table(
+    "raw", "things", {"batch_date": "date", "name": "string", "size": "float"}, ("batch_date", "name")
+)
 NIGHT = date(2013, 2, 1)
 
 

@@ -205,7 +205,8 @@ def test_several_mistakes_of_a_file_are_several_lines(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["late\n", "\nlate", "Late", "1late", "", "late-arrival", "a" * 41, 'x"; drop table y', "../x", "é"]
+    "name",
+    ["late\n", "\nlate", "Late", "1late", "", "late-arrival", "a" * 41, 'x"; drop table y', "../x", "é"],
 )
 def test_a_name_that_is_no_identifier_is_refused(folder: Path, name: str) -> None:
     content = read_yaml(folder / SOURCE)
@@ -246,7 +247,9 @@ def test_specs_do_not_change(folder: Path) -> None:
         (lambda p: p.feature_set("xyz"), "feature set 'xyz' is unknown; known: "),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(look_up: Callable[[Project], object], says: str) -> None:
+def test_an_unknown_name_is_answered_with_the_nearest(
+    look_up: Callable[[Project], object], says: str
+) -> None:
     with pytest.raises(SpecError) as refused:
         look_up(load_project())
     assert says in str(refused.value)

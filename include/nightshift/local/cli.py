@@ -1,5 +1,6 @@
 """The `nightshift` command."""
 
+import os
 import subprocess
 import sys
 import time
@@ -107,6 +108,16 @@ def check() -> None:
         "models": len(project.models),
     }
     console.print("Sound: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the warehouse's fixed tables up to date: NIGHTSHIFT_WAREHOUSE_URL, or the local stack's."""
+    from nightshift.warehouse import migrate as bring_up_to_date
+
+    with _clear_errors():
+        bring_up_to_date(os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url)
+    console.print("The warehouse is up to date.")
 
 
 @app.command()

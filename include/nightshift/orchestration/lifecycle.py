@@ -22,7 +22,9 @@ from nightshift.specs import FeatureSet, Model, Project, Source, load_project
 RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(SourceError, RetryAction.RETRY, reason="the upstream may come back"),
-        RetryRule(NightshiftError, RetryAction.FAIL, reason="trying again cannot help; the message says what does"),
+        RetryRule(
+            NightshiftError, RetryAction.FAIL, reason="trying again cannot help; the message says what does"
+        ),
     ]
 )
 
@@ -64,7 +66,9 @@ def features(feature_set: FeatureSet) -> Asset:
 
 def predictions(model: str) -> Asset:
     """Return the asset of a model's predictions."""
-    return Asset(name=f"predictions.{model}", uri=f"x-nightshift://warehouse/predictions/{model}", group="predictions")
+    return Asset(
+        name=f"predictions.{model}", uri=f"x-nightshift://warehouse/predictions/{model}", group="predictions"
+    )
 
 
 def lifecycle(

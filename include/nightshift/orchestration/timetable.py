@@ -44,4 +44,6 @@ class NightlyTimetable(CronPartitionTimetable):
 
     def _holds(self, info: DagRunInfo) -> bool:
         # ISO dates compare as text as they do as dates.
-        return self._last is None or date.fromisoformat(str(info.partition_key)) <= date.fromisoformat(self._last)
+        return self._last is None or date.fromisoformat(str(info.partition_key)) <= date.fromisoformat(
+            self._last
+        )

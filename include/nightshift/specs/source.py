@@ -128,9 +128,9 @@ class Source(Spec):
 
     @model_validator(mode="after")
     def _columns_exist(self) -> "Source":
-        for name in self.columns:
-            if name in RESERVED_COLUMNS:
-                raise ValueError(f"columns: '{name}' is a name of ours; alias it in the source")
+        taken = sorted(RESERVED_COLUMNS & self.columns.keys())
+        if taken:
+            raise ValueError(f"columns: '{taken[0]}' is a name of ours; alias it in the source")
         for where, names in self._references():
             for name in names:
                 if name not in self.columns:

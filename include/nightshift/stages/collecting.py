@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 from nightshift import collect as collecting
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
-from nightshift.errors import BatchRejected, NotReady
+from nightshift.errors import NotReady
 from nightshift.specs import Source
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.warehouse import Lease, quarantine_table, raw_table
-
 
 LAND = (
     "INSERT INTO catalog.landings (source, batch_date, run_id, object_key, sha256, row_count) "
@@ -93,7 +92,7 @@ def parquet(frame: pd.DataFrame) -> bytes:
 
 def _writable(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with columns of mixed types as text: what a broken upstream may well deliver."""
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes("object").columns:
         try:
             pa.array(frame[name], from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError):

@@ -12,7 +12,6 @@ from nightshift.specs import FeatureSet
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.warehouse import feature_table, raw_table
 
-
 FILE = (
     "INSERT INTO catalog.feature_batches (feature_set, feature_version, batch_date, row_count, content_sha256, "
     "code_sha256, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s) "

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from nightshift import metrics, train
+from nightshift import metrics
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.monitor.drift import DriftResult, decide

@@ -1,6 +1,7 @@
 """From a verdict to a training, or to the guard that held it back."""
 
 from datetime import date
+from typing import Any
 
 from nightshift import retrain
 from nightshift.errors import NotReady
@@ -48,7 +49,7 @@ def decide_retraining(platform: Platform, name: str, batch_date: date, asked: Tr
             "SELECT status, reason, training_id FROM monitoring.retrain_requests WHERE model = %s AND batch_date = %s",
             (name, batch_date),
         )
-        kept = cursor.fetchone() or {}
+        kept: Facts = cursor.fetchone() or {}
     return {
         "start": kept["status"] == "started",
         "reason": kept["reason"],
@@ -60,13 +61,13 @@ def _words(answer: retrain.Answer, request: retrain.Request) -> str:
     return request.reason if answer.may_start else f"{answer.words} (asked for because {request.reason})"
 
 
-def _request(cursor: object, name: str, batch_date: date, reason: str, asked: Try) -> retrain.Request:
-    cursor.execute(  # type: ignore[attr-defined]
+def _request(cursor: Any, name: str, batch_date: date, reason: str, asked: Try) -> retrain.Request:
+    cursor.execute(
         "SELECT batch_date, training_id, outcome FROM monitoring.retrain_requests "
         "WHERE model = %s AND status = 'started' AND batch_date < %s ORDER BY batch_date DESC LIMIT 1",
         (name, batch_date),
     )
-    last = cursor.fetchone()  # type: ignore[attr-defined]
+    last = cursor.fetchone()
     return retrain.Request(
         batch_date=batch_date,
         reason=reason,

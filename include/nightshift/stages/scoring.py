@@ -1,6 +1,6 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import pandas as pd
 
@@ -59,24 +59,25 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
     }
 
 
-def compare(platform: Platform, name: str, versions: list[int], nights: DateRange) -> list[Facts]:
-    """Return, a night and version, the metrics of versions scored now on nights whose labels are known.
+def compare(
+    platform: Platform, name: str, versions: list[int], nights: DateRange, *, as_of: date
+) -> list[Facts]:
+    """Return, a version, its metrics on ``nights``: scored now, by labels known at the cut-off of ``as_of``.
 
-    Writes nothing. Labels are those known at the cut-off of the last night plus the time they need.
+    Writes nothing. Also for versions that never served these nights.
     """
     model = platform.project.model(name)
-    features = read_features(platform, model, nights)
-    as_of = nights.last + timedelta(days=model.target.matures_after_days)
-    truth = read_labels(platform, model, nights.first, as_of)
     entity = platform.project.feature_set(model.features).entity
-    rows = train.labelled(features, truth, entity)
-    found = []
-    for version in versions:
-        scores = pd.Series(load_version(platform, model, version)(rows), index=rows.index)
-        for night, part in rows.groupby("batch_date"):
-            measured = metrics.score(model.task, part["label"], scores.loc[part.index])
-            found.append({"batch_date": night, "version": version, "labels": len(part), "metrics": measured})
-    return found
+    truth = read_labels(platform, model, nights.first, as_of)
+    rows = train.labelled(read_features(platform, model, nights), truth, entity)
+    return [
+        {
+            "version": version,
+            "labels": len(rows),
+            "metrics": metrics.score(model.task, rows["label"], load_version(platform, model, version)(rows)),
+        }
+        for version in versions
+    ]
 
 
 def ensure_predictions(platform: Platform, table: Table) -> None:

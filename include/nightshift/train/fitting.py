@@ -67,7 +67,9 @@ def importance(
     found = permutation_importance(
         pipeline, columns, target, scoring=SCORING[model.task], n_repeats=2, random_state=0, n_jobs=1
     )
-    return {name: max(float(value), 0.0) for name, value in zip(columns, found.importances_mean, strict=True)}
+    return {
+        str(name): max(float(value), 0.0) for name, value in zip(columns, found.importances_mean, strict=True)
+    }
 
 
 def _estimator(model: Model) -> BaseEstimator:

@@ -29,11 +29,9 @@ class Warehouse:
     @contextmanager
     def transaction(self) -> Iterator[psycopg2.extras.RealDictCursor]:
         """Yield a cursor in one transaction: committed on success, rolled back on an exception."""
-        connection = psycopg2.connect(
-            self.url, connect_timeout=CONNECT_SECONDS, cursor_factory=psycopg2.extras.RealDictCursor
-        )
+        connection = psycopg2.connect(self.url, connect_timeout=CONNECT_SECONDS)
         try:
-            with connection, connection.cursor() as cursor:
+            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
                 yield cursor
         finally:
             connection.close()

@@ -73,7 +73,7 @@ class PartitionWrite:
         ``only`` narrows what is replaced (``source="weather"``), for tables that several writers share.
         """
         arrow = rows if isinstance(rows, pa.Table) else table.arrow(rows)
-        conditions = [sql.SQL("batch_date BETWEEN $1 AND $2")]
+        conditions: list[sql.Composable] = [sql.SQL("batch_date BETWEEN $1 AND $2")]
         conditions += [
             sql.SQL("{} = {}").format(sql.Identifier(name), sql.SQL(f"${n}"))
             for n, name in enumerate(only, start=3)
