@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ import httpx
 import psycopg2
 import pytest
 
+# Importing Airflow makes its home: not in the home of whoever runs the tests. Emptied when they end.
+AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="nightshift-airflow-")
+os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME.name
 PASSWORD = "test"
 START_SECONDS = 60
 

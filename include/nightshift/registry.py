@@ -41,10 +41,11 @@ TRUSTED = [
 
 
 class Registry:
-    """The MLflow server at ``uri``. Opens a connection a call."""
+    """The MLflow server at ``uri``; people reach it at ``public_url``, if that differs."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, public_url: str | None = None) -> None:
         self.uri = uri
+        self.public_url = public_url or uri
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def __repr__(self) -> str:
@@ -165,10 +166,10 @@ class Registry:
         for key, value in tags.items():
             self._client.set_model_version_tag(model, str(version), key, value)
 
-    def url(self, run_id: str, public_uri: str | None = None) -> str:
-        """Return the page of a run, below ``public_uri`` if people reach the server elsewhere."""
+    def url(self, run_id: str) -> str:
+        """Return the page of a run."""
         experiment = self._client.get_run(run_id).info.experiment_id
-        return f"{(public_uri or self.uri).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+        return f"{self.public_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
     def _experiment(self, model: str) -> str:
         found = self._client.get_experiment_by_name(model)

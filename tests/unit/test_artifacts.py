@@ -65,7 +65,9 @@ def trusts_itself(witness: Path) -> bytes:
         if name != "schema.json":
             return content
         schema = json.loads(content)
-        return json.dumps({**schema, "trusted": ["posix.mkdir"], "skops_trusted_types": ["posix.mkdir"]}).encode()
+        return json.dumps(
+            {**schema, "trusted": ["posix.mkdir"], "skops_trusted_types": ["posix.mkdir"]}
+        ).encode()
 
     own_list = json.dumps({"skops_trusted_types": ["posix.mkdir"]}).encode()
     return rewritten(function_in_a_pipeline(witness), declared, MLmodel=own_list)
@@ -131,7 +133,9 @@ def test_a_pickle_inside_an_array_runs_nothing(witness: Path) -> None:
     assert not witness.exists()
 
 
-def test_one_flipped_bit_anywhere_is_refused_before_the_file_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_flipped_bit_anywhere_is_refused_before_the_file_is_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     content = skops.io.dumps(StandardScaler().fit([[1.0], [2.0]]))
     recorded = artifacts.seal(content)
 
@@ -156,12 +160,19 @@ def test_a_message_about_an_unknown_type_names_it_and_the_list() -> None:
 
 
 @pytest.mark.parametrize(
-    "estimator", [HistGradientBoostingClassifier(max_iter=3), HistGradientBoostingRegressor(max_iter=3), LogisticRegression()]
-)  # fmt: skip
+    "estimator",
+    [
+        HistGradientBoostingClassifier(max_iter=3),
+        HistGradientBoostingRegressor(max_iter=3),
+        LogisticRegression(),
+    ],
+)
 def test_what_we_train_passes_and_predicts_the_same(estimator: object) -> None:
     random = np.random.default_rng(0)
     rows, label = random.random((200, 3)).round(1), np.arange(200) % 2
-    columns = ColumnTransformer([("a", OneHotEncoder(sparse_output=False), [0]), ("b", "passthrough", [1, 2])])
+    columns = ColumnTransformer(
+        [("a", OneHotEncoder(sparse_output=False), [0]), ("b", "passthrough", [1, 2])]
+    )
     pipeline = make_pipeline(columns, estimator).fit(rows, label)
     content = skops.io.dumps(pipeline)
     loaded = artifacts.load(content, artifacts.seal(content))

@@ -50,9 +50,10 @@ def test_the_cutoff_is_the_first_instant_of_its_date(zone: str) -> None:
 
 @given(
     zone=st.sampled_from(sorted(available_timezones())),
-    instant=st.datetimes(datetime(2012, 1, 2), datetime(2026, 12, 30), timezones=st.just(UTC)),
+    seconds=st.integers(0, 15 * 365 * 86400),
 )
-def test_every_instant_lies_in_exactly_one_window(zone: str, instant: datetime) -> None:
+def test_every_instant_lies_in_exactly_one_window(zone: str, seconds: int) -> None:
+    instant = datetime(2012, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
     cal = calendar(zone)
     near = [cal.date_of(instant) + n * DAY for n in range(-2, 4)]
     assert [day for day in near if cal.window(day)[0] <= instant < cal.window(day)[1]] == [
@@ -138,7 +139,10 @@ def test_a_range_is_every_night_of_it_inclusive() -> None:
         ({"params": {"batch_date": True}}, "batch_date: expected"),
         ({"params": {"batch_date": ["2013-02-08"]}}, "batch_date: expected"),
         ({"params": {"batch_date": NIGHT}}, "batch_date: expected"),
-        ({"params": {"batch_date": "２０１３-０２-０８"}}, "batch_date: .* is not a calendar date"),
+        (
+            {"params": {"batch_date": "\uff12\uff10\uff11\uff13-\uff10\uff12-\uff10\uff18"}},
+            "batch_date: .* is not a calendar date",
+        ),
         ({"params": {"batch_date": "2013-02-30"}}, "batch_date: .* is not a calendar date"),
         ({"params": {"batch_date": "0000-01-01"}}, "batch_date: .* is not a calendar date"),
         ({"params": {"batch_date": "'; drop table x"}}, "batch_date: expected"),

@@ -91,7 +91,9 @@ def test_a_missing_metric_does_not_pass() -> None:
     ],
 )
 def test_a_holdout_that_either_has_seen_is_no_judge(days: dict[str, date], who: str) -> None:
-    with pytest.raises(UnfairHoldout, match=f"{who} was trained on days up to .*; the holdout starts on {HOLDOUT}"):
+    with pytest.raises(
+        UnfairHoldout, match=f"{who} was trained on days up to .*; the holdout starts on {HOLDOUT}"
+    ):
         judge([], evidence({}, {}, **days))
 
 

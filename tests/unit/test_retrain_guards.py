@@ -1,6 +1,7 @@
 """The guards: a verdict asks for retraining, the first guard that objects is the answer."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -60,9 +61,14 @@ def test_however_often_the_alarm_rings_one_training_starts_a_cooldown(days: int,
     started: list[date] = []
     for number, alarm in enumerate(alarms):
         night = NIGHT + timedelta(days=number)
-        if alarm and ask(Retrain(cooldown_days=days), request(night, last=started[-1] if started else None)).may_start:
+        if (
+            alarm
+            and ask(
+                Retrain(cooldown_days=days), request(night, last=started[-1] if started else None)
+            ).may_start
+        ):
             started.append(night)
-    gaps = [later - earlier for earlier, later in zip(started, started[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(started)]
     assert all(gap >= timedelta(days=max(days, 1)) for gap in gaps)
     assert bool(started) == any(alarms)
 

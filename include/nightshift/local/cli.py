@@ -125,8 +125,11 @@ def demo() -> None:
     """Close the loop on real flights: collect, train, score, drift, retrain."""
     from nightshift.local.demo import run
 
+    began = time.monotonic()
     with _clear_errors():
-        run()
+        with _progress() as watch:
+            runtime, _ = control.up(watch)
+        run(runtime, started_in=time.monotonic() - began)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def platform(project: Project) -> Platform:
     return Platform(
         project=project,
         warehouse=Warehouse(warehouse_url()),
-        registry=Registry(mlflow_uri()),
+        registry=registry(),
         objects=Objects(objects_root()),
         connection=source_connection,
     )
@@ -40,18 +40,18 @@ def warehouse_url() -> str:
     return f"postgresql://{login}@{found.host}:{found.port or 5432}/{found.schema or 'warehouse'}"
 
 
-def mlflow_uri() -> str:
-    """Return the tracking URI; its login, if any, goes to MLflow's own environment, not into the URI."""
+def registry() -> Registry:
+    """Return the model registry.
+
+    The connection's login, if any, goes to MLflow's own environment variables, not into the URI, which MLflow
+    logs. ``public_url`` in its extra is where people reach the server, if that differs.
+    """
     found = _find("mlflow")
     if found.login:
         os.environ["MLFLOW_TRACKING_USERNAME"] = found.login
         os.environ["MLFLOW_TRACKING_PASSWORD"] = found.password or ""
-    return f"{found.schema or 'http'}://{found.host}:{found.port or 5000}"
-
-
-def mlflow_public_url() -> str | None:
-    """Return where people reach MLflow, if that differs: ``public_url`` in the connection's extra."""
-    return _find("mlflow").extra_dejson.get("public_url")
+    uri = f"{found.schema or 'http'}://{found.host}:{found.port or 5000}"
+    return Registry(uri, found.extra_dejson.get("public_url"))
 
 
 def source_connection(conn_id: str) -> Connection:

@@ -54,6 +54,7 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     reason = values.get("reason")
     if reason is not None and not (isinstance(reason, str) and len(reason) <= LONGEST_REASON):
         raise RequestError(f"reason: expected text of at most {LONGEST_REASON} characters")
-    if values.get("downstream", "wake") not in {"wake", "leave"}:
+    # A tuple: a list or a mapping sent as the choice has no hash.
+    if values.get("downstream", "wake") not in ("wake", "leave"):
         raise RequestError(f"downstream: expected 'wake' or 'leave', got {str(values['downstream'])[:60]!r}")
     return values

@@ -1,0 +1,166 @@
+"""Features: a night sees what it could know, and what build() returns is held against its declaration."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift.calendar import Calendar
+from nightshift.errors import BatchRejected, NotReady, SpecError
+from nightshift.featurise import code_sha256, compute, earliest_input, load_build, visible
+from nightshift.specs import FeatureSet
+from nightshift.specs.features import load_feature_set
+
+NIGHT = date(2013, 2, 8)
+CALENDAR = Calendar(ZoneInfo("America/New_York"), date(2013, 1, 2))
+SPEC = FeatureSet.model_validate(
+    {
+        "name": "trips",
+        "owner": "me",
+        "description": "",
+        "version": 1,
+        "entity": ["trip"],
+        "inputs": {"trips": {"look_back_days": 0}, "reports": {"look_back_days": 3}},
+        "columns": {"size": "float", "count": "integer", "kind": "string", "flag": "boolean"},
+        "path": "trips.py",
+    }
+)
+
+
+def batches(days: range, known_at: Callable[[date], Any]) -> pd.DataFrame:
+    """Return one row a night, ``days`` from NIGHT, as the warehouse gives them."""
+    dates = [NIGHT + timedelta(days=n) for n in days]
+    return pd.DataFrame(
+        {
+            "batch_date": pd.to_datetime(dates).astype("datetime64[s]"),
+            "n": list(days),
+            "known_at": pd.to_datetime([known_at(day) for day in dates], utc=True),
+        }
+    )
+
+
+def seen(source: str, frame: pd.DataFrame, night: date = NIGHT) -> list[int]:
+    frames = {name: batches(range(0), CALENDAR.cutoff) for name in SPEC.inputs}
+    return list(visible({**frames, source: frame}, SPEC, CALENDAR, night)[source]["n"])
+
+
+def test_a_night_sees_its_look_back_and_nothing_later() -> None:
+    frame = batches(range(-10, 5), CALENDAR.cutoff)
+    assert seen("reports", frame) == [-3, -2, -1, 0]
+    assert seen("trips", frame) == [0]
+
+
+@pytest.mark.parametrize(
+    "night", [date(2013, 3, 10), date(2013, 3, 11), date(2013, 11, 3), date(2013, 11, 4)]
+)
+def test_what_became_known_after_the_cutoff_is_not_seen(night: date) -> None:
+    frame = pd.DataFrame(
+        {
+            "batch_date": pd.to_datetime([night] * 3).astype("datetime64[s]"),
+            "n": [1, 2, 3],
+            "known_at": [CALENDAR.cutoff(night) + timedelta(seconds=s) for s in (-1, 0, 1)],
+        }
+    )
+    assert seen("trips", frame, night) == [1, 2]
+
+
+def test_a_correction_of_an_old_batch_made_later_is_not_seen_by_a_replay() -> None:
+    def corrected_in_may(day: date) -> pd.Timestamp:
+        return (
+            pd.Timestamp("2013-05-01", tz="UTC") if day == NIGHT - timedelta(days=2) else CALENDAR.cutoff(day)
+        )
+
+    assert seen("reports", batches(range(-3, 1), corrected_in_may)) == [-3, -1, 0]
+
+
+def test_a_range_reads_from_the_look_back_of_its_first_night() -> None:
+    assert earliest_input(SPEC, "reports", NIGHT) == NIGHT - timedelta(days=3)
+    assert earliest_input(SPEC, "trips", NIGHT) == NIGHT
+
+
+GOOD = {"trip": ["b", "a"], "size": [1.0, 2.0], "count": [1, 2], "kind": ["x", None], "flag": [True, False]}
+
+
+def built(**changes: Any) -> pd.DataFrame:
+    """Return what a build() returning GOOD with ``changes`` makes; a column changed to None is left out."""
+    frame = pd.DataFrame({name: column for name, column in {**GOOD, **changes}.items() if column is not None})
+    inputs = {name: batches(range(0, 1), CALENDAR.cutoff) for name in SPEC.inputs}
+    return compute(SPEC, lambda _inputs, _night: frame, inputs, NIGHT)
+
+
+def test_rows_come_ordered_by_entity_in_declared_columns_and_types() -> None:
+    frame = built()
+    assert list(frame.columns) == ["batch_date", "trip", "size", "count", "kind", "flag"]
+    assert list(frame["trip"]) == ["a", "b"]
+    assert set(frame["batch_date"]) == {NIGHT}
+    assert {name: str(frame[name].dtype) for name in ("size", "count", "flag")} == dict.fromkeys(
+        ("size", "count", "flag"), "float64"
+    )
+    assert pd.isna(frame["kind"][0])
+
+
+def test_missing_numbers_stay_missing() -> None:
+    assert np.isnan(built(size=[np.nan, 1.0])["size"]).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"size": None}, r"missing columns \['size'\], undeclared columns \[\]"),
+        ({"extra": [1, 2]}, r"missing columns \[\], undeclared columns \['extra'\]"),
+        ({"size": None, "siez": [1.0, 2.0]}, r"missing columns \['size'\], undeclared columns \['siez'\]"),
+        ({"trip": ["a", "a"]}, "not unique or has nulls"),
+        ({"trip": ["a", None]}, "not unique or has nulls"),
+        ({"size": [1.0, np.inf]}, "feature 'size' holds infinities"),
+        ({"size": [-np.inf, 1.0]}, "feature 'size' holds infinities"),
+        ({name: [] for name in GOOD}, "no rows"),
+    ],
+)
+def test_what_was_not_declared_is_rejected(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(BatchRejected, match=says) as rejected:
+        built(**changes)
+    assert str(NIGHT) in str(rejected.value)
+    assert "trips.py" in str(rejected.value)
+
+
+def test_a_source_without_rows_for_the_night_is_not_ready() -> None:
+    inputs = {name: batches(range(0), CALENDAR.cutoff) for name in SPEC.inputs}
+    with pytest.raises(NotReady, match="source 'trips' has no rows; run collect_trips"):
+        compute(SPEC, lambda *_: pd.DataFrame(GOOD), inputs, NIGHT)
+
+
+MODULE = '''"""Trips."""
+FEATURES = {"owner": "me", "version": 1, "entity": ["trip"], "inputs": {"trips": {}}, "columns": {"size": "float"}}
+def build(inputs, batch_date):
+    return inputs["trips"]
+'''
+
+
+def test_a_module_is_run_only_when_features_are_built(tmp_path: Path) -> None:
+    path = tmp_path / "trips.py"
+    path.write_text(MODULE)
+    build = load_build(load_feature_set(path))
+    assert build({"trips": "rows"}, NIGHT) == "rows"  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("line", ["raise RuntimeError('x')", "import no_such_module", "1 / 0"])
+def test_a_module_that_does_not_import_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "trips.py"
+    path.write_text(f"{MODULE}\n{line}\n")
+    with pytest.raises(SpecError, match=f"{path}: importing it failed: "):
+        load_build(load_feature_set(path))
+
+
+def test_the_code_is_known_by_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "trips.py"
+    path.write_text(MODULE)
+    spec = load_feature_set(path)
+    before = code_sha256(spec)
+    assert code_sha256(spec) == before
+    path.write_text(MODULE + "# another\n")
+    assert code_sha256(spec) != before

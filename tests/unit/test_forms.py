@@ -1,0 +1,112 @@
+"""Manual runs: what the form admits, and what the task refuses of what the REST API let through."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk import Param
+from airflow.sdk.exceptions import ParamValidationError
+
+from nightshift.errors import RequestError
+from nightshift.orchestration import forms
+from nightshift.orchestration.forms import LONGEST_REASON, checked
+
+ALLOWED = set(forms.RANGE)
+
+
+def resolved(param: Param, value: Any) -> Any:
+    return param.resolve(value)
+
+
+@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN])
+def test_an_empty_form_is_a_valid_run(form: dict[str, Param]) -> None:
+    values = {key: param.resolve() for key, param in form.items()}
+    assert checked(None, values, set(form)) == values
+    assert checked({}, values, set(form)) == values
+
+
+@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN])
+def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
+    for key, param in form.items():
+        assert param.schema.get("type") or param.schema.get("enum"), key
+        assert param.schema["title"], key
+        assert param.schema["description_md"], key
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        (forms.BATCH_DATE, "yesterday"),
+        (forms.BATCH_DATE, "2013-02-30"),
+        (forms.BATCH_DATE, "'; drop table x"),
+        (forms.BATCH_DATE, "../2013"),
+        (forms.BATCH_DATE, 20130208),
+        (forms.UNTIL, "2013-2-8"),
+        (forms.DOWNSTREAM, "burn"),
+        (forms.DOWNSTREAM, None),
+        (forms.REASON, "x" * (LONGEST_REASON + 1)),
+        (forms.REASON, 5),
+    ],
+)
+def test_the_form_refuses(param: Param, value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        resolved(param, value)
+
+
+def test_a_reason_may_be_as_long_as_the_form_says() -> None:
+    reason = "x" * LONGEST_REASON
+    assert checked({"reason": reason}, {"reason": reason}, set(forms.NIGHT))["reason"] == reason
+    assert resolved(forms.REASON, reason) == reason
+
+
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ({"batchdate": "2013-02-08"}, "unknown parameter 'batchdate'; did you mean 'batch_date'?"),
+        ({"as_of": "2013-02-08"}, "unknown parameter 'as_of'; known: batch_date, downstream, reason, until"),
+        ({"batch_date\n": "2013-02-08"}, "unknown parameter 'batch_date\n'"),
+        ({"x; id>/tmp/p": 1}, "unknown parameter 'x; id>/tmp/p'"),
+        ({5: 1}, "unknown parameter '5'"),
+    ],
+)
+def test_a_key_that_no_form_has_is_refused(conf: dict[Any, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(says)):
+        checked(conf, {}, ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"reason": "x" * (LONGEST_REASON + 1)}, "reason: expected text of at most 500 characters"),
+        ({"reason": 1_000_000}, "reason: expected text"),
+        ({"reason": ["a"]}, "reason: expected text"),
+        ({"reason": {"a": 1}}, "reason: expected text"),
+        ({"downstream": "burn"}, "downstream: expected 'wake' or 'leave', got 'burn'"),
+        ({"downstream": "wake\n"}, "downstream: expected"),
+        ({"downstream": None}, "downstream: expected"),
+        ({"downstream": ["wake"]}, "downstream: expected"),
+    ],
+)
+def test_the_task_looks_again(params: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(says)):
+        checked(params, params, ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [lambda m: {"reason": m}, lambda m: {"downstream": m}, lambda m: {m: 1}],
+    ids=["reason", "downstream", "key"],
+)
+def test_a_megabyte_is_answered_in_a_line(conf: Callable[[str], dict[str, Any]]) -> None:
+    sent = conf("x" * 1_000_000)
+    with pytest.raises(RequestError) as refused:
+        checked(sent, sent, ALLOWED)
+    assert len(str(refused.value)) < 300
+
+
+def test_a_form_without_a_choice_downstream_needs_none() -> None:
+    assert checked({"reason": "why"}, {"reason": "why"}, set(forms.NIGHT)) == {
+        "reason": "why",
+        "batch_date": None,
+    }

@@ -1,0 +1,134 @@
+"""Labels as they were known at a time: late ones wait, a correction replaces, a repetition counts once."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift.specs import Model
+from nightshift.train import labelled, labels
+
+ENTITY = ["flight_id"]
+
+
+def model(above: float | None = 15) -> Model:
+    task, metric = ("regression", "mae") if above is None else ("classification", "log_loss")
+    return Model.model_validate(
+        {
+            "name": "late",
+            "owner": "me",
+            "description": "",
+            "task": task,
+            "features": "f",
+            "target": {"source": "arrivals", "column": "arr_delay", "above": above},
+            "estimator": {"class": "sklearn.linear_model.Ridge"},
+            "gates": [{"gate": gate, "metric": metric} for gate in ("minimum_score", "beats_champion")],
+        }
+    )
+
+
+def at(text: str) -> pd.Timestamp:
+    return pd.Timestamp(text, tz="UTC")
+
+
+def reports(*rows: tuple[str, float | None, str]) -> pd.DataFrame:
+    """Return arrivals as the warehouse gives them: (flight, minutes late, known at)."""
+    flights, delays, known = zip(*rows, strict=True) if rows else ((), (), ())
+    known_at = pd.to_datetime(pd.Series(known, dtype="str"), utc=True)
+    return pd.DataFrame(
+        {"flight_id": flights, "arr_delay": np.array(delays, dtype=float), "known_at": known_at}
+    )
+
+
+def known_by(when: str, *rows: tuple[str, float | None, str], above: float | None = 15) -> dict[str, float]:
+    found = labels(model(above), reports(*rows), ENTITY, at(when))
+    assert list(found.columns) == ["flight_id", "label"]
+    return dict(zip(found["flight_id"], found["label"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("2013-02-01 00:00", {}),
+        ("2013-02-02 00:00", {"a": 1.0}),
+        ("2013-02-06 00:00", {"a": 1.0, "b": 0.0}),
+        ("2013-02-11 00:00", {"a": 1.0, "b": 0.0, "c": 1.0}),
+    ],
+)
+def test_a_label_is_used_only_once_it_has_arrived(when: str, expected: dict[str, float]) -> None:
+    one, five, ten = (
+        ("a", 60.0, "2013-02-01 20:00"),
+        ("b", 0.0, "2013-02-05 20:00"),
+        ("c", 16.0, "2013-02-10 20:00"),
+    )
+    assert known_by(when, ten, one, five) == expected
+
+
+def test_a_label_known_at_the_very_cutoff_counts_and_one_a_moment_later_does_not() -> None:
+    assert known_by("2013-02-02 05:00", ("a", 60.0, "2013-02-02 05:00")) == {"a": 1.0}
+    assert known_by("2013-02-02 05:00", ("a", 60.0, "2013-02-02 05:00:00.000001")) == {}
+
+
+CORRECTED = [("a", 60.0, "2013-02-01 20:00"), ("a", 10.0, "2013-02-03 20:00")]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("when", "label"), [("2013-02-02", 1.0), ("2013-02-04", 0.0)])
+def test_the_last_report_known_by_then_counts_in_whatever_order_they_come(
+    when: str, label: float, order: int
+) -> None:
+    assert known_by(when, *CORRECTED[::order]) == {"a": label}
+
+
+def test_a_label_delivered_twice_is_one_label() -> None:
+    twice = [("a", 60.0, "2013-02-01 20:00")] * 2
+    assert known_by("2013-02-02", *twice) == {"a": 1.0}
+
+
+def test_of_two_reports_of_one_moment_the_later_delivered_counts() -> None:
+    moment = "2013-02-01 20:00"
+    assert known_by("2013-02-02", ("a", 60.0, moment), ("a", 0.0, moment)) == {"a": 0.0}
+
+
+def test_a_flight_that_never_arrived_has_no_label() -> None:
+    assert known_by("2013-02-02", ("a", None, "2013-02-01 20:00"), ("b", 3.0, "2013-02-01 20:00")) == {
+        "b": 0.0
+    }
+
+
+def test_a_correction_to_nothing_takes_the_label_away() -> None:
+    cancelled = ("a", None, "2013-02-03 20:00")
+    assert known_by("2013-02-02", CORRECTED[0], cancelled) == {"a": 1.0}
+    assert known_by("2013-02-04", CORRECTED[0], cancelled) == {}
+
+
+@pytest.mark.parametrize(("minutes", "label"), [(15.0, 0.0), (15.1, 1.0), (-20.0, 0.0)])
+def test_the_positive_class_lies_above_the_threshold(minutes: float, label: float) -> None:
+    assert known_by("2013-02-02", ("a", minutes, "2013-02-01 20:00")) == {"a": label}
+
+
+def test_a_regression_learns_the_value_itself() -> None:
+    assert known_by("2013-02-02", ("a", -7.5, "2013-02-01 20:00"), above=None) == {"a": -7.5}
+
+
+def test_no_reports_are_no_labels() -> None:
+    assert known_by("2013-02-02") == {}
+
+
+def test_feature_rows_keep_their_order_and_lose_those_without_a_label() -> None:
+    features = pd.DataFrame({"flight_id": ["c", "a", "b"], "x": [3.0, 1.0, 2.0]})
+    truth = pd.DataFrame({"flight_id": ["a", "c", "z"], "label": [0.0, 1.0, 1.0]})
+    found = labelled(features, truth, ENTITY)
+    assert found.to_dict("list") == {"flight_id": ["c", "a"], "x": [3.0, 1.0], "label": [1.0, 0.0]}
+
+
+@pytest.mark.parametrize("twice", ["features", "truth"])
+def test_an_entity_twice_is_an_error_not_two_rows(twice: str) -> None:
+    frames: dict[str, Any] = {
+        "features": pd.DataFrame({"flight_id": ["a"], "x": [1.0]}),
+        "truth": pd.DataFrame({"flight_id": ["a"], "label": [1.0]}),
+    }
+    frames[twice] = pd.concat([frames[twice]] * 2)
+    with pytest.raises(ValueError, match="one-to-one"):
+        labelled(frames["features"], frames["truth"], ENTITY)
