@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.local import demo as example
 from nightshift.local import endpoints, processes, state
 from nightshift.local.api import Client
 from nightshift.local.demo import Demo
 from nightshift.specs import load_project
 from nightshift.warehouse import Warehouse
 
-MODEL = example.MODEL
+MODEL = "late_arrival"
+CHAMPION_AS_OF = date(2013, 3, 4)
 # What the champion and its challenger are trained on: the winter, and the weeks before the nights.
 HISTORY = [(date(2013, 1, 2), date(2013, 3, 4)), (date(2013, 4, 25), date(2013, 6, 27))]
-NIGHTS = example.NIGHTS[:3]
+NIGHTS = [date(2013, 6, 28), date(2013, 6, 29), date(2013, 6, 30)]
+SECONDS = 300
 # Text that must stay text: it is stored with the promotion, never rendered, never run.
 HOSTILE_REASON = "first champion {{ conn.warehouse.password }} '); DROP TABLE raw.flights; --"
 
@@ -51,9 +52,9 @@ def loop(stack: Demo) -> Demo:
     if not stack.api.runs(f"train_{MODEL}"):
         for first, last in HISTORY:
             load_history(stack, first, last)
-        stack.run(f"train_{MODEL}", conf={"as_of": str(example.CHAMPION_AS_OF), "reason": HOSTILE_REASON})
+        stack.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": HOSTILE_REASON})
         for night in NIGHTS:
-            example._night(stack, night)
+            run_night(stack, night)
     return stack
 
 
@@ -63,6 +64,18 @@ def load_history(stack: Demo, first: date, last: date) -> None:
     conf = {"batch_date": str(first), "until": str(last), "downstream": "leave"}
     stack.all([f"collect_{source}" for source in project.sources], conf=conf)
     stack.run(f"features_{project.model(MODEL).features}", conf=conf)
+
+
+def run_night(stack: Demo, night: date) -> None:
+    """Start what the cron starts for a night, and wait for all that follows: by assets, and by the verdict."""
+    cron = [*(f"collect_{source}" for source in load_project().sources), f"retrain_{MODEL}"]
+    stack.all(cron, partition_key=str(night))
+    stack.ended(f"monitor_{MODEL}", stack.api.wait_for_run(f"monitor_{MODEL}", str(night), SECONDS))
+    request = stack.warehouse.row(
+        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND batch_date = %s", (MODEL, night)
+    )
+    if request and request["training_id"]:
+        stack.ended(f"train_{MODEL}", stack.api.wait(f"train_{MODEL}", request["training_id"], SECONDS))
 
 
 def nightshift(home: Path, *words: str) -> None:

@@ -35,12 +35,13 @@ def test_orphaned_try_writes_nothing_after_its_retry(loop: Demo) -> None:
     # Reading the ledger comes after taking the lease: the first try is held between the two.
     with held(loop, "LOCK TABLE governance.promotions IN ACCESS EXCLUSIVE MODE"):
         run_id = loop.api.trigger(DAG, conf={"batch_date": str(NIGHT), "downstream": "leave"})
-        orphan = process_of(waiting(loop, "governance.promotions"))
+        orphan = process_of(waiting(loop, "governance."))
         supervisor = processes.look(orphan.parent)
         assert supervisor is not None
-        os.kill(orphan.pid, signal.SIGSTOP)
         os.kill(supervisor.pid, signal.SIGKILL)
-    until(lambda: not processes.alive(supervisor.pid, supervisor.started), "the supervisor is dead")
+        until(lambda: not processes.alive(supervisor.pid, supervisor.started), "the supervisor is dead")
+        # Not before: a stopped process whose group is orphaned is hung up by the kernel.
+        os.kill(orphan.pid, signal.SIGSTOP)
     run_again(loop, run_id)
     retried = state_of_partition(loop)
     assert retried["generation"] == before["generation"] + 2
@@ -62,6 +63,7 @@ def run_again(loop: Demo, run_id: str) -> None:
     """Do what Airflow does when a task's heartbeat has been missing for long: give it up, and try again."""
     path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/score"
     loop.api.request("PATCH", path, json={"new_state": "failed"})
+    loop.api.wait(DAG, run_id, 60)
     body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["score"], "include_downstream": True}
     loop.api.request("POST", f"/dags/{DAG}/clearTaskInstances", json={**body, "only_failed": False})
     loop.ended(DAG, loop.api.wait(DAG, run_id, 120))

@@ -1,6 +1,5 @@
 """What every DAG of ours shares: who owns it, when it runs, how it retries, which assets join it to the next."""
 
-import re
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -99,5 +98,6 @@ def lifecycle(
 
 def runbook(doc: str | None, spec: Source | FeatureSet | Model) -> str:
     """Return the module's docstring as this DAG's runbook, with the spec's own words first."""
-    text = re.sub(r"\bNAME\b", spec.name, doc or "")
+    # Not by words: in `train_NAME` and `NAME_champion` it is part of one.
+    text = (doc or "").replace("NAME", spec.name)
     return f"**{spec.name}**: {spec.description} Owner: {spec.owner}.\n\n{text}"

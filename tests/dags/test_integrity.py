@@ -1,0 +1,433 @@
+"""The DAG files: light, without a database, and as the specs say; one broken spec leaves the others standing."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pendulum
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.timetables.base import DagRunInfo, TimeRestriction
+
+from nightshift.calendar import Calendar
+from nightshift.orchestration.lifecycle import RETRIES, nightly
+from nightshift.orchestration.timetable import NightlyTimetable
+from nightshift.specs import load_project
+from nightshift.specs.project import INCLUDE
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DAGS, PLUGINS = REPOSITORY / "dags", REPOSITORY / "plugins"
+HEAVY = ("pandas", "sklearn", "mlflow", "great_expectations", "evidently", "nightshift.stages")
+MOST_CPU_SECONDS = 1.0
+# The file that declares a stage's DAGs, and of what it declares one each.
+STAGES = {
+    "collect": "sources",
+    "features": "feature_sets",
+    "train": "models",
+    "score": "models",
+    "monitor": "models",
+    "retrain": "models",
+}
+OTHER_FILES = {"broken_specs", "operations"}
+
+# What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so
+# a look at the metadata database while parsing is an error of that file.
+PARSE = """
+import json, os, sys, time
+from pathlib import Path
+from airflow.dag_processing.dagbag import DagBag
+from airflow.plugins_manager import get_timetables_plugins
+from airflow.serialization.serialized_objects import DagSerialization
+import airflow.sdk
+
+heavy, dags = json.loads(sys.argv[1]), Path(sys.argv[2])
+imported = lambda: [name for name in heavy if name in sys.modules]
+
+def parsed(path):
+    before = time.process_time()
+    bag = DagBag(str(path))
+    cpu = time.process_time() - before
+    back = {}
+    for dag in bag.dags.values():
+        again = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        back[dag.dag_id] = [type(again.timetable).__name__, again.timetable.serialize()]
+    return {"cpu": cpu, "dags": back, "errors": bag.import_errors, "heavy": imported()}
+
+found = {"before": imported(), "files": {}}
+for path in sorted(dags.glob("*.py")):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        with os.fdopen(writing, "w") as out:
+            out.write(json.dumps(parsed(path), default=str))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        found["files"][path.stem] = json.loads(told.read())
+    os.waitpid(child, 0)
+found["timetables"] = sorted(get_timetables_plugins())
+found["after"] = imported()
+print("PARSED" + json.dumps(found))
+"""
+
+
+def parsed(home: Path, include: Path = INCLUDE) -> dict:
+    """Return what parsing every DAG file and plugin, in processes of their own, gives."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")},
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS),
+        "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://nobody@127.0.0.1:9/none",
+        "NIGHTSHIFT_INCLUDE": str(include),
+    }
+    environment.pop("NIGHTSHIFT_OBJECTS", None)
+    command = [sys.executable, "-c", PARSE, json.dumps(HEAVY), str(DAGS)]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, cwd=home, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.rpartition("PARSED")[2])
+
+
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return parsed(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict:
+    bag = DagBag(str(DAGS))
+    assert not bag.import_errors
+    return bag.dags
+
+
+def dag_files() -> set[str]:
+    return {path.stem for path in DAGS.glob("*.py")}
+
+
+def test_the_folder_is_the_architecture() -> None:
+    assert set(STAGES) <= dag_files() <= set(STAGES) | OTHER_FILES
+
+
+def test_every_file_parses_without_an_error_and_without_a_database(processed: dict) -> None:
+    assert {stem: file["errors"] for stem, file in processed["files"].items()} == {
+        stem: {} for stem in dag_files()
+    }
+
+
+def test_the_dags_are_those_that_the_specs_declare(processed: dict) -> None:
+    project = load_project()
+    for stage, part in STAGES.items():
+        declared = {f"{stage}_{name}" for name in getattr(project, part)}
+        assert set(processed["files"][stage]["dags"]) == declared
+
+
+@pytest.mark.parametrize("stem", sorted(dag_files()))
+def test_a_file_parses_within_a_cpu_second(processed: dict, stem: str) -> None:
+    assert processed["files"][stem]["cpu"] <= MOST_CPU_SECONDS
+
+
+def test_parsing_imports_no_heavy_library(processed: dict) -> None:
+    assert processed["before"] == []
+    assert {stem: file["heavy"] for stem, file in processed["files"].items()} == {s: [] for s in dag_files()}
+    assert processed["after"] == []  # the plugins are in by now
+
+
+def test_the_timetable_is_known_to_airflow_and_comes_back_from_its_database(processed: dict) -> None:
+    assert "nightshift.orchestration.timetable.NightlyTimetable" in processed["timetables"]
+    project = load_project()
+    for name in project.sources:
+        kind, kept = processed["files"]["collect"]["dags"][f"collect_{name}"]
+        assert kind == "NightlyTimetable"
+        assert kept["expression"] == project.settings.cron
+        assert (kept["first"], kept["last"]) == (
+            str(project.settings.first_night),
+            str(project.settings.last_night),
+        )
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says", "lost"),
+    [
+        (
+            "models/late_arrival.yaml",
+            "gates:",
+            "gate:",
+            "unknown key 'gate'; did you mean 'gates'?",
+            {"train_late_arrival", "score_late_arrival", "monitor_late_arrival", "retrain_late_arrival"},
+        ),
+        (
+            "sources/aircraft.yaml",
+            "owner: fleet",
+            "owner: fleet\nowner: x",
+            "key 'owner' is given twice",
+            {"collect_aircraft"},
+        ),
+    ],
+)
+def test_one_broken_spec_leaves_the_other_dags_and_is_named_in_the_ui(
+    tmp_path: Path, processed: dict, file: str, old: str, new: str, says: str, lost: set[str]
+) -> None:
+    include = tmp_path / "include"
+    ours = shutil.ignore_patterns("__pycache__", "nightshift")
+    shutil.copytree(INCLUDE, include, ignore=ours)
+    text = (include / file).read_text()
+    (include / file).write_text(text.replace(old, new, 1))
+    broken = parsed(tmp_path, include)
+    # What stands on a broken source cannot stand either; every other DAG does.
+    unbuildable = set(STAGES) - {"collect"} if file.startswith("sources/") else set()
+    for stem in STAGES:
+        assert not broken["files"][stem]["errors"]
+        if stem not in unbuildable:
+            expected = set(processed["files"][stem]["dags"]) - lost
+            assert set(broken["files"][stem]["dags"]) == expected
+    (error,) = broken["files"]["broken_specs"]["errors"].values()
+    assert f"{include / file}: " in error
+    assert says in error
+
+
+def test_every_dag_has_an_owner_tags_and_a_runbook(dags: dict) -> None:
+    for dag_id, dag in dags.items():
+        assert dag.doc_md, dag_id
+        assert "**When it fails.**" in dag.doc_md, dag_id
+        assert "NAME" not in dag.doc_md, f"{dag_id}: a placeholder is left in the runbook"
+        assert dag.tags, dag_id
+        assert dag.description, dag_id
+        assert {task.owner for task in dag.tasks} != {"airflow"}, dag_id
+
+
+def test_every_task_retries_only_what_trying_again_can_cure(dags: dict) -> None:
+    for dag in dags.values():
+        for task in dag.tasks:
+            assert task.retry_policy is RETRIES, task
+            assert 0 < task.retries <= 5, task
+            assert task.execution_timeout, task
+
+
+def test_no_dag_catches_up_or_floods(dags: dict) -> None:
+    for dag_id, dag in dags.items():
+        assert not dag.catchup, dag_id
+        assert dag.max_active_runs <= 4, dag_id
+    assert {dag.max_active_runs for dag_id, dag in dags.items() if dag_id.startswith("train_")} == {1}
+
+
+def test_every_form_opens_valid_and_checks_its_dates(dags: dict) -> None:
+    for dag in dags.values():
+        dag.params.validate()
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            schema = param.schema
+            assert schema.get("type") or schema.get("enum"), f"{dag.dag_id}.{name} is untyped"
+            if schema.get("format") == "date":
+                with pytest.raises(ParamValidationError):
+                    param.resolve("yesterday")
+                assert param.value is None, f"{dag.dag_id}.{name}: a date has no default"
+
+
+# S3: what is typed into a form reaches neither a shell nor the text of an SQL statement.
+
+CODE = sorted([*DAGS.rglob("*.py"), *PLUGINS.rglob("*.py"), *INCLUDE.rglob("*.py")])
+STATEMENT_CALLS = {"execute", "executemany", "rows", "row", "copy_expert", "text", "SQL"}
+MORE_CALLS = {("ledger.py", "_one")}
+# Functions that hand a statement on: what they are given is checked where they are called.
+HANDED_ON = {("database.py", "statement"), ("partitions.py", "statement"), ("ledger.py", "statement")}
+# By file and name: text that is built, from names of ours and never from a value.
+MARKED = {
+    ("upstream.py", "name"),  # the two tables of the example, from TABLES
+    ("upstream.py", "TABLES[name]"),
+    ("upstream.py", "index"),
+    ("sql.py", "statement"),  # bindparams() of the owner's query
+    ("sql.py", "query"),  # the owner's own query in include/sources; its dates are bound
+    ("sql.py", "spec.query"),
+    ("partitions.py", "n"),  # SQL(f"${n}"): the number of a placeholder
+    ("tables.py", "POSTGRES[kind]"),  # SQL(...): our own table of types
+    ("databases.py", "statement"),
+    ("0001_the_loop.py", "STATEMENTS"),
+}
+SHELLS = re.compile(
+    r"\b(BashOperator|SSHOperator|SQLExecuteQueryOperator|os\.system|os\.popen|task\.bash)\b|shell=True"
+)
+
+
+def built_text(path: Path) -> Iterator[str]:
+    """Yield each place where a statement's text is built of something that is not a constant of its module."""
+    module = ast.parse(path.read_text())
+    constants = {
+        target.id
+        for node in module.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for call in (node for node in ast.walk(module) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if (name in STATEMENT_CALLS or (path.name, name) in MORE_CALLS) and call.args:
+            for part in variable_parts(call.args[0], constants):
+                if (path.name, part) not in MARKED | HANDED_ON:
+                    yield f"{path.relative_to(REPOSITORY)}:{call.lineno}: {name}({part})"
+
+
+def variable_parts(node: ast.expr, constants: set[str]) -> list[str]:
+    """Return the parts of a statement's text that are neither literal, nor a constant, nor composed and quoted."""
+    if isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id in constants):
+        return []
+    if isinstance(node, ast.JoinedStr):
+        return [part for value in node.values for part in variable_parts(value, constants)]
+    if isinstance(node, ast.FormattedValue):
+        return variable_parts(node.value, constants)
+    if isinstance(node, ast.IfExp):
+        return [*variable_parts(node.body, constants), *variable_parts(node.orelse, constants)]
+    if isinstance(node, ast.Call) and composed(node):
+        return []
+    return [ast.unparse(node)]
+
+
+def composed(call: ast.Call) -> bool:
+    """Return whether this is psycopg2's ``sql.SQL("...").format(...)``, :func:`rendered` of one, or SQLAlchemy's."""
+    return ast.unparse(call).startswith(("sql.SQL(", "rendered(", "sa.text(", "delete("))
+
+
+def local_statements(path: Path) -> Iterator[str]:
+    """Yield the names handed to a call that are not assigned from composed SQL in the same file."""
+    module = ast.parse(path.read_text())
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(module):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for target in targets:
+            if isinstance(target, ast.Name):
+                assigned.setdefault(target.id, []).append(node.value)
+    for found in built_text(path):
+        name = found.rpartition("(")[2].rstrip(")")
+        values = assigned.get(name, [])
+        if not values or any(variable_parts(value, set()) for value in values):
+            yield found
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_no_sql_text_is_built_of_values(path: Path) -> None:
+    assert list(local_statements(path)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "warehouse.rows(f\"SELECT * FROM t WHERE d = '{batch_date}'\")",
+        'warehouse.execute("DELETE FROM t WHERE d = \'" + batch_date + "\'")',
+        'cursor.execute("SELECT %s" % params["batch_date"])',
+        'cursor.execute("SELECT {}".format(name))',
+        'warehouse.row(sql.SQL(f"SELECT {name}"))',
+        'query = f"SELECT {name}"\nwarehouse.rows(query)',
+        "cursor.execute(statement)",
+        'connection.execute(text(f"SELECT {name}"))',
+    ],
+)
+def test_the_check_above_sees_text_that_is_built(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "REPOSITORY", tmp_path)
+    path = tmp_path / "some_stage.py"
+    path.write_text(line)
+    assert list(local_statements(path))
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_nothing_reaches_a_shell(path: Path) -> None:
+    assert not SHELLS.search(path.read_text())
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
+def test_no_template_reads_what_was_typed_into_a_form(path: Path) -> None:
+    templates = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "{{" in node.value
+    ]
+    assert not [text for text in templates if re.search(r"\b(params|conf|dag_run|var|conn)\b", text)]
+
+
+# R13: one partition a calendar date.
+
+DAY = timedelta(days=1)
+
+
+def nights(timetable: NightlyTimetable, *, most: int = 500) -> list[DagRunInfo]:
+    """Walk the schedule as the scheduler does, from before the first night."""
+    since = pendulum.datetime(2012, 12, 20, tz="UTC")
+    restriction = TimeRestriction(earliest=since, latest=None, catchup=True)
+    found: list[DagRunInfo] = []
+    while len(found) < most:
+        info = timetable.next_dagrun_info_v2(
+            last_dagrun_info=found[-1] if found else None, restriction=restriction
+        )
+        if info is None:
+            return found
+        found.append(info)
+    return found
+
+
+def every_date(first: str, last: str) -> list[str]:
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [str(start + n * DAY) for n in range((end - start).days + 1)]
+
+
+@pytest.mark.parametrize("cron", ["30 0 * * *", "0 0 * * *", "30 1 * * *", "30 2 * * *"])
+@pytest.mark.parametrize(
+    "zone", ["America/New_York", "UTC", "Australia/Lord_Howe", "America/Havana", "America/Sao_Paulo"]
+)
+def test_the_schedule_is_one_partition_a_date_and_ends_with_the_last_night(zone: str, cron: str) -> None:
+    timetable = NightlyTimetable(cron, timezone=zone, first="2013-01-02", last="2013-12-31")
+    found = nights(timetable)
+    assert [info.partition_key for info in found] == every_date("2013-01-02", "2013-12-31")
+    calendar = Calendar(ZoneInfo(zone), date(2013, 1, 2), date(2013, 12, 31))
+    for info in found:
+        night = date.fromisoformat(str(info.partition_key))
+        assert calendar.cutoff(night) <= info.run_after, "a night starts before its cut-off"
+        assert calendar.date_of(info.run_after) == night
+
+
+def test_a_night_never_starts_twice_when_the_clocks_change() -> None:
+    found = {str(info.partition_key): info.run_after for info in nights(nightly())}
+    for weekend, hours in (("2013-03-10", 23), ("2013-11-03", 25)):
+        following = str(date.fromisoformat(weekend) + DAY)
+        assert found[following] - found[weekend] == timedelta(hours=hours)
+
+
+def test_a_backfill_walks_the_same_partitions() -> None:
+    timetable = nightly()
+    bounds = {
+        "earliest": datetime(2013, 3, 8, tzinfo=UTC),
+        "latest": datetime(2013, 11, 5, 23, 59, tzinfo=UTC),
+    }
+    keys = [info.partition_key for info in timetable.iter_partition_dagrun_infos(**bounds)]
+    assert keys == every_date("2013-03-08", "2013-11-05")
+
+
+def test_a_finished_project_schedules_nothing_today() -> None:
+    today = TimeRestriction(earliest=None, latest=None, catchup=False)
+    assert nightly().next_dagrun_info_v2(last_dagrun_info=None, restriction=today) is None
+
+
+def test_a_project_without_a_last_night_goes_on() -> None:
+    timetable = NightlyTimetable("30 0 * * *", timezone="UTC", first="2013-01-02", last=None)
+    assert len(nights(timetable, most=800)) == 800
+
+
+def test_the_schedule_comes_back_from_what_is_kept_of_it() -> None:
+    timetable = nightly()
+    again = NightlyTimetable.deserialize(json.loads(json.dumps(timetable.serialize())))
+    assert again.serialize() == timetable.serialize()
+    assert [info.partition_key for info in nights(again)] == [
+        info.partition_key for info in nights(timetable)
+    ]
