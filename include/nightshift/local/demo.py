@@ -6,6 +6,7 @@ of 0.61 on that month (0.51 on March); models of the weeks before it have 0.53 t
 defaults of the specs. What is done already is found in the warehouse and not done again.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,8 @@ RUN_SECONDS = 600
 LONGEST_REASON = 240
 Row = dict[str, Any]
 
-console = Console(highlight=False)
+# Logs have no width of their own: wide enough there for the table.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,9 @@ def _scores(version: int, metrics: dict[str, float | None]) -> str:
 
 
 def _shortened(reason: str) -> str:
-    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} ..."
+    if len(reason) <= LONGEST_REASON:
+        return reason
+    return f"{reason[:LONGEST_REASON].rpartition(';')[0]}; ..."
 
 
 NIGHT_BY_NIGHT = """
