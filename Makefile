@@ -35,7 +35,7 @@ lint: install ## ruff, mypy, import contracts, schemas
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
-	@$(NIGHTSHIFT) check
+	@$(NIGHTSHIFT) check --deep
 
 up: install ## start the stack (PostgreSQL, MLflow, Airflow)
 	@$(NIGHTSHIFT) up

@@ -119,6 +119,12 @@ def upstream(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     service.server_close()
 
 
+@pytest.fixture(scope="session")
+def connections(upstream: Upstream) -> dict:
+    """Return the example's connections by id."""
+    return connections_of(upstream)
+
+
 @pytest.fixture
 def platform(warehouse, mlflow_url: str, upstream: Upstream, tmp_path: Path):
     """Return what stages work with: this repository's specs, an empty warehouse, the real upstream.
@@ -154,7 +160,9 @@ def connections_of(upstream: Upstream) -> dict:
     return {
         "ops": connection("ops", "postgres", engine=lambda: sqlalchemy.create_engine(driver_url)),
         "weather_files": connection("weather_files", "fs", extra={"path": str(upstream.weather_folder)}),
-        "aircraft_api": connection("aircraft_api", "http", host="127.0.0.1", port=upstream.aircraft_port),
+        "aircraft_api": connection(
+            "aircraft_api", "http", host="127.0.0.1", port=upstream.aircraft_port, schema="http"
+        ),
     }
 
 

@@ -254,6 +254,7 @@ MARKED = {
     ("partitions.py", "n"),  # SQL(f"${n}"): the number of a placeholder
     ("tables.py", "POSTGRES[kind]"),  # SQL(...): our own table of types
     ("databases.py", "statement"),
+    ("demo.py", "query"),  # the statements of MUST_HOLD
     ("0001_the_loop.py", "STATEMENTS"),
 }
 SHELLS = re.compile(

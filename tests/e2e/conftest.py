@@ -72,7 +72,8 @@ def run_night(stack: Demo, night: date) -> None:
     stack.all(cron, partition_key=str(night))
     stack.ended(f"monitor_{MODEL}", stack.api.wait_for_run(f"monitor_{MODEL}", str(night), SECONDS))
     request = stack.warehouse.row(
-        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND batch_date = %s", (MODEL, night)
+        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND batch_date = %s",
+        (MODEL, night),
     )
     if request and request["training_id"]:
         stack.ended(f"train_{MODEL}", stack.api.wait(f"train_{MODEL}", request["training_id"], SECONDS))

@@ -34,6 +34,14 @@ class Ledger:
             self.model,
         )
 
+    def promotion_of(self, training_id: str) -> Promotion | None:
+        """Return the entry of a training, or None if it was not promoted."""
+        return self._one(
+            f"SELECT {COLUMNS} FROM governance.promotions WHERE model = %s AND training_id = %s",  # noqa: S608
+            self.model,
+            training_id,
+        )
+
     def champion_on(self, batch_date: date) -> Promotion:
         """Return the champion of a batch date.
 

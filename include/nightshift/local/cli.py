@@ -96,12 +96,22 @@ def logs(
 
 
 @app.command()
-def check() -> None:
+def check(
+    *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="expectations too (imports Great Expectations)")
+    ] = False,
+) -> None:
     """Check every source, feature set and model, without starting anything."""
     from nightshift.specs import load_project
 
     with _clear_errors():
         project = load_project().require_sound()
+        if deep:
+            from nightshift.validate import check_expectations
+
+            for source in project.sources.values():
+                check_expectations(source)
     counts = {
         "sources": len(project.sources),
         "feature sets": len(project.feature_sets),

@@ -1,6 +1,7 @@
 """The sensor of the retrain DAG: waits, without a worker slot, for a night's verdict."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
@@ -15,17 +16,17 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class VerdictTrigger(BaseTrigger):
-    """Fires when the verdict of a night exists, or when ``seconds`` have passed without one."""
+    """Fires when the verdict of a night exists, or when ``deadline`` (seconds since the epoch) has passed."""
 
-    def __init__(self, model: str, batch_date: str, seconds: float) -> None:
+    def __init__(self, model: str, batch_date: str, deadline: float) -> None:
         super().__init__()
         self.model = model
         self.batch_date = batch_date
-        self.seconds = seconds
+        self.deadline = deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
-        arguments = {"model": self.model, "batch_date": self.batch_date, "seconds": self.seconds}
+        arguments = {"model": self.model, "batch_date": self.batch_date, "deadline": self.deadline}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -35,13 +36,13 @@ class VerdictTrigger(BaseTrigger):
         from nightshift.orchestration.connections import warehouse_url
 
         url = await sync_to_async(warehouse_url)()
-        pause, waited = FIRST_PAUSE_SECONDS, 0.0
-        while waited <= self.seconds:
+        pause = FIRST_PAUSE_SECONDS
+        # An instant, not a count of pauses: a triggerer that restarts must not start the wait again.
+        while time.time() <= self.deadline:
             if await asyncio.to_thread(_has_verdict, url, self.model, self.batch_date):
                 yield TriggerEvent({"verdict": True})
                 return
             await asyncio.sleep(pause)
-            waited += pause
             pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
         yield TriggerEvent({"verdict": False})
 
@@ -60,7 +61,8 @@ class VerdictSensor(BaseSensorOperator):
         from nightshift.specs import load_project
 
         _, nights = asked_for(load_project(), context)
-        trigger = VerdictTrigger(self.model, str(nights.first), self.within.total_seconds())
+        deadline = (context["dag_run"].run_after + self.within).timestamp()
+        trigger = VerdictTrigger(self.model, str(nights.first), deadline)
         self.defer(trigger=trigger, method_name="arrived", kwargs={"batch_date": str(nights.first)})
 
     def arrived(self, context: Any, event: dict[str, Any], batch_date: str) -> str:

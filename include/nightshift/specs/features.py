@@ -2,14 +2,14 @@
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from nightshift.errors import SpecError
-from nightshift.specs.parts import ColumnType, Name, Spec, build
+from nightshift.specs.parts import Name, Spec, build
 
-FeatureType = ColumnType
+FeatureType = Literal["float", "integer", "boolean", "string"]
 DECLARATION = "FEATURES"
 
 
@@ -29,7 +29,7 @@ class FeatureSet(Spec):
     entity: list[str] = Field(min_length=1)
     # Entity columns are strings. Features: float, integer, boolean, or string for categories.
     inputs: dict[Name, FeatureInput] = Field(min_length=1)
-    columns: dict[Name, ColumnType] = Field(min_length=1)
+    columns: dict[Name, FeatureType] = Field(min_length=1)
     path: Path
 
     @model_validator(mode="after")

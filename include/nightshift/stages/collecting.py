@@ -6,6 +6,7 @@ from datetime import date
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import is_object_dtype
 
 from nightshift import collect as collecting
 from nightshift import validate as validating
@@ -13,7 +14,7 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.specs import Source
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.warehouse import Lease, quarantine_table, raw_table
+from nightshift.warehouse import quarantine_table, raw_table
 
 LAND = (
     "INSERT INTO catalog.landings (source, batch_date, run_id, object_key, sha256, row_count) "
@@ -22,7 +23,7 @@ LAND = (
 )
 FILE = (
     "INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, reasons, "
-    "landed_sha256, docs_key, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+    "landed_sha256, docs_key, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
     "ON CONFLICT (source, batch_date) DO UPDATE SET (status, collected, accepted, rejected, reasons, "
     "landed_sha256, docs_key, run_id, recorded_at) = (excluded.status, excluded.collected, excluded.accepted, "
     "excluded.rejected, excluded.reasons, excluded.landed_sha256, excluded.docs_key, excluded.run_id, "
@@ -49,7 +50,7 @@ def collect(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fac
 
 
 def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts:
-    """Split what this run landed and file it: one transaction for raw rows, quarantine and the batch rows.
+    """Split what this run landed and file it: one transaction for raw rows, quarantine and the batches' records.
 
     A date whose batch fails keeps the rows it had; the failure is recorded, and raised at the end.
 
@@ -66,19 +67,18 @@ def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fa
     docs_key = f"data_docs/{name}/{nights}.html"
     platform.objects.put(docs_key, validating.data_docs(source, checked, nights.dates).encode())
     passed = [d for d in nights.dates if checked.verdicts[d].passed]
-    if passed:
-        narrowed = Lease(table, {d: lease.generations[d] for d in passed}, lease.holder)
-        with platform.warehouse.write(narrowed) as write:
-            write.replace(table, _with_known_at(platform, source, _of(checked.accepted, passed)))
-            write.replace(quarantine_table(), _of(checked.rejected, passed).assign(source=name), source=name)
-    _record(platform, name, checked, landings, docs_key, asked)
+    accepted, rejected = _of(checked.accepted, passed), _of(checked.rejected, passed)
+    with platform.warehouse.write(lease) as write:
+        write.replace(table, _with_known_at(platform, source, accepted), dates=passed)
+        write.replace(quarantine_table(), rejected.assign(source=name), dates=passed, source=name)
+        for row in _batch_rows(name, checked, landings, docs_key, asked):
+            write.execute(FILE, row)
     checked.require_passed()
-    rejected = sum(v.rejected for v in checked.verdicts.values())
     return {
         "source": name,
         "nights": str(nights),
-        "accepted": len(checked.accepted),
-        "quarantined": rejected,
+        "accepted": len(accepted),
+        "quarantined": len(rejected),
         "docs": docs_key,
     }
 
@@ -92,7 +92,7 @@ def parquet(frame: pd.DataFrame) -> bytes:
 
 def _writable(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with columns of mixed types as text: what a broken upstream may well deliver."""
-    for name in frame.select_dtypes("object").columns:
+    for name in frame.columns[[is_object_dtype(kind) for kind in frame.dtypes]]:
         try:
             pa.array(frame[name], from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -132,15 +132,14 @@ def _with_known_at(platform: Platform, source: Source, rows: pd.DataFrame) -> pd
     return rows.assign(known_at=rows["batch_date"].map(cutoffs))
 
 
-def _record(
-    platform: Platform,
+def _batch_rows(
     name: str,
     checked: validating.Validation,
     landings: list[Facts],
     docs_key: str,
     asked: Try,
-) -> None:
-    rows = []
+) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
     for landing in landings:
         verdict = checked.verdicts[landing["batch_date"]]
         counts = (verdict.collected, verdict.accepted, verdict.rejected)
@@ -149,5 +148,4 @@ def _record(
         rows.append(
             (name, landing["batch_date"], status, *counts, reasons, landing["sha256"], docs_key, asked.run_id)
         )
-    with platform.warehouse.transaction() as cursor:
-        cursor.executemany(FILE, rows)
+    return rows

@@ -137,8 +137,11 @@ def evaluate(platform: Platform, name: str, as_of: date, asked: Try, *, reason: 
 def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: str) -> Facts:
     """Make the challenger of a decision that passed the champion: the ledger first, then the alias.
 
-    It takes effect on ``as_of``, or on the next night if ``as_of`` has been scored: a promotion never
+    It takes effect on ``as_of``, or after the last night that has been scored since: a promotion never
     changes a night that is done.
+
+    Raises:
+        NotReady: the gates have not run, or ran against another champion than the one of now.
     """
     decision = _decision_of(platform, asked.run_id)
     if decision is None:
@@ -146,15 +149,35 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
     if not decision["passed"]:
         return {"version": decision["challenger"], "outcome": "rejected"}
     ledger = Ledger(platform.warehouse, name)
-    scored = platform.warehouse.row(
-        "SELECT 1 FROM catalog.prediction_batches WHERE model = %s AND batch_date = %s", (name, as_of)
-    )
-    effective_from = as_of + timedelta(days=1) if scored else as_of
-    ledger.append(training_id=asked.run_id, effective_from=effective_from, actor=actor)
+    entry = ledger.promotion_of(asked.run_id)
+    if entry is None:
+        _require_champion(ledger, decision)
+        effective_from = _first_unscored(platform, name, as_of)
+        entry = ledger.append(training_id=asked.run_id, effective_from=effective_from, actor=actor)
     head = ledger.head()
     if head is not None:  # the newest entry, also when this repeats an older promotion
         platform.registry.promote(name, head.version)
-    return {"version": decision["challenger"], "outcome": "promoted", "effective_from": str(effective_from)}
+    return {"version": entry.version, "outcome": "promoted", "effective_from": str(entry.effective_from)}
+
+
+def _require_champion(ledger: Ledger, decision: Facts) -> None:
+    """Raise NotReady unless the champion that the challenger has beaten is still the champion."""
+    head = ledger.head()
+    champion = head.version if head else None
+    if champion != decision["champion"]:
+        judged = f"version {decision['champion']}" if decision["champion"] else "no champion"
+        raise NotReady(
+            f"training '{decision['training_id']}' was judged against {judged}; the champion is version {champion} "
+            "now. Train again: it was never compared with that one"
+        )
+
+
+def _first_unscored(platform: Platform, name: str, as_of: date) -> date:
+    row = platform.warehouse.row(
+        "SELECT max(batch_date) AS last FROM catalog.prediction_batches WHERE model = %s AND batch_date >= %s",
+        (name, as_of),
+    )
+    return row["last"] + timedelta(days=1) if row and row["last"] else as_of
 
 
 def conclude(platform: Platform, asked: Try) -> Facts:

@@ -67,8 +67,10 @@ class PartitionWrite:
     cursor: Any
     lease: Lease
 
-    def replace(self, table: Table, rows: pd.DataFrame | pa.Table, **only: str) -> int:
-        """Replace the leased dates of ``table`` by ``rows``; return how many rows were written.
+    def replace(
+        self, table: Table, rows: pd.DataFrame | pa.Table, *, dates: Iterable[date] | None = None, **only: str
+    ) -> int:
+        """Replace ``dates`` of ``table`` (all that are leased, if not given) by ``rows``; return their number.
 
         ``only`` narrows what is replaced (``source="weather"``), for tables that several writers share.
         """
@@ -81,7 +83,7 @@ class PartitionWrite:
         statement = sql.SQL("DELETE FROM {} WHERE {}").format(
             table.identifier, sql.SQL(" AND ").join(conditions)
         )
-        for first, last in consecutive(self.lease.generations):
+        for first, last in consecutive(self.lease.generations if dates is None else dates):
             self.cursor.execute(rendered(statement), parameters=[first, last, *only.values()])
         if arrow.num_rows:
             self.cursor.adbc_ingest(table.name, arrow, mode="append", db_schema_name=table.schema)

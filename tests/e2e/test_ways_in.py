@@ -1,0 +1,141 @@
+"""Every way to start a night means the same partition (R12); what means none is refused, and changes nothing (S2)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.conftest import SECONDS
+from nightshift.errors import RequestError
+from nightshift.local.api import Json
+from nightshift.local.demo import Demo
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+# A night that nothing else here touches, of the source that is quickest to collect.
+SOURCE, NIGHT = "weather", "2013-03-20"
+COLLECT = f"collect_{SOURCE}"
+LEAVE = {"downstream": "leave"}
+MEGABYTE = "9" * 1_000_000
+KNOWN = "known: batch_date, downstream, reason, until"
+# What Airflow's API lets through: what is typed, a part of the message, and the run's partition key if it has one.
+REFUSED: dict[str, tuple[Json, str, str | None]] = {
+    # Today lies outside the example's year: a run without a date means its own night, and there is none.
+    "no date": ({}, "outside the project's nights (2013-01-02 .. 2013-12-31", None),
+    "no such night": (
+        {"batch_date": "2012-02-01"},
+        "batch date 2012-02-01: outside the project's nights",
+        None,
+    ),
+    "contradiction": (
+        {"batch_date": "2013-03-21"},
+        f"the form says 2013-03-21, the run's partition key says {NIGHT}",
+        NIGHT,
+    ),
+    "no date in the key": ({}, "partition key: expected a date YYYY-MM-DD, got 'x; id'", "x; id"),
+    "unknown key": ({"dat": NIGHT}, f"unknown parameter 'dat'; {KNOWN}", None),
+    "misspelt key": ({"batch_dat": NIGHT}, "unknown parameter 'batch_dat'; did you mean 'batch_date'?", None),
+    "megabyte": ({"dat": MEGABYTE}, f"unknown parameter 'dat'; {KNOWN}", None),
+    "megabyte of a key": ({MEGABYTE: NIGHT}, "unknown parameter '9999", None),
+    "no first night": ({"until": NIGHT}, "until: give batch_date too", None),
+    "reversed": (
+        {"batch_date": NIGHT, "until": "2013-02-01"},
+        f"until: 2013-02-01 lies before batch_date {NIGHT}",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("way", ["by hand", "with a logical date", "by partition key", "by backfill"])
+def test_every_way_to_start_a_night_means_the_same_partition(loop: Demo, way: str) -> None:
+    run_id = {
+        "by hand": lambda: loop.api.trigger(COLLECT, conf={"batch_date": NIGHT, **LEAVE}),
+        "with a logical date": lambda: with_logical_date(loop, f"{NIGHT}T12:00:00Z"),
+        "by partition key": lambda: loop.api.trigger(COLLECT, partition_key=NIGHT, conf=LEAVE),
+        "by backfill": lambda: by_backfill(loop),
+    }[way]()
+    loop.ended(COLLECT, loop.api.wait(COLLECT, run_id, SECONDS))
+    landed = loop.warehouse.rows("SELECT batch_date FROM catalog.landings WHERE run_id = %s", (run_id,))
+    assert [str(row["batch_date"]) for row in landed] == [NIGHT]
+    rows = loop.warehouse.row("SELECT count(*) AS n FROM raw.weather WHERE batch_date = %s", (NIGHT,))
+    assert rows == {"n": 72}
+
+
+def with_logical_date(loop: Demo, instant: str) -> str:
+    body = {"logical_date": instant, "conf": LEAVE}
+    return loop.api.request("POST", f"/dags/{COLLECT}/dagRuns", json=body).json()["dag_run_id"]
+
+
+def by_backfill(loop: Demo) -> str:
+    body = {
+        "dag_id": COLLECT,
+        "from_date": f"{NIGHT}T00:00:00",
+        "to_date": f"{NIGHT}T23:59:59",
+        "dag_run_conf": LEAVE,
+    }
+    loop.api.request("POST", "/backfills", json={**body, "reprocess_behavior": "completed"})
+    started = [
+        r for r in loop.api.runs(COLLECT) if r["run_type"] == "backfill" and r["partition_key"] == NIGHT
+    ]
+    assert len(started) == 1
+    return started[0]["dag_run_id"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("batch_date", "2013-02-30"),
+        ("batch_date", "2013-02-01\n"),
+        ("batch_date", "x; id>{folder}/p"),
+        ("batch_date", "'; DROP TABLE raw.weather; --"),
+        ("batch_date", "{{{{conn}}}}"),
+        ("batch_date", "../../etc/passwd"),
+        ("batch_date", ["2013-02-01"]),
+        ("batch_date", MEGABYTE),
+        ("until", "{{{{ti}}}}"),
+        ("downstream", "everything"),
+        ("reason", MEGABYTE),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_bad_value_is_refused_before_there_is_a_run(loop: Demo, key: str, value: Any, tmp_path: Path) -> None:
+    before = footprint(loop)
+    typed = value.format(folder=tmp_path) if isinstance(value, str) else value
+    with pytest.raises(RequestError, match=rf"400 .*param {key}: "):
+        loop.api.trigger(COLLECT, conf={"reason": "bad value", **LEAVE, key: typed})
+    assert footprint(loop) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_form_cannot_check_fails_in_the_task(refused: dict[str, str], name: str) -> None:
+    assert REFUSED[name][1] in refused[name]
+    assert len(refused[name]) < 5_000, "the log repeats what was sent"
+
+
+@pytest.fixture(scope="module")
+def refused(loop: Demo) -> dict[str, str]:
+    """Start all the runs that must fail; return the log of each. None of them changed anything."""
+    before = footprint(loop)
+    runs = {
+        name: loop.api.trigger(COLLECT, conf={**LEAVE, **conf}, partition_key=key)
+        for name, (conf, _, key) in REFUSED.items()
+    }
+    logs = {name: failure_of(loop, run_id) for name, run_id in runs.items()}
+    assert footprint(loop) == before
+    return logs
+
+
+def footprint(loop: Demo) -> list[Any]:
+    """Return what would differ if anything had been collected or overwritten."""
+    tables = ["catalog.leases", "catalog.landings", "catalog.batches"]
+    return [loop.warehouse.row(f"SELECT count(*), max(t::text) FROM {table} t") for table in tables]
+
+
+def failure_of(loop: Demo, run_id: str) -> str:
+    """Return the log of the task that failed."""
+    assert loop.api.wait(COLLECT, run_id, SECONDS)["state"] == "failed"
+    tasks = loop.api.task_instances(COLLECT, run_id)
+    tried = [(t["task_id"], t["try_number"]) for t in tasks if t["state"] == "failed"]
+    assert tried == [("collect", 1)], "a wrong date is not tried again"
+    return "\n".join(loop.api.log(COLLECT, run_id, "collect"))

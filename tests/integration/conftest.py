@@ -1,0 +1,164 @@
+"""A month of real nights with a champion, made once: each test gets a copy of its own to change or to break."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+import pytest
+import sqlalchemy
+
+from nightshift import stages
+from nightshift.calendar import DateRange
+from nightshift.objects import Objects
+from nightshift.registry import Registry
+from nightshift.specs import Model, load_project
+from nightshift.stages import Platform, Try
+from nightshift.warehouse import Warehouse, migrate
+
+MODEL = "late_arrival"
+FIRST, LAST = date(2013, 1, 2), date(2013, 2, 8)
+# Trained on 6 to 19 January, judged on 20 to 26 January.
+CHAMPION_AS_OF = date(2013, 1, 28)
+SCORED = DateRange(date(2013, 1, 28), date(2013, 2, 5))
+
+
+def small(model: Model) -> Model:
+    """Return the model with windows and an estimator that train in a second."""
+    changed = model.model_dump(by_alias=True)
+    changed["train"] = {"window_days": 14, "holdout_days": 7, "min_rows": 500}
+    changed["estimator"]["params"] |= {"max_iter": 25, "learning_rate": 0.2}
+    changed["gates"][0]["value"] = 0.55
+    return Model.model_validate(changed)
+
+
+def with_model(platform: Platform, change: Callable[[dict], object]) -> Platform:
+    """Return the platform with its model's spec changed."""
+    content = platform.project.model(MODEL).model_dump(by_alias=True)
+    change(content)
+    project = platform.project.model_copy(update={"models": {MODEL: Model.model_validate(content)}})
+    return replace(platform, project=project)
+
+
+def train(platform: Platform, as_of: date, run_id: str, *, promote: bool = True) -> dict:
+    """Train as of a date, up to the decision, or with the promotion; return what the last step says."""
+    asked = Try(run_id)
+    frozen = stages.snapshot(platform, MODEL, as_of, asked)
+    stages.fit(platform, MODEL, frozen["snapshot_id"], asked, reason="test")
+    decided = stages.evaluate(platform, MODEL, as_of, asked, reason="test")
+    return stages.promote(platform, MODEL, as_of, asked, actor="tester") if promote else decided
+
+
+@dataclass(frozen=True)
+class History:
+    """What the copies are made of."""
+
+    database: str
+    objects: Path
+    champion: int
+
+
+@pytest.fixture(scope="session")
+def history(
+    postgres_url: str, mlflow_url: str, connections: dict, tmp_path_factory: pytest.TempPathFactory
+) -> History:
+    """Collect, build, train and score: the nights of FIRST .. LAST, the champion, the predictions of SCORED."""
+    database, objects = "history", tmp_path_factory.mktemp("history")
+    _admin(postgres_url, f"CREATE DATABASE {database}")
+    url = _beside(postgres_url, database)
+    migrate(url)
+    project = load_project()
+    project = project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}})
+    platform = Platform(
+        project, Warehouse(url), Registry(mlflow_url), Objects(str(objects)), connections.__getitem__
+    )
+    nights, asked = DateRange(FIRST, LAST), Try("history")
+    for source in project.sources:
+        stages.collect(platform, source, nights, asked)
+        stages.validate(platform, source, nights, asked)
+    stages.build_features(platform, project.model(MODEL).features, nights, asked)
+    promoted = train(platform, CHAMPION_AS_OF, "history")
+    assert promoted["outcome"] == "promoted"
+    stages.score(platform, MODEL, SCORED, asked)
+    return History(database, objects, promoted["version"])
+
+
+@pytest.fixture
+def loop(
+    history: History, postgres_url: str, mlflow_url: str, connections: dict, tmp_path: Path
+) -> Iterator[Platform]:
+    """Return a copy of the month, with the alias where its ledger wants it."""
+    name = f"loop_{uuid4().hex}"
+    _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {history.database}")
+    shutil.copytree(history.objects, tmp_path / "objects")
+    project = load_project()
+    registry = Registry(mlflow_url)
+    registry.promote(MODEL, history.champion)
+    yield Platform(
+        project=project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}}),
+        warehouse=Warehouse(_beside(postgres_url, name)),
+        registry=registry,
+        objects=Objects(str(tmp_path / "objects")),
+        connection=connections.__getitem__,
+    )
+    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass(frozen=True)
+class Ops:
+    """An upstream database of the test's own: some nights of schedule and arrivals."""
+
+    url: str
+
+    def run(self, statement: str, values: tuple = ()) -> int:
+        """Run one statement; return the number of rows it touched."""
+        with closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.rowcount
+
+    def serve(self, platform: Platform) -> Platform:
+        """Return the platform with this database behind its connection ``ops``."""
+        driver = self.url.replace("postgresql:", "postgresql+psycopg2:", 1)
+        ours = replace(platform.connection("ops"), engine=lambda: sqlalchemy.create_engine(driver))
+        return replace(platform, connection=lambda name: ours if name == "ops" else platform.connection(name))
+
+
+@pytest.fixture
+def ops(upstream, postgres_url: str) -> Iterator[Ops]:
+    """Return the upstream's days around LAST, to change at will."""
+    name = f"ops_{uuid4().hex}"
+    _admin(postgres_url, f"CREATE DATABASE {name}")
+    copy = Ops(_beside(postgres_url, name))
+    with closing(psycopg2.connect(upstream.ops_url)) as source, source.cursor() as reading:
+        for table in ("schedule", "arrivals"):
+            reading.execute(
+                "SELECT string_agg(format('%%I %%s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum) "
+                "FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0",
+                (f"ops.{table}",),
+            )
+            (columns,) = reading.fetchone()
+            rows = StringIO()
+            wanted = f"SELECT * FROM ops.{table} WHERE flight_date BETWEEN '2013-02-05' AND '2013-02-09'"
+            reading.copy_expert(f"COPY ({wanted}) TO STDOUT", rows)
+            rows.seek(0)
+            copy.run("CREATE SCHEMA IF NOT EXISTS ops")
+            copy.run(f"CREATE TABLE ops.{table} ({columns})")
+            with closing(psycopg2.connect(copy.url)) as target, target, target.cursor() as writing:
+                writing.copy_expert(f"COPY ops.{table} FROM STDIN", rows)
+    yield copy
+    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _admin(url: str, statement: str) -> None:
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(statement)
+
+
+def _beside(url: str, database: str) -> str:
+    return f"{url.rpartition('/')[0]}/{database}"
