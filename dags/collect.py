@@ -15,7 +15,7 @@ by itself; then clear the task. *validate*: the message names date, column and r
 
 from typing import Any
 
-from airflow.sdk import chain, dag, task
+from airflow.sdk import chain, dag, get_current_context, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw
@@ -38,12 +38,14 @@ def collect_dag(source: Source) -> None:
     @task
     def validate() -> dict[str, Any]:
         from nightshift import stages
+        from nightshift.orchestration.files import data_docs_key
         from nightshift.orchestration.links import file_url
         from nightshift.orchestration.run import this_run
 
         run = this_run()
-        facts = stages.validate(run.platform, source.name, run.nights, run.asked)
-        return {**facts, "url": file_url(facts["docs"])}
+        # Before the verdict: the docs of a batch that fails are those one wants to read.
+        get_current_context()["ti"].xcom_push("url", file_url(data_docs_key(source.name, run.nights)))
+        return stages.validate(run.platform, source.name, run.nights, run.asked)
 
     @dag(**lifecycle("collect", source, __doc__, schedule=nightly(), params=forms.RANGE))
     def flow() -> None:

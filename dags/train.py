@@ -8,8 +8,8 @@
   is no other way in.
 - **conclude** gives the request its outcome, so that the next retraining may start.
 
-**By hand.** *As of*: train on what that night knew; the promotion takes effect on that night, or on the next
-if it has been scored. *Reason*: kept in the ledger.
+**By hand.** *As of*: train on what that night knew; the promotion takes effect on that night, or after the
+last night that has been scored since. *Reason*: kept in the ledger.
 
 **When it fails.** Clear the failed task: each step finds what it had already done. *Too few rows*: collect and
 build the missing nights first. *UnfairHoldout*: train as of a later night.

@@ -32,7 +32,7 @@ REFUSED: dict[str, tuple[Json, str, str | None]] = {
         f"the form says 2013-03-21, the run's partition key says {NIGHT}",
         NIGHT,
     ),
-    "no date in the key": ({}, "partition key: expected a date YYYY-MM-DD, got 'x; id'", "x; id"),
+    "lax key": ({}, "partition key: expected a date YYYY-MM-DD, got '2013-3-20'", "2013-3-20"),
     "unknown key": ({"dat": NIGHT}, f"unknown parameter 'dat'; {KNOWN}", None),
     "misspelt key": ({"batch_dat": NIGHT}, "unknown parameter 'batch_dat'; did you mean 'batch_date'?", None),
     "megabyte": ({"dat": MEGABYTE}, f"unknown parameter 'dat'; {KNOWN}", None),
@@ -47,35 +47,35 @@ REFUSED: dict[str, tuple[Json, str, str | None]] = {
 
 
 @pytest.mark.parametrize("way", ["by hand", "with a logical date", "by partition key", "by backfill"])
-def test_every_way_to_start_a_night_means_the_same_partition(loop: Demo, way: str) -> None:
+def test_every_way_to_start_a_night_means_the_same_partition(stack: Demo, way: str) -> None:
     run_id = {
-        "by hand": lambda: loop.api.trigger(COLLECT, conf={"batch_date": NIGHT, **LEAVE}),
-        "with a logical date": lambda: with_logical_date(loop, f"{NIGHT}T12:00:00Z"),
-        "by partition key": lambda: loop.api.trigger(COLLECT, partition_key=NIGHT, conf=LEAVE),
-        "by backfill": lambda: by_backfill(loop),
+        "by hand": lambda: stack.api.trigger(COLLECT, conf={"batch_date": NIGHT, **LEAVE}),
+        "with a logical date": lambda: with_logical_date(stack, f"{NIGHT}T12:00:00Z"),
+        "by partition key": lambda: stack.api.trigger(COLLECT, partition_key=NIGHT, conf=LEAVE),
+        "by backfill": lambda: by_backfill(stack),
     }[way]()
-    loop.ended(COLLECT, loop.api.wait(COLLECT, run_id, SECONDS))
-    landed = loop.warehouse.rows("SELECT batch_date FROM catalog.landings WHERE run_id = %s", (run_id,))
+    stack.ended(COLLECT, stack.api.wait(COLLECT, run_id, SECONDS))
+    landed = stack.warehouse.rows("SELECT batch_date FROM catalog.landings WHERE run_id = %s", (run_id,))
     assert [str(row["batch_date"]) for row in landed] == [NIGHT]
-    rows = loop.warehouse.row("SELECT count(*) AS n FROM raw.weather WHERE batch_date = %s", (NIGHT,))
+    rows = stack.warehouse.row("SELECT count(*) AS n FROM raw.weather WHERE batch_date = %s", (NIGHT,))
     assert rows == {"n": 72}
 
 
-def with_logical_date(loop: Demo, instant: str) -> str:
+def with_logical_date(stack: Demo, instant: str) -> str:
     body = {"logical_date": instant, "conf": LEAVE}
-    return loop.api.request("POST", f"/dags/{COLLECT}/dagRuns", json=body).json()["dag_run_id"]
+    return stack.api.request("POST", f"/dags/{COLLECT}/dagRuns", json=body).json()["dag_run_id"]
 
 
-def by_backfill(loop: Demo) -> str:
+def by_backfill(stack: Demo) -> str:
     body = {
         "dag_id": COLLECT,
         "from_date": f"{NIGHT}T00:00:00",
         "to_date": f"{NIGHT}T23:59:59",
         "dag_run_conf": LEAVE,
     }
-    loop.api.request("POST", "/backfills", json={**body, "reprocess_behavior": "completed"})
+    stack.api.request("POST", "/backfills", json={**body, "reprocess_behavior": "completed"})
     started = [
-        r for r in loop.api.runs(COLLECT) if r["run_type"] == "backfill" and r["partition_key"] == NIGHT
+        r for r in stack.api.runs(COLLECT) if r["run_type"] == "backfill" and r["partition_key"] == NIGHT
     ]
     assert len(started) == 1
     return started[0]["dag_run_id"]
@@ -98,13 +98,25 @@ def by_backfill(loop: Demo) -> str:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_bad_value_is_refused_before_there_is_a_run(loop: Demo, key: str, value: Any, tmp_path: Path) -> None:
-    before = footprint(loop)
+def test_bad_value_is_refused_before_there_is_a_run(
+    stack: Demo, key: str, value: Any, tmp_path: Path
+) -> None:
+    before = footprint(stack)
     typed = value.format(folder=tmp_path) if isinstance(value, str) else value
     with pytest.raises(RequestError, match=rf"400 .*param {key}: "):
-        loop.api.trigger(COLLECT, conf={"reason": "bad value", **LEAVE, key: typed})
-    assert footprint(loop) == before
+        stack.api.trigger(COLLECT, conf={"reason": "bad value", **LEAVE, key: typed})
+    assert footprint(stack) == before
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "key", ["x; id", "{{ds}}", "../2013-03-20", f"{NIGHT}\n", "2013-02-30", MEGABYTE], ids=lambda k: k[:20]
+)
+def test_partition_key_that_is_no_date_is_refused(stack: Demo, key: str) -> None:
+    before = footprint(stack)
+    with pytest.raises(RequestError, match=r": 4\d\d "):
+        stack.api.trigger(COLLECT, conf=LEAVE, partition_key=key)
+    assert footprint(stack) == before
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -114,28 +126,28 @@ def test_what_the_form_cannot_check_fails_in_the_task(refused: dict[str, str], n
 
 
 @pytest.fixture(scope="module")
-def refused(loop: Demo) -> dict[str, str]:
+def refused(stack: Demo) -> dict[str, str]:
     """Start all the runs that must fail; return the log of each. None of them changed anything."""
-    before = footprint(loop)
+    before = footprint(stack)
     runs = {
-        name: loop.api.trigger(COLLECT, conf={**LEAVE, **conf}, partition_key=key)
+        name: stack.api.trigger(COLLECT, conf={**LEAVE, **conf}, partition_key=key)
         for name, (conf, _, key) in REFUSED.items()
     }
-    logs = {name: failure_of(loop, run_id) for name, run_id in runs.items()}
-    assert footprint(loop) == before
+    logs = {name: failure_of(stack, run_id) for name, run_id in runs.items()}
+    assert footprint(stack) == before
     return logs
 
 
-def footprint(loop: Demo) -> list[Any]:
+def footprint(stack: Demo) -> list[Any]:
     """Return what would differ if anything had been collected or overwritten."""
     tables = ["catalog.leases", "catalog.landings", "catalog.batches"]
-    return [loop.warehouse.row(f"SELECT count(*), max(t::text) FROM {table} t") for table in tables]
+    return [stack.warehouse.row(f"SELECT count(*), max(t::text) FROM {table} t") for table in tables]
 
 
-def failure_of(loop: Demo, run_id: str) -> str:
+def failure_of(stack: Demo, run_id: str) -> str:
     """Return the log of the task that failed."""
-    assert loop.api.wait(COLLECT, run_id, SECONDS)["state"] == "failed"
-    tasks = loop.api.task_instances(COLLECT, run_id)
+    assert stack.api.wait(COLLECT, run_id, SECONDS)["state"] == "failed"
+    tasks = stack.api.task_instances(COLLECT, run_id)
     tried = [(t["task_id"], t["try_number"]) for t in tasks if t["state"] == "failed"]
     assert tried == [("collect", 1)], "a wrong date is not tried again"
-    return "\n".join(loop.api.log(COLLECT, run_id, "collect"))
+    return "\n".join(stack.api.log(COLLECT, run_id, "collect"))

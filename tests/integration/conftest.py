@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from io import StringIO
@@ -88,25 +88,55 @@ def history(
     return History(database, objects, promoted["version"])
 
 
+@contextmanager
+def copy_of(
+    history: History, servers: tuple[str, str], connections: dict, folder: Path
+) -> Iterator[Platform]:
+    """Yield the month's database and files as a platform of its own."""
+    postgres_url, mlflow_url = servers
+    name = f"loop_{uuid4().hex}"
+    _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {history.database}")
+    shutil.copytree(history.objects, folder / "objects")
+    project = load_project()
+    yield Platform(
+        project=project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}}),
+        warehouse=Warehouse(_beside(postgres_url, name)),
+        registry=Registry(mlflow_url),
+        objects=Objects(str(folder / "objects")),
+        connection=connections.__getitem__,
+    )
+    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def loop(
     history: History, postgres_url: str, mlflow_url: str, connections: dict, tmp_path: Path
 ) -> Iterator[Platform]:
     """Return a copy of the month, with the alias where its ledger wants it."""
-    name = f"loop_{uuid4().hex}"
-    _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {history.database}")
-    shutil.copytree(history.objects, tmp_path / "objects")
-    project = load_project()
-    registry = Registry(mlflow_url)
-    registry.promote(MODEL, history.champion)
-    yield Platform(
-        project=project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}}),
-        warehouse=Warehouse(_beside(postgres_url, name)),
-        registry=registry,
-        objects=Objects(str(tmp_path / "objects")),
-        connection=connections.__getitem__,
-    )
-    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with copy_of(history, (postgres_url, mlflow_url), connections, tmp_path) as platform:
+        platform.registry.promote(MODEL, history.champion)
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def _still(
+    history: History,
+    postgres_url: str,
+    mlflow_url: str,
+    connections: dict,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Platform]:
+    with copy_of(
+        history, (postgres_url, mlflow_url), connections, tmp_path_factory.mktemp("still")
+    ) as platform:
+        yield platform
+
+
+@pytest.fixture
+def still(_still: Platform, history: History) -> Platform:
+    """Return a copy that a module's tests share: for what must be refused, and change nothing."""
+    _still.registry.promote(MODEL, history.champion)
+    return _still
 
 
 @dataclass(frozen=True)

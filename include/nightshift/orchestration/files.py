@@ -19,3 +19,8 @@ def objects_root() -> str:
     if not root:
         raise SpecError("NIGHTSHIFT_OBJECTS is not set: the folder or fsspec URL for snapshots and reports")
     return root
+
+
+def data_docs_key(source: str, nights: object) -> str:
+    """Return the key under which the stage *validate* keeps the data docs of these nights."""
+    return f"data_docs/{source}/{nights}.html"

@@ -6,7 +6,7 @@ from airflow.sdk import BaseOperatorLink, XComArg
 
 
 class ResultLink(BaseOperatorLink):
-    """A link whose address is a field of what the task returned."""
+    """A link whose address the task returned in a field, or pushed under that name before it failed."""
 
     def __init__(self, name: str, field: str) -> None:
         self._name = name
@@ -18,11 +18,11 @@ class ResultLink(BaseOperatorLink):
         return self._name
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the address, or nothing if the task returned none. Runs in the task's process."""
+        """Return the address, or nothing if the task left none. Runs in the task's process."""
         from airflow.sdk.execution_time.xcom import XCom
 
-        returned = XCom.get_value(ti_key=ti_key, key="return_value") or {}
-        return str(returned.get(self.field, ""))
+        # Airflow pushes each field of a returned dictionary under its own name too.
+        return str(XCom.get_value(ti_key=ti_key, key=self.field) or "")
 
 
 def linked(output: Any, name: str, field: str) -> Any:

@@ -83,10 +83,13 @@ def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fa
     }
 
 
-def parquet(frame: pd.DataFrame) -> bytes:
-    """Return ``frame`` as Parquet. The same rows give the same bytes."""
+def parquet(frame: pd.DataFrame, **about: object) -> bytes:
+    """Return ``frame`` as Parquet, with ``about`` in its metadata. The same rows and facts give the same bytes."""
+    table = pa.Table.from_pandas(_writable(frame), preserve_index=False)
+    facts = {name: str(value) for name, value in about.items()}
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(_writable(frame), preserve_index=False), sink, compression="zstd")
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})
+    pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
 

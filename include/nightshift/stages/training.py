@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+from dataclasses import asdict
 from datetime import date, timedelta
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -49,7 +50,9 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
             f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
             f"run features_{model.features} for these nights"
         )
-    key, digest = platform.objects.put_once(f"snapshots/{name}", parquet(rows), ".parquet")
+    # The split is part of what is frozen: the same rows, split otherwise, are another snapshot.
+    content = parquet(rows, model=name, as_of=as_of, **asdict(dates))
+    key, digest = platform.objects.put_once(f"snapshots/{name}", content, ".parquet")
     platform.warehouse.execute(
         "INSERT INTO governance.snapshots (snapshot_id, model, as_of, feature_set, feature_version, object_key, "
         "row_count, train_first, train_last, holdout_first, holdout_last) "
