@@ -107,7 +107,8 @@ def test_decisions_cannot_be_written_for_versions_that_do_not_exist(warehouse: W
     with pytest.raises(psycopg2.errors.ForeignKeyViolation):
         warehouse.execute(
             "INSERT INTO governance.decisions (training_id, model, challenger, as_of, reason, snapshot_id, passed, "
-            "gates, challenger_metrics, evidence_sha256) VALUES ('t', 'm', 1, '2013-02-08', '', 'none', true, '[]', '{}', 'x')"
+            "gates, challenger_metrics, evidence_sha256) "
+            "VALUES ('t', 'm', 1, '2013-02-08', '', 'none', true, '[]', '{}', 'x')"
         )
 
 
