@@ -20,7 +20,9 @@ demo: install ## close the loop on real flights; the stack stays up until `make 
 test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python tests/browser.py
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests/unit tests/dags
+	@$(BIN)/python -m pytest tests/integration
+	@$(BIN)/python -m pytest tests/e2e
 
 unit: install ## the tests that need no server (seconds)
 	@$(BIN)/python -m pytest tests/unit tests/dags

@@ -42,7 +42,7 @@ def test_a_migrated_warehouse_has_its_schemas_tables_and_guards(warehouse: Wareh
     rows = warehouse.rows(
         "SELECT nspname AS schema, array_agg(relname::text) FILTER (WHERE relkind IN ('r', 'p')) AS tables "
         "FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid "
-        "WHERE nspname NOT !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') GROUP BY 1"
+        "WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') GROUP BY 1"
     )
     found = {row["schema"]: set(row["tables"] or ()) for row in rows}
     assert set(found) >= set(OBJECTS)
