@@ -28,6 +28,7 @@ from nightshift.warehouse import (
     quarantine_table,
     raw_table,
 )
+from nightshift.warehouse.database import DDL_LOCK
 
 pytestmark = pytest.mark.integration
 
@@ -307,18 +308,54 @@ def test_writers_of_the_same_and_of_overlapping_ranges_at_once_leave_one_whole_c
         assert len(warehouse.read(quarantine_table(), NIGHT, NIGHT)) == 0
 
 
+def test_takers_of_long_overlapping_ranges_queue_up_without_deadlock(warehouse: Warehouse) -> None:
+    year = [date(2013, 1, 1) + n * DAY for n in range(365)]
+    takers, rounds = 4, 5
+
+    def take(number: int) -> None:
+        for n in range(rounds):
+            dates = year[number:] + year[:number]
+            warehouse.lease(TABLE, dates[:: (-1) ** (number + n)], f"taker {number}")
+
+    with ThreadPoolExecutor(takers) as pool:
+        list(pool.map(take, range(takers)))
+    found = warehouse.rows("SELECT generation, count(*) AS n FROM catalog.leases GROUP BY 1")
+    assert found == [{"generation": takers * rounds, "n": len(year)}]
+
+
+def test_who_comes_during_a_write_waits_for_its_end(warehouse: Warehouse) -> None:
+    warehouse.ensure(TABLE)
+    with ThreadPoolExecutor(1) as pool:
+        with warehouse.write(warehouse.lease(TABLE, [NIGHT], "first")) as opened:
+            opened.replace(TABLE, rows(1000, 1.0))
+            second = pool.submit(write, warehouse, rows(900, 2.0), "second")
+            wait_for(lambda: second.done() or waiting(warehouse))
+            assert not second.done(), "the partition was taken from under an open write"
+        second.result(30)
+    pd.testing.assert_frame_equal(warehouse.read(TABLE, NIGHT, NIGHT), rows(900, 2.0), check_dtype=False)
+
+
 def test_two_first_nights_at_once_make_one_table(warehouse: Warehouse) -> None:
-    starting = Barrier(4)
-
-    def attempt(number: int) -> None:
-        starting.wait()
-        warehouse.ensure(TABLE)
-        warehouse.ensure_view(TABLE, "things_one", size="1")
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(attempt, range(4)))
+    with ThreadPoolExecutor(1) as pool:
+        with warehouse.transaction() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
+            for statement in TABLE.ddl():
+                cursor.execute(statement)
+            second = pool.submit(warehouse.ensure, TABLE)
+            wait_for(lambda: second.done() or waiting(warehouse))
+        second.result(30)
     write(warehouse, rows(3, 1.0))
+    for _ in range(2):
+        warehouse.ensure_view(TABLE, "things_one", size="1")
     assert warehouse.rows("SELECT count(*) AS n FROM raw.things_one") == [{"n": 3}]
+
+
+def waiting(warehouse: Warehouse) -> bool:
+    """Return whether a connection to this database waits for a lock."""
+    found = warehouse.row(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return found is not None
 
 
 def test_a_write_that_fails_half_way_leaves_everything_as_it_was(warehouse: Warehouse) -> None:

@@ -23,6 +23,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def examine(runtime: Runtime, records: Mapping[str, Record]) -> dict[str, bool | None]:
     """Return the state of every service that answers questions."""
     airflow = fetch(f"{runtime.airflow_url}/api/v2/monitor/health")
+    database_since = records["postgres"].since if "postgres" in records else 0.0
     found: dict[str, bool | None] = {
         "postgres": databases.answers(runtime.admin_database_url),
         "mlflow": fetch(f"{runtime.mlflow_url}/health") is not None,
@@ -30,7 +31,7 @@ def examine(runtime: Runtime, records: Mapping[str, Record]) -> dict[str, bool |
         "api-server": airflow is not None,
     }
     for name, key in BEATS.items():
-        found[name] = _beats((airflow or {}).get(key), records.get(name))
+        found[name] = _beats((airflow or {}).get(key), records.get(name), database_since)
     running = {name: alive(r.pid, r.started) for name, r in records.items()}
     return {name: well and running.get(name, True) for name, well in found.items()}
 
@@ -52,11 +53,14 @@ def fetch(url: str, timeout: float = 5) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else {}
 
 
-def _beats(status: Mapping[str, Any] | None, record: Record | None) -> bool | None:
-    """Whether the heartbeat is fresh, and is this process's own rather than its predecessor's."""
+def _beats(status: Mapping[str, Any] | None, record: Record | None, database_since: float) -> bool | None:
+    """Whether the heartbeat is fresh, is this process's own, and was written to the server that runs now.
+
+    A component that is ending because it lost the database still has the heartbeat of a moment before.
+    """
     if status is None or record is None:
         return None
     latest = next((value for key, value in status.items() if key.startswith("latest_")), None)
     if status.get("status") != "healthy" or latest is None:
         return False
-    return datetime.fromisoformat(latest).timestamp() >= record.since
+    return datetime.fromisoformat(latest).timestamp() >= max(record.since, database_since)
