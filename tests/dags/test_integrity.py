@@ -145,6 +145,21 @@ def test_parsing_imports_no_heavy_library(processed: dict) -> None:
     assert processed["after"] == []  # the plugins are in by now
 
 
+def test_waiting_for_a_verdict_imports_no_heavy_library() -> None:
+    """The triggerer never ends: what a trigger imports stays in its memory, and the first wait pays for it."""
+    code = (
+        "import sys, psycopg2, nightshift.orchestration.connections\n"
+        "from nightshift.orchestration.sensors import _has_verdict\n"
+        "try: _has_verdict('postgresql://nobody@127.0.0.1:1/none', 'model', '2013-07-01')\n"
+        "except psycopg2.OperationalError: sys.exit(', '.join(sorted(set(sys.argv[1:]) & set(sys.modules))) or 0)\n"
+        "sys.exit('the database answered')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_the_timetable_is_known_to_airflow_and_comes_back_from_its_database(processed: dict) -> None:
     assert "nightshift.orchestration.timetable.NightlyTimetable" in processed["timetables"]
     project = load_project()

@@ -8,8 +8,8 @@ from airflow.sdk import get_current_context
 
 from nightshift.calendar import DateRange, resolve
 from nightshift.errors import RequestError
-from nightshift.orchestration.connections import platform
 from nightshift.orchestration.forms import checked
+from nightshift.orchestration.platform import platform
 from nightshift.specs import Project, load_project
 from nightshift.stages import Platform, Try
 

@@ -80,7 +80,7 @@ class VerdictSensor(BaseSensorOperator):
 
 
 def _has_verdict(url: str, model: str, batch_date: str) -> bool:
-    from nightshift.warehouse import Warehouse
+    from nightshift.database import Database
 
     statement = "SELECT 1 FROM monitoring.verdicts WHERE model = %s AND batch_date = %s"
-    return Warehouse(url).row(statement, (model, date.fromisoformat(batch_date))) is not None
+    return Database(url).row(statement, (model, date.fromisoformat(batch_date))) is not None

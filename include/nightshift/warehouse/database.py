@@ -1,61 +1,26 @@
-"""A handle on the warehouse: small statements, bulk reads, and the way in to partition writes."""
+"""A handle on the warehouse: bulk reads, and the way in to partition writes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import adbc_driver_postgresql.dbapi as adbc
 import pandas as pd
-import psycopg2
-import psycopg2.extras
 from psycopg2 import sql
 
+from nightshift.database import Database
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
 from nightshift.warehouse.tables import Table, rendered
 
-CONNECT_SECONDS = 10
 # Serialises CREATE/ALTER of spec tables: two first nights at once would race on the catalog.
 DDL_LOCK = 0x6E736866
 
 
 @dataclass(frozen=True)
-class Warehouse:
+class Warehouse(Database):
     """The warehouse at a ``postgresql://`` URL. Holds no connection; each call opens and closes its own."""
-
-    url: str = field(repr=False)
-
-    @contextmanager
-    def transaction(self) -> Iterator[psycopg2.extras.RealDictCursor]:
-        """Yield a cursor in one transaction: committed on success, rolled back on an exception."""
-        connection = psycopg2.connect(self.url, connect_timeout=CONNECT_SECONDS)
-        try:
-            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-                yield cursor
-        finally:
-            connection.close()
-
-    def rows(
-        self, statement: str | sql.Composed, values: Sequence[Any] | Mapping[str, Any] = ()
-    ) -> list[dict[str, Any]]:
-        """Return the rows of a small query as dictionaries."""
-        with self.transaction() as cursor:
-            cursor.execute(statement, values)
-            return [dict(row) for row in cursor.fetchall()]
-
-    def row(
-        self, statement: str | sql.Composed, values: Sequence[Any] | Mapping[str, Any] = ()
-    ) -> dict[str, Any] | None:
-        """Return the first row of a small query, or None."""
-        found = self.rows(statement, values)
-        return found[0] if found else None
-
-    def execute(self, statement: str | sql.Composed, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
-        """Run one statement in its own transaction; return the number of rows it touched."""
-        with self.transaction() as cursor:
-            cursor.execute(statement, values)
-            return cursor.rowcount
 
     def read(self, table: Table, first: date, last: date) -> pd.DataFrame:
         """Return the rows of ``table`` with batch dates ``first`` .. ``last``, ordered by key.
