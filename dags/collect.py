@@ -4,7 +4,8 @@
 - **validate** judges it: accepted rows replace the night in `raw.NAME`, rejected rows go to `quarantine.rows`
   with rule, column and value. A batch that breaks its contract fails here; the rows of the night stay as they
   were and nothing downstream runs. Its link opens the data docs.
-- **publish** announces the night; feature sets wait for all their sources.
+- **publish** announces what is new; feature sets wait for all their sources. Nights that were corrected are
+  built anew where they were built before; unchanged ones wake nobody.
 
 **When it fails.** *collect*: the upstream is down or changed; the message names connection and file. It retries
 by itself; then clear the task. *validate*: the message names date, column and rule. Fix the upstream and clear
@@ -18,7 +19,7 @@ from typing import Any
 from airflow.sdk import chain, dag, get_current_context, task
 
 from nightshift.orchestration import forms
-from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw
+from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
 from nightshift.orchestration.links import linked
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import Source
@@ -33,7 +34,9 @@ def collect_dag(source: Source) -> None:
         from nightshift.orchestration.run import this_run
 
         run = this_run()
-        return stages.collect(run.platform, source.name, run.nights, run.asked)
+        return stages.collect(
+            run.platform, source.name, run.nights_of(source), run.asked, must_pass=run.nights
+        )
 
     @task
     def validate() -> dict[str, Any]:
@@ -44,12 +47,20 @@ def collect_dag(source: Source) -> None:
 
         run = this_run()
         # Before the verdict: the docs of a batch that fails are those one wants to read.
-        get_current_context()["ti"].xcom_push("url", file_url(data_docs_key(source.name, run.nights)))
-        return stages.validate(run.platform, source.name, run.nights, run.asked)
+        get_current_context()["ti"].xcom_push(
+            "url", file_url(data_docs_key(source.name, run.nights_of(source)))
+        )
+        return stages.validate(
+            run.platform, source.name, run.nights_of(source), run.asked, must_pass=run.nights
+        )
 
     @dag(**lifecycle("collect", source, __doc__, schedule=nightly(), params=forms.RANGE))
     def flow() -> None:
-        chain(collect(), linked(validate(), "Data docs", "url"), publish(raw(source.name)))
+        chain(
+            collect(),
+            linked(validate(), "Data docs", "url"),
+            publish(raw(source.name), rebuilds=readers(source)),
+        )
 
     flow()
 

@@ -1,8 +1,9 @@
-"""Build one feature set, when all its sources have the night.
+"""Build one feature set, when all its sources have the night, and again when one of them was corrected.
 
 - **build** reads the inputs within their look-back, only what was known by the cut-off, runs the set's `build()`
   and replaces the night in `features.NAME_v<version>`.
-- **publish** announces the night; the models on this set score it.
+- **publish** announces the night; the models on this set score it. A night built again with the same content
+  wakes nobody.
 
 **When it fails.** The message names the night and the source that is missing, or the column that `build()` in
 `include/features/NAME.py` did not return as declared. Fix it and clear the task: partitions are replaced whole.
@@ -13,7 +14,7 @@ from typing import Any
 from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
-from nightshift.orchestration.lifecycle import after, features, lifecycle, project, raw
+from nightshift.orchestration.lifecycle import after, features, lifecycle, project, raw, stale
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import FeatureSet
 
@@ -29,7 +30,7 @@ def features_dag(spec: FeatureSet) -> None:
         run = this_run()
         return stages.build_features(run.platform, spec.name, run.nights, run.asked)
 
-    schedule = after(*(raw(source) for source in spec.inputs))
+    schedule = after(*(raw(source) for source in spec.inputs), rebuild=stale(spec))
 
     @dag(**lifecycle("features", spec, __doc__, schedule=schedule, params=forms.RANGE))
     def flow() -> None:

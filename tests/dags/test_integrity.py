@@ -269,8 +269,10 @@ MARKED = {
     ("partitions.py", "n"),  # SQL(f"${n}"): the number of a placeholder
     ("tables.py", "POSTGRES[kind]"),  # SQL(...): our own table of types
     ("databases.py", "statement"),
+    ("publishing.py", "CONTENTS[kind]"),  # a table of constants
     ("demo.py", "query"),  # the statements of MUST_HOLD
     ("0001_the_loop.py", "STATEMENTS"),
+    ("0004_announcements.py", "STATEMENTS"),
 }
 SHELLS = re.compile(
     r"\b(BashOperator|SSHOperator|SQLExecuteQueryOperator|os\.system|os\.popen|task\.bash)\b|shell=True"

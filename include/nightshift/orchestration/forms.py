@@ -26,11 +26,13 @@ REASON = Param(
 )
 BATCH_DATE = _date("Batch date", "The night to run, `YYYY-MM-DD`. Empty: the run's own night.")
 UNTIL = _date("Until", "For a range: its last night, inclusive.")
+CHOICES = ("changed", "wake", "leave")
 DOWNSTREAM = Param(
-    "wake",
-    enum=["wake", "leave"],
+    CHOICES[0],
+    enum=list(CHOICES),
     title="Downstream",
-    description_md="`wake`: what follows runs too, once a night. `leave`: only this DAG's partitions are replaced.",
+    description_md="`changed`: what follows runs for the nights whose content is new. `wake`: it runs for every night. "
+    "`leave`: only this DAG's partitions are replaced.",
 )
 
 RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "reason": REASON}
@@ -55,6 +57,8 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     if reason is not None and not (isinstance(reason, str) and len(reason) <= LONGEST_REASON):
         raise RequestError(f"reason: expected text of at most {LONGEST_REASON} characters")
     # A tuple: a list or a mapping sent as the choice has no hash.
-    if values.get("downstream", "wake") not in ("wake", "leave"):
-        raise RequestError(f"downstream: expected 'wake' or 'leave', got {str(values['downstream'])[:60]!r}")
+    if values.get("downstream", CHOICES[0]) not in CHOICES:
+        raise RequestError(
+            f"downstream: expected one of {', '.join(CHOICES)}, got {str(values['downstream'])[:60]!r}"
+        )
     return values

@@ -1,7 +1,8 @@
 """What every DAG of ours shares: who owns it, when it runs, how it retries, which assets join it to the next."""
 
 from datetime import timedelta
-from functools import cache
+from functools import cache, reduce
+from operator import and_
 from typing import Any
 
 from airflow.sdk import (
@@ -43,13 +44,10 @@ def nightly() -> NightlyTimetable:
     )
 
 
-def after(*assets: Asset) -> PartitionedAssetTimetable:
-    """Return the schedule that follows: once all ``assets`` have the same batch date."""
-    first, *others = assets
-    wanted: Any = first
-    for other in others:
-        wanted = wanted & other
-    return PartitionedAssetTimetable(assets=wanted)
+def after(*assets: Asset, rebuild: Asset | None = None) -> PartitionedAssetTimetable:
+    """Return the schedule that follows: once all ``assets`` have the same batch date, or ``rebuild`` names it."""
+    wanted: Any = reduce(and_, assets)
+    return PartitionedAssetTimetable(assets=wanted | rebuild if rebuild else wanted)
 
 
 def raw(source: str) -> Asset:
@@ -61,6 +59,17 @@ def features(feature_set: FeatureSet) -> Asset:
     """Return the asset of one version of a feature set."""
     table = feature_set.table
     return Asset(name=f"features.{table}", uri=f"x-nightshift://warehouse/features/{table}", group="features")
+
+
+def readers(source: Source) -> list[FeatureSet]:
+    """Return the feature sets that read a source."""
+    return [spec for spec in project().feature_sets.values() if source.name in spec.inputs]
+
+
+def stale(feature_set: FeatureSet) -> Asset:
+    """Return the asset that names nights of a feature set whose inputs were corrected after they were built."""
+    table = feature_set.table
+    return Asset(name=f"stale.{table}", uri=f"x-nightshift://warehouse/stale/{table}", group="features")
 
 
 def predictions(model: str) -> Asset:

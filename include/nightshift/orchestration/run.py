@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -10,22 +11,26 @@ from nightshift.calendar import DateRange, resolve
 from nightshift.errors import RequestError
 from nightshift.orchestration.forms import checked
 from nightshift.orchestration.platform import platform
-from nightshift.specs import Project, load_project
-from nightshift.stages import Platform, Try
+from nightshift.specs import Project, Source, load_project
+from nightshift.stages import Choice, Platform, Try
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Run:
-    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words."""
+    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words.
+
+    ``typed``: the nights were typed into the form; else they are the run's own.
+    """
 
     platform: Platform
     nights: DateRange
     asked: Try
     actor: str
     reason: str
-    wakes: bool
+    downstream: Choice
+    typed: bool
 
     @property
     def night(self) -> Any:
@@ -37,6 +42,13 @@ class Run:
         if not self.nights.is_single:
             raise RequestError(f"this task is for one night, not for {self.nights}")
         return self.nights.first
+
+    def nights_of(self, source: Source) -> DateRange:
+        """Return the nights to collect: the run's own and, unless they were typed, those the source looks back on."""
+        if self.typed:
+            return self.nights
+        first = self.nights.first - timedelta(days=source.look_back_days)
+        return DateRange(max(first, self.platform.project.settings.first_night), self.nights.last)
 
 
 def this_run() -> Run:
@@ -60,7 +72,8 @@ def this_run() -> Run:
         asked=asked,
         actor=actor,
         reason=values.get("reason") or f"{kind} run",
-        wakes=values.get("downstream") != "leave",
+        downstream=values.get("downstream") or "changed",
+        typed=values.get("batch_date") is not None,
     )
 
 

@@ -114,6 +114,8 @@ class Source(Spec):
     # Great Expectations, by their own names: {expect_column_values_to_be_between: {column: ..., ...}}
     expectations: list[dict[str, dict[str, Any]]] = []
     budget: Budget = Budget()
+    # Each night collects the batches of so many nights before it again: for rows that come late or are corrected.
+    look_back_days: int = Field(default=0, ge=0, le=31)
     tags: list[str] = []
 
     @field_validator("expectations")
@@ -137,6 +139,13 @@ class Source(Spec):
                     raise ValueError(f"{where}: unknown column '{name}'{did_you_mean(name, self.columns)}")
         if self.known_at and self.columns[self.known_at].type != "timestamp":
             raise ValueError(f"known_at: column '{self.known_at}' must be a timestamp")
+        return self
+
+    @model_validator(mode="after")
+    def _corrections_have_a_time(self) -> "Source":
+        if self.look_back_days and not self.known_at:
+            # A correction that counted as known when its night ran would leak into the past.
+            raise ValueError("look_back_days: needs known_at, the column that says when a row became known")
         return self
 
     def _references(self) -> list[tuple[str, list[str]]]:

@@ -8,17 +8,21 @@ from nightshift.stages.collecting import collect, validate
 from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
+from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
 from nightshift.stages.training import conclude, evaluate, fit, promote, snapshot
 
 __all__ = [
+    "Choice",
     "Platform",
     "Try",
+    "announce",
     "build_features",
     "collect",
     "compare",
     "conclude",
+    "corrected",
     "decide_retraining",
     "decide_verdict",
     "evaluate",
@@ -28,6 +32,7 @@ __all__ = [
     "render_report",
     "score",
     "snapshot",
+    "stale",
     "validate",
     "verdict_of",
 ]

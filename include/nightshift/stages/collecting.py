@@ -1,6 +1,7 @@
 """Collect what is upstream, then judge it: accepted rows to ``raw``, rejected ones to ``quarantine``."""
 
 import io
+import logging
 from datetime import date
 
 import pandas as pd
@@ -11,11 +12,13 @@ from pandas.api.types import is_object_dtype
 from nightshift import collect as collecting
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady
+from nightshift.errors import NotReady, SourceError
 from nightshift.specs import Source
+from nightshift.stages.featurising import content_sha256
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.warehouse import quarantine_table, raw_table
 
+log = logging.getLogger(__name__)
 LAND = (
     "INSERT INTO catalog.landings (source, batch_date, run_id, object_key, sha256, row_count) "
     "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, batch_date, run_id) DO UPDATE SET (object_key, sha256, "
@@ -29,19 +32,36 @@ FILE = (
     "excluded.rejected, excluded.reasons, excluded.landed_sha256, excluded.docs_key, excluded.run_id, "
     "clock_timestamp())"
 )
+# The same content found again keeps the run that first had it.
+CHANGED = (
+    "UPDATE catalog.batches SET content_sha256 = $3, content_run_id = $4 "
+    "WHERE source = $1 AND batch_date = $2 AND content_sha256 IS DISTINCT FROM $3"
+)
 
 
-def collect(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts:
+def collect(
+    platform: Platform, name: str, nights: DateRange, asked: Try, *, must_pass: DateRange | None = None
+) -> Facts:
     """Land what the source delivers for each night, untouched, as Parquet named by its hash.
+
+    A night outside ``must_pass`` that the upstream no longer delivers is left as it stands.
 
     Raises:
         SourceError: the upstream is down, or answers nonsense. Nothing was overwritten.
     """
     source = platform.project.source(name)
+    must = set((must_pass or nights).dates)
     landed = []
     with collecting.open_source(source, platform.connection(source.connector.connection)) as reader:
-        for batch_date in nights.dates:
-            rows = reader.read(batch_date, platform.project.calendar.window(batch_date))
+        # Those that must be there come first: a source that is down is then asked once.
+        for batch_date in sorted(nights.dates, key=lambda night: night not in must):
+            try:
+                rows = reader.read(batch_date, platform.project.calendar.window(batch_date))
+            except SourceError as error:
+                if batch_date in must:
+                    raise
+                log.warning("%s, looking back on %s: %s", name, batch_date, error)
+                continue
             key, digest = platform.objects.put_once(f"landed/{name}/{batch_date}", parquet(rows), ".parquet")
             landed.append((name, batch_date, asked.run_id, key, digest, len(rows)))
     with platform.warehouse.transaction() as cursor:
@@ -49,10 +69,14 @@ def collect(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fac
     return {"source": name, "nights": str(nights), "rows": sum(row[-1] for row in landed)}
 
 
-def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts:
+def validate(
+    platform: Platform, name: str, nights: DateRange, asked: Try, *, must_pass: DateRange | None = None
+) -> Facts:
     """Split what this run landed and file it: one transaction for raw rows, quarantine and the batches' records.
 
-    A date whose batch fails keeps the rows it had; the failure is recorded, and raised at the end.
+    A date whose batch fails keeps the rows it had; the failure is recorded, and raised at the end. Dates
+    outside ``must_pass`` were collected again to look for corrections: those that landed as they stand are left
+    alone, and what is broken in the others is recorded, but does not stop tonight.
 
     Raises:
         BatchRejected: naming each failed date, the columns and the rules.
@@ -60,23 +84,30 @@ def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fa
     source = platform.project.source(name)
     table = raw_table(source)
     platform.warehouse.ensure(table)
+    must = set((must_pass or nights).dates)
+    landings = _news(platform, name, _landings(platform, name, nights, must, asked), must)
+    dates = [row["batch_date"] for row in landings]
     # The lease before the rows are read: from here on, an older try can no longer write these dates.
-    lease = platform.warehouse.lease(table, nights.dates, asked.holder)
-    landings = _landings(platform, name, nights, asked)
+    lease = platform.warehouse.lease(table, dates, asked.holder)
     checked = validating.validate_batches(source, _landed(platform, landings))
     docs_key = f"data_docs/{name}/{nights}.html"
-    platform.objects.put(docs_key, validating.data_docs(source, checked, nights.dates).encode())
-    passed = [d for d in nights.dates if checked.verdicts[d].passed]
+    platform.objects.put(docs_key, validating.data_docs(source, checked, dates).encode())
+    passed = [d for d in dates if checked.verdicts[d].passed]
     accepted, rejected = _of(checked.accepted, passed), _of(checked.rejected, passed)
     with platform.warehouse.write(lease) as write:
         write.replace(table, _with_known_at(platform, source, accepted), dates=passed)
         write.replace(quarantine_table(), rejected.assign(source=name), dates=passed, source=name)
         for row in _batch_rows(name, checked, landings, docs_key, asked):
             write.execute(FILE, row)
-    checked.require_passed()
+        for night, rows in accepted.groupby("batch_date"):
+            content = content_sha256(rows.sort_values(source.key))
+            write.execute(CHANGED, (name, night.date(), content, asked.run_id))
+    checked.require_passed(must)
     return {
         "source": name,
         "nights": str(nights),
+        "judged": len(dates),
+        "failed": len(dates) - len(passed),
         "accepted": len(accepted),
         "quarantined": len(rejected),
         "docs": docs_key,
@@ -103,18 +134,35 @@ def _writable(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _landings(platform: Platform, name: str, nights: DateRange, asked: Try) -> list[Facts]:
+def _landings(platform: Platform, name: str, nights: DateRange, must: set[date], asked: Try) -> list[Facts]:
     found = platform.warehouse.rows(
         "SELECT batch_date, object_key, sha256 FROM catalog.landings "
         "WHERE source = %s AND run_id = %s AND batch_date BETWEEN %s AND %s ORDER BY batch_date",
         (name, asked.run_id, nights.first, nights.last),
     )
-    missing = sorted(set(nights.dates) - {row["batch_date"] for row in found})
+    missing = sorted(must - {row["batch_date"] for row in found})
     if missing:
         raise NotReady(
             f"source '{name}': run {asked.run_id} has landed nothing for {missing[0]}; clear 'collect' too"
         )
     return found
+
+
+def _news(platform: Platform, name: str, landings: list[Facts], must: set[date]) -> list[Facts]:
+    """Return the landings of the dates that ``must`` be judged, and of those that differ from what was published."""
+    stands = {
+        (row["batch_date"], row["landed_sha256"])
+        for row in platform.warehouse.rows(
+            "SELECT batch_date, landed_sha256 FROM catalog.batches "
+            "WHERE source = %s AND status = 'published' AND batch_date = ANY(%s)",
+            (name, [row["batch_date"] for row in landings]),
+        )
+    }
+    return [
+        row
+        for row in landings
+        if row["batch_date"] in must or (row["batch_date"], row["sha256"]) not in stands
+    ]
 
 
 def _landed(platform: Platform, landings: list[Facts]) -> dict[date, pd.DataFrame]:

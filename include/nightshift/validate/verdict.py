@@ -1,6 +1,6 @@
 """What a validation gives back."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -53,13 +53,14 @@ class Validation:
         dates = [pd.Timestamp(day) for day, verdict in self.verdicts.items() if verdict.passed]
         return self.accepted[self.accepted["batch_date"].isin(dates)]
 
-    def require_passed(self) -> "Validation":
+    def require_passed(self, dates: Collection[date] | None = None) -> "Validation":
         """Return self.
 
         Raises:
-            EmptyBatch, SchemaMismatch or BatchRejected: at least one date failed; names each and why.
+            EmptyBatch, SchemaMismatch or BatchRejected: one of ``dates`` (default: all) failed; names each and why.
         """
-        failed = {day: verdict for day, verdict in self.verdicts.items() if not verdict.passed}
+        judged = self.verdicts if dates is None else {d: v for d, v in self.verdicts.items() if d in dates}
+        failed = {day: verdict for day, verdict in judged.items() if not verdict.passed}
         if failed:
             raise _rejection(failed.values())(f"source '{self.source}': {_told(failed)}")
         return self

@@ -1,0 +1,187 @@
+"""Rows that come late or are corrected upstream: found by looking back, and only what changed wakes others."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nightshift import stages
+from nightshift.calendar import DateRange
+from nightshift.errors import BatchRejected, SourceError
+from nightshift.stages import Choice, Platform, Try
+from nightshift.warehouse import raw_table
+
+pytestmark = pytest.mark.integration
+
+DAY = timedelta(days=1)
+NIGHT = date(2013, 2, 6)
+TONIGHT = DateRange(NIGHT, NIGHT)
+LOOKING_BACK = DateRange(NIGHT - 2 * DAY, NIGHT)
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, loop: Platform) -> Path:
+    """Return a copy of the weather files around NIGHT, to change at will."""
+    ours = Path(loop.connection("weather_files").extra["path"])
+    (tmp_path / "weather").mkdir()
+    for n in range(5):
+        shutil.copy(ours / f"{NIGHT - n * DAY}.csv", tmp_path / "weather")
+    return tmp_path / "weather"
+
+
+@pytest.fixture
+def served(loop: Platform, folder: Path) -> Platform:
+    """Return the platform with these files behind its connection; collected once as they are."""
+    changed = replace(loop.connection("weather_files"), extra={"path": str(folder)})
+    platform = replace(loop, connection=lambda n: changed if n == "weather_files" else loop.connection(n))
+    nightly(platform, "the night")
+    return platform
+
+
+def nightly(platform: Platform, run: str) -> dict:
+    """Collect and validate the night as the schedule does, looking back on the two before it."""
+    asked = Try(run)
+    stages.collect(platform, "weather", LOOKING_BACK, asked, must_pass=TONIGHT)
+    return stages.validate(platform, "weather", LOOKING_BACK, asked, must_pass=TONIGHT)
+
+
+def change(folder: Path, night: date, how: Change) -> None:
+    """Change the file that the night of ``night`` collects: that of the day before."""
+    path = folder / f"{night - DAY}.csv"
+    how(pd.read_csv(path, dtype=str)).to_csv(path, index=False)
+
+
+def warmer(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(temp="50.0")
+
+
+def broken(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop(columns="temp")
+
+
+def temperatures(platform: Platform, night: date) -> set[float]:
+    rows = platform.warehouse.read(raw_table(platform.project.source("weather")), night, night)
+    return set(rows["temp"])
+
+
+def batch(platform: Platform, night: date) -> dict:
+    found = platform.warehouse.row(
+        "SELECT * FROM catalog.batches WHERE source = 'weather' AND batch_date = %s", (night,)
+    )
+    return found or {}
+
+
+def test_a_corrected_batch_is_replaced_and_an_unchanged_one_is_left_alone(
+    served: Platform, folder: Path
+) -> None:
+    change(folder, NIGHT - DAY, warmer)
+    before = batch(served, NIGHT - 2 * DAY)
+    assert nightly(served, "again")["judged"] == 2
+    assert temperatures(served, NIGHT - DAY) == {50.0}
+    assert stages.corrected(served, "weather", Try("again")) == [NIGHT - DAY]
+    assert batch(served, NIGHT - 2 * DAY) == before
+    assert nightly(served, "once more")["judged"] == 1
+    assert stages.corrected(served, "weather", Try("once more")) == []
+
+
+def test_rows_in_another_order_are_no_correction(served: Platform, folder: Path) -> None:
+    change(folder, NIGHT - DAY, lambda frame: frame.iloc[::-1])
+    assert nightly(served, "reversed")["judged"] == 2
+    assert stages.corrected(served, "weather", Try("reversed")) == []
+
+
+def test_a_retry_finds_its_own_corrections_again(served: Platform, folder: Path) -> None:
+    change(folder, NIGHT - DAY, warmer)
+    for _ in range(2):
+        nightly(served, "tried twice")
+        assert stages.corrected(served, "weather", Try("tried twice")) == [NIGHT - DAY]
+
+
+def test_a_broken_batch_of_the_past_is_recorded_and_does_not_stop_tonight(
+    served: Platform, folder: Path
+) -> None:
+    kept = temperatures(served, NIGHT - DAY)
+    change(folder, NIGHT - DAY, broken)
+    assert nightly(served, "broken past")["failed"] == 1
+    assert temperatures(served, NIGHT - DAY) == kept
+    assert batch(served, NIGHT - DAY)["status"] == "failed"
+    assert "'temp' is missing" in batch(served, NIGHT - DAY)["reasons"]
+    change(folder, NIGHT, broken)
+    with pytest.raises(BatchRejected, match=rf"{NIGHT}.*'temp' is missing") as failed:
+        nightly(served, "broken tonight")
+    assert str(NIGHT - DAY) not in str(failed.value)
+
+
+def test_a_batch_that_is_no_longer_delivered_stays_and_tonights_must_be_there(
+    served: Platform, folder: Path
+) -> None:
+    kept = temperatures(served, NIGHT - DAY)
+    (folder / f"{NIGHT - 2 * DAY}.csv").unlink()
+    nightly(served, "gone")
+    assert temperatures(served, NIGHT - DAY) == kept
+    (folder / f"{NIGHT - DAY}.csv").unlink()
+    with pytest.raises(SourceError, match=str(NIGHT - DAY)):
+        nightly(served, "gone too")
+
+
+def test_what_was_built_from_a_corrected_batch_is_stale_and_nothing_else(served: Platform) -> None:
+    departure = served.project.feature_set("departure")
+    early = NIGHT - 2 * DAY
+    cases = {
+        ("weather", (early,)): [early, early + DAY],
+        ("weather", ()): [],
+        ("flights", (early,)): [early],
+        ("arrivals", (early,)): [early + n * DAY for n in range(5)],  # 28 days; built up to 8 February
+        ("weather", (NIGHT + 300 * DAY,)): [],
+    }
+    for (source, changed), expected in cases.items():
+        assert stages.stale(served, departure, source, list(changed)) == expected, source
+
+
+@pytest.mark.parametrize(
+    ("said_before", "choice", "rebuilt", "is_told"),
+    [
+        # (who said it, of which content, announced), or nothing said so far
+        (None, "changed", False, True),
+        (None, "changed", True, False),
+        (("another run", "same", True), "changed", False, False),
+        (("another run", "same", True), "changed", True, False),
+        (("another run", "other", True), "changed", False, True),
+        (("another run", "other", True), "changed", True, True),
+        (("this run", "same", True), "changed", False, True),
+        (("this run", "same", True), "changed", True, True),
+        (("another run", "same", False), "changed", False, True),
+        (("another run", "other", False), "changed", True, False),
+        (("another run", "same", True), "wake", False, True),
+        (("another run", "other", True), "leave", False, False),
+    ],
+)
+def test_a_night_is_announced_when_it_is_news(
+    served: Platform, said_before: tuple | None, choice: Choice, rebuilt: bool, is_told: bool
+) -> None:
+    content = batch(served, NIGHT)["content_sha256"]
+    assert len(content) == 64
+    if said_before:
+        run, which, announced = said_before
+        served.warehouse.execute(
+            "INSERT INTO catalog.announcements (asset, batch_date, announced, content_sha256, run_id) "
+            "VALUES ('raw.weather', %s, %s, %s, %s)",
+            (NIGHT, announced, content if which == "same" else "other", run),
+        )
+    told = stages.announce(served, "raw.weather", [NIGHT], Try("this run"), choice=choice, rebuilt=rebuilt)
+    assert told == ([NIGHT] if is_told else [])
+    again = stages.announce(
+        served, "raw.weather", [NIGHT], Try("later run"), choice="changed", rebuilt=rebuilt
+    )
+    assert again == ([NIGHT] if choice == "leave" else [])
+
+
+def test_predictions_are_announced_each_time(served: Platform) -> None:
+    for run in ("one", "two"):
+        told = stages.announce(served, "predictions.late_arrival", [NIGHT], Try(run), choice="changed")
+        assert told == [NIGHT]
