@@ -82,7 +82,7 @@ def test_a_key_that_no_form_has_is_refused(conf: dict[Any, Any], says: str) -> N
         ({"reason": 1_000_000}, "reason: expected text"),
         ({"reason": ["a"]}, "reason: expected text"),
         ({"reason": {"a": 1}}, "reason: expected text"),
-        ({"downstream": "burn"}, "downstream: expected 'wake' or 'leave', got 'burn'"),
+        ({"downstream": "burn"}, "downstream: expected one of changed, wake, leave, got 'burn'"),
         ({"downstream": "wake\n"}, "downstream: expected"),
         ({"downstream": None}, "downstream: expected"),
         ({"downstream": ["wake"]}, "downstream: expected"),

@@ -89,6 +89,7 @@ def test_a_file_name_is_the_name(folder: Path) -> None:
         (SOURCE, "key: [flight_id]", "key: [flight]\nkey: [flight_id]", "key 'key' is given twice"),
         (SOURCE, "key: [flight_id]", "key: [flihgt_id]", "unknown column 'flihgt_id'; did you mean 'flight_id'?"),
         (SOURCE, "known_at: reported_at", "known_at: origin", "column 'origin' must be a timestamp"),
+        (SOURCE, "known_at: reported_at", "look_back_days: 1", "look_back_days: needs known_at"),
         (SOURCE, "column: dep_delay", "column: delay", "expect_column_values_to_be_between: unknown column 'delay'"),
         (SOURCE, "flight_id: {", "batch_date: {type: date}\n  flight_id: {", "'batch_date' is a name of ours"),
         (SOURCE, "owner: flight-operations", "", "key 'owner' is missing"),

@@ -41,9 +41,10 @@ def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = ()) -> Any:
                 run.platform, asset.name, nights, run.asked, choice=run.downstream, rebuilt=is_rebuild()
             )
         }
-        if run.downstream != "leave":
-            # The run's own night is built once all sources have it; a typed one may be of the past.
-            past = changed if run.typed else [night for night in changed if night not in run.nights.dates]
+        if run.downstream != "leave" and not run.asked.is_backfill:
+            # The night itself is built once all its sources have it.
+            awaited = run.nights.dates if run.nightly else []
+            past = [night for night in changed if night not in awaited]
             told |= {stale(s): stages.stale(run.platform, s, source, past) for s in rebuilds}
         told = {name: dates for name, dates in told.items() if dates}
         if not told:

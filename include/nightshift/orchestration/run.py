@@ -1,6 +1,7 @@
 """The run a task finds itself in: which nights, asked by whom, with what handles. For use inside tasks."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 class Run:
     """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words.
 
-    ``typed``: the nights were typed into the form; else they are the run's own.
+    ``nightly``: the run is for its own partition, as the schedule's are; neither typed by hand nor a backfill's.
     """
 
     platform: Platform
@@ -30,7 +31,7 @@ class Run:
     actor: str
     reason: str
     downstream: Choice
-    typed: bool
+    nightly: bool
 
     @property
     def night(self) -> Any:
@@ -44,8 +45,8 @@ class Run:
         return self.nights.first
 
     def nights_of(self, source: Source) -> DateRange:
-        """Return the nights to collect: the run's own and, unless they were typed, those the source looks back on."""
-        if self.typed:
+        """Return the nights to collect: the run's own and, if it is nightly, those the source looks back on."""
+        if not self.nightly:
             return self.nights
         first = self.nights.first - timedelta(days=source.look_back_days)
         return DateRange(max(first, self.platform.project.settings.first_night), self.nights.last)
@@ -62,7 +63,7 @@ def this_run() -> Run:
     project = load_project()
     values, nights = asked_for(project, context)
     dag_run = context["dag_run"]
-    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    kind = _kind(dag_run)
     actor = getattr(dag_run, "triggering_user_name", None) or kind
     asked = Try(dag_run.run_id, context["ti"].try_number, is_backfill=kind.startswith("backfill"))
     log.info("night %s, asked by %s", nights, actor)
@@ -73,8 +74,18 @@ def this_run() -> Run:
         actor=actor,
         reason=values.get("reason") or f"{kind} run",
         downstream=values.get("downstream") or "changed",
-        typed=values.get("batch_date") is not None,
+        nightly=is_nightly(dag_run, values),
     )
+
+
+def is_nightly(dag_run: Any, values: Mapping[str, Any]) -> bool:
+    """Whether a run is for its own partition, as the schedule's are. A backfill touches no other dates."""
+    of_partition = getattr(dag_run, "partition_key", None) is not None and values.get("batch_date") is None
+    return of_partition and not _kind(dag_run).startswith("backfill")
+
+
+def _kind(dag_run: Any) -> str:
+    return str(getattr(dag_run.run_type, "value", dag_run.run_type))
 
 
 def asked_for(project: Project, context: Any) -> tuple[dict[str, Any], DateRange]:

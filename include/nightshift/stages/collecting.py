@@ -99,9 +99,9 @@ def validate(
         write.replace(quarantine_table(), rejected.assign(source=name), dates=passed, source=name)
         for row in _batch_rows(name, checked, landings, docs_key, asked):
             write.execute(FILE, row)
-        for night, rows in accepted.groupby("batch_date"):
+        for night, rows in accepted.groupby(accepted["batch_date"].dt.date):
             content = content_sha256(rows.sort_values(source.key))
-            write.execute(CHANGED, (name, night.date(), content, asked.run_id))
+            write.execute(CHANGED, (name, night, content, asked.run_id))
     checked.require_passed(must)
     return {
         "source": name,
