@@ -32,8 +32,17 @@ DOWNSTREAM = Param(
     title="Downstream",
     description_md="`wake`: what follows runs too, once a night. `leave`: only this DAG's partitions are replaced.",
 )
+DEFINITION = Param(
+    "same",
+    enum=["same", "changed"],
+    title="Definition",
+    description_md="`same`: a definition that differs from the one that built this version's other nights is refused. "
+    "`changed`: it is changed on purpose; rebuild all of the version's nights with it.",
+)
+CHOICES = {"downstream": DOWNSTREAM, "definition": DEFINITION}
 
 RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "reason": REASON}
+FEATURES = {**RANGE, "definition": DEFINITION}
 NIGHT = {"batch_date": BATCH_DATE, "reason": REASON}
 TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
@@ -54,7 +63,11 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     reason = values.get("reason")
     if reason is not None and not (isinstance(reason, str) and len(reason) <= LONGEST_REASON):
         raise RequestError(f"reason: expected text of at most {LONGEST_REASON} characters")
-    # A tuple: a list or a mapping sent as the choice has no hash.
-    if values.get("downstream", "wake") not in ("wake", "leave"):
-        raise RequestError(f"downstream: expected 'wake' or 'leave', got {str(values['downstream'])[:60]!r}")
+    for key in values.keys() & CHOICES.keys():
+        # A list: a list or a mapping sent as the choice has no hash.
+        options: list[Any] = CHOICES[key].schema["enum"]
+        if values[key] not in options:
+            raise RequestError(
+                f"{key}: expected '{options[0]}' or '{options[1]}', got {str(values[key])[:60]!r}"
+            )
     return values

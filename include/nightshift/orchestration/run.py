@@ -18,7 +18,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words."""
+    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words.
+
+    ``wakes``: what follows runs too. ``redefines``: the definition of features was changed on purpose.
+    """
 
     platform: Platform
     nights: DateRange
@@ -26,6 +29,7 @@ class Run:
     actor: str
     reason: str
     wakes: bool
+    redefines: bool
 
     @property
     def night(self) -> Any:
@@ -61,6 +65,7 @@ def this_run() -> Run:
         actor=actor,
         reason=values.get("reason") or f"{kind} run",
         wakes=values.get("downstream") != "leave",
+        redefines=values.get("definition") == "changed",
     )
 
 

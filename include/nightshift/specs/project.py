@@ -88,7 +88,9 @@ def load_project(folder: Path = INCLUDE) -> Project:
     sources = _load_all(folder / "sources", "*.yaml", lambda p: _load_yaml(Source, p), problems)
     sets = _load_all(folder / "features", "[!_]*.py", load_feature_set, problems)
     models = _load_all(folder / "models", "*.yaml", lambda p: _load_yaml(Model, p), problems)
-    sets = _keep_sound(sets, lambda s: _check_feature_set(s, sources), problems, folder / "features", ".py")
+    sets = _keep_sound(
+        sets, lambda s: _check_feature_set(s, sets, sources), problems, folder / "features", ".py"
+    )
     models = _keep_sound(
         models, lambda m: _check_model(m, sets, sources), problems, folder / "models", ".yaml"
     )
@@ -130,9 +132,15 @@ def _keep_sound(
     return sound
 
 
-def _check_feature_set(spec: FeatureSet, sources: dict[str, Source]) -> None:
+def _check_feature_set(spec: FeatureSet, sets: dict[str, FeatureSet], sources: dict[str, Source]) -> None:
     for name in spec.inputs:
         _named(sources, name, "key 'inputs': source")
+    for other in sets.values():
+        if other.table == spec.table and other.name != spec.name:
+            raise SpecError(
+                f"key 'version': {other.path} declares version {spec.version} of '{spec.set}' too; a version has one "
+                f"file, and the next one is {spec.set}_v{spec.version + 1}.py"
+            )
 
 
 def _check_model(spec: Model, sets: dict[str, FeatureSet], sources: dict[str, Source]) -> None:
