@@ -72,7 +72,7 @@ def test_a_successful_run_is_one_whose_tasks_ran(loop: Demo) -> None:
 
 def test_a_second_run_of_a_night_changes_nothing(loop: Demo) -> None:
     before = everything_of(loop)
-    runs = [*(f"collect_{source}" for source in load_project().sources), f"retrain_{MODEL}"]
+    runs = [*(f"collect_{source}" for source in load_project().sources_of(MODEL)), f"retrain_{MODEL}"]
     loop.all(runs, partition_key=str(ASKED))
     monitor = f"monitor_{MODEL}"
     wait_until(lambda: len([r for r in loop.api.runs(monitor) if r["partition_key"] == str(ASKED)]) == 2)

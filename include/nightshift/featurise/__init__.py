@@ -73,6 +73,11 @@ def _essence(node: object) -> object:
     ]
 
 
+def dated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of the warehouse with ``batch_date`` as :func:`visible` wants it."""
+    return frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]"))
+
+
 def earliest_input(spec: FeatureSet, source: str, first: date) -> date:
     """Return the first batch date of ``source`` that building ``first`` needs."""
     return first - timedelta(days=spec.inputs[source].look_back_days)

@@ -70,6 +70,11 @@ class Project(Spec):
         """Return a model by name. Raises SpecError with the nearest name."""
         return _named(self.models, name, "model")
 
+    def sources_of(self, model: str) -> list[str]:
+        """Return the names of the sources that a model needs: the inputs of its features, and its target's."""
+        spec = self.model(model)
+        return sorted({*self.feature_set(spec.features).inputs, spec.target.source})
+
     def require_sound(self) -> "Project":
         """Return self. Raises SpecError listing every problem if there is one."""
         if self.problems:

@@ -78,8 +78,7 @@ def _inputs(platform: Platform, spec: FeatureSet, nights: DateRange) -> dict[str
         platform.warehouse.ensure(table)
         _require_batches(platform, source, nights)
         first = featurise.earliest_input(spec, source, nights.first)
-        frame = platform.warehouse.read(table, first, nights.last)
-        frames[source] = frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]"))
+        frames[source] = featurise.dated(platform.warehouse.read(table, first, nights.last))
     return frames
 
 
