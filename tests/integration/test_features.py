@@ -35,7 +35,8 @@ def quick(model: Model) -> Model:
     """Return the model with windows and an estimator that train in a second, and an easy first gate."""
     changed = model.model_dump(by_alias=True)
     changed["train"] = {"window_days": 14, "holdout_days": 7, "min_rows": 200}
-    changed["estimator"]["params"] |= {"max_iter": 25, "learning_rate": 0.2}
+    if "max_iter" in changed["estimator"]["params"]:
+        changed["estimator"]["params"] |= {"max_iter": 25, "learning_rate": 0.2}
     changed["gates"][0]["value"] = -10.0
     return Model.model_validate(changed)
 
@@ -79,7 +80,7 @@ def promoted(platform: Platform, name: str, as_of: date) -> dict[str, Any]:
     asked = Try(f"train {name}")
     frozen = stages.snapshot(platform, name, as_of, asked)
     stages.fit(platform, name, frozen["snapshot_id"], asked, reason="a test")
-    stages.evaluate(platform, name, as_of, asked, reason="a test")
+    print(name, stages.evaluate(platform, name, as_of, asked, reason="a test"))
     return stages.promote(platform, name, as_of, asked, actor="tester")
 
 

@@ -101,7 +101,9 @@ def set_aside(demo: Demo) -> list[str]:
     ready = "SELECT DISTINCT model FROM governance.promotions"
     busy = {MODEL, *(row["model"] for row in demo.warehouse.rows(ready))}
     idle = sorted(project.models.keys() - busy)
-    for dag_id in sorted(_dags_of(project, idle) - _dags_of(project, sorted(busy & project.models.keys()))):
+    only_theirs = _dags_of(project, idle) - _dags_of(project, sorted(busy & project.models.keys()))
+    demo.api.wait_for_dags(only_theirs)
+    for dag_id in sorted(only_theirs):
         demo.api.unpause(dag_id, paused=True)
     return idle
 
