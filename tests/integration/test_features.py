@@ -1,5 +1,6 @@
 """Features on real flights: no leaks, versions side by side, and several models on what is built once."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -101,8 +102,8 @@ def test_a_definition_changed_in_place_is_refused_until_it_is_meant(loop: Platfo
     stages.build_features(changed, "departure", ONE, Try("meant"), redefine=True)
     assert table_hash(loop, table) != before
     # A night of either definition would now stand beside nights of the other one.
-    for platform, others in ((changed, "37 nights"), (loop, "1 nights")):
-        with pytest.raises(SpecError, match=others):
+    for platform, others in ((changed, "(36 nights"), (loop, "(1 nights")):
+        with pytest.raises(SpecError, match=re.escape(others)):
             stages.build_features(platform, "departure", DateRange(LAST, LAST), Try("next night"))
     stages.build_features(loop, "departure", ONE, Try("back"))
     assert table_hash(loop, table) == before
