@@ -23,7 +23,7 @@ os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME.name
 # As the launcher sets it for tasks, before NumPy is imported: threads that spin beside others take ten times as long.
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 PASSWORD = "test"
-START_SECONDS = 180
+START_SECONDS = 240
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 from nightshift.local import endpoints, processes, state
 from nightshift.local.api import Client
-from nightshift.local.demo import Demo
+from nightshift.local.demo import Demo, set_aside
 from nightshift.specs import load_project
 from nightshift.warehouse import Warehouse
 
@@ -37,7 +37,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     runtime = state.load(home)
     try:
         with Client.of(runtime) as api:
-            yield Demo(runtime, api, Warehouse(runtime.warehouse_url))
+            demo = Demo(runtime, api, Warehouse(runtime.warehouse_url))
+            set_aside(demo)
+            yield demo
     finally:
         if not kept:
             nightshift(home, "down")
@@ -59,16 +61,16 @@ def loop(stack: Demo) -> Demo:
 
 
 def load_history(stack: Demo, first: date, last: date) -> None:
-    """Collect every source and build the features of a range of nights, waking nothing."""
+    """Collect the model's sources and build its features of a range of nights, waking nothing."""
     project = load_project()
     conf = {"batch_date": str(first), "until": str(last), "downstream": "leave"}
-    stack.all([f"collect_{source}" for source in project.sources], conf=conf)
+    stack.all([f"collect_{source}" for source in project.sources_of(MODEL)], conf=conf)
     stack.run(f"features_{project.model(MODEL).features}", conf=conf)
 
 
 def run_night(stack: Demo, night: date) -> None:
     """Start what the cron starts for a night, and wait for all that follows: by assets, and by the verdict."""
-    cron = [*(f"collect_{source}" for source in load_project().sources), f"retrain_{MODEL}"]
+    cron = [*(f"collect_{source}" for source in load_project().sources_of(MODEL)), f"retrain_{MODEL}"]
     stack.all(cron, partition_key=str(night))
     stack.ended(f"monitor_{MODEL}", stack.api.wait_for_run(f"monitor_{MODEL}", str(night), SECONDS))
     request = stack.warehouse.row(

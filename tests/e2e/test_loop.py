@@ -73,7 +73,7 @@ def test_a_successful_run_is_one_whose_tasks_ran(loop: Demo) -> None:
 def test_a_second_run_of_a_night_changes_nothing(loop: Demo) -> None:
     """Run like the schedule's, it wakes nobody; told to wake, all that follows runs and says the same again."""
     before, monitor = everything_of(loop), f"monitor_{MODEL}"
-    cron = [*(f"collect_{source}" for source in load_project().sources), f"retrain_{MODEL}"]
+    cron = [*(f"collect_{source}" for source in load_project().sources_of(MODEL)), f"retrain_{MODEL}"]
     loop.all(cron, partition_key=str(ASKED))
     published = [
         task["state"]

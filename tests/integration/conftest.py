@@ -78,7 +78,7 @@ def history(
         project, Warehouse(url), Registry(mlflow_url), Objects(str(objects)), connections.__getitem__
     )
     nights, asked = DateRange(FIRST, LAST), Try("history")
-    for source in project.sources:
+    for source in project.sources_of(MODEL):
         stages.collect(platform, source, nights, asked)
         stages.validate(platform, source, nights, asked)
     stages.build_features(platform, project.model(MODEL).features, nights, asked)

@@ -12,7 +12,7 @@ import pytest
 
 from nightshift.calendar import Calendar
 from nightshift.errors import BatchRejected, NotReady, SpecError
-from nightshift.featurise import code_sha256, compute, earliest_input, load_build, visible
+from nightshift.featurise import compute, definition_sha256, earliest_input, load_build, visible
 from nightshift.specs import FeatureSet
 from nightshift.specs.features import load_feature_set
 
@@ -156,11 +156,37 @@ def test_a_module_that_does_not_import_is_named(tmp_path: Path, line: str) -> No
         load_build(load_feature_set(path))
 
 
-def test_the_code_is_known_by_its_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ('return inputs["trips"]', "# a comment\n\n    return (inputs['trips'])", True),
+        ('return inputs["trips"]', '"""Say more."""\n    return inputs["trips"]', True),
+        ('"""Trips."""', '"""Trips, told otherwise."""', True),
+        ('"owner": "me"', '"owner": "you", "description": "Trips."', True),
+        ('inputs["trips"]', 'inputs["trips"].head()', False),
+        ('inputs["trips"]', 'inputs[{"owner": "trips"}["owner"]]', False),
+        ('"trips": {}', '"trips": {"look_back_days": 1}', False),
+        ('"size": "float"', '"size": "integer"', False),
+        ("def build", "SPEED = None\ndef build", False),
+    ],
+)
+def test_a_definition_is_known_by_what_it_computes_not_by_its_words(
+    tmp_path: Path, old: str, new: str, is_same: bool
+) -> None:
     path = tmp_path / "trips.py"
     path.write_text(MODULE)
     spec = load_feature_set(path)
-    before = code_sha256(spec)
-    assert code_sha256(spec) == before
-    path.write_text(MODULE + "# another\n")
-    assert code_sha256(spec) != before
+    before = definition_sha256(spec)
+    assert old in MODULE
+    path.write_text(MODULE.replace(old, new, 1))
+    load_feature_set(path)
+    assert (definition_sha256(spec) == before) is is_same
+
+
+def test_the_key_owner_of_another_mapping_is_no_word(tmp_path: Path) -> None:
+    path = tmp_path / "trips.py"
+    hashes = []
+    for value in ("1", "2"):
+        path.write_text(MODULE + f'RATES = {{"owner": {value}}}\n')
+        hashes.append(definition_sha256(load_feature_set(path)))
+    assert hashes[0] != hashes[1]

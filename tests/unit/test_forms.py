@@ -19,14 +19,14 @@ def resolved(param: Param, value: Any) -> Any:
     return param.resolve(value)
 
 
-@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN])
+@pytest.mark.parametrize("form", [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN])
 def test_an_empty_form_is_a_valid_run(form: dict[str, Param]) -> None:
     values = {key: param.resolve() for key, param in form.items()}
     assert checked(None, values, set(form)) == values
     assert checked({}, values, set(form)) == values
 
 
-@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN])
+@pytest.mark.parametrize("form", [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN])
 def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
     for key, param in form.items():
         assert param.schema.get("type") or param.schema.get("enum"), key
@@ -45,6 +45,8 @@ def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
         (forms.UNTIL, "2013-2-8"),
         (forms.DOWNSTREAM, "burn"),
         (forms.DOWNSTREAM, None),
+        (forms.DEFINITION, "mine"),
+        (forms.DEFINITION, None),
         (forms.REASON, "x" * (LONGEST_REASON + 1)),
         (forms.REASON, 5),
     ],
@@ -86,11 +88,14 @@ def test_a_key_that_no_form_has_is_refused(conf: dict[Any, Any], says: str) -> N
         ({"downstream": "wake\n"}, "downstream: expected"),
         ({"downstream": None}, "downstream: expected"),
         ({"downstream": ["wake"]}, "downstream: expected"),
+        ({"definition": "mine"}, "definition: expected one of same, changed, got 'mine'"),
+        ({"definition": None}, "definition: expected"),
     ],
 )
 def test_the_task_looks_again(params: dict[str, Any], says: str) -> None:
+    form = {"downstream": "wake", "definition": "same", **params}
     with pytest.raises(RequestError, match=re.escape(says)):
-        checked(params, params, ALLOWED)
+        checked(params, form, set(forms.FEATURES))
 
 
 @pytest.mark.parametrize(

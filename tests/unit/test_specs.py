@@ -234,6 +234,46 @@ def test_a_module_that_begins_with_an_underscore_is_no_feature_set(folder: Path)
     assert not load_project(folder).problems
 
 
+def second_version(folder: Path, name: str = "departure_v2", version: int = 2) -> Path:
+    """Copy the feature set to another file, as another version."""
+    path = folder / f"features/{name}.py"
+    path.write_text((folder / FEATURES).read_text().replace('"version": 1', f'"version": {version}', 1))
+    return path
+
+
+def test_versions_of_a_set_stand_side_by_side_and_a_model_keeps_its_own(folder: Path) -> None:
+    second_version(folder)
+    project = load_project(folder).require_sound()
+    sets = project.feature_sets
+    assert {name: (sets[name].set, sets[name].table) for name in ("departure", "departure_v2")} == {
+        "departure": ("departure", "departure_v1"),
+        "departure_v2": ("departure", "departure_v2"),
+    }
+    assert project.feature_set(project.model("late_arrival").features).version == 1
+    replace(folder, MODEL, "features: departure", "features: departure_v2")
+    moved = load_project(folder).require_sound()
+    assert moved.feature_set(moved.model("late_arrival").features).version == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("departure_v2", 1), ("departure_v3", 2), ("departure_v12", 1)]
+)
+def test_a_version_in_a_file_name_is_the_declared_one(folder: Path, name: str, version: int) -> None:
+    second_version(folder, name, version)
+    assert f"version: the file name says {name.rpartition('v')[2]}, FEATURES says {version}" in problem(
+        folder
+    )
+
+
+def test_two_files_of_one_version_are_named_both(folder: Path) -> None:
+    first, second = folder / FEATURES, second_version(folder, "departure_v1", 1)
+    project = load_project(folder)
+    for path, other in ((first, second), (second, first)):
+        words = project.problems[path]
+        assert f"{path}: key 'version': {other} declares version 1 of 'departure' too" in words
+        assert "departure_v2.py" in words
+
+
 def test_specs_do_not_change(folder: Path) -> None:
     project: Project = load_project(folder)
     with pytest.raises(ValidationError, match="frozen"):

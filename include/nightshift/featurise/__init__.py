@@ -4,8 +4,10 @@ The engine hands a feature set only what it may see: rows of its inputs within t
 cut-off of the batch date. What comes back is held against the declaration, to the column.
 """
 
+import ast
 import hashlib
 import importlib.util
+import json
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from types import ModuleType
@@ -16,9 +18,12 @@ import pandas as pd
 from nightshift.calendar import Calendar
 from nightshift.errors import BatchRejected, NotReady, SpecError
 from nightshift.specs import FeatureSet
+from nightshift.specs.features import DECLARATION
 
 Build = Callable[[dict[str, pd.DataFrame], date], pd.DataFrame]
 FLOATS = {"float", "integer", "boolean"}
+Documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+WORDS = ("owner", "description")  # keys of the declaration that are for people
 
 
 def load_build(spec: FeatureSet) -> Build:
@@ -35,9 +40,42 @@ def load_build(spec: FeatureSet) -> Build:
     return build
 
 
-def code_sha256(spec: FeatureSet) -> str:
-    """Return the hash of the module's text: what the definition was when a partition was built."""
-    return hashlib.sha256(spec.path.read_bytes()).hexdigest()
+def definition_sha256(spec: FeatureSet) -> str:
+    """Return the hash of what the module computes: its syntax tree, without words and without positions.
+
+    Formatting, comments, docstrings, owner and description do not change it. What the module imports is not in it.
+    """
+    module = ast.parse(spec.path.read_text(encoding="utf-8"))
+    for node in module.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _declares(node):
+            pairs = zip(node.value.keys, node.value.values, strict=True)
+            kept = [(k, v) for k, v in pairs if not (isinstance(k, ast.Constant) and k.value in WORDS)]
+            node.value = ast.Dict([k for k, _ in kept], [v for _, v in kept])
+    return hashlib.sha256(json.dumps(_essence(module)).encode()).hexdigest()
+
+
+def _declares(node: ast.Assign) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == DECLARATION for target in node.targets)
+
+
+def _essence(node: object) -> object:
+    """Return a syntax tree as lists. Not ``ast.dump``: its text differs from one Python to the next."""
+    if isinstance(node, list):
+        return [_essence(part) for part in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, Documented) and ast.get_docstring(node, clean=False) is not None:
+        fields["body"] = node.body[1:]
+    return [
+        type(node).__name__,
+        {name: _essence(part) for name, part in fields.items() if part not in (None, [])},
+    ]
+
+
+def dated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of the warehouse with ``batch_date`` as :func:`visible` wants it."""
+    return frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]"))
 
 
 def earliest_input(spec: FeatureSet, source: str, first: date) -> date:

@@ -108,6 +108,14 @@ class Client:
         """Return the ids of all DAGs that were parsed."""
         return [dag["dag_id"] for dag in self.get("/dags", limit=1000)["dags"]]
 
+    def wait_for_dags(self, dag_ids: set[str], timeout: float = 120) -> None:
+        """Return once all these DAGs are parsed. Raises NotReady naming those that are still missing by then."""
+        deadline = time.monotonic() + timeout
+        while missing := dag_ids - set(self.dags()):
+            if time.monotonic() > deadline:
+                raise NotReady(f"not parsed after {timeout:.0f} s: {', '.join(sorted(missing))}")
+            time.sleep(0.5)
+
     def unpause(self, dag_id: str, *, paused: bool = False) -> None:
         """Switch a DAG on (or off, with ``paused=True``)."""
         self.request("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -95,23 +96,56 @@ def logs(
     raise typer.Exit(code)
 
 
+class Checked(StrEnum):
+    """What `nightshift check` can check beyond the specs."""
+
+    features = "features"
+
+
 @app.command()
 def check(
+    what: Annotated[
+        Checked | None, typer.Argument(help="features: attack nights of the warehouse; specs, if left out")
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="which feature set; all, if left out")] = None,
     *,
+    night: Annotated[
+        list[str] | None, typer.Option("--night", help="may be repeated; the newest three, if left out")
+    ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="expectations too (imports Great Expectations)")
     ] = False,
 ) -> None:
-    """Check every source, feature set and model, without starting anything."""
+    """Check every source, feature set and model, without starting anything; or features for leaks.
+
+    The warehouse of the second is NIGHTSHIFT_WAREHOUSE_URL, or the local stack's.
+    """
+    with _clear_errors():
+        if what is Checked.features:
+            _check_features(name, night or [])
+        else:
+            _check_specs(deep=deep)
+
+
+def _check_features(name: str | None, nights: list[str]) -> None:
+    from nightshift.calendar import parse_date
+    from nightshift.local import leak_check
     from nightshift.specs import load_project
 
-    with _clear_errors():
-        project = load_project().require_sound()
-        if deep:
-            from nightshift.validate import check_expectations
+    dates = [parse_date(night, "--night") for night in nights]
+    for feature_set in [name] if name else load_project().require_sound().feature_sets:
+        leak_check.run(feature_set, dates, console)
 
-            for source in project.sources.values():
-                check_expectations(source)
+
+def _check_specs(*, deep: bool) -> None:
+    from nightshift.specs import load_project
+
+    project = load_project().require_sound()
+    if deep:
+        from nightshift.validate import check_expectations
+
+        for source in project.sources.values():
+            check_expectations(source)
     counts = {
         "sources": len(project.sources),
         "feature sets": len(project.feature_sets),

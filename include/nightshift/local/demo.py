@@ -22,7 +22,7 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NightshiftError, NotReady
 from nightshift.local.api import Client
 from nightshift.local.state import Runtime
-from nightshift.specs import load_project
+from nightshift.specs import Project, load_project
 from nightshift.warehouse import Warehouse
 
 MODEL = "late_arrival"
@@ -73,7 +73,10 @@ def run(runtime: Runtime, *, started_in: float) -> None:
     took = {"start": started_in}
     with Client.of(runtime) as api:
         demo = Demo(runtime, api, Warehouse(runtime.warehouse_url))
-        changed = _run_all(demo, took)
+        steps = _steps(demo)
+        changed = bool(steps)
+        aside = set_aside(demo) if changed else []
+        _run_all(steps, took)
         _report(demo, took, changed=changed)
     _require_closed(demo.warehouse)
     console.print(
@@ -81,24 +84,61 @@ def run(runtime: Runtime, *, started_in: float) -> None:
         if changed
         else "[green]The loop was closed already: nothing was changed.[/]"
     )
+    if aside:
+        console.print(
+            f"Paused, as they have no champion yet: {', '.join(aside)}. To start one: switch its DAGs on, collect and "
+            "build the nights to learn from (downstream: leave), then trigger its train_ DAG."
+        )
     _print_where(runtime)
 
 
-def _run_all(demo: Demo, took: dict[str, float]) -> bool:
+def set_aside(demo: Demo) -> list[str]:
+    """Pause what only models without a champion need, apart from the demo's own; return those models.
+
+    Their score and monitor DAGs would follow the same features, and fail every night.
+    """
+    project = load_project()
+    ready = "SELECT DISTINCT model FROM governance.promotions"
+    busy = {MODEL, *(row["model"] for row in demo.warehouse.rows(ready))}
+    idle = sorted(project.models.keys() - busy)
+    only_theirs = _dags_of(project, idle) - _dags_of(project, sorted(busy & project.models.keys()))
+    demo.api.wait_for_dags(only_theirs)
+    for dag_id in sorted(only_theirs):
+        demo.api.unpause(dag_id, paused=True)
+    return idle
+
+
+def _dags_of(project: Project, models: list[str]) -> set[str]:
+    """Return the DAGs that run by themselves for these models."""
+    dags = set()
+    for name in models:
+        dags |= {f"collect_{source}" for source in project.sources_of(name)}
+        dags |= {f"{stage}_{name}" for stage in ("score", "monitor", "retrain")}
+        dags.add(f"features_{project.model(name).features}")
+    return dags
+
+
+Step = tuple[str, str, Callable[[], None]]
+
+
+def _steps(demo: Demo) -> list[Step]:
+    """Return what is not done yet: key, title, action."""
     steps: list[tuple[str, str, bool, Callable[[], None]]] = [
         ("history", f"history {HISTORY[0]} .. {HISTORY[1]}", _has_history(demo), lambda: _history(demo)),
         ("champion", f"champion as of {CHAMPION_AS_OF}", _has_champion(demo), lambda: _champion(demo)),
         *((str(n), f"night of {n}", _has_night(demo, n), lambda n=n: _night(demo, n)) for n in NIGHTS),
     ]
-    todo = [step for step in steps if not step[2]]
-    with _progress(len(todo)) as advance:
-        for key, title, _, action in todo:
+    return [(key, title, action) for key, title, done, action in steps if not done]
+
+
+def _run_all(steps: list[Step], took: dict[str, float]) -> None:
+    with _progress(len(steps)) as advance:
+        for key, title, action in steps:
             started = time.monotonic()
             advance(title, 0)
             action()
             took[key] = time.monotonic() - started
             advance(f"{title}: {took[key]:.0f} s", 1)
-    return bool(todo)
 
 
 def _history(demo: Demo) -> None:
@@ -109,7 +149,7 @@ def _history(demo: Demo) -> None:
         "downstream": "leave",
         "reason": "history for the demo",
     }
-    demo.all([f"collect_{source}" for source in project.sources], conf=conf)
+    demo.all([f"collect_{source}" for source in project.sources_of(MODEL)], conf=conf)
     demo.run(f"features_{project.model(MODEL).features}", conf=conf)
 
 
@@ -121,7 +161,7 @@ def _night(demo: Demo, night: date) -> None:
     """Start what the cron starts, for this night; the rest follows by assets."""
     project = load_project()
     key = str(night)
-    cron = [*(f"collect_{source}" for source in project.sources), f"retrain_{MODEL}"]
+    cron = [*(f"collect_{source}" for source in project.sources_of(MODEL)), f"retrain_{MODEL}"]
     demo.all(cron, partition_key=key)
     demo.ended(f"monitor_{MODEL}", demo.api.wait_for_run(f"monitor_{MODEL}", key, RUN_SECONDS))
     request = demo.warehouse.row(
@@ -133,8 +173,12 @@ def _night(demo: Demo, night: date) -> None:
 
 
 def _has_history(demo: Demo) -> bool:
+    project = load_project()
+    spec = project.feature_set(project.model(MODEL).features)
     row = demo.warehouse.row(
-        "SELECT count(*) AS nights FROM catalog.feature_batches WHERE batch_date <= %s", HISTORY[1:]
+        "SELECT count(*) AS nights FROM catalog.feature_batches "
+        "WHERE feature_set = %s AND feature_version = %s AND batch_date <= %s",
+        (spec.set, spec.version, HISTORY[1]),
     )
     return bool(row and row["nights"] == (HISTORY[1] - HISTORY[0]).days + 1)
 

@@ -26,16 +26,24 @@ REASON = Param(
 )
 BATCH_DATE = _date("Batch date", "The night to run, `YYYY-MM-DD`. Empty: the run's own night.")
 UNTIL = _date("Until", "For a range: its last night, inclusive.")
-CHOICES = ("changed", "wake", "leave")
 DOWNSTREAM = Param(
-    CHOICES[0],
-    enum=list(CHOICES),
+    "changed",
+    enum=["changed", "wake", "leave"],
     title="Downstream",
     description_md="`changed`: what follows runs for the nights whose content is new. `wake`: it runs for every night. "
     "`leave`: only this DAG's partitions are replaced.",
 )
+DEFINITION = Param(
+    "same",
+    enum=["same", "changed"],
+    title="Definition",
+    description_md="`same`: a definition that differs from the one that built this version's other nights is refused. "
+    "`changed`: it is changed on purpose; rebuild all of the version's nights with it.",
+)
+CHOICES = {"downstream": DOWNSTREAM, "definition": DEFINITION}
 
 RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "reason": REASON}
+FEATURES = {**RANGE, "definition": DEFINITION}
 NIGHT = {"batch_date": BATCH_DATE, "reason": REASON}
 TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
@@ -56,9 +64,9 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     reason = values.get("reason")
     if reason is not None and not (isinstance(reason, str) and len(reason) <= LONGEST_REASON):
         raise RequestError(f"reason: expected text of at most {LONGEST_REASON} characters")
-    # A tuple: a list or a mapping sent as the choice has no hash.
-    if values.get("downstream", CHOICES[0]) not in CHOICES:
-        raise RequestError(
-            f"downstream: expected one of {', '.join(CHOICES)}, got {str(values['downstream'])[:60]!r}"
-        )
+    for key in values.keys() & CHOICES.keys():
+        # A list: a list or a mapping sent as the choice has no hash.
+        options: list[Any] = CHOICES[key].schema["enum"]
+        if values[key] not in options:
+            raise RequestError(f"{key}: expected one of {', '.join(options)}, got {str(values[key])[:60]!r}")
     return values

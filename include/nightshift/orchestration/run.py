@@ -23,6 +23,7 @@ class Run:
     """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words.
 
     ``nightly``: the run is for its own partition, as the schedule's are; neither typed by hand nor a backfill's.
+    ``redefines``: the definition of features was changed on purpose.
     """
 
     platform: Platform
@@ -32,6 +33,7 @@ class Run:
     reason: str
     downstream: Choice
     nightly: bool
+    redefines: bool
 
     @property
     def night(self) -> Any:
@@ -75,6 +77,7 @@ def this_run() -> Run:
         reason=values.get("reason") or f"{kind} run",
         downstream=values.get("downstream") or "changed",
         nightly=is_nightly(dag_run, values),
+        redefines=values.get("definition") == "changed",
     )
 
 

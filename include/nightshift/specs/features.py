@@ -1,6 +1,7 @@
 """A feature set: one Python module. Its declaration is read, not run: parsing a DAG imports no pandas."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from nightshift.specs.parts import Name, Spec, build
 
 FeatureType = Literal["float", "integer", "boolean", "string"]
 DECLARATION = "FEATURES"
+VERSIONED = re.compile(r"(.+)_v([1-9][0-9]*)\Z")
 
 
 class FeatureInput(Spec):
@@ -20,7 +22,10 @@ class FeatureInput(Spec):
 
 
 class FeatureSet(Spec):
-    """The declaration at the top of ``include/features/<name>.py``."""
+    """The declaration at the top of ``include/features/<name>.py``.
+
+    ``<set>_v<N>.py`` is version N of the set; ``<set>.py`` is the version that it declares, usually the first.
+    """
 
     name: Name
     owner: str
@@ -39,10 +44,23 @@ class FeatureSet(Spec):
                 raise ValueError(f"entity: '{name}' is also a feature; an identifier must not be learned")
         return self
 
+    @model_validator(mode="after")
+    def _version_is_the_file_names(self) -> "FeatureSet":
+        named = VERSIONED.match(self.name)
+        if named and int(named[2]) != self.version:
+            raise ValueError(f"version: the file name says {named[2]}, {DECLARATION} says {self.version}")
+        return self
+
+    @property
+    def set(self) -> str:
+        """The name that all versions of the set share."""
+        named = VERSIONED.match(self.name)
+        return named[1] if named else self.name
+
     @property
     def table(self) -> str:
         """The set's table in schema ``features``: one a version, so v2 stands beside v1."""
-        return f"{self.name}_v{self.version}"
+        return f"{self.set}_v{self.version}"
 
 
 def load_feature_set(path: Path) -> FeatureSet:

@@ -70,6 +70,11 @@ class Project(Spec):
         """Return a model by name. Raises SpecError with the nearest name."""
         return _named(self.models, name, "model")
 
+    def sources_of(self, model: str) -> list[str]:
+        """Return the names of the sources that a model needs: the inputs of its features, and its target's."""
+        spec = self.model(model)
+        return sorted({*self.feature_set(spec.features).inputs, spec.target.source})
+
     def require_sound(self) -> "Project":
         """Return self. Raises SpecError listing every problem if there is one."""
         if self.problems:
@@ -88,7 +93,9 @@ def load_project(folder: Path = INCLUDE) -> Project:
     sources = _load_all(folder / "sources", "*.yaml", lambda p: _load_yaml(Source, p), problems)
     sets = _load_all(folder / "features", "[!_]*.py", load_feature_set, problems)
     models = _load_all(folder / "models", "*.yaml", lambda p: _load_yaml(Model, p), problems)
-    sets = _keep_sound(sets, lambda s: _check_feature_set(s, sources), problems, folder / "features", ".py")
+    sets = _keep_sound(
+        sets, lambda s: _check_feature_set(s, sets, sources), problems, folder / "features", ".py"
+    )
     models = _keep_sound(
         models, lambda m: _check_model(m, sets, sources), problems, folder / "models", ".yaml"
     )
@@ -130,9 +137,15 @@ def _keep_sound(
     return sound
 
 
-def _check_feature_set(spec: FeatureSet, sources: dict[str, Source]) -> None:
+def _check_feature_set(spec: FeatureSet, sets: dict[str, FeatureSet], sources: dict[str, Source]) -> None:
     for name in spec.inputs:
         _named(sources, name, "key 'inputs': source")
+    for other in sets.values():
+        if other.table == spec.table and other.name != spec.name:
+            raise SpecError(
+                f"key 'version': {other.path} declares version {spec.version} of '{spec.set}' too; a version has one "
+                f"file, and the next one is {spec.set}_v{spec.version + 1}.py"
+            )
 
 
 def _check_model(spec: Model, sets: dict[str, FeatureSet], sources: dict[str, Source]) -> None:

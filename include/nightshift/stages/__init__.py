@@ -4,6 +4,7 @@ Every stage takes the batch dates it is for and a ``Try`` that names who asks; n
 be run again for any date, by anyone, and leaves the same rows.
 """
 
+from nightshift.stages.checking import check_features, newest_nights
 from nightshift.stages.collecting import collect, validate
 from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
@@ -19,6 +20,7 @@ __all__ = [
     "Try",
     "announce",
     "build_features",
+    "check_features",
     "collect",
     "compare",
     "conclude",
@@ -28,6 +30,7 @@ __all__ = [
     "evaluate",
     "fit",
     "measure_performance",
+    "newest_nights",
     "promote",
     "render_report",
     "score",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from nightshift import featurise
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady
+from nightshift.errors import NotReady, SpecError
 from nightshift.specs import FeatureSet
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.warehouse import feature_table, raw_table
@@ -21,14 +21,19 @@ FILE = (
 )
 
 
-def build_features(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts:
+def build_features(
+    platform: Platform, name: str, nights: DateRange, asked: Try, *, redefine: bool = False
+) -> Facts:
     """Build a set's partitions for each night from what that night could know.
 
     Raises:
+        SpecError: another definition built this version's other nights, and ``redefine`` does not say it may.
         NotReady: an input has no batch for one of the nights.
         BatchRejected: ``build()`` returned something other than what the set declares.
     """
     spec = platform.project.feature_set(name)
+    if not redefine:
+        _require_same_definition(platform, spec, nights)
     table = feature_table(spec)
     platform.warehouse.ensure(table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder)
@@ -51,6 +56,21 @@ def content_sha256(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateRange) -> None:
+    """Raise SpecError if a night that this build leaves standing was built by another definition."""
+    found = platform.warehouse.row(
+        "SELECT min(batch_date) AS first, max(batch_date) AS last, count(*) AS nights FROM catalog.feature_batches "
+        "WHERE feature_set = %s AND feature_version = %s AND code_sha256 <> %s AND NOT batch_date BETWEEN %s AND %s",
+        (spec.set, spec.version, featurise.definition_sha256(spec), nights.first, nights.last),
+    )
+    if found and found["nights"]:
+        raise SpecError(
+            f"{spec.path}: {spec.set} v{spec.version} was built by another definition ({found['nights']} nights, "
+            f"{found['first']} .. {found['last']}); copy it to {spec.set}_v{spec.version + 1}.py, or, to redefine "
+            f"v{spec.version} and rebuild its nights, run features_{spec.name} for them with definition: changed"
+        )
+
+
 def _inputs(platform: Platform, spec: FeatureSet, nights: DateRange) -> dict[str, pd.DataFrame]:
     frames = {}
     for source in spec.inputs:
@@ -58,8 +78,7 @@ def _inputs(platform: Platform, spec: FeatureSet, nights: DateRange) -> dict[str
         platform.warehouse.ensure(table)
         _require_batches(platform, source, nights)
         first = featurise.earliest_input(spec, source, nights.first)
-        frame = platform.warehouse.read(table, first, nights.last)
-        frames[source] = frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]"))
+        frames[source] = featurise.dated(platform.warehouse.read(table, first, nights.last))
     return frames
 
 
@@ -74,9 +93,9 @@ def _require_batches(platform: Platform, source: str, nights: DateRange) -> None
 
 
 def _record(platform: Platform, spec: FeatureSet, built: dict[date, pd.DataFrame], asked: Try) -> None:
-    code = featurise.code_sha256(spec)
+    code = featurise.definition_sha256(spec)
     rows = [
-        (spec.name, spec.version, batch_date, len(frame), content_sha256(frame), code, asked.run_id)
+        (spec.set, spec.version, batch_date, len(frame), content_sha256(frame), code, asked.run_id)
         for batch_date, frame in built.items()
     ]
     with platform.warehouse.transaction() as cursor:

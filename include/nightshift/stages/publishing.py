@@ -73,7 +73,7 @@ def stale(platform: Platform, feature_set: FeatureSet, source: str, changed: lis
     built = platform.warehouse.rows(
         "SELECT batch_date FROM catalog.feature_batches WHERE feature_set = %s AND feature_version = %s "
         "AND batch_date BETWEEN %s AND %s ORDER BY batch_date",
-        (feature_set.name, feature_set.version, changed[0], changed[-1] + timedelta(days=look_back)),
+        (feature_set.set, feature_set.version, changed[0], changed[-1] + timedelta(days=look_back)),
     )
     return [
         row["batch_date"]

@@ -61,7 +61,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
             digest,
             name,
             as_of,
-            feature_set.name,
+            feature_set.set,
             feature_set.version,
             key,
             len(rows),

@@ -1,0 +1,82 @@
+"""`nightshift check features`: the look at a set's text, and the attacks on nights of a warehouse."""
+
+import os
+from datetime import date
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nightshift.errors import NightshiftError
+from nightshift.featurise.leaks import Finding
+from nightshift.featurise.purity import suspects
+from nightshift.local import state
+from nightshift.objects import Objects
+from nightshift.specs import FeatureSet, load_project
+from nightshift.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from nightshift.stages import Platform
+
+# A check asks no registry; a client of none would make a store of its own in the working directory.
+NO_REGISTRY = "http://127.0.0.1:9"
+
+
+def run(name: str, nights: list[date], console: Console) -> None:
+    """Print what was found about a feature set, on ``nights`` or its newest ones.
+
+    Raises:
+        NightshiftError: it leaks, or its rows differ; naming set, night, columns and how many rows.
+    """
+    from nightshift import stages
+
+    platform = _platform()
+    spec = platform.project.feature_set(name)
+    wrong = [f"{spec.path}:{s.line}: `{s.text}` asks {s.asks}" for s in suspects(spec.path)]
+    table = Table(title=f"{spec.set} v{spec.version}: rows that changed", box=None, header_style="bold")
+    for column in ("night", "attack", "input rows", "features", "changed", "columns"):
+        table.add_column(
+            column, justify="right" if column in {"input rows", "features", "changed"} else "left"
+        )
+    for night in nights or stages.newest_nights(platform, name):
+        for finding in stages.check_features(platform, name, night):
+            _add(table, night, finding)
+            wrong += [_told(spec, night, finding)] if finding.changed else []
+    console.print(table)
+    if wrong:
+        raise NightshiftError("\n".join(wrong))
+    console.print("No leak: every row stayed the same, bit for bit.")
+
+
+def _platform() -> "Platform":
+    """Return handles on NIGHTSHIFT_WAREHOUSE_URL and NIGHTSHIFT_OBJECTS, else on the local stack."""
+    from nightshift.registry import Registry
+    from nightshift.stages import Platform
+
+    url, objects = (os.environ.get(f"NIGHTSHIFT_{name}") for name in ("WAREHOUSE_URL", "OBJECTS"))
+    url = url or state.load().warehouse_url
+    objects = objects or str(state.home() / "objects")
+    return Platform(
+        load_project(), Warehouse(url), Registry(NO_REGISTRY), Objects(objects), connection=_no_source
+    )
+
+
+def _no_source(name: str) -> NoReturn:
+    raise NightshiftError(f"connection '{name}': a check collects nothing")
+
+
+def _add(table: Table, night: date, finding: Finding) -> None:
+    style = "red" if finding.changed else ""
+    touched = f"{finding.touched:,}" if finding.touched else ""
+    columns = escape(", ".join(finding.columns))
+    table.add_row(
+        str(night), finding.attack, touched, f"{finding.rows:,}", f"{finding.changed:,}", columns, style=style
+    )
+
+
+def _told(spec: FeatureSet, night: date, finding: Finding) -> str:
+    return (
+        f"feature set '{spec.name}', {night}, {finding.attack}: {finding.changed} of {finding.rows} rows changed, "
+        f"in {', '.join(finding.columns)}"
+    )
