@@ -31,3 +31,20 @@ def publish(asset: Asset) -> Any:
         return {"asset": asset.name, "nights": str(nights)}
 
     return announce()
+
+
+def publish_dates(asset: Asset, facts: Any) -> Any:
+    """Return a task that announces the ``dates`` in a task's ``facts`` on ``asset``; skipped if there are none."""
+
+    @task(task_id="publish", outlets=[asset], pool=POOL)
+    def announce(facts: dict[str, Any]) -> dict[str, Any]:
+        """Announce the partitions that have changed; downstream DAGs run once for each."""
+        context: Any = get_current_context()
+        if not facts["dates"]:
+            raise AirflowSkipException("no night has changed. Nothing downstream is woken")
+        if context["params"].get("downstream") == "leave":
+            raise AirflowSkipException("downstream: leave. Nothing downstream is woken")
+        context["outlet_events"][asset].add_partitions(facts["dates"])
+        return {"asset": asset.name, "nights": facts["dates"]}
+
+    return announce(facts)

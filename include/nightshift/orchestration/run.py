@@ -1,6 +1,7 @@
 """The run a task finds itself in: which nights, asked by whom, with what handles. For use inside tasks."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words."""
+    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words.
+
+    ``values``: the form's own fields, as they were filled in.
+    """
 
     platform: Platform
     nights: DateRange
@@ -26,6 +30,7 @@ class Run:
     actor: str
     reason: str
     wakes: bool
+    values: Mapping[str, Any]
 
     @property
     def night(self) -> Any:
@@ -37,6 +42,14 @@ class Run:
         if not self.nights.is_single:
             raise RequestError(f"this task is for one night, not for {self.nights}")
         return self.nights.first
+
+    @property
+    def nights_so_far(self) -> DateRange:
+        """The nights typed into the form; without them, all from the project's first to the run's own."""
+        first = (
+            self.nights.first if self.values.get("batch_date") else self.platform.project.settings.first_night
+        )
+        return DateRange(first, self.nights.last)
 
 
 def this_run() -> Run:
@@ -61,6 +74,7 @@ def this_run() -> Run:
         actor=actor,
         reason=values.get("reason") or f"{kind} run",
         wakes=values.get("downstream") != "leave",
+        values=values,
     )
 
 

@@ -8,12 +8,15 @@ from nightshift.stages.collecting import collect, validate
 from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
+from nightshift.stages.quarantining import Replay, replay
+from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
 from nightshift.stages.training import conclude, evaluate, fit, promote, snapshot
 
 __all__ = [
     "Platform",
+    "Replay",
     "Try",
     "build_features",
     "collect",
@@ -25,7 +28,9 @@ __all__ = [
     "fit",
     "measure_performance",
     "promote",
+    "reconcile_source",
     "render_report",
+    "replay",
     "score",
     "snapshot",
     "validate",
