@@ -262,7 +262,6 @@ MARKED = {
     ("databases.py", "statement"),
     ("demo.py", "query"),  # the statements of MUST_HOLD
     ("0001_the_loop.py", "STATEMENTS"),
-    ("0002_quarantine.py", "STATEMENTS"),
 }
 SHELLS = re.compile(
     r"\b(BashOperator|SSHOperator|SQLExecuteQueryOperator|os\.system|os\.popen|task\.bash)\b|shell=True"

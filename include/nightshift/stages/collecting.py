@@ -80,8 +80,7 @@ def validate(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fa
     docs_key = put_docs(platform, source, checked, nights)
     with platform.warehouse.write(lease) as write:
         accepted, rejected = file_batches(write, platform, source, checked, landings)
-        for row in batch_rows(name, checked, landings, docs_key, asked):
-            write.execute(FILE, row)
+        record_batches(write, name, checked, landings, (docs_key, asked.run_id))
     checked.require_passed()
     return {
         "source": name,
@@ -145,7 +144,9 @@ def file_batches(
     passed = [row["batch_date"] for row in landings if checked.verdicts[row["batch_date"]].passed]
     accepted, rejected = _of(checked.accepted, passed), _of(checked.rejected, passed)
     digests = {pd.Timestamp(row["batch_date"]): row["sha256"] for row in landings}
-    rejected = rejected.assign(source=source.name, landed_sha256=rejected["batch_date"].map(digests).astype("str"))
+    rejected = rejected.assign(
+        source=source.name, landed_sha256=rejected["batch_date"].map(digests).astype("str")
+    )
     write.replace(table, _with_known_at(platform, source, accepted), dates=passed)
     write.replace(quarantine, rejected, dates=passed, source=source.name)
     raw = write.counts(table, passed)
@@ -212,21 +213,17 @@ def _with_known_at(platform: Platform, source: Source, rows: pd.DataFrame) -> pd
     return rows.assign(known_at=pd.to_datetime(rows["batch_date"].map(cutoffs), utc=True))
 
 
-def batch_rows(
+def record_batches(
+    write: PartitionWrite,
     name: str,
     checked: validating.Validation,
     landings: list[Facts],
-    docs_key: str,
-    asked: Try,
-) -> list[tuple[object, ...]]:
-    """Return the values of FILE for each landing."""
-    rows: list[tuple[object, ...]] = []
+    by: tuple[str, str],
+) -> None:
+    """Write the record of each landing's batch; ``by``: the data docs' key and the run's id."""
     for landing in landings:
         verdict = checked.verdicts[landing["batch_date"]]
         counts = (verdict.collected, verdict.accepted, verdict.rejected)
         status = "published" if verdict.passed else "failed"
         words = ("; ".join(verdict.reasons), "; ".join(verdict.warnings))
-        rows.append(
-            (name, landing["batch_date"], status, *counts, *words, landing["sha256"], docs_key, asked.run_id)
-        )
-    return rows
+        write.execute(FILE, (name, landing["batch_date"], status, *counts, *words, landing["sha256"], *by))

@@ -18,13 +18,12 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.specs import REPLAY_ACTIONS, Source
 from nightshift.stages.collecting import (
-    FILE,
-    batch_rows,
     collect,
     file_batches,
     known_of,
     landed,
     put_docs,
+    record_batches,
     validate,
 )
 from nightshift.stages.platform import Facts, Platform, Try
@@ -114,8 +113,7 @@ def _replayed(platform: Platform, source: Source, nights: DateRange, asked: Try,
         docs_key = put_docs(platform, source, checked, nights)
         with platform.warehouse.write(lease) as write:
             file_batches(write, platform, source, checked, changed)
-            for row in batch_rows(source.name, checked, changed, docs_key, asked):
-                write.execute(FILE, row)
+            record_batches(write, source.name, checked, changed, (docs_key, asked.run_id))
             for batch in changed:
                 if batch["batch_date"] in mended:
                     write.execute(MEND, _resolution(source, batch, mended, asked, wanted))
