@@ -7,6 +7,7 @@ NightshiftError
 ├── BatchRejected         a batch broke its contract: nothing downstream may run
 │   ├── EmptyBatch
 │   └── SchemaMismatch
+├── Unreconciled          rows that were collected are neither accepted nor in quarantine, or are there twice
 ├── NotReady              something that must exist first does not (no champion, no features)
 ├── Superseded            a newer try holds the lease of this partition: this one writes nothing
 ├── LedgerMismatch        the registry and the ledger disagree about the champion
@@ -46,6 +47,10 @@ class EmptyBatch(BatchRejected):
 
 class SchemaMismatch(BatchRejected):
     """A batch whose columns are not those its spec declares."""
+
+
+class Unreconciled(NightshiftError):
+    """The rows of a batch do not add up to what was collected."""
 
 
 class NotReady(NightshiftError):

@@ -134,6 +134,12 @@ def test_the_dags_are_those_that_the_specs_declare(processed: dict) -> None:
         assert set(processed["files"][stage]["dags"]) == declared
 
 
+def test_every_source_has_its_operations(processed: dict) -> None:
+    declared = set(processed["files"]["operations"]["dags"])
+    for name in load_project().sources:
+        assert {f"replay_quarantine_{name}", f"reconcile_{name}"} <= declared
+
+
 @pytest.mark.parametrize("stem", sorted(dag_files()))
 def test_a_file_parses_within_a_cpu_second(processed: dict, stem: str) -> None:
     assert processed["files"][stem]["cpu"] <= MOST_CPU_SECONDS

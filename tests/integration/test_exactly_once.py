@@ -242,7 +242,7 @@ def test_an_orphan_that_writes_before_the_retry_does_no_harm_either(warehouse: W
 
 OVERTAKEN: dict[str, tuple[object, str, Callable[[Platform, Try], object]]] = {
     # What a stage calls once it has its lease, and the stage.
-    "validate": (collecting, "_landed", lambda p, asked: stages.validate(p, "flights", ONE, asked)),
+    "validate": (collecting, "landed", lambda p, asked: stages.validate(p, "flights", ONE, asked)),
     "features": (featurising, "_inputs", lambda p, asked: stages.build_features(p, "departure", ONE, asked)),
     "score": (scoring, "read_features", lambda p, asked: stages.score(p, MODEL, ONE, asked)),
 }

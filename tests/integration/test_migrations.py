@@ -16,7 +16,7 @@ OBJECTS = {
     "governance": {"decisions", "promotions", "snapshots", "versions"},
     "monitoring": {"performance", "retrain_requests", "verdicts"},
     "predictions": set(),
-    "quarantine": {"rows"},
+    "quarantine": {"resolutions", "rows"},
     "raw": set(),
 }
 

@@ -3,12 +3,13 @@
 The REST API accepts keys that no form has, and JSON schema's ``$`` admits a newline: so the task looks again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow.sdk import Param
 
 from nightshift.errors import RequestError, did_you_mean
+from nightshift.specs import REPLAY_ACTIONS
 
 LONGEST_REASON = 500
 
@@ -44,11 +45,40 @@ CHOICES = {"downstream": DOWNSTREAM, "definition": DEFINITION}
 
 RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "reason": REASON}
 FEATURES = {**RANGE, "definition": DEFINITION}
+COUNT = {"batch_date": BATCH_DATE, "until": UNTIL, "reason": REASON}
 NIGHT = {"batch_date": BATCH_DATE, "reason": REASON}
 TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
     "reason": REASON,
 }
+RULE = Param(
+    None,
+    type=["null", "string"],
+    minLength=1,
+    maxLength=200,
+    title="Rule",
+    description_md="For `discard` and for a fix: only rows that break this rule, as `quarantine.rows` names it. "
+    "Empty: whichever rule they break.",
+)
+
+
+def replay(fixes: Iterable[str]) -> dict[str, Param]:
+    """Return the form of a replay of the quarantine of a source with these declared fixes."""
+    action = Param(
+        "revalidate",
+        enum=[*REPLAY_ACTIONS, *fixes],
+        title="Action",
+        description_md="`revalidate`: judge again by the spec as it is now. `recollect`: from the upstream again. "
+        "`discard`: the rows stay out; needs a reason. Or a fix that the source declares.",
+    )
+    return {
+        "batch_date": BATCH_DATE,
+        "until": UNTIL,
+        "action": action,
+        "rule": RULE,
+        "reason": REASON,
+        "downstream": DOWNSTREAM,
+    }
 
 
 def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: set[str]) -> dict[str, Any]:

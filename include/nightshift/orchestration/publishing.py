@@ -19,11 +19,11 @@ from nightshift.specs import FeatureSet
 POOL = "publishing"
 
 
-def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = ()) -> Any:
+def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = (), corrected_only: bool = False) -> Any:
     """Return a task that announces on ``asset`` the run's nights whose content is news, or as the form says.
 
     ``rebuilds``: for a source, the sets that read it. Their nights that were built from batches which this run
-    has corrected are announced as stale, and so built again.
+    has corrected are announced as stale, and so built again. ``corrected_only``: the run's other nights are not news.
     """
     source = asset.name.removeprefix("raw.")
 
@@ -35,7 +35,7 @@ def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = ()) -> Any:
 
         run, events = this_run(), get_current_context()["outlet_events"]
         changed = stages.corrected(run.platform, source, run.asked) if rebuilds else []
-        nights = sorted({*run.nights.dates, *changed})
+        nights = changed if corrected_only else sorted({*run.nights.dates, *changed})
         told = {
             asset: stages.announce(
                 run.platform, asset.name, nights, run.asked, choice=run.downstream, rebuilt=is_rebuild()

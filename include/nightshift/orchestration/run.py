@@ -24,6 +24,7 @@ class Run:
 
     ``nightly``: the run is for its own partition, as the schedule's are; neither typed by hand nor a backfill's.
     ``redefines``: the definition of features was changed on purpose.
+    ``values``: the form's own fields, as they were filled in.
     """
 
     platform: Platform
@@ -34,6 +35,7 @@ class Run:
     downstream: Choice
     nightly: bool
     redefines: bool
+    values: Mapping[str, Any]
 
     @property
     def night(self) -> Any:
@@ -52,6 +54,14 @@ class Run:
             return self.nights
         first = self.nights.first - timedelta(days=source.look_back_days)
         return DateRange(max(first, self.platform.project.settings.first_night), self.nights.last)
+
+    @property
+    def nights_so_far(self) -> DateRange:
+        """The nights typed into the form; without them, all from the project's first to the run's own."""
+        first = (
+            self.nights.first if self.values.get("batch_date") else self.platform.project.settings.first_night
+        )
+        return DateRange(first, self.nights.last)
 
 
 def this_run() -> Run:
@@ -78,6 +88,7 @@ def this_run() -> Run:
         downstream=values.get("downstream") or "changed",
         nightly=is_nightly(dag_run, values),
         redefines=values.get("definition") == "changed",
+        values=values,
     )
 
 

@@ -7,15 +7,29 @@ Nothing here is heavy: DAG files read specs each time they are parsed.
 from nightshift.specs.features import FeatureInput, FeatureSet
 from nightshift.specs.model import Drift, Gate, Model, Performance, Retrain, Target, Train
 from nightshift.specs.project import Project, load_project
-from nightshift.specs.source import Column, ConnectorSpec, FilesConnector, HttpConnector, Source, SqlConnector
+from nightshift.specs.source import (
+    REPLAY_ACTIONS,
+    Column,
+    ConnectorSpec,
+    FilesConnector,
+    Fix,
+    Freshness,
+    HttpConnector,
+    Source,
+    SqlConnector,
+    Volume,
+)
 
 __all__ = [
+    "REPLAY_ACTIONS",
     "Column",
     "ConnectorSpec",
     "Drift",
     "FeatureInput",
     "FeatureSet",
     "FilesConnector",
+    "Fix",
+    "Freshness",
     "Gate",
     "HttpConnector",
     "Model",
@@ -26,5 +40,6 @@ __all__ = [
     "SqlConnector",
     "Target",
     "Train",
+    "Volume",
     "load_project",
 ]

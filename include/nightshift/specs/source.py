@@ -2,12 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
 
 from nightshift.errors import did_you_mean
 from nightshift.specs.parts import ColumnType, Name, Spec
 
 RESERVED_COLUMNS = frozenset({"batch_date", "known_at"})
+# What a replay of the quarantine can do beside a declared fix.
+REPLAY_ACTIONS = ("revalidate", "recollect", "discard")
 
 
 class Column(Spec):
@@ -100,6 +110,49 @@ class Budget(Spec):
     rows: int = Field(default=100_000, ge=0)
 
 
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+FIX_ACTIONS = ("multiply", "set_null", "replace")
+
+
+class Fix(Spec):
+    """What a replay may do to rows that were set aside: one action on one column."""
+
+    column: str
+    multiply: float | None = Field(default=None, allow_inf_nan=False)
+    set_null: Literal[True] | None = None
+    # From the value as ``quarantine.rows.value`` shows it.
+    replace: dict[Scalar, Scalar] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_action(self) -> "Fix":
+        given = [name for name in FIX_ACTIONS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of {', '.join(FIX_ACTIONS)}; got {', '.join(given) or 'none'}"
+            )
+        return self
+
+    @property
+    def action(self) -> str:
+        """The action's name."""
+        return next(name for name in FIX_ACTIONS if getattr(self, name) is not None)
+
+
+class Volume(Spec):
+    """How many rows a batch may have, against the median of the same weekday in the trailing weeks."""
+
+    weeks: int = Field(default=4, ge=2, le=52)
+    at_least: float = Field(default=0.5, ge=0, le=1)
+    at_most: float = Field(default=2.0, ge=1)
+
+
+class Freshness(Spec):
+    """How old the newest event of a batch may be at the night's cut-off: event time, not load time."""
+
+    column: str
+    within_hours: float = Field(gt=0)
+
+
 class Source(Spec):
     """One source. The file name is its name."""
 
@@ -116,7 +169,18 @@ class Source(Spec):
     budget: Budget = Budget()
     # Each night collects the batches of so many nights before it again: for rows that come late or are corrected.
     look_back_days: int = Field(default=0, ge=0, le=31)
+    # warn: an undeclared column is left out, a missing nullable one is null. Nothing else is forgiven.
+    schema_changes: Literal["fail", "warn"] = "fail"
+    volume: Volume | None = None
+    freshness: Freshness | None = None
+    # What a replay of the quarantine may do, by name.
+    fixes: dict[Name, Fix] = {}
     tags: list[str] = []
+
+    @property
+    def text_is_all(self) -> bool:
+        """Whether the source knows only text (CSV), so that numbers and booleans are read from it."""
+        return getattr(self.connector, "format", None) == "csv"
 
     @field_validator("expectations")
     @classmethod
@@ -137,8 +201,30 @@ class Source(Spec):
             for name in names:
                 if name not in self.columns:
                     raise ValueError(f"{where}: unknown column '{name}'{did_you_mean(name, self.columns)}")
-        if self.known_at and self.columns[self.known_at].type != "timestamp":
-            raise ValueError(f"known_at: column '{self.known_at}' must be a timestamp")
+        return self
+
+    @model_validator(mode="after")
+    def _instants_are_timestamps(self) -> "Source":
+        instants = {"known_at": self.known_at, "freshness.column": getattr(self.freshness, "column", None)}
+        for key, name in instants.items():
+            if name and self.columns[name].type != "timestamp":
+                raise ValueError(f"{key}: column '{name}' must be a timestamp")
+        return self
+
+    @model_validator(mode="after")
+    def _fixes_fit(self) -> "Source":
+        for name, fix in self.fixes.items():
+            column = self.columns[fix.column]
+            if name in REPLAY_ACTIONS:
+                raise ValueError(f"fixes.{name}: the name is an action of every replay; choose another")
+            if fix.multiply is not None and column.type not in ("integer", "float"):
+                raise ValueError(
+                    f"fixes.{name}: multiply needs a number; column '{fix.column}' is {column.type}"
+                )
+            if fix.set_null and not column.nullable:
+                raise ValueError(
+                    f"fixes.{name}: set_null needs a column with nullable: true, not '{fix.column}'"
+                )
         return self
 
     @model_validator(mode="after")
@@ -150,6 +236,8 @@ class Source(Spec):
 
     def _references(self) -> list[tuple[str, list[str]]]:
         named = [("key", self.key), ("known_at", [self.known_at] if self.known_at else [])]
+        named += [(f"fixes.{name}", [fix.column]) for name, fix in self.fixes.items()]
+        named += [("freshness.column", [self.freshness.column])] if self.freshness else []
         for item in self.expectations:
             for expectation, arguments in item.items():
                 columns = [v for k, v in arguments.items() if k in {"column", "column_A", "column_B"}]

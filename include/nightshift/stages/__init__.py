@@ -10,6 +10,8 @@ from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
 from nightshift.stages.publishing import Choice, announce, corrected, stale
+from nightshift.stages.quarantining import Replay, replay
+from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
 from nightshift.stages.training import conclude, evaluate, fit, promote, snapshot
@@ -17,6 +19,7 @@ from nightshift.stages.training import conclude, evaluate, fit, promote, snapsho
 __all__ = [
     "Choice",
     "Platform",
+    "Replay",
     "Try",
     "announce",
     "build_features",
@@ -32,7 +35,9 @@ __all__ = [
     "measure_performance",
     "newest_nights",
     "promote",
+    "reconcile_source",
     "render_report",
+    "replay",
     "score",
     "snapshot",
     "stale",

@@ -2,8 +2,9 @@
 
 import io
 import logging
-from datetime import date
+from datetime import date, timedelta
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,8 @@ from nightshift.errors import NotReady, SourceError
 from nightshift.specs import Source
 from nightshift.stages.featurising import content_sha256
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.warehouse import quarantine_table, raw_table
+from nightshift.stages.reconciling import require_balance
+from nightshift.warehouse import PartitionWrite, quarantine_table, raw_table
 
 log = logging.getLogger(__name__)
 LAND = (
@@ -25,12 +27,22 @@ LAND = (
     "row_count, landed_at) = (excluded.object_key, excluded.sha256, excluded.row_count, clock_timestamp())"
 )
 FILE = (
-    "INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, reasons, "
-    "landed_sha256, docs_key, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-    "ON CONFLICT (source, batch_date) DO UPDATE SET (status, collected, accepted, rejected, reasons, "
+    "INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, reasons, warnings, "
+    "landed_sha256, docs_key, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+    "ON CONFLICT (source, batch_date) DO UPDATE SET (status, collected, accepted, rejected, reasons, warnings, "
     "landed_sha256, docs_key, run_id, recorded_at) = (excluded.status, excluded.collected, excluded.accepted, "
-    "excluded.rejected, excluded.reasons, excluded.landed_sha256, excluded.docs_key, excluded.run_id, "
-    "clock_timestamp())"
+    "excluded.rejected, excluded.reasons, excluded.warnings, excluded.landed_sha256, excluded.docs_key, "
+    "excluded.run_id, clock_timestamp())"
+)
+HISTORY = (
+    "SELECT batch_date, collected FROM catalog.batches "
+    "WHERE source = %s AND status = 'published' AND batch_date BETWEEN %s AND %s"
+)
+# By run too: what one run did to a row comes before what a later one did.
+RESOLVED = (
+    "SELECT batch_date, landed_sha256, action, fix, array_agg(row_number ORDER BY row_number) AS numbers "
+    "FROM quarantine.resolutions WHERE source = %s AND batch_date BETWEEN %s AND %s "
+    "GROUP BY batch_date, landed_sha256, action, fix, run_id ORDER BY min(resolved_at)"
 )
 # The same content found again keeps the run that first had it.
 CHANGED = (
@@ -89,29 +101,90 @@ def validate(
     dates = [row["batch_date"] for row in landings]
     # The lease before the rows are read: from here on, an older try can no longer write these dates.
     lease = platform.warehouse.lease(table, dates, asked.holder)
-    checked = validating.validate_batches(source, _landed(platform, landings))
-    docs_key = f"data_docs/{name}/{nights}.html"
-    platform.objects.put(docs_key, validating.data_docs(source, checked, dates).encode())
-    passed = [d for d in dates if checked.verdicts[d].passed]
-    accepted, rejected = _of(checked.accepted, passed), _of(checked.rejected, passed)
+    known = known_of(platform, source, landings)
+    checked = validating.validate_batches(source, landed(platform, landings), known)
+    docs_key = put_docs(platform, source, checked, nights)
     with platform.warehouse.write(lease) as write:
-        write.replace(table, _with_known_at(platform, source, accepted), dates=passed)
-        write.replace(quarantine_table(), rejected.assign(source=name), dates=passed, source=name)
-        for row in _batch_rows(name, checked, landings, docs_key, asked):
-            write.execute(FILE, row)
-        for night, rows in accepted.groupby(accepted["batch_date"].dt.date):
-            content = content_sha256(rows.sort_values(source.key))
-            write.execute(CHANGED, (name, night, content, asked.run_id))
+        accepted, rejected = file_batches(write, platform, source, checked, landings)
+        record_batches(write, source, checked, landings, (docs_key, asked.run_id))
     checked.require_passed(must)
     return {
         "source": name,
         "nights": str(nights),
         "judged": len(dates),
-        "failed": len(dates) - len(passed),
-        "accepted": len(accepted),
-        "quarantined": len(rejected),
+        "failed": sum(not verdict.passed for verdict in checked.verdicts.values()),
+        "accepted": accepted,
+        "quarantined": rejected,
         "docs": docs_key,
     }
+
+
+def known_of(platform: Platform, source: Source, landings: list[Facts]) -> validating.Known:
+    """Return what counts beside the rows: earlier volumes, cut-offs, and what people decided about these deliveries."""
+    name, calendar = source.name, platform.project.calendar
+    digests = {row["batch_date"]: row["sha256"] for row in landings}
+    first, last = min(digests), max(digests)
+    before = first - timedelta(weeks=source.volume.weeks) if source.volume else first
+    found = [
+        row
+        for row in platform.warehouse.rows(RESOLVED, (name, first, last))
+        if row["landed_sha256"] == digests.get(row["batch_date"])
+    ]
+    gone: dict[date, list[int]] = {}
+    for row in found:
+        if row["action"] == "discard":
+            gone.setdefault(row["batch_date"], []).extend(row["numbers"])
+    return validating.Known(
+        history={
+            row["batch_date"]: row["collected"]
+            for row in platform.warehouse.rows(HISTORY, (name, before, last))
+        },
+        cutoffs={day: calendar.cutoff(day) for day in digests},
+        mended=[
+            (row["batch_date"], row["fix"], np.array(row["numbers"]))
+            for row in found
+            if row["action"] == "fix"
+        ],
+        discarded={day: np.array(numbers) for day, numbers in gone.items()},
+    )
+
+
+def put_docs(platform: Platform, source: Source, checked: validating.Validation, nights: DateRange) -> str:
+    """Keep the data docs of these nights; return their key."""
+    key = f"data_docs/{source.name}/{nights}.html"
+    platform.objects.put(key, validating.data_docs(source, checked, nights.dates).encode())
+    return key
+
+
+def file_batches(
+    write: PartitionWrite,
+    platform: Platform,
+    source: Source,
+    checked: validating.Validation,
+    landings: list[Facts],
+) -> tuple[int, int]:
+    """Replace the nights of ``landings`` that passed; return how many rows went to ``raw`` and to quarantine.
+
+    Raises:
+        Unreconciled: what the tables hold now is not what was collected. Nothing is committed.
+    """
+    table, quarantine = raw_table(source), quarantine_table()
+    passed = [row["batch_date"] for row in landings if checked.verdicts[row["batch_date"]].passed]
+    accepted, rejected = _of(checked.accepted, passed), _of(checked.rejected, passed)
+    digests = {pd.Timestamp(row["batch_date"]): row["sha256"] for row in landings}
+    rejected = rejected.assign(
+        source=source.name, landed_sha256=rejected["batch_date"].map(digests).astype("str")
+    )
+    write.replace(table, _with_known_at(platform, source, accepted), dates=passed)
+    write.replace(quarantine, rejected, dates=passed, source=source.name)
+    raw = write.counts(table, passed)
+    aside = write.counts(quarantine, passed, source=source.name)
+    for row in landings:
+        if (day := row["batch_date"]) in raw:
+            verdict = checked.verdicts[day]
+            judged = (verdict.accepted, verdict.rejected)
+            require_balance(source.name, day, row["row_count"], judged, (raw[day], aside[day]))
+    return len(accepted), len(rejected)
 
 
 def parquet(frame: pd.DataFrame, **about: object) -> bytes:
@@ -136,7 +209,7 @@ def _writable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _landings(platform: Platform, name: str, nights: DateRange, must: set[date], asked: Try) -> list[Facts]:
     found = platform.warehouse.rows(
-        "SELECT batch_date, object_key, sha256 FROM catalog.landings "
+        "SELECT batch_date, object_key, sha256, row_count FROM catalog.landings "
         "WHERE source = %s AND run_id = %s AND batch_date BETWEEN %s AND %s ORDER BY batch_date",
         (name, asked.run_id, nights.first, nights.last),
     )
@@ -165,7 +238,8 @@ def _news(platform: Platform, name: str, landings: list[Facts], must: set[date])
     ]
 
 
-def _landed(platform: Platform, landings: list[Facts]) -> dict[date, pd.DataFrame]:
+def landed(platform: Platform, landings: list[Facts]) -> dict[date, pd.DataFrame]:
+    """Return the rows of each landing, as delivered."""
     return {
         row["batch_date"]: pq.read_table(io.BytesIO(platform.objects.get(row["object_key"]))).to_pandas()
         for row in landings
@@ -180,23 +254,26 @@ def _with_known_at(platform: Platform, source: Source, rows: pd.DataFrame) -> pd
     if source.known_at:
         return rows.assign(known_at=rows[source.known_at])
     cutoffs = {night: platform.project.calendar.cutoff(night.date()) for night in rows["batch_date"].unique()}
-    return rows.assign(known_at=rows["batch_date"].map(cutoffs))
+    # Typed, also when no night has passed and there is no row to tell the type by.
+    return rows.assign(known_at=pd.to_datetime(rows["batch_date"].map(cutoffs), utc=True))
 
 
-def _batch_rows(
-    name: str,
+def record_batches(
+    write: PartitionWrite,
+    source: Source,
     checked: validating.Validation,
     landings: list[Facts],
-    docs_key: str,
-    asked: Try,
-) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
+    by: tuple[str, str],
+) -> None:
+    """Write the record of each landing's batch; ``by``: the data docs' key and the run's id."""
+    contents = dict(list(checked.accepted.groupby(checked.accepted["batch_date"].dt.date)))
     for landing in landings:
         verdict = checked.verdicts[landing["batch_date"]]
         counts = (verdict.collected, verdict.accepted, verdict.rejected)
         status = "published" if verdict.passed else "failed"
-        reasons = "; ".join(verdict.reasons)
-        rows.append(
-            (name, landing["batch_date"], status, *counts, reasons, landing["sha256"], docs_key, asked.run_id)
-        )
-    return rows
+        words = ("; ".join(verdict.reasons), "; ".join(verdict.warnings))
+        about = (source.name, landing["batch_date"])
+        write.execute(FILE, (*about, status, *counts, *words, landing["sha256"], *by))
+        if verdict.passed and verdict.accepted:
+            content = content_sha256(contents[landing["batch_date"]].sort_values(source.key))
+            write.execute(CHANGED, (*about, content, by[1]))

@@ -35,6 +35,8 @@ def announce(
         choice: ``changed`` announces news only, ``wake`` every night, ``leave`` none.
         rebuilt: an input was corrected. A night that was never announced, such as history, stays unannounced.
     """
+    if not nights:
+        return []
     kind, _, name = asset.partition(".")
     within = {"asset": asset, "name": name, "first": min(nights), "last": max(nights)}
     contents = {row["batch_date"]: row["content_sha256"] for row in _contents(platform, kind, within)}

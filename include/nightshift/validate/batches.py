@@ -33,6 +33,10 @@ class Batches:
         numbers[order] = np.arange(len(order)) - starts + 1
         return numbers
 
+    def positions(self, day: date, numbers: np.ndarray) -> np.ndarray:
+        """Return where the rows of ``day`` with these numbers (from 1, as delivered) stand in the frame."""
+        return np.flatnonzero(self.day == self.dates.index(day))[np.asarray(numbers, dtype=np.int64) - 1]
+
 
 def batches_of(
     frame: pd.DataFrame, dates: Sequence[date], columns: Mapping[date, Sequence[str]] | None = None

@@ -79,7 +79,9 @@ def _verdicts(validation: Validation, shown: list[date], length: int) -> list[Ro
     rows: list[Row] = []
     for day in reversed(shown):
         verdict = validation.verdicts[day]
-        why = "; ".join(reason[:length] for reason in verdict.reasons[:MOST_REASONS])
+        warned = [f"warning: {warning}" for warning in verdict.warnings]
+        told = [*verdict.reasons, *warned, *verdict.notes]
+        why = "; ".join(reason[:length] for reason in told[:MOST_REASONS])
         word = "passed" if verdict.passed else "failed"
         rows.append((day, word, verdict.collected, verdict.accepted, verdict.rejected, why))
     return rows

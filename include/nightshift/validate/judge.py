@@ -1,7 +1,7 @@
 """From delivered rows to verdicts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -10,11 +10,14 @@ import pandas as pd
 from nightshift.specs import Source
 from nightshift.validate.batches import Batches, batches_of, gathered
 from nightshift.validate.expectations import Outcome, Rule, batch_outcomes, compiled
+from nightshift.validate.fixes import with_fixes
+from nightshift.validate.known import Known
 from nightshift.validate.quarantine import rejected_rows, values_as_text
 from nightshift.validate.report import report_of
-from nightshift.validate.schema import mismatches
+from nightshift.validate.schema import Mismatch, mismatches
 from nightshift.validate.verdict import BatchVerdict, Cause, Validation
-from nightshift.validate.violations import Violation, of_expectations, of_key, typed_columns
+from nightshift.validate.violations import Violation, of_discarded, of_expectations, of_key, typed_columns
+from nightshift.validate.volume import freshness, volume
 
 # A handful of rows may well have nothing in a nullable column; more of them, and the column was lost.
 ALL_NULL_FROM_ROWS = 10
@@ -28,15 +31,18 @@ class Findings:
     batches: Batches
     accepted: pd.DataFrame
     violations: list[Violation]
-    schema: dict[int, list[tuple[str, str]]]
+    schema: dict[int, list[Mismatch]]
+    forgiven: dict[int, list[Mismatch]]
     filled: dict[str, np.ndarray]
     outcomes: dict[int, list[tuple[Rule, Outcome | None]]]
 
 
-def validate_batches(source: Source, batches: Mapping[date, pd.DataFrame]) -> Validation:
+def validate_batches(
+    source: Source, batches: Mapping[date, pd.DataFrame], known: Known | None = None
+) -> Validation:
     """Return :func:`validate` of each date's rows as its connector delivered them, without batch_date."""
     frame, columns = gathered(batches)
-    return validate(source, frame, list(batches), columns=columns)
+    return validate(source, frame, list(batches), columns=columns, known=known)
 
 
 def validate(
@@ -45,58 +51,72 @@ def validate(
     dates: Sequence[date],
     *,
     columns: Mapping[date, Sequence[str]] | None = None,
+    known: Known | None = None,
 ) -> Validation:
     """Return what may go on, what is set aside, and a verdict for each of ``dates``.
 
     ``frame`` holds ``batch_date`` and the columns as delivered, of one date or many. ``columns`` are those
-    each date was delivered with, where they differ; by default, all of the frame's.
+    each date was delivered with, where they differ; by default, all of the frame's. ``known`` is what else
+    counts: earlier volumes, cut-offs, rows mended or discarded.
 
     Raises:
         SpecError: the source's expectations cannot be judged as written.
-        ValueError: the frame holds a date that was not asked for.
+        ValueError: the frame holds a date that was not asked for; or the source has a ``freshness``, and a
+            date no cut-off.
     """
+    known = known or Known()
     rules = compiled(source)
-    batches = batches_of(frame, dates, columns)
-    findings = _find(source, rules, batches)
+    batches = with_fixes(source, batches_of(frame, dates, columns), known.mended)
+    findings = _find(source, rules, batches, known.discarded)
     rejected = rejected_rows(batches, findings.violations, list(source.columns))
-    verdicts = {day: _verdict(findings, number) for number, day in enumerate(batches.dates)}
+    verdicts = _verdicts(findings, known)
     report = report_of(source, rules, findings.violations, findings.outcomes, batches, verdicts)
     return Validation(source.name, findings.accepted, rejected, verdicts, report)
 
 
-def _find(source: Source, rules: Sequence[Rule], batches: Batches) -> Findings:
-    schema = _schema(source, batches)
+def _find(
+    source: Source, rules: Sequence[Rule], batches: Batches, discarded: Mapping[date, np.ndarray]
+) -> Findings:
+    schema, forgiven = _schema(source, batches)
     misfits = np.isin(batches.day, list(schema))
     rows = np.flatnonzero(~misfits)
     violations = [
-        Violation("schema", (wrong[0][0],), np.flatnonzero(batches.day == number))
+        Violation("schema", (wrong[0].column,), np.flatnonzero(batches.day == number))
         for number, wrong in schema.items()
     ]
     violations = [violation for violation in violations if len(violation.rows)]
     typed, found = typed_columns(source, batches, rows)
     filled = {name: batches.per_date(rows[typed[name].notna().to_numpy()]) for name in source.columns}
     found += of_expectations(rules, typed, batches, rows)
-    bad = np.isin(rows, np.concatenate([v.rows for v in found])) if found else np.zeros(len(rows), dtype=bool)
-    of_keys = list(of_key(source, typed, batches, rows, bad))
-    for violation in of_keys:
-        bad |= np.isin(rows, violation.rows)
+    found += of_discarded(source, batches, rows, _among(rows, found), discarded)
+    found += of_key(source, typed, batches, rows, _among(rows, found))
+    bad = _among(rows, found)
     good = typed[~bad].reset_index(drop=True)
     days = batches.day[rows][~bad]
     outcomes = _outcomes(source, rules, good, days)
     accepted = _accepted(source, good, np.array(batches.dates, dtype="datetime64[s]")[days])
-    return Findings(source, batches, accepted, [*violations, *found, *of_keys], schema, filled, outcomes)
+    return Findings(source, batches, accepted, [*violations, *found], schema, forgiven, filled, outcomes)
 
 
-def _schema(source: Source, batches: Batches) -> dict[int, list[tuple[str, str]]]:
-    """Return the mismatches of each date that has rows and any."""
-    seen: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-    found = {}
+def _among(rows: np.ndarray, violations: Sequence[Violation]) -> np.ndarray:
+    """Return the mask of the positions ``rows`` that a violation names."""
+    if not violations:
+        return np.zeros(len(rows), dtype=bool)
+    return np.isin(rows, np.concatenate([violation.rows for violation in violations]))
+
+
+def _schema(source: Source, batches: Batches) -> tuple[dict[int, list[Mismatch]], dict[int, list[Mismatch]]]:
+    """Return the mismatches of each date that has any: those that fail it, and those that are forgiven."""
+    failing: dict[int, list[Mismatch]] = {}
+    forgiven: dict[int, list[Mismatch]] = {}
+    seen: dict[tuple[str, ...], list[Mismatch]] = {}
     for number, columns in enumerate(batches.columns):
         if columns not in seen:
             seen[columns] = mismatches(source.columns, columns)
+        warned = source.schema_changes == "warn" and all(one.forgivable for one in seen[columns])
         if seen[columns]:
-            found[number] = seen[columns]
-    return found
+            (forgiven if warned else failing)[number] = seen[columns]
+    return failing, forgiven
 
 
 def _accepted(source: Source, good: pd.DataFrame, days: np.ndarray) -> pd.DataFrame:
@@ -128,16 +148,45 @@ def _outcomes(
     return found
 
 
-def _verdict(findings: Findings, number: int) -> BatchVerdict:
-    batches = findings.batches
-    collected = int(batches.per_date()[number])
-    rejected = collected - int((findings.accepted["batch_date"] == pd.Timestamp(batches.dates[number])).sum())
+def _verdicts(findings: Findings, known: Known) -> dict[date, BatchVerdict]:
+    """Return each date's verdict, the earliest first: a date that passes counts for the volume of later ones."""
+    dates = findings.batches.dates
+    history = {day: rows for day, rows in known.history.items() if day not in dates}
+    verdicts = {}
+    for number, day in enumerate(dates):
+        verdicts[day] = _verdict(findings, number, replace(known, history=history))
+        if verdicts[day].passed:
+            history[day] = verdicts[day].collected
+    return verdicts
+
+
+def _verdict(findings: Findings, number: int, known: Known) -> BatchVerdict:
+    batches, spec = findings.batches, findings.source.volume
+    day, collected = batches.dates[number], int(batches.per_date()[number])
+    rejected = collected - int((findings.accepted["batch_date"] == pd.Timestamp(day)).sum())
+    unusual, notes = volume(spec, day, collected, known.history) if spec and collected else ([], [])
     cause, reasons = _reasons(findings, number, collected, rejected)
-    return BatchVerdict(collected, collected - rejected, rejected, not reasons, tuple(reasons), cause)
+    if cause not in ("empty", "schema"):
+        more = [*unusual, *_stale(findings, day, known)]
+        cause, reasons = ("rules" if more else cause), [*reasons, *more]
+    warnings = tuple(one.words for one in findings.forgiven.get(number, []))
+    counts = (collected, collected - rejected, rejected)
+    return BatchVerdict(*counts, not reasons, tuple(reasons), cause, warnings, tuple(notes))
+
+
+def _stale(findings: Findings, day: date, known: Known) -> list[str]:
+    spec = findings.source.freshness
+    if spec is None:
+        return []
+    if day not in known.cutoffs:
+        raise ValueError(f"source '{findings.source.name}' has a freshness: give the cut-off of {day}")
+    events = findings.accepted.loc[findings.accepted["batch_date"] == pd.Timestamp(day), spec.column].dropna()
+    newest = events.max().to_pydatetime() if len(events) else None
+    return freshness(spec, newest, known.cutoffs[day])
 
 
 def _reasons(findings: Findings, number: int, collected: int, rejected: int) -> tuple[Cause, list[str]]:
-    schema = [reason for _, reason in findings.schema.get(number, [])]
+    schema = [one.words for one in findings.schema.get(number, [])]
     if not collected:
         return "empty", ["no rows"]
     if schema:
@@ -173,15 +222,21 @@ def _lost(findings: Findings, number: int, collected: int) -> list[str]:
     reasons = []
     for name, column in findings.source.columns.items():
         enough = not column.nullable or collected >= ALL_NULL_FROM_ROWS
-        if not findings.filled[name][number] and enough and not column.may_be_empty:
+        if not findings.filled[name][number] and enough and not _may_be_empty(findings, number, name):
             reasons.append(f"column '{name}' has no value in any of {collected} rows")
     return reasons
+
+
+def _may_be_empty(findings: Findings, number: int, column: str) -> bool:
+    """Return whether the column may be null in every row: declared so, or missing and forgiven."""
+    missing = {one.column for one in findings.forgiven.get(number, [])}
+    return findings.source.columns[column].may_be_empty or column in missing
 
 
 def _failed(findings: Findings, number: int) -> list[str]:
     reasons = []
     for rule, outcome in findings.outcomes.get(number, []):
-        if outcome is None and not all(findings.source.columns[c].may_be_empty for c in rule.columns):
+        if outcome is None and not all(_may_be_empty(findings, number, c) for c in rule.columns):
             reasons.append(f"{rule.name}{_on(rule)} has no accepted value to judge")
         if outcome is not None and not outcome.passed:
             wanted = ", ".join(f"{key}={value}" for key, value in rule.arguments.items() if key != "column")

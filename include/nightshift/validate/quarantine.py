@@ -4,6 +4,7 @@ Built column by column in Arrow: half a million rows take a second or two.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -46,6 +47,15 @@ def rejected_rows(batches: Batches, violations: Sequence[Violation], declared: S
         }
     )
     return table.to_pandas()
+
+
+def breaking(rejected: pd.DataFrame, rule: str | None, column: str) -> pd.Series:
+    """Return which of the rejected rows break ``rule`` (any rule, if None) on ``column``, alone or with others."""
+    # Over the text of `violations`, not parsed: quotes within a value are escaped, so none can look like this.
+    wanted = r'[^"]*' if rule is None else re.escape(json.dumps(rule)[1:-1])
+    name = re.escape(json.dumps(column)[1:-1])
+    pattern = rf'"rule": "{wanted}", "column": "(?:[^"]*, )?{name}(?:, [^"]*)?", "value": '
+    return rejected["violations"].str.contains(pattern, regex=True)
 
 
 def _told(frame: pd.DataFrame, violations: Sequence[Violation], order: np.ndarray) -> pa.Table:

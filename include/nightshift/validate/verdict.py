@@ -14,7 +14,10 @@ Cause = Literal["", "empty", "schema", "rules"]
 
 @dataclass(frozen=True)
 class BatchVerdict:
-    """One batch date: its rows counted, and whether the batch may go on. ``reasons`` say why it may not."""
+    """One batch date: its rows counted, and whether the batch may go on. ``reasons`` say why it may not.
+
+    ``warnings`` are changes of the schema that the source forgives; ``notes`` say what was not judged, and why.
+    """
 
     collected: int
     accepted: int
@@ -22,6 +25,8 @@ class BatchVerdict:
     passed: bool
     reasons: tuple[str, ...] = ()
     cause: Cause = ""
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ An expectation never sees a value that failed its type, and the key is judged am
 otherwise good: a row that is set aside claims no key.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -32,13 +33,12 @@ def typed_columns(source: Source, batches: Batches, rows: np.ndarray) -> tuple[p
     """
     typed: dict[str, pd.Series] = {}
     found: list[Violation] = []
-    text_is_all = getattr(source.connector, "format", None) == "csv"
     for name, column in source.columns.items():
         delivered = batches.frame[name] if name in batches.frame else pd.Series(np.nan, batches.frame.index)
         delivered = (
             delivered.iloc[rows].reset_index(drop=True) if len(rows) < len(batches.frame) else delivered
         )
-        values, wrong = coerce(delivered, column.type, text_is_all=text_is_all)
+        values, wrong = coerce(delivered, column.type, text_is_all=source.text_is_all)
         infinite = (
             np.isinf(values.to_numpy()) if column.type == "float" else np.zeros(len(values), dtype=bool)
         )
@@ -75,6 +75,16 @@ def _within_dates(rule: Rule, typed: pd.DataFrame, day: np.ndarray) -> np.ndarra
     starts = np.flatnonzero(np.r_[True, np.diff(day[order]) > 0]) if len(day) else np.empty(0, dtype=np.int64)
     parts = [part[failing_rows(rule, typed.iloc[part])] for part in np.split(order, starts[1:])]
     return np.sort(np.concatenate(parts))
+
+
+def of_discarded(
+    source: Source, batches: Batches, rows: np.ndarray, bad: np.ndarray, discarded: Mapping[date, np.ndarray]
+) -> Iterator[Violation]:
+    """Yield the discarded rows that no rule sets aside any more: they stay out, and claim no key."""
+    places = [batches.positions(day, numbers) for day, numbers in discarded.items() if day in batches.dates]
+    gone = np.isin(rows, np.concatenate(places)) & ~bad if places else np.zeros(len(rows), dtype=bool)
+    if gone.any():
+        yield Violation("discarded", tuple(source.key), rows[gone])
 
 
 def of_key(

@@ -44,6 +44,24 @@ class Warehouse(Database):
         ).format(table.identifier)
         return [row["batch_date"] for row in self.rows(query, (first, last))]
 
+    def accounts(self, table: Table, first: date, last: date) -> list[dict[str, Any]]:
+        """Return, of each published batch of a ``raw`` table: rows landed, accepted, rejected, and those there are.
+
+        One statement, so one moment: a partition that is being replaced is seen before or after.
+        """
+        query = sql.SQL(
+            "SELECT b.batch_date, coalesce(l.row_count, 0) AS landed, b.accepted, b.rejected, "
+            "coalesce(r.n, 0) AS raw, coalesce(q.n, 0) AS quarantined FROM catalog.batches b "
+            "LEFT JOIN (SELECT source, batch_date, sha256, max(row_count) AS row_count FROM catalog.landings "
+            "GROUP BY 1, 2, 3) l "
+            "ON (l.source, l.batch_date, l.sha256) = (b.source, b.batch_date, b.landed_sha256) "
+            "LEFT JOIN (SELECT batch_date, count(*) AS n FROM {} GROUP BY 1) r ON r.batch_date = b.batch_date "
+            "LEFT JOIN (SELECT source, batch_date, count(*) AS n FROM quarantine.rows GROUP BY 1, 2) q "
+            "ON (q.source, q.batch_date) = (b.source, b.batch_date) "
+            "WHERE b.source = %s AND b.status = 'published' AND b.batch_date BETWEEN %s AND %s ORDER BY 1"
+        ).format(table.identifier)
+        return self.rows(query, (table.name, first, last))
+
     def ensure(self, table: Table) -> None:
         """Create ``table``, or add the columns its spec has gained."""
         with self.transaction() as cursor:

@@ -75,11 +75,7 @@ class PartitionWrite:
         ``only`` narrows what is replaced (``source="weather"``), for tables that several writers share.
         """
         arrow = rows if isinstance(rows, pa.Table) else table.arrow(rows)
-        conditions: list[sql.Composable] = [sql.SQL("batch_date BETWEEN $1 AND $2")]
-        conditions += [
-            sql.SQL("{} = {}").format(sql.Identifier(name), sql.SQL(f"${n}"))
-            for n, name in enumerate(only, start=3)
-        ]
+        conditions = [sql.SQL("batch_date BETWEEN $1 AND $2"), *_equal(only)]
         statement = sql.SQL("DELETE FROM {} WHERE {}").format(
             table.identifier, sql.SQL(" AND ").join(conditions)
         )
@@ -89,9 +85,30 @@ class PartitionWrite:
             self.cursor.adbc_ingest(table.name, arrow, mode="append", db_schema_name=table.schema)
         return int(arrow.num_rows)
 
+    def counts(self, table: Table, dates: Iterable[date], **only: str) -> dict[date, int]:
+        """Return how many rows of ``table`` each of ``dates`` has, as this transaction sees them; ``only`` as above."""
+        wanted = sorted(set(dates))
+        conditions = [sql.SQL("batch_date BETWEEN $1 AND $2"), *_equal(only)]
+        statement = sql.SQL("SELECT batch_date, count(*) FROM {} WHERE {} GROUP BY batch_date").format(
+            table.identifier, sql.SQL(" AND ").join(conditions)
+        )
+        if not wanted:
+            return {}
+        self.cursor.execute(rendered(statement), parameters=[wanted[0], wanted[-1], *only.values()])
+        found = dict(self.cursor.fetchall())
+        return {day: int(found.get(day, 0)) for day in wanted}
+
     def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
         """Run one more statement in the same transaction; placeholders are ``$1``, ``$2``, ..."""
         self.cursor.execute(statement, parameters=list(values) or None)
+
+
+def _equal(only: Mapping[str, str]) -> list[sql.Composable]:
+    """Return one condition a column, its placeholder after the two of the dates."""
+    return [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.SQL(f"${n}"))
+        for n, name in enumerate(only, start=3)
+    ]
 
 
 def consecutive(dates: Iterable[date]) -> list[tuple[date, date]]:

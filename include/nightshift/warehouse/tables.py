@@ -100,6 +100,7 @@ def quarantine_table() -> Table:
         "value": "string",
         "row": "json",
         "violations": "json",
+        "landed_sha256": "string",
     }
     return Table("quarantine", "rows", columns, ("source", "batch_date", "row_number"))
 

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0004"
-down_revision = "0001"
+down_revision = "0003"
 
 STATEMENTS = """
 -- Content of the accepted rows, and the run that last changed it.

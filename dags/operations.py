@@ -1,0 +1,80 @@
+"""Operations: what is started by hand, and the count that is made every night. Each DAG has a runbook of its own."""
+
+from typing import Any
+
+from airflow.sdk import chain, dag, task
+
+from nightshift.orchestration import forms
+from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
+from nightshift.orchestration.publishing import publish
+from nightshift.specs import Source
+
+REPLAY = """Work the quarantine of one source: take back rows that were set aside, or discard them.
+
+- **replay** does what *action* says, for the batch date or the range:
+  `revalidate` judges the landed files again, by `include/sources/NAME.yaml` as it is now; the name of a fix
+  declared there applies it to the rows that break the rule on its column, and judges again; `recollect`
+  collects from the upstream once more; `discard` notes that the rows stay out, and why.
+  Rows that are accepted now move from `quarantine.rows` to `raw.NAME` in one transaction. A batch that failed
+  over its budget may pass now.
+- **publish** announces the nights on which rows moved. None: it is skipped. Features that were built from such a
+  night are built again; a night that had failed starts its features once all their sources have it.
+
+**When it fails.** *Still fails*: the message names the night and the rules; nothing of that night was written.
+*Superseded*: a collection or another replay took the night; trigger again. *No batch*: run `collect_NAME` first.
+Clearing is safe: what has moved does not move twice.
+"""
+RECONCILE = """Count again: rows landed = accepted + rejected = rows in `raw.NAME` + rows in `quarantine.rows`.
+
+Every night, over all batches published so far; by hand, over a range. A night counts its own rows before it commits
+(`collect_NAME`, task *validate*), so what is found here was changed afterwards. A task of its own, and of no
+night's chain: a batch that somebody changed last month must not stop this night's predictions.
+
+**When it fails.** The message names each date and the numbers. Somebody changed the tables by hand: trigger
+`replay_quarantine_NAME` with `recollect`, or `collect_NAME` for the date.
+"""
+
+
+def replay_dag(source: Source) -> None:
+    """Declare the DAG that works the quarantine of one source."""
+
+    @task
+    def replay() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        given = {key: run.values[key] for key in ("action", "rule", "reason")}
+        wanted = stages.Replay(actor=run.actor, **given)
+        return stages.replay(run.platform, source.name, run.nights, run.asked, wanted)
+
+    params = forms.replay(source.fixes)
+
+    @dag(**lifecycle("replay_quarantine", source, REPLAY, schedule=None, params=params))
+    def flow() -> None:
+        chain(replay(), publish(raw(source.name), rebuilds=readers(source), corrected_only=True))
+
+    flow()
+
+
+def reconcile_dag(source: Source) -> None:
+    """Declare the DAG that counts the rows of one source again."""
+
+    @task
+    def reconcile() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        return stages.reconcile_source(run.platform, source.name, run.nights_so_far)
+
+    @dag(**lifecycle("reconcile", source, RECONCILE, schedule=nightly(), params=forms.COUNT))
+    def flow() -> None:
+        reconcile()
+
+    flow()
+
+
+for each in project().sources.values():
+    replay_dag(each)
+    reconcile_dag(each)
