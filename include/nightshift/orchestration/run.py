@@ -1,24 +1,28 @@
 """The run a task finds itself in: which nights, asked by whom, with what handles. For use inside tasks."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import get_current_context
 
-from nightshift.calendar import DateRange, resolve
+from nightshift.calendar import DateRange, compared, resolve
 from nightshift.errors import RequestError
 from nightshift.orchestration.connections import platform
 from nightshift.orchestration.forms import checked
 from nightshift.specs import Project, load_project
-from nightshift.stages import Platform, Try
+from nightshift.stages import Platform, Question, Try
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Run:
-    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words."""
+    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words.
+
+    ``values``: the form, checked.
+    """
 
     platform: Platform
     nights: DateRange
@@ -26,6 +30,7 @@ class Run:
     actor: str
     reason: str
     wakes: bool
+    values: Mapping[str, Any]
 
     @property
     def night(self) -> Any:
@@ -37,6 +42,17 @@ class Run:
         if not self.nights.is_single:
             raise RequestError(f"this task is for one night, not for {self.nights}")
         return self.nights.first
+
+    @property
+    def question(self) -> Question:
+        """What an exploration was asked.
+
+        Raises:
+            RequestError: the range to compare with is wrong.
+        """
+        return Question(
+            self.nights, compared(self.platform.project.calendar, self.values), self.values["sample"]
+        )
 
 
 def this_run() -> Run:
@@ -61,6 +77,7 @@ def this_run() -> Run:
         actor=actor,
         reason=values.get("reason") or f"{kind} run",
         wakes=values.get("downstream") != "leave",
+        values=values,
     )
 
 
