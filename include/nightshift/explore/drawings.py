@@ -67,10 +67,10 @@ def volumes(nights: Sequence[Volume], colour: str) -> str:
     labels = (
         _label(0, height + 22, str(nights[0].night), "start")
         + (_label(width, height + 22, str(nights[-1].night), "end") if len(nights) > 1 else "")
-        + _label(width, 12, f"{most:,} rows", "end")
+        + _label(width, -5, f"at most {most:,}", "end")
     )
     title = f"rows a night, at most {most:,}"
-    return _svg(width, height + 28, f'<line class="axis" x2="{width:.0f}"/>' + shapes + labels, title)
+    return _svg(width, height + 28, shapes + labels, title)
 
 
 def distribution(drawn: Histogram | Bars, *, times: bool) -> str:
@@ -143,7 +143,7 @@ def _histogram(drawn: Histogram, *, times: bool) -> str:
     inset = 0.5 if drawn.edges[1] - drawn.edges[0] == 1 and not times else 0.0
     labels = _label(0, height + 14, show(drawn.edges[0] + inset), "start")
     labels += _label(width, height + 14, show(drawn.edges[-1] - inset), "end")
-    labels += _label(width, 10, f"{most:.0%}" if most >= 0.1 else f"{most:.1%}", "end")
+    labels += _label(width, -4, f"{most:.0%}" if most >= 0.1 else f"{most:.1%}", "end")
     axis = f'<path class="axis" d="M0 {height:.0f}h{width:.0f}"/>'
     return _svg(width, height + 18, shapes + axis + labels, "shares of the rows")
 

@@ -32,7 +32,8 @@ th { background: #f4f6f9; font-weight: 600 } .n { text-align: right; font-varian
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; margin: .8rem 0 }
 .card { border: 1px solid #e3e7ed; border-radius: .5rem; padding: .7rem .9rem } .card h3 { font-size: .95rem;
   margin: 0 0 .4rem; overflow-wrap: anywhere } .card h3 i { font-weight: 400; color: #5b6675; float: right }
-svg { display: block; width: 100%; overflow: visible } svg text { font-size: 11px; fill: #46505e }
+svg { display: block; width: 100%; overflow: visible } svg.plot { margin-top: 1rem }
+svg text { font-size: 11px; fill: #46505e }
 svg.strip { width: 22rem; height: 14px } svg.signed { width: 200px; height: 14px } svg.matrix { max-width: 60rem }
 svg path.then { fill: none; stroke: THEN; stroke-width: 1.8 } svg .axis { stroke: #aab3bf; stroke-width: 1 }
 """.replace("NOW", NOW).replace("THEN", THEN)
@@ -57,11 +58,11 @@ def findings(e: Exploration) -> list[str]:
     """Return what a reader should know first, in plain words, the worst first."""
     empty = [v.night for v in e.volumes if not v.rows]
     found = (
-        [f"{len(empty)} of {len(e.volumes)} nights have no rows, the first is {empty[0]}."] if empty else []
+        [f"Nights without rows: {len(empty)} of {len(e.volumes)}, the first is {empty[0]}."] if empty else []
     )
     failed = [v.night for v in e.volumes if v.failed]
     if failed:
-        found.append(f"The last batch of {len(failed)} nights failed, the first is {failed[0]}.")
+        found.append(f"Nights whose last batch failed: {len(failed)}, the first is {failed[0]}.")
     rules = [words_of(column) for words_of in FINDINGS for column in e.columns if words_of(column)]
     found += [rule for rule in rules if rule]
     found += [
@@ -143,7 +144,7 @@ def _table_of_columns(e: Exploration, shown: Sequence[Column]) -> str:
     compared = e.compared_rows is not None
     head += ["missing then", "PSI"] if compared else []
     rows = [[*_described(column), *(_changed(column) if compared else [])] for column in shown]
-    return f"<h2>Columns</h2>{_table(head, rows, numbers=3)}"
+    return f"<h2>Columns</h2>{_table(head, rows, numbers=set(range(3, len(head))))}"
 
 
 def _described(column: Column) -> list[tuple[str, str]]:
@@ -179,7 +180,9 @@ def _missing(e: Exploration, shown: Sequence[Column]) -> str:
     said = (
         f'<p class="quiet">A cell is {each}, {e.question.nights}; darker: more missing; white: no rows.</p>'
     )
-    table = said + _table(["column", "missing", "over time"], rows, numbers=1) if rows else "<p>Nothing.</p>"
+    table = (
+        said + _table(["column", "missing", "over time"], rows, numbers={1}) if rows else "<p>Nothing.</p>"
+    )
     return f"<h2>What is missing, and when</h2>{table}"
 
 
@@ -205,7 +208,7 @@ def _target(e: Exploration, shown: Sequence[Column]) -> str:
         f"{e.question.nights.last}. Spearman has a sign, the measures of categories have none.</p>"
     )
     table = (
-        _table(["column", "measure", "value", ""], rows, numbers=2)
+        _table(["column", "measure", "value", ""], rows, numbers={2})
         if rows
         else "<p>Too few labels to say.</p>"
     )
@@ -245,7 +248,7 @@ def _correlations(matrix: pd.DataFrame) -> str:
     ]
     return (
         f'<h2>How numbers go together</h2><p class="quiet">Rank correlations; the {len(matrix)} columns most closely '
-        f"related to any other.</p>{drawings.matrix(matrix)}{_table(['column', 'and', 'value', ''], rows, numbers=2)}"
+        f"related to any other.</p>{drawings.matrix(matrix)}{_table(['column', 'and', 'value', ''], rows, numbers={2})}"
     )
 
 
@@ -260,10 +263,10 @@ def _pairs(matrix: pd.DataFrame) -> list[tuple[str, str, float]]:
     return sorted(known, key=lambda pair: (-abs(pair[2]), pair[:2]))
 
 
-def _table(head: Sequence[str], rows: Sequence[Row], *, numbers: int) -> str:
-    """Return a table; from column ``numbers`` on, headings stand to the right like their numbers."""
+def _table(head: Sequence[str], rows: Sequence[Row], *, numbers: set[int]) -> str:
+    """Return a table; the headings of the columns ``numbers`` stand to the right, as numbers do."""
     names = "".join(
-        f'<th class="{"n" if n >= numbers else ""}">{words(name)}</th>' for n, name in enumerate(head)
+        f'<th class="{"n" if n in numbers else ""}">{words(name)}</th>' for n, name in enumerate(head)
     )
     lines = ("".join(f'<td class="{style}">{content}</td>' for style, content in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
