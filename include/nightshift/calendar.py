@@ -111,7 +111,7 @@ def resolve(
         RequestError: the dates are malformed, reversed, too many, outside the project's nights, or
             contradict the run's partition key.
     """
-    asked = _asked(params)
+    asked = _range(params, "batch_date", "until")
     keyed = parse_date(partition_key, "partition key") if partition_key is not None else None
     if asked and keyed and asked != DateRange(keyed, keyed):
         raise RequestError(f"batch_date: the form says {asked}, the run's partition key says {keyed}")
@@ -124,18 +124,33 @@ def resolve(
     return asked
 
 
-def _asked(params: Mapping[str, Any]) -> DateRange | None:
-    first, last = params.get("batch_date"), params.get("until")
+def compared(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
+    """Return the range to compare with (``compare_from``, optionally ``compare_until``), or None.
+
+    Raises:
+        RequestError: as :func:`resolve`.
+    """
+    asked = _range(params, "compare_from", "compare_until")
+    if asked:
+        calendar.check(asked.first)
+        calendar.check(asked.last)
+    return asked
+
+
+def _range(params: Mapping[str, Any], from_key: str, until_key: str) -> DateRange | None:
+    first, last = params.get(from_key), params.get(until_key)
     if first is None:
         if last is not None:
-            raise RequestError("until: give batch_date too; a range runs from batch_date to until, inclusive")
+            raise RequestError(
+                f"{until_key}: give {from_key} too; a range runs from {from_key} to {until_key}, inclusive"
+            )
         return None
-    start = parse_date(first, "batch_date")
-    end = start if last is None else parse_date(last, "until")
+    start = parse_date(first, from_key)
+    end = start if last is None else parse_date(last, until_key)
     if end < start:
-        raise RequestError(f"until: {end} lies before batch_date {start}")
+        raise RequestError(f"{until_key}: {end} lies before {from_key} {start}")
     if (end - start).days >= LONGEST_RANGE_DAYS:
-        raise RequestError(f"until: a range holds at most {LONGEST_RANGE_DAYS} nights")
+        raise RequestError(f"{until_key}: a range holds at most {LONGEST_RANGE_DAYS} nights")
     return DateRange(start, end)
 
 

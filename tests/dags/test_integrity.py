@@ -37,7 +37,7 @@ STAGES = {
     "monitor": "models",
     "retrain": "models",
 }
-OTHER_FILES = {"broken_specs", "operations"}
+OTHER_FILES = {"broken_specs", "explore", "operations"}
 
 # What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so
 # a look at the metadata database while parsing is an error of that file.

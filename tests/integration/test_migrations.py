@@ -11,7 +11,15 @@ from nightshift.warehouse import Warehouse, migrate
 pytestmark = pytest.mark.integration
 
 OBJECTS = {
-    "catalog": {"batches", "feature_batches", "landings", "leases", "migrations", "prediction_batches"},
+    "catalog": {
+        "batches",
+        "explorations",
+        "feature_batches",
+        "landings",
+        "leases",
+        "migrations",
+        "prediction_batches",
+    },
     "features": set(),
     "governance": {"decisions", "promotions", "snapshots", "versions"},
     "monitoring": {"performance", "retrain_requests", "verdicts"},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.calendar import LONGEST_RANGE_DAYS, Calendar, DateRange, parse_date, resolve
+from nightshift.calendar import LONGEST_RANGE_DAYS, Calendar, DateRange, compared, parse_date, resolve
 from nightshift.errors import RequestError
 
 ZONES = [
@@ -206,3 +206,39 @@ def test_no_text_is_a_date_unless_it_is_spelled_as_one(text: str) -> None:
     except RequestError:
         return
     assert found.isoformat() == text
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({}, None),
+        ({"batch_date": "2013-02-08"}, None),
+        ({"compare_from": "2013-02-01"}, DateRange(date(2013, 2, 1), date(2013, 2, 1))),
+        (
+            {"compare_from": "2013-02-01", "compare_until": "2013-02-07"},
+            DateRange(date(2013, 2, 1), date(2013, 2, 7)),
+        ),
+    ],
+)
+def test_the_range_to_compare_with_is_what_was_typed_or_none(
+    params: dict[str, Any], says: DateRange | None
+) -> None:
+    assert compared(calendar(), params) == says
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"compare_until": "2013-02-07"}, "compare_until: give compare_from too"),
+        (
+            {"compare_from": "2013-02-01", "compare_until": "2013-01-31"},
+            "lies before compare_from 2013-02-01",
+        ),
+        ({"compare_from": "2013-02-01\n"}, "compare_from: expected"),
+        ({"compare_from": "2012-02-01", "compare_until": "2013-02-01"}, "outside the project's nights"),
+        ({"compare_from": "2013-02-01", "compare_until": "2014-02-01"}, "outside the project's nights"),
+    ],
+)
+def test_a_range_to_compare_with_that_cannot_be_is_refused(params: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        compared(calendar(), params)

@@ -19,14 +19,18 @@ def resolved(param: Param, value: Any) -> Any:
     return param.resolve(value)
 
 
-@pytest.mark.parametrize("form", [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN])
+EXPLORE = forms.explore(["late_arrival"])
+FORMS = [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN, forms.replay([]), forms.explore(), EXPLORE]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_an_empty_form_is_a_valid_run(form: dict[str, Param]) -> None:
     values = {key: param.resolve() for key, param in form.items()}
     assert checked(None, values, set(form)) == values
     assert checked({}, values, set(form)) == values
 
 
-@pytest.mark.parametrize("form", [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN])
+@pytest.mark.parametrize("form", FORMS)
 def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
     for key, param in form.items():
         assert param.schema.get("type") or param.schema.get("enum"), key
@@ -49,6 +53,13 @@ def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
         (forms.DEFINITION, None),
         (forms.REASON, "x" * (LONGEST_REASON + 1)),
         (forms.REASON, 5),
+        (EXPLORE["sample"], 99),
+        (EXPLORE["sample"], 200_001),
+        (EXPLORE["sample"], "50000"),
+        (EXPLORE["sample"], None),
+        (EXPLORE["target"], "another"),
+        (EXPLORE["compare_from"], "last week"),
+        (EXPLORE["compare_until"], "2013-02-30"),
     ],
 )
 def test_the_form_refuses(param: Param, value: Any) -> None:
@@ -90,12 +101,19 @@ def test_a_key_that_no_form_has_is_refused(conf: dict[Any, Any], says: str) -> N
         ({"downstream": ["wake"]}, "downstream: expected"),
         ({"definition": "mine"}, "definition: expected one of same, changed, got 'mine'"),
         ({"definition": None}, "definition: expected"),
+        ({"sample": 99}, "sample: expected a whole number from 100 to 200000, got '99'"),
+        ({"sample": 1_000_000_000}, "sample: expected"),
+        ({"sample": 500.5}, "sample: expected"),
+        ({"sample": True}, "sample: expected"),
+        ({"sample": "500; drop"}, "sample: expected"),
+        ({"sample": None}, "sample: expected"),
+        ({"target": ["late_arrival"]}, "target: expected the name of a model"),
     ],
 )
 def test_the_task_looks_again(params: dict[str, Any], says: str) -> None:
     form = {"downstream": "wake", "definition": "same", **params}
     with pytest.raises(RequestError, match=re.escape(says)):
-        checked(params, form, set(forms.FEATURES))
+        checked(params, {"sample": 500, **form}, set(forms.FEATURES) | set(EXPLORE))
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtri, ndtri
 
+from nightshift.distributions import psi
 from nightshift.errors import SchemaMismatch, did_you_mean
-from nightshift.monitor.profile import FeatureProfile, Profile, count, psi
+from nightshift.monitor.profile import FeatureProfile, Profile, count
 from nightshift.specs.model import Drift
 
 FAMILY_ERROR = 0.01

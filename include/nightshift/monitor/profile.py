@@ -8,30 +8,21 @@ a week that differs from the average is no drift yet.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from nightshift.distributions import FEWEST_ROWS, MOST_CATEGORIES, Floats, decile_edges, nameable, psi
 from nightshift.errors import EmptyBatch, SchemaMismatch
 from nightshift.specs.model import Drift
 
 Kind = Literal["numeric", "boolean", "category"]
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-DECILES = np.arange(1, 10) / 10
-# Further categories, rarer ones, longer ones, and those that look like an address share the bin "other": a
-# profile stays small, and names nobody.
-MOST_CATEGORIES = 20
-FEWEST_ROWS = 5
-LONGEST_CATEGORY = 64
-EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 PREDICTION = "prediction"
 
 
@@ -143,22 +134,6 @@ def count(column: FeatureProfile, values: pd.Series) -> Ints:
     return np.bincount(_codes(column, values), minlength=len(column.counts))
 
 
-def psi(reference: NDArray[Any], current: NDArray[Any]) -> Floats:
-    """Return the population stability index over the last axis of two arrays of counts.
-
-    ``sum((p - q) * ln(p / q))`` over the shares p and q: the symmetrised Kullback-Leibler divergence, 0
-    for equal shares (Siddiqi 2006 reads 0.1 as small and 0.25 as large). An empty bin counts as half a
-    row, or as the rows expected there if these are fewer: a bin that hardly exists in one sample and is
-    absent from the other adds nothing.
-    """
-    n, m = (np.maximum(counts.sum(axis=-1, keepdims=True), 1) for counts in (reference, current))
-    p, q = reference / n, current / m
-    p_filled = np.where(p > 0, p, np.minimum(0.5 / n, q))
-    q_filled = np.where(q > 0, q, np.minimum(0.5 / m, p))
-    ratio = np.divide(p_filled, q_filled, out=np.ones_like(p_filled), where=q_filled > 0)
-    return np.sum((p_filled - q_filled) * np.log(ratio), axis=-1)
-
-
 class _Windows:
     """Counts a night and a bin, summed over every contiguous window of the training nights."""
 
@@ -201,20 +176,10 @@ def _bins_of(name: str, values: pd.Series, known: Sequence[str] | None) -> Featu
     if pd.api.types.is_bool_dtype(values.dtype):
         return FeatureProfile(name=name, kind="boolean", counts=(0, 0, 0))
     if pd.api.types.is_numeric_dtype(values.dtype):
-        edges = _edges(_as_floats(values))
+        edges = decile_edges(_as_floats(values))
         return FeatureProfile(name=name, kind="numeric", edges=edges, counts=(0,) * (len(edges) + 2))
     top = _top_categories(values, known)
     return FeatureProfile(name=name, kind="category", categories=top, counts=(0,) * (len(top) + 2))
-
-
-def _edges(values: Floats) -> tuple[float, ...]:
-    """Return the inner edges: the deciles. One that repeats is a value of its own, with a bin of its own."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return ()
-    deciles, repeats = np.unique(np.quantile(finite, DECILES, method="lower"), return_counts=True)
-    spikes = np.nextafter(deciles[repeats > 1], np.finfo(np.float64).max)
-    return tuple(np.union1d(deciles, spikes).tolist())
 
 
 def _top_categories(values: pd.Series, known: Sequence[str] | None) -> tuple[str, ...]:
@@ -223,11 +188,6 @@ def _top_categories(values: pd.Series, known: Sequence[str] | None) -> tuple[str
     allowed = frequency.index if known is None else frequency.index.intersection(list(map(str, known)))
     named = [str(value) for value in allowed if nameable(str(value))]
     return tuple(sorted(named, key=lambda value: (-int(frequency[value]), value))[:MOST_CATEGORIES])
-
-
-def nameable(category: str) -> bool:
-    """Return whether a category may be shown by name: it is short and does not look like an address."""
-    return len(category) <= LONGEST_CATEGORY and not EMAIL.search(category)
 
 
 def _codes(column: FeatureProfile, values: pd.Series) -> Ints:

@@ -14,8 +14,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from nightshift.distributions import EMAIL, FEWEST_ROWS, nameable
 from nightshift.monitor.drift import DriftResult, FeatureDrift
-from nightshift.monitor.profile import EMAIL, nameable
 
 # Read by Evidently when it is imported: no usage statistics.
 os.environ["DO_NOT_TRACK"] = "1"
@@ -29,8 +29,7 @@ SAMPLE_ROWS = 2000
 # 30 columns of pictures keep the page under 6 MB; Evidently's own scripts are 3.6 MB of it.
 MOST_COLUMNS = 30
 MOST_CATEGORIES = 15
-# A value shown by name stands for at least that many rows of the samples, and this share of them.
-FEWEST_ROWS = 5
+# A value shown by name stands for at least FEWEST_ROWS rows of the samples, and for this share of them.
 SMALLEST_SHARE = 0.005
 
 POLICY = (

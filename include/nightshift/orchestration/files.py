@@ -5,8 +5,11 @@ import re
 
 from nightshift.errors import SpecError
 
-# Pages we rendered, and nothing else of the store: landed batches and snapshots hold rows.
-SERVED = re.compile(r"(reports|data_docs)/[a-z][a-z0-9_]*/[0-9.\-]+\.html")
+# Pages and notebooks we wrote, and nothing else of the store: landed batches and snapshots hold rows.
+SERVED = re.compile(
+    r"(reports|data_docs)/[a-z][a-z0-9_]*/[0-9.\-]+\.html|explorations/[a-z][a-z0-9_]*/[0-9a-f]{64}\.(html|ipynb)"
+)
+NOTEBOOK = "application/x-ipynb+json"
 
 
 def objects_root() -> str:
@@ -19,6 +22,14 @@ def objects_root() -> str:
     if not root:
         raise SpecError("NIGHTSHIFT_OBJECTS is not set: the folder or fsspec URL for snapshots and reports")
     return root
+
+
+def sent_as(key: str) -> tuple[str, dict[str, str]]:
+    """Return the media type of a served file, and the headers it goes with: a notebook is downloaded."""
+    if not key.endswith(".ipynb"):
+        return "text/html", {}
+    subject, name = key.split("/")[1:]
+    return NOTEBOOK, {"Content-Disposition": f'attachment; filename="{subject}-{name[:12]}.ipynb"'}
 
 
 def data_docs_key(source: str, nights: object) -> str:

@@ -3,7 +3,7 @@
 The REST API accepts keys that no form has, and JSON schema's ``$`` admits a newline: so the task looks again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Param
@@ -12,6 +12,7 @@ from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs import REPLAY_ACTIONS
 
 LONGEST_REASON = 500
+FEWEST_SAMPLED, MOST_SAMPLED = 100, 200_000
 
 
 def _date(title: str, description: str) -> Param:
@@ -81,11 +82,41 @@ def replay(fixes: Iterable[str]) -> dict[str, Param]:
     }
 
 
+def explore(targets: Sequence[str] = ()) -> dict[str, Param]:
+    """Return the form of an exploration; ``targets``: the models whose label may be joined."""
+    target = Param(
+        targets[0] if targets else None,
+        type=["null", "string"],
+        enum=[*targets, None],
+        title="Target",
+        description_md="The model whose label is set beside the features. Empty: none.",
+    )
+    return {
+        "batch_date": _date(
+            "Batch date", "The first night to look at, `YYYY-MM-DD`. Empty: the run's own night."
+        ),
+        "until": UNTIL,
+        "compare_from": _date("Compare from", "The first night of a range to compare with. Empty: none."),
+        "compare_until": _date("Compare until", "The last night of that range, inclusive."),
+        "sample": Param(
+            50_000,
+            type="integer",
+            minimum=FEWEST_SAMPLED,
+            maximum=MOST_SAMPLED,
+            title="Sample",
+            description_md="The most rows that the snapshot keeps, and that pictures are drawn from.",
+        ),
+        **({"target": target} if targets else {}),
+        "reason": REASON,
+    }
+
+
 def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: set[str]) -> dict[str, Any]:
     """Return the parameters of a run.
 
     Raises:
-        RequestError: an unknown key, a reason too long or not text, a choice that is none of the form's.
+        RequestError: an unknown key, a reason too long or not text, a choice that is none of the form's, a
+            sample out of bounds.
     """
     for key in conf or {}:
         if key not in allowed:
@@ -99,4 +130,16 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
         options: list[Any] = CHOICES[key].schema["enum"]
         if values[key] not in options:
             raise RequestError(f"{key}: expected one of {', '.join(options)}, got {str(values[key])[:60]!r}")
+    _check_exploration(values)
     return values
+
+
+def _check_exploration(values: Mapping[str, Any]) -> None:
+    sample, target = values.get("sample", FEWEST_SAMPLED), values.get("target")
+    # type(), not isinstance: True is an int too.
+    if type(sample) is not int or not FEWEST_SAMPLED <= sample <= MOST_SAMPLED:
+        raise RequestError(
+            f"sample: expected a whole number from {FEWEST_SAMPLED} to {MOST_SAMPLED}, got {str(sample)[:60]!r}"
+        )
+    if target is not None and not isinstance(target, str):
+        raise RequestError("target: expected the name of a model")

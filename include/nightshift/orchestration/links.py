@@ -1,4 +1,4 @@
-"""Links from a task to what it made: the MLflow run, the drift report, the data docs."""
+"""Links from a task to what it made: the MLflow run, a report, the data docs, a notebook."""
 
 from typing import Any
 
@@ -28,7 +28,8 @@ class ResultLink(BaseOperatorLink):
 def linked(output: Any, name: str, field: str) -> Any:
     """Give the task behind ``output`` a link; return ``output``."""
     if isinstance(output, XComArg):
-        output.operator.operator_extra_links = (ResultLink(name, field),)
+        operator = output.operator
+        operator.operator_extra_links = (*operator.operator_extra_links, ResultLink(name, field))
     return output
 
 
@@ -38,3 +39,8 @@ def file_url(key: str) -> str:
 
     base = conf.get("api", "base_url", fallback="/") or "/"
     return f"{base.rstrip('/')}/nightshift/files/{key}"
+
+
+def exploration_urls(facts: dict[str, Any]) -> dict[str, str]:
+    """Return the addresses of an exploration's page and notebook."""
+    return {f"{kind}_url": file_url(facts[kind]) for kind in ("report", "notebook")}

@@ -8,12 +8,12 @@ from typing import Any
 
 from airflow.sdk import get_current_context
 
-from nightshift.calendar import DateRange, resolve
+from nightshift.calendar import DateRange, compared, resolve
 from nightshift.errors import RequestError
 from nightshift.orchestration.forms import checked
 from nightshift.orchestration.platform import platform
 from nightshift.specs import Project, Source, load_project
-from nightshift.stages import Choice, Platform, Try
+from nightshift.stages import Choice, Platform, Question, Try
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,16 @@ class Run:
             self.nights.first if self.values.get("batch_date") else self.platform.project.settings.first_night
         )
         return DateRange(first, self.nights.last)
+    @property
+    def question(self) -> Question:
+        """What an exploration was asked.
+
+        Raises:
+            RequestError: the range to compare with is wrong.
+        """
+        return Question(
+            self.nights, compared(self.platform.project.calendar, self.values), self.values["sample"]
+        )
 
 
 def this_run() -> Run:

@@ -4,8 +4,10 @@ Every stage takes the batch dates it is for and a ``Try`` that names who asks; n
 be run again for any date, by anyone, and leaves the same rows.
 """
 
+from nightshift.explore import Question
 from nightshift.stages.checking import check_features, newest_nights
 from nightshift.stages.collecting import collect, validate
+from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
@@ -19,6 +21,7 @@ from nightshift.stages.training import conclude, evaluate, fit, promote, snapsho
 __all__ = [
     "Choice",
     "Platform",
+    "Question",
     "Replay",
     "Try",
     "announce",
@@ -31,6 +34,8 @@ __all__ = [
     "decide_retraining",
     "decide_verdict",
     "evaluate",
+    "explore_features",
+    "explore_source",
     "fit",
     "measure_performance",
     "newest_nights",

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from synthetic_nights import COLUMNS, dates, equal, rows, weather
 
+from nightshift.distributions import psi
 from nightshift.errors import EmptyBatch, SchemaMismatch
-from nightshift.monitor.profile import Profile, build_profile, count, psi
+from nightshift.monitor.profile import Profile, build_profile, count
 from nightshift.specs.model import Drift
 
 COUNTS = hnp.arrays(np.int64, 8, elements=st.integers(0, 10_000)).filter(lambda counts: counts.sum() > 0)
