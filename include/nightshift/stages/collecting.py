@@ -39,7 +39,9 @@ def collect(platform: Platform, name: str, nights: DateRange, asked: Try) -> Fac
     """
     source = platform.project.source(name)
     landed = []
-    with collecting.open_source(source, platform.connection(source.connector.connection)) as reader:
+    beside = platform.project.folder.parent
+    connection = collecting.connection_of(source, platform.connection, beside)
+    with collecting.open_source(source, connection) as reader:
         for batch_date in nights.dates:
             rows = reader.read(batch_date, platform.project.calendar.window(batch_date))
             key, digest = platform.objects.put_once(f"landed/{name}/{batch_date}", parquet(rows), ".parquet")
