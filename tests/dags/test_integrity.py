@@ -49,7 +49,9 @@ from pathlib import Path
 from airflow.dag_processing.dagbag import DagBag
 from airflow.plugins_manager import get_timetables_plugins
 from airflow.serialization.serialized_objects import DagSerialization
-import airflow.sdk
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Asset, ExceptionRetryPolicy, PartitionedAssetTimetable, chain, dag, task
+from airflow.timetables.trigger import CronPartitionTimetable
 
 heavy, dags = json.loads(sys.argv[1]), Path(sys.argv[2])
 imported = lambda: [name for name in heavy if name in sys.modules]

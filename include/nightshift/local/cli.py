@@ -142,6 +142,41 @@ def demo() -> None:
         run(runtime, started_in=time.monotonic() - began)
 
 
+@app.command()
+def trigger(
+    dag_id: Annotated[str, typer.Argument(help="for instance collect_weather")],
+    *,
+    first: Annotated[str | None, typer.Option("--from", help="the batch date, YYYY-MM-DD")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="the last one of a range")] = None,
+    leave: Annotated[bool, typer.Option("--leave", help="wake nothing that follows")] = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="train: on what this night knew")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="any parameter, as KEY=VALUE")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="kept with what the run changes")] = None,
+    waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
+    timeout: Annotated[float, typer.Option("--timeout", help="seconds to wait")] = 3600,
+) -> None:
+    """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""
+    from nightshift.local import trigger as runs
+    from nightshift.local.api import Client
+
+    began = time.monotonic()
+    options = {"batch_date": first, "until": last, "as_of": as_of, "reason": reason}
+    options |= {"downstream": "leave"} if leave else {}
+
+    def tell(news: str) -> None:
+        console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}")
+
+    with _clear_errors(), Client.of(control.running()) as api:
+        conf = runs.conf_of(options, settings or [])
+        runs.require_dag(api, dag_id, runs.declared_dags(), tell)
+        runs.require_form(api, dag_id, conf)
+        run_id = api.trigger(dag_id, conf=conf)
+        tell(f"{dag_id}: started, run {run_id}")
+        if waits:
+            runs.wait(api, dag_id, run_id, tell, timeout=timeout)
+            tell(f"{dag_id}: success")
+
+
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """Print what Nightshift raises on purpose as a message, not as a trace."""

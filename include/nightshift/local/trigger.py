@@ -1,0 +1,96 @@
+"""Start a run on the local stack by hand, and wait for it: what `nightshift trigger` does."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.local.api import FINISHED, Client
+
+# A changed spec is parsed within 45 s; then its DAG is there.
+SECONDS_TO_APPEAR = 120
+SECONDS_BETWEEN_LOOKS = 0.5
+Conf = dict[str, Any]
+Tell = Callable[[str], None]
+
+
+def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
+    """Return the parameters of a run: those of ``options`` that were given, and ``KEY=VALUE`` settings.
+
+    Raises:
+        RequestError: a setting without ``=``, or a key given twice.
+    """
+    conf = {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise RequestError(f"--set {setting!r}: expected KEY=VALUE")
+        if key in conf:
+            raise RequestError(f"--set {setting!r}: '{key}' is given already")
+        conf[key] = value
+    return conf
+
+
+def require_dag(api: Client, dag_id: str, declared: set[str], tell: Tell) -> None:
+    """Return once Airflow knows the DAG; a declared one that it has not parsed yet is waited for.
+
+    Raises:
+        NotReady: it does not appear.
+        RequestError: no spec declares it.
+    """
+    deadline = time.monotonic() + SECONDS_TO_APPEAR
+    told = False
+    while dag_id not in (known := api.dags()):
+        if dag_id not in declared:
+            raise RequestError(f"DAG '{dag_id}' is unknown{did_you_mean(dag_id, [*known, *declared])}")
+        if time.monotonic() > deadline:
+            raise NotReady(f"DAG '{dag_id}' is declared, but Airflow does not show it; see `nightshift check`")
+        if not told:
+            tell(f"waiting for Airflow to read the spec of {dag_id}")
+        told = True
+        time.sleep(2 * SECONDS_BETWEEN_LOOKS)
+
+
+def require_form(api: Client, dag_id: str, conf: Conf) -> None:
+    """Raise RequestError for a parameter that the DAG's form does not have: the run would fail on it."""
+    form = api.get(f"/dags/{dag_id}/details")["params"] or {}
+    for key in conf:
+        if key not in form:
+            raise RequestError(f"{dag_id} takes no '{key}'{did_you_mean(key, form)}")
+
+
+def wait(api: Client, dag_id: str, run_id: str, tell: Tell, *, timeout: float) -> None:
+    """Return once the run has succeeded; each task's state is told when it changes.
+
+    Raises:
+        NotReady: the run failed (with the end of the failed task's log), or has not ended in time.
+    """
+    deadline = time.monotonic() + timeout
+    seen: dict[str, str | None] = {}
+    while True:
+        run = api.run(dag_id, run_id)
+        for task in api.task_instances(dag_id, run_id):
+            name, state = task["task_id"], task["state"]
+            if state != seen.get(name) and state not in (None, "scheduled", "queued"):
+                tell(f"{name}: {state}")
+            seen[name] = state
+        if run["state"] in FINISHED:
+            break
+        if time.monotonic() > deadline:
+            raise NotReady(f"run {run_id} of {dag_id}: still {run['state']} after {timeout:.0f} s; it goes on")
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    if run["state"] != "success":
+        raise NotReady(f"{dag_id}, run {run_id}: {run['state']}\n{api.failure(dag_id, run_id)}")
+
+
+def declared_dags() -> set[str]:
+    """Return the ids of the DAGs that the specs declare."""
+    from nightshift.specs import load_project
+
+    project = load_project()
+    stages = {
+        "collect": project.sources,
+        "features": project.feature_sets,
+        **dict.fromkeys(("train", "score", "monitor", "retrain"), project.models),
+    }
+    return {f"{stage}_{name}" for stage, names in stages.items() for name in names}
