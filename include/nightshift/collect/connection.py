@@ -39,7 +39,9 @@ class Connection:
         """Return the error for ``source``: one line, bounded, the password struck out."""
         text = " ".join(str(happened).split())[:MESSAGE_LENGTH]
         what = "folder" if source.connector.connection is None else "connection"
-        return SourceError(f"source '{source.name}', {what} '{self.id}': {self.without_secrets(text)}; {remedy}")
+        return SourceError(
+            f"source '{source.name}', {what} '{self.id}': {self.without_secrets(text)}; {remedy}"
+        )
 
     def without_secrets(self, text: str) -> str:
         """Return ``text`` with the password and every text in ``extra``'s headers struck out."""

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nightshift.errors import NightshiftError
-from nightshift.local import control, health, processes, state
+from nightshift.local import control, health, new, processes, state
 from nightshift.local.components import BY_NAME, COMPONENTS
+from nightshift.local.new import clear_errors
 from nightshift.local.state import Record, Runtime, Snapshot
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(new.app, name="new")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -33,7 +34,7 @@ errors = Console(stderr=True, highlight=False)
 def up() -> None:
     """Start the stack and wait until all of it is healthy. Does nothing if it runs already."""
     began = time.monotonic()
-    with _clear_errors(), _progress() as watch:
+    with clear_errors(), _progress() as watch:
         runtime, started = control.up(watch)
     seconds = time.monotonic() - began
     console.print(f"[green]All healthy[/] after {seconds:.0f} s." if started else "[green]Already up.[/]")
@@ -47,10 +48,10 @@ def down(
     """Stop the stack. The data stays."""
     if purge:
         typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
-        with _clear_errors():
+        with clear_errors():
             console.print(*(f"deleted {folder}" for folder in control.purge()), sep="\n")
         return
-    with _clear_errors(), console.status("stopping"):
+    with clear_errors(), console.status("stopping"):
         stopped = control.down()
     console.print("Stopped." if stopped else "Nothing was running.")
 
@@ -105,7 +106,7 @@ def check(
     """Check every source, feature set and model, without starting anything."""
     from nightshift.specs import load_project
 
-    with _clear_errors():
+    with clear_errors():
         project = load_project().require_sound()
         if deep:
             from nightshift.validate import check_expectations
@@ -125,7 +126,7 @@ def migrate() -> None:
     """Bring the warehouse's fixed tables up to date: NIGHTSHIFT_WAREHOUSE_URL, or the local stack's."""
     from nightshift.warehouse import migrate as bring_up_to_date
 
-    with _clear_errors():
+    with clear_errors():
         bring_up_to_date(os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url)
     console.print("The warehouse is up to date.")
 
@@ -136,7 +137,7 @@ def demo() -> None:
     from nightshift.local.demo import run
 
     began = time.monotonic()
-    with _clear_errors():
+    with clear_errors():
         with _progress() as watch:
             runtime, _ = control.up(watch)
         run(runtime, started_in=time.monotonic() - began)
@@ -153,7 +154,6 @@ def trigger(
     settings: Annotated[list[str] | None, typer.Option("--set", help="any parameter, as KEY=VALUE")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="kept with what the run changes")] = None,
     waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
-    timeout: Annotated[float, typer.Option("--timeout", help="seconds to wait")] = 3600,
 ) -> None:
     """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""
     from nightshift.local import trigger as runs
@@ -166,25 +166,15 @@ def trigger(
     def tell(news: str) -> None:
         console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}")
 
-    with _clear_errors(), Client.of(control.running()) as api:
+    with clear_errors(), Client.of(control.running()) as api:
         conf = runs.conf_of(options, settings or [])
         runs.require_dag(api, dag_id, runs.declared_dags(), tell)
         runs.require_form(api, dag_id, conf)
         run_id = api.trigger(dag_id, conf=conf)
         tell(f"{dag_id}: started, run {run_id}")
         if waits:
-            runs.wait(api, dag_id, run_id, tell, timeout=timeout)
+            runs.wait(api, dag_id, run_id, tell)
             tell(f"{dag_id}: success")
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Print what Nightshift raises on purpose as a message, not as a trace."""
-    try:
-        yield
-    except NightshiftError as error:
-        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(1) from error
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Start a run on the local stack by hand, and wait for it: what `nightshift trigger` does."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nightshift.errors import NotReady, RequestError, did_you_mean
@@ -10,6 +10,8 @@ from nightshift.local.api import FINISHED, Client
 # A changed spec is parsed within 45 s; then its DAG is there.
 SECONDS_TO_APPEAR = 120
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_TO_RUN = 7200
+TOLD = frozenset({"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed", "deferred"})
 Conf = dict[str, Any]
 Tell = Callable[[str], None]
 
@@ -44,7 +46,9 @@ def require_dag(api: Client, dag_id: str, declared: set[str], tell: Tell) -> Non
         if dag_id not in declared:
             raise RequestError(f"DAG '{dag_id}' is unknown{did_you_mean(dag_id, [*known, *declared])}")
         if time.monotonic() > deadline:
-            raise NotReady(f"DAG '{dag_id}' is declared, but Airflow does not show it; see `nightshift check`")
+            raise NotReady(
+                f"DAG '{dag_id}' is declared, but Airflow does not show it; see `nightshift check`"
+            )
         if not told:
             tell(f"waiting for Airflow to read the spec of {dag_id}")
         told = True
@@ -59,28 +63,32 @@ def require_form(api: Client, dag_id: str, conf: Conf) -> None:
             raise RequestError(f"{dag_id} takes no '{key}'{did_you_mean(key, form)}")
 
 
-def wait(api: Client, dag_id: str, run_id: str, tell: Tell, *, timeout: float) -> None:
+def wait(api: Client, dag_id: str, run_id: str, tell: Tell, *, timeout: float = SECONDS_TO_RUN) -> None:
     """Return once the run has succeeded; each task's state is told when it changes.
 
     Raises:
         NotReady: the run failed (with the end of the failed task's log), or has not ended in time.
     """
     deadline = time.monotonic() + timeout
-    seen: dict[str, str | None] = {}
-    while True:
-        run = api.run(dag_id, run_id)
-        for task in api.task_instances(dag_id, run_id):
-            name, state = task["task_id"], task["state"]
-            if state != seen.get(name) and state not in (None, "scheduled", "queued"):
-                tell(f"{name}: {state}")
-            seen[name] = state
-        if run["state"] in FINISHED:
-            break
+    seen: dict[str, str] = {}
+    while (run := api.run(dag_id, run_id))["state"] not in FINISHED:
+        _tell_news(api, dag_id, run_id, seen, tell)
         if time.monotonic() > deadline:
-            raise NotReady(f"run {run_id} of {dag_id}: still {run['state']} after {timeout:.0f} s; it goes on")
+            raise NotReady(
+                f"run {run_id} of {dag_id}: still {run['state']} after {timeout:.0f} s; it goes on"
+            )
         time.sleep(SECONDS_BETWEEN_LOOKS)
+    _tell_news(api, dag_id, run_id, seen, tell)
     if run["state"] != "success":
         raise NotReady(f"{dag_id}, run {run_id}: {run['state']}\n{api.failure(dag_id, run_id)}")
+
+
+def _tell_news(api: Client, dag_id: str, run_id: str, seen: dict[str, str], tell: Tell) -> None:
+    for task in api.task_instances(dag_id, run_id):
+        name, state = task["task_id"], task["state"]
+        if state in TOLD and state != seen.get(name):
+            seen[name] = state
+            tell(f"{name}: {state}")
 
 
 def declared_dags() -> set[str]:
@@ -88,7 +96,7 @@ def declared_dags() -> set[str]:
     from nightshift.specs import load_project
 
     project = load_project()
-    stages = {
+    stages: dict[str, Iterable[str]] = {
         "collect": project.sources,
         "features": project.feature_sets,
         **dict.fromkeys(("train", "score", "monitor", "retrain"), project.models),

@@ -166,7 +166,11 @@ def _dates(values: pd.Series) -> pd.Series:
 
 def _iso(values: pd.Series) -> pd.Series:
     text = values.astype("str").str.strip()
-    return text.str.replace(SLASHED, r"\1-\2-\3", regex=True) if text.str.contains("/", regex=False).any() else text
+    return (
+        text.str.replace(SLASHED, r"\1-\2-\3", regex=True)
+        if text.str.contains("/", regex=False).any()
+        else text
+    )
 
 
 def _date_text(values: pd.Series) -> pd.Series:

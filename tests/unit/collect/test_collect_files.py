@@ -213,7 +213,9 @@ def no_connection(name):
     raise AssertionError(f"a folder needs no connection, {name!r} was asked for")
 
 
-@pytest.mark.parametrize("written", ["{tmp}/data/rain", "data/rain", "file://{tmp}/data/rain", "data/../data/rain/"])
+@pytest.mark.parametrize(
+    "written", ["{tmp}/data/rain", "data/rain", "file://{tmp}/data/rain", "data/../data/rain/"]
+)
 def test_a_folder_needs_no_connection_and_starts_beside_include(tmp_path, written):
     (tmp_path / "data/rain").mkdir(parents=True)
     (tmp_path / "data/rain/2013-02-08.csv").write_text("id\na\n")
