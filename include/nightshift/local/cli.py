@@ -144,6 +144,17 @@ def demo() -> None:
 
 
 @app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="for instance 'SELECT * FROM catalog.batches'")],
+) -> None:
+    """Ask the local stack's warehouse, with psql."""
+    from nightshift.local import postgres
+
+    with clear_errors():
+        raise typer.Exit(postgres.ask(control.running().warehouse_url, statement))
+
+
+@app.command()
 def trigger(
     dag_id: Annotated[str, typer.Argument(help="for instance collect_weather")],
     *,
