@@ -155,7 +155,7 @@ def sql(
 
 
 @app.command()
-def trigger(
+def trigger(  # noqa: PLR0913 a command's options are its arguments
     dag_id: Annotated[str, typer.Argument(help="for instance collect_weather")],
     *,
     first: Annotated[str | None, typer.Option("--from", help="the batch date, YYYY-MM-DD")] = None,
@@ -165,6 +165,9 @@ def trigger(
     settings: Annotated[list[str] | None, typer.Option("--set", help="any parameter, as KEY=VALUE")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="kept with what the run changes")] = None,
     waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
+    until: Annotated[
+        str | None, typer.Option("--until", help="wait for this DAG too, which --from's night wakes")
+    ] = None,
 ) -> None:
     """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""
     from nightshift.local import trigger as runs
@@ -175,17 +178,20 @@ def trigger(
     options |= {"downstream": "leave"} if leave else {}
 
     def tell(news: str) -> None:
-        console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}")
+        console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}", soft_wrap=True)
 
     with clear_errors(), Client.of(control.running()) as api:
         conf = runs.conf_of(options, settings or [])
         runs.require_dag(api, dag_id, runs.declared_dags(), tell)
         runs.require_form(api, dag_id, conf)
+        woken = runs.Woken.of(api, until, conf) if until else None
         run_id = api.trigger(dag_id, conf=conf)
         tell(f"{dag_id}: started, run {run_id}")
         if waits:
             runs.wait(api, dag_id, run_id, tell)
             tell(f"{dag_id}: success")
+        if woken:
+            woken.wait(api, tell)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nightshift.errors import NotReady, RequestError, did_you_mean
@@ -11,6 +12,7 @@ from nightshift.local.api import FINISHED, Client
 SECONDS_TO_APPEAR = 120
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_RUN = 7200
+SECONDS_TO_WAKE = 600
 TOLD = frozenset({"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed", "deferred"})
 Conf = dict[str, Any]
 Tell = Callable[[str], None]
@@ -81,6 +83,46 @@ def wait(api: Client, dag_id: str, run_id: str, tell: Tell, *, timeout: float = 
     _tell_news(api, dag_id, run_id, seen, tell)
     if run["state"] != "success":
         raise NotReady(f"{dag_id}, run {run_id}: {run['state']}\n{api.failure(dag_id, run_id)}")
+
+
+@dataclass(frozen=True)
+class Woken:
+    """A DAG that the run wakes in the end: its run for the night is one that was not there before."""
+
+    dag_id: str
+    night: str
+    before: frozenset[str]
+
+    @classmethod
+    def of(cls, api: Client, dag_id: str, conf: Conf) -> "Woken":
+        """Return what to wait for, seen before the run is started.
+
+        Raises:
+            RequestError: the run is not for one night, or wakes nothing.
+        """
+        night = conf.get("batch_date")
+        if not night or conf.get("until") or conf.get("downstream") == "leave":
+            raise RequestError("--until: give --from and neither --to nor --leave; one night is followed")
+        return cls(dag_id, night, frozenset(run["dag_run_id"] for run in api.runs(dag_id)))
+
+    def wait(self, api: Client, tell: Tell) -> None:
+        """Return once the DAG has succeeded for the night. Raises NotReady as :func:`wait`, or if it is not woken."""
+        deadline = time.monotonic() + SECONDS_TO_WAKE
+        while not (found := self._new(api)):
+            if time.monotonic() > deadline:
+                raise NotReady(
+                    f"{self.dag_id} was not woken for {self.night}: a DAG between failed, or another source is missing"
+                )
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        wait(api, self.dag_id, found[0], lambda news: tell(f"{self.dag_id}, {news}"))
+        tell(f"{self.dag_id}: success")
+
+    def _new(self, api: Client) -> list[str]:
+        return [
+            run["dag_run_id"]
+            for run in api.runs(self.dag_id)
+            if run.get("partition_key") == self.night and run["dag_run_id"] not in self.before
+        ]
 
 
 def _tell_news(api: Client, dag_id: str, run_id: str, seen: dict[str, str], tell: Tell) -> None:
