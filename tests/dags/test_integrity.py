@@ -1,6 +1,7 @@
 """The DAG files: light, without a database, and as the specs say; one broken spec leaves the others standing."""
 
 import ast
+import importlib.util
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -47,7 +49,9 @@ from pathlib import Path
 from airflow.dag_processing.dagbag import DagBag
 from airflow.plugins_manager import get_timetables_plugins
 from airflow.serialization.serialized_objects import DagSerialization
-import airflow.sdk
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Asset, ExceptionRetryPolicy, PartitionedAssetTimetable, chain, dag, task
+from airflow.timetables.trigger import CronPartitionTimetable
 
 heavy, dags = json.loads(sys.argv[1]), Path(sys.argv[2])
 imported = lambda: [name for name in heavy if name in sys.modules]
@@ -215,6 +219,81 @@ def test_one_broken_spec_leaves_the_other_dags_and_is_named_in_the_ui(
             expected = set(processed["files"][stem]["dags"]) - lost
             assert set(broken["files"][stem]["dags"]) == expected
     (error,) = broken["files"]["broken_specs"]["errors"].values()
+    assert f"{include / file}: " in error
+    assert says in error
+
+
+# Many specs: a project of 25 models, 10 sources and 5 feature sets, which the benchmark makes.
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    found = importlib.util.spec_from_file_location("parse_benchmark", REPOSITORY / "benchmarks/parse.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def many(benchmark: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return benchmark.make(tmp_path_factory.mktemp("many") / "include")
+
+
+@pytest.fixture(scope="module")
+def many_processed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return parsed(tmp_path_factory.mktemp("airflow"), many)["files"]
+
+
+def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed: dict) -> None:
+    project = load_project(many).require_sound()
+    assert (len(project.models), len(project.sources)) == (25, 10)
+    for stage, part in STAGES.items():
+        assert set(many_processed[stage]["dags"]) == {f"{stage}_{name}" for name in getattr(project, part)}
+    assert not any(file["errors"] for file in many_processed.values())
+
+
+def test_25_models_and_10_sources_parse_within_three_cpu_seconds(
+    benchmark: ModuleType, many_processed: dict
+) -> None:
+    assert sum(file["cpu"] for file in many_processed.values()) <= benchmark.BAR
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says", "lost"),
+    [
+        (
+            "models/model_07.yaml",
+            "share: 0.3",
+            "share: many",
+            "key 'drift.share': Input should be a valid number",
+            {f"{stage}_model_07" for stage in ("train", "score", "monitor", "retrain")},
+        ),
+        (
+            "sources/arrivals_3.yaml",
+            "key: [flight_id]",
+            "key: [flight]\nknown_at: then",
+            "key 'known_at' is given twice",
+            {"collect_arrivals_3", "features_set_3"}
+            | {
+                f"{stage}_model_{number:02}"
+                for stage in ("train", "score", "monitor", "retrain")
+                for number in range(3, 25, 5)
+            },
+        ),
+    ],
+)
+def test_of_many_specs_a_broken_one_takes_only_what_stands_on_it(
+    tmp_path: Path, many: Path, many_processed: dict, file: str, old: str, new: str, says: str, lost: set[str]
+) -> None:
+    include = tmp_path / "include"
+    shutil.copytree(many, include)
+    text = (include / file).read_text()
+    assert old in text
+    (include / file).write_text(text.replace(old, new, 1))
+    broken = parsed(tmp_path, include)["files"]
+    every = {dag for file in many_processed.values() for dag in file["dags"]}
+    assert {dag for file in broken.values() for dag in file["dags"]} == every - lost
+    (error,) = broken["broken_specs"]["errors"].values()
     assert f"{include / file}: " in error
     assert says in error
 

@@ -1,5 +1,6 @@
 """Labels as they were known at a time: late ones wait, a correction replaces, a repetition counts once."""
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -132,3 +133,17 @@ def test_an_entity_twice_is_an_error_not_two_rows(twice: str) -> None:
     frames[twice] = pd.concat([frames[twice]] * 2)
     with pytest.raises(ValueError, match="one-to-one"):
         labelled(frames["features"], frames["truth"], ENTITY)
+
+
+@pytest.mark.parametrize(
+    ("day", "shop"),
+    [
+        ([date(2013, 2, 1), date(2013, 2, 2)], [7, 8]),
+        (pd.to_datetime(["2013-02-01", "2013-02-02"]), ["7", "8"]),
+    ],
+)
+def test_a_label_finds_its_entity_whether_the_source_keeps_dates_numbers_or_text(day: Any, shop: Any) -> None:
+    truth = pd.DataFrame({"day": day, "shop": shop, "arr_delay": [20.0, 10.0], "known_at": at("2013-02-03")})
+    features = pd.DataFrame({"day": ["2013-02-02", "2013-02-01"], "shop": ["8", "7"]})
+    known = labels(model(), truth, ["day", "shop"], at("2013-02-03"))
+    assert labelled(features, known, ["day", "shop"])["label"].tolist() == [0.0, 1.0]

@@ -4,7 +4,7 @@ Nothing is judged here, an empty answer included: validation judges. What comes 
 the values the upstream gave; text stays text, so that typing is validation's alone.
 """
 
-from nightshift.collect.connection import Connection, Reader
+from nightshift.collect.connection import Connection, Reader, connection_of
 from nightshift.collect.connectors import CONNECTORS, collect, open_source
 
-__all__ = ["CONNECTORS", "Connection", "Reader", "collect", "open_source"]
+__all__ = ["CONNECTORS", "Connection", "Reader", "collect", "connection_of", "open_source"]

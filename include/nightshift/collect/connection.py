@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -37,8 +38,9 @@ class Connection:
     def failure(self, source: Source, happened: object, remedy: str) -> SourceError:
         """Return the error for ``source``: one line, bounded, the password struck out."""
         text = " ".join(str(happened).split())[:MESSAGE_LENGTH]
+        what = "folder" if source.connector.connection is None else "connection"
         return SourceError(
-            f"source '{source.name}', connection '{self.id}': {self.without_secrets(text)}; {remedy}"
+            f"source '{source.name}', {what} '{self.id}': {self.without_secrets(text)}; {remedy}"
         )
 
     def without_secrets(self, text: str) -> str:
@@ -49,6 +51,14 @@ class Connection:
             if secret:
                 text = text.replace(str(secret), "***")
         return text
+
+
+def connection_of(source: Source, find: Callable[[str], Connection], beside: Path) -> Connection:
+    """Return where ``source`` is reached: its connection, or its folder; a relative one starts at ``beside``."""
+    if source.connector.connection is not None:
+        return find(source.connector.connection)
+    folder = getattr(source.connector, "folder", None) or ""
+    return Connection(folder, "fs", extra={"path": folder if "://" in folder else str(beside / folder)})
 
 
 class Reader(NamedTuple):

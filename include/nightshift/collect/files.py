@@ -18,6 +18,9 @@ from nightshift.collect.delimited import NotCsv, read_csv
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
 from nightshift.specs import FilesConnector, Source
 
+# Year first, so that month and day cannot be mistaken for each other.
+SLASHED = r"^(\d{4})/(\d{2})/(\d{2})$"
+
 
 @contextmanager
 def open_files(source: Source, connection: Connection, sleep: Sleep) -> Iterator[Reader]:
@@ -49,12 +52,12 @@ def place(root: str, pattern: str, day: date, source: Source) -> str:
     relative = fill(pattern, {"date": day}, where)
     parts = PurePosixPath(relative.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or "://" in relative or "\0" in relative:
-        raise SpecError(f"{where}: '{relative}' leads out of the connection's folder; give a path below it")
+        raise SpecError(f"{where}: '{relative}' leads out of the source's folder; give a path below it")
     if "://" in root:
         return f"{root.rstrip('/')}/{relative}"
     full = (Path(root) / relative).resolve()
     if not full.is_relative_to(Path(root).resolve()):
-        raise SpecError(f"{where}: '{relative}' is a link out of the connection's folder {root}")
+        raise SpecError(f"{where}: '{relative}' is a link out of the source's folder {root}")
     return str(full)
 
 
@@ -109,7 +112,7 @@ def _load(
         ) from error
     except (OSError, ImportError, ValueError) as error:
         raise connection.failure(
-            source, f"{shown}: {error}", "check the connection's path and rights"
+            source, f"{shown}: {error}", "check the folder, its path and rights"
         ) from None
 
 
@@ -119,8 +122,9 @@ def _rows_of(source: Source, frame: pd.DataFrame, column: str, day: date, path: 
             f"source '{source.name}': {path} has no column '{column}' (connector.date_column)"
             f"{did_you_mean(column, map(str, frame.columns))}"
         )
-    # The first ten letters of an ISO date or timestamp; datetimes and dates print as such.
+    # The first ten letters of a date or timestamp, year first; datetimes and dates print as such.
     days = frame[column].astype("str").str.slice(0, 10)
+    days = days.str.replace(SLASHED, r"\1-\2-\3", regex=True)
     wrong = frame[column][~days.str.fullmatch(r"\d{4}-\d{2}-\d{2}").fillna(False).astype(bool)]
     if len(wrong):
         # Such a row belongs to no night: dropping it would lose it without a trace.

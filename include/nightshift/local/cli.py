@@ -15,9 +15,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nightshift.errors import NightshiftError
-from nightshift.local import control, health, processes, state
+from nightshift.local import control, health, new, processes, state
 from nightshift.local.components import BY_NAME, COMPONENTS
+from nightshift.local.new import clear_errors
 from nightshift.local.state import Record, Runtime, Snapshot
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(new.app, name="new")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -34,7 +35,7 @@ errors = Console(stderr=True, highlight=False)
 def up() -> None:
     """Start the stack and wait until all of it is healthy. Does nothing if it runs already."""
     began = time.monotonic()
-    with _clear_errors(), _progress() as watch:
+    with clear_errors(), _progress() as watch:
         runtime, started = control.up(watch)
     seconds = time.monotonic() - began
     console.print(f"[green]All healthy[/] after {seconds:.0f} s." if started else "[green]Already up.[/]")
@@ -48,10 +49,10 @@ def down(
     """Stop the stack. The data stays."""
     if purge:
         typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
-        with _clear_errors():
+        with clear_errors():
             console.print(*(f"deleted {folder}" for folder in control.purge()), sep="\n")
         return
-    with _clear_errors(), console.status("stopping"):
+    with clear_errors(), console.status("stopping"):
         stopped = control.down()
     console.print("Stopped." if stopped else "Nothing was running.")
 
@@ -120,7 +121,7 @@ def check(
 
     The warehouse of the second is NIGHTSHIFT_WAREHOUSE_URL, or the local stack's.
     """
-    with _clear_errors():
+    with clear_errors():
         if what is Checked.features:
             _check_features(name, night or [])
         else:
@@ -159,7 +160,7 @@ def migrate() -> None:
     """Bring the warehouse's fixed tables up to date: NIGHTSHIFT_WAREHOUSE_URL, or the local stack's."""
     from nightshift.warehouse import migrate as bring_up_to_date
 
-    with _clear_errors():
+    with clear_errors():
         bring_up_to_date(os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url)
     console.print("The warehouse is up to date.")
 
@@ -170,20 +171,61 @@ def demo() -> None:
     from nightshift.local.demo import run
 
     began = time.monotonic()
-    with _clear_errors():
+    with clear_errors():
         with _progress() as watch:
             runtime, _ = control.up(watch)
         run(runtime, started_in=time.monotonic() - began)
 
 
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Print what Nightshift raises on purpose as a message, not as a trace."""
-    try:
-        yield
-    except NightshiftError as error:
-        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(1) from error
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="for instance 'SELECT * FROM catalog.batches'")],
+) -> None:
+    """Ask the local stack's warehouse, with psql."""
+    from nightshift.local import postgres
+
+    with clear_errors():
+        raise typer.Exit(postgres.ask(control.running().warehouse_url, statement))
+
+
+@app.command()
+def trigger(  # noqa: PLR0913 a command's options are its arguments
+    dag_id: Annotated[str, typer.Argument(help="for instance collect_weather")],
+    *,
+    first: Annotated[str | None, typer.Option("--from", help="the batch date, YYYY-MM-DD")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="the last one of a range")] = None,
+    leave: Annotated[bool, typer.Option("--leave", help="wake nothing that follows")] = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="train: on what this night knew")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="any parameter, as KEY=VALUE")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="kept with what the run changes")] = None,
+    waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
+    until: Annotated[
+        str | None, typer.Option("--until", help="wait for this DAG too, which --from's night wakes")
+    ] = None,
+) -> None:
+    """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""
+    from nightshift.local import trigger as runs
+    from nightshift.local.api import Client
+
+    began = time.monotonic()
+    options = {"batch_date": first, "until": last, "as_of": as_of, "reason": reason}
+    options |= {"downstream": "leave"} if leave else {}
+
+    def tell(news: str) -> None:
+        console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}", soft_wrap=True)
+
+    with clear_errors(), Client.of(control.running()) as api:
+        conf = runs.conf_of(options, settings or [])
+        runs.require_dag(api, dag_id, runs.declared_dags(), tell)
+        runs.require_form(api, dag_id, conf)
+        woken = runs.Woken.of(api, until, conf) if until else None
+        run_id = api.trigger(dag_id, conf=conf)
+        tell(f"{dag_id}: started, run {run_id}")
+        if waits:
+            runs.wait(api, dag_id, run_id, tell)
+            tell(f"{dag_id}: success")
+        if woken:
+            woken.wait(api, tell)
 
 
 @contextmanager

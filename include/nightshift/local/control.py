@@ -38,6 +38,14 @@ def up(watch: Watcher = lambda snapshot: None) -> tuple[Runtime, bool]:
     return _wait_until_ready(home, pid, watch), running is None
 
 
+def running() -> Runtime:
+    """Return the runtime of the stack that runs here. Raises NotReady if none does."""
+    snapshot = state.read_snapshot(state.home())
+    if snapshot is None or not is_supervised(snapshot):
+        raise NotReady("nothing runs here; start it with `nightshift up`")
+    return snapshot.runtime
+
+
 def down(watch: Watcher = lambda snapshot: None) -> bool:
     """Stop the stack and everything it left; return whether there was anything to stop."""
     home = state.home()

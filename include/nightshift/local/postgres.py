@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import make_url
+
 from nightshift.errors import NotReady
 from nightshift.local.endpoints import HOST
 from nightshift.local.state import write_private
@@ -132,10 +134,7 @@ def _account() -> Account:
 
 def _binaries(data: Path, place: Path, account: Account) -> Path:
     """Return the folder of the binaries that match the data; copied if the account cannot reach them."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise NotReady(f"the package {PACKAGE} is not installed; or set NIGHTSHIFT_DATABASE_URL")
-    package = Path(spec.origin).parent
+    package = _package()
     version = (data / "PG_VERSION").read_text().strip() if (data / "PG_VERSION").exists() else "16"
     if version not in INSTALLATIONS:
         raise NotReady(f"{data} was written by PostgreSQL {version}, which {PACKAGE} does not carry")
@@ -143,6 +142,29 @@ def _binaries(data: Path, place: Path, account: Account) -> Path:
     if not _reachable(installed / "bin", account):
         installed = _copy(package, installed.name, place)
     return installed / "bin"
+
+
+def _package() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise NotReady(f"the package {PACKAGE} is not installed; or set NIGHTSHIFT_DATABASE_URL")
+    return Path(spec.origin).parent
+
+
+def ask(url: str, statement: str) -> int:
+    """Run one statement of the user's with psql; print what it answers, and return psql's exit code."""
+    parts = make_url(url)
+    login = {
+        "PGHOST": parts.host,
+        "PGPORT": parts.port,
+        "PGUSER": parts.username,
+        "PGPASSWORD": parts.password,
+    }
+    # In the environment, not on the command line: that is for every account to read.
+    given = {key: str(value) for key, value in (login | {"PGDATABASE": parts.database}).items() if value}
+    psql = _package() / INSTALLATIONS["16"] / "bin" / "psql"
+    command = [str(psql), "-X", "-P", "pager=off", "-v", "ON_ERROR_STOP=1", "-c", statement]
+    return subprocess.run(command, env=os.environ | given, check=False).returncode
 
 
 def _copy(package: Path, installation: str, place: Path) -> Path:

@@ -1,6 +1,7 @@
 """A source: where rows come from each night, what they look like, and what must hold of them."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -49,14 +50,16 @@ class SqlConnector(Spec):
 
 
 class FilesConnector(Spec):
-    """CSV or Parquet files below a connection's folder or fsspec URL (``path`` in its extra).
+    """CSV or Parquet files below a folder or fsspec URL: ``folder``, or a connection's (``path`` in its extra).
 
     ``path`` may hold ``{date}`` (or with a format, ``{date:%Y/%m/%d}``): one file a date. Without it,
     ``date_column`` picks the date's rows out of one file.
     """
 
     kind: Literal["files"] = "files"
-    connection: str
+    connection: str | None = None
+    # Needs no secret. A relative one starts beside include/.
+    folder: str | None = Field(default=None, min_length=1)
     path: str
     format: Literal["csv", "parquet"] = "csv"
     date_column: str | None = None
@@ -69,6 +72,16 @@ class FilesConnector(Spec):
             raise ValueError(
                 "give either {date} in path (one file a date) or date_column, not both or neither"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "FilesConnector":
+        if (self.connection is None) == (self.folder is None):
+            raise ValueError(
+                "give either folder (needs no secret) or connection (an Airflow connection), not both or neither"
+            )
+        if "@" in urlsplit(self.folder or "").netloc:
+            raise ValueError("folder: holds a login; secrets belong into an Airflow connection")
         return self
 
 

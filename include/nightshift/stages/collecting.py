@@ -64,7 +64,9 @@ def collect(
     source = platform.project.source(name)
     must = set((must_pass or nights).dates)
     landed = []
-    with collecting.open_source(source, platform.connection(source.connector.connection)) as reader:
+    beside = platform.project.folder.parent
+    connection = collecting.connection_of(source, platform.connection, beside)
+    with collecting.open_source(source, connection) as reader:
         # Those that must be there come first: a source that is down is then asked once.
         for batch_date in sorted(nights.dates, key=lambda night: night not in must):
             try:

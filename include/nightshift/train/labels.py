@@ -14,6 +14,8 @@ def labels(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Ti
     that never arrived) have no label.
     """
     known = truth[truth["known_at"] <= known_by].sort_values("known_at", kind="stable")
+    # Entities are text: a source may well keep a day as a date and a shop's number as an integer.
+    known = known.assign(**{name: known[name].astype("str") for name in entity})
     known = known.drop_duplicates(entity, keep="last")
     outcome = known[model.target.column].astype("float64")
     if model.target.above is not None:

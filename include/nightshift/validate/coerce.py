@@ -3,7 +3,7 @@
 What counts is the Python type of each value, not the dtype that pandas chose for the column. Sources that
 know types (SQL, Parquet, JSON) must deliver numbers as numbers: a column that turned to text is a retyped
 column even while every text spells a number. CSV knows only text. Dates and timestamps may be ISO text
-everywhere, since JSON and SQLite have no other way; timestamps without a zone are UTC.
+everywhere, since JSON and SQLite have no other way, also spelled 2013/02/08; timestamps without a zone are UTC.
 """
 
 from collections.abc import Callable
@@ -37,6 +37,8 @@ KINDS = {
 }
 INTEGER = r"[+-]?\d{1,18}"
 NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
+# Year first, so that month and day cannot be mistaken for each other.
+SLASHED = r"^(\d{4})/(\d{2})/(\d{2})"
 DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
 TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)? ?(?:Z|[+-]\d{2}(?::?\d{2})?)?"
 MISSING = {"integer": ["", "nan"], "float": ["", "nan"], "boolean": [""], "date": [""], "timestamp": [""]}
@@ -162,8 +164,17 @@ def _dates(values: pd.Series) -> pd.Series:
     return pd.to_datetime(values.astype("str"), format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
 
 
-def _date_text(values: pd.Series) -> pd.Series:
+def _iso(values: pd.Series) -> pd.Series:
     text = values.astype("str").str.strip()
+    return (
+        text.str.replace(SLASHED, r"\1-\2-\3", regex=True)
+        if text.str.contains("/", regex=False).any()
+        else text
+    )
+
+
+def _date_text(values: pd.Series) -> pd.Series:
+    text = _iso(values)
     return _dates(text.where(text.str.fullmatch(DATE).astype(bool)).str.slice(0, 10))
 
 
@@ -183,7 +194,7 @@ def _timestamps(values: pd.Series) -> pd.Series:
 
 
 def _timestamp_text(values: pd.Series) -> pd.Series:
-    text = values.astype("str").str.strip()
+    text = _iso(values)
     spelled = text.where(text.str.fullmatch(TIMESTAMP).astype(bool))
     return pd.to_datetime(spelled, format="ISO8601", errors="coerce", utc=True).astype("datetime64[us, UTC]")
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pandas as pd
 import pytest
 
-from nightshift.collect import Connection, collect, open_source
+from nightshift.collect import Connection, collect, connection_of, open_source
 from nightshift.errors import SchemaMismatch, SourceError, SpecError
 from nightshift.specs import Source
 
@@ -121,7 +121,7 @@ ESCAPES = [
 
 @pytest.mark.parametrize("path", ESCAPES)
 def test_no_path_leads_out_of_the_folder(tmp_path, path):
-    with pytest.raises(SpecError, match="leads out of the connection's folder"):
+    with pytest.raises(SpecError, match="leads out of the source's folder"):
         read(tmp_path, source(path))
 
 
@@ -196,10 +196,59 @@ def test_an_fsspec_url_is_read_and_its_login_not_told():
 
 
 def test_an_unknown_protocol_is_told():
-    with pytest.raises(SourceError, match="check the connection's path and rights"):
+    with pytest.raises(SourceError, match="check the folder, its path and rights"):
         collect(source(), DAY, WINDOW, Connection("files", extra={"path": "nosuch://bucket"}))
 
 
 def test_a_connection_without_a_folder_is_told():
     with pytest.raises(SourceError, match="no folder; put"):
         collect(source(), DAY, WINDOW, Connection("files"))
+
+
+def in_folder(folder, path="{date}.csv", **connector):
+    return source(path, connection=None, folder=str(folder), **connector)
+
+
+def no_connection(name):
+    raise AssertionError(f"a folder needs no connection, {name!r} was asked for")
+
+
+@pytest.mark.parametrize(
+    "written", ["{tmp}/data/rain", "data/rain", "file://{tmp}/data/rain", "data/../data/rain/"]
+)
+def test_a_folder_needs_no_connection_and_starts_beside_include(tmp_path, written):
+    (tmp_path / "data/rain").mkdir(parents=True)
+    (tmp_path / "data/rain/2013-02-08.csv").write_text("id\na\n")
+    spec = in_folder(written.format(tmp=tmp_path))
+    found = collect(spec, DAY, WINDOW, connection_of(spec, no_connection, tmp_path))
+    assert found["id"].tolist() == ["a"]
+
+
+def test_a_path_leads_out_of_no_folder_either(tmp_path):
+    spec = in_folder("data", "../{date}.csv")
+    with pytest.raises(SpecError, match="leads out of the source's folder"):
+        collect(spec, DAY, WINDOW, connection_of(spec, no_connection, tmp_path))
+
+
+def test_a_folder_without_the_file_is_named(tmp_path):
+    spec = in_folder("data")
+    with pytest.raises(SourceError, match=r"source 'weather', folder 'data': no file .*2013-02-08\.csv"):
+        collect(spec, DAY, WINDOW, connection_of(spec, no_connection, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("connector", "says"),
+    [
+        ({"folder": "data"}, "give either folder .* or connection"),
+        ({"connection": None}, "give either folder .* or connection"),
+        ({"connection": None, "folder": "s3://key:secret@bucket/data"}, "secrets belong into"),
+    ],
+)
+def test_a_place_is_a_folder_or_a_connection(connector, says):
+    with pytest.raises(ValueError, match=says):
+        source(**connector)
+
+
+def test_dates_may_be_spelled_with_slashes_year_first(tmp_path):
+    (tmp_path / "all.csv").write_text("day,id\n2013/02/07,a\n2013/02/08,b\n")
+    assert read(tmp_path, source("all.csv", date_column="day"))["id"].tolist() == ["b"]

@@ -56,6 +56,8 @@ BAD_VALUES = [
     ("station", "E\0R", "type", "E\\0R"),
     ("station", "\ud800", "type", "\\ud800"),
     ("station", {"a": [1]}, "type", "{'a': [1]}"),
+    ("day", "08/02/2013", "type", "08/02/2013"),
+    ("day", "2013/02-08", "type", "2013/02-08"),
     ("snow", "yes", "type", "yes"),
     ("snow", 2, "type", "2"),
     ("day", "2013-02-30", "type", "2013-02-30"),
@@ -377,3 +379,16 @@ def test_the_report_is_json_and_small_whatever_comes():
     validation = validate(spec, frame, [DAY])
     assert len(json.dumps(validation.report, allow_nan=False)) <= 100_000
     assert sum(len(reason) for reason in validation.verdicts[DAY].reasons) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("column", "spelled", "kept"),
+    [
+        ("day", "2013/02/08", pd.Timestamp("2013-02-08")),
+        ("seen_at", "2013/02/08 05:30", pd.Timestamp("2013-02-08 05:30", tz="UTC")),
+    ],
+)
+def test_a_date_may_be_spelled_with_slashes_year_first(column, spelled, kept):
+    validation, verdict = judged(with_values(batch(), column, 1, spelled))
+    assert verdict.rejected == 0
+    assert validation.accepted[column].iloc[0] == kept

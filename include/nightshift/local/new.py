@@ -1,0 +1,149 @@
+"""`nightshift new`: the commands that draft a source, a feature set or a model. Light: the work is imported late."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from nightshift.errors import NightshiftError, RequestError
+
+app = typer.Typer(help="Draft a spec from what is really there.", no_args_is_help=True)
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Print what Nightshift raises on purpose as a message, not as a trace."""
+    try:
+        yield
+    except NightshiftError as error:
+        errors.print(f"[red]error:[/] {escape(str(error))}")
+        raise typer.Exit(1) from error
+
+
+Name = Annotated[str, typer.Argument(help="lower-case letters, digits, _; the file is named so")]
+
+
+@app.command()
+def source(  # noqa: PLR0913 a command's options are its arguments
+    name: Name,
+    *,
+    folder: Annotated[
+        str | None, typer.Option(help="a folder or fsspec URL; relative: from beside include/")
+    ] = None,
+    connection: Annotated[str | None, typer.Option(help="an Airflow connection's id")] = None,
+    path: Annotated[str | None, typer.Option(help="of a file; {date} makes it one a date")] = None,
+    date_column: Annotated[str | None, typer.Option(help="picks a date's rows out of one file")] = None,
+    offset_days: Annotated[int, typer.Option(help="-1: the night of D collects the day before")] = -1,
+    query: Annotated[
+        str | None, typer.Option(help="SQL; may bind :batch_date, :window_start, :window_end")
+    ] = None,
+    endpoint: Annotated[str | None, typer.Option(help="path below the connection's host")] = None,
+    records_key: Annotated[str | None, typer.Option(help="the key of the answer's list")] = None,
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", help="KEY=VALUE of the query")] = None,
+    night: Annotated[
+        str | None, typer.Option(help="the night to look at; default: the first that delivers")
+    ] = None,
+) -> None:
+    """Look at an upstream and write include/sources/NAME.yaml."""
+    files = {"folder": folder, "connection": connection, "path": path, "date_column": date_column}
+    http = {
+        "connection": connection,
+        "endpoint": endpoint,
+        "records_key": records_key,
+        "parameters": parameter,
+    }
+    with clear_errors():
+        connector = _connector(files, {"connection": connection, "query": query}, http, offset_days)
+        from nightshift.local.scaffold.drafts import new_source
+
+        written, found = new_source(name, connector, night)
+    console.print(f"Wrote {escape(str(written))}, from {found.rows} rows of {len(found.nights)} nights.")
+    if found.targets:
+        console.print(f"  could be a target: {escape(', '.join(found.targets))}")
+    first, last = found.nights[0], found.nights[-1]
+    _next("nightshift check --deep", f"nightshift trigger collect_{name} --from {first} --to {last} --leave")
+
+
+@app.command()
+def features(
+    name: Name,
+    *,
+    source: Annotated[list[str], typer.Option("--source", help="the first says what a row is about")],
+    entity: Annotated[
+        list[str] | None, typer.Option("--entity", help="default: the first source's key")
+    ] = None,
+) -> None:
+    """Write include/features/NAME.py, a module that builds, from the specs of its sources."""
+    with clear_errors():
+        from nightshift.local.scaffold.drafts import new_features
+
+        written = new_features(name, source, entity or [])
+    console.print(f"Wrote {escape(str(written))}.")
+    _next("nightshift check", f"nightshift trigger features_{name} --from FIRST --to LAST --leave")
+
+
+@app.command()
+def model(
+    name: Name,
+    *,
+    features: Annotated[str, typer.Option(help="a feature set")],
+    target: Annotated[str, typer.Option(help="SOURCE.COLUMN: the truth, once it arrives")],
+    task: Annotated[
+        str | None, typer.Option(help="classification or regression; default: by the column")
+    ] = None,
+    above: Annotated[
+        float | None, typer.Option(help="classification: where the positive class begins")
+    ] = None,
+) -> None:
+    """Write include/models/NAME.yaml from what its target looks like."""
+    with clear_errors():
+        where, dot, column = target.partition(".")
+        if not dot:
+            raise RequestError(f"--target {target!r}: expected SOURCE.COLUMN")
+        if task not in (None, "classification", "regression"):
+            raise RequestError(f"--task {task!r}: expected classification or regression")
+        from nightshift.local.scaffold.drafts import new_model
+        from nightshift.local.scaffold.model import Ask
+
+        written = new_model(name, Ask(features, column, task, above), where)
+    console.print(f"Wrote {escape(str(written))}.")
+    _next("nightshift check", f"nightshift trigger train_{name} --as-of NIGHT --reason 'first champion'")
+
+
+def _connector(
+    files: dict[str, Any], sql: dict[str, Any], http: dict[str, Any], offset_days: int
+) -> dict[str, Any]:
+    """Return the connector of the one kind that was asked for. Raises RequestError for none or several."""
+    kinds = {"files": files, "sql": sql, "http": http}
+    deciding = {"files": files["path"], "sql": sql["query"], "http": http["endpoint"]}
+    asked = [kind for kind, value in deciding.items() if value is not None]
+    if len(asked) != 1:
+        raise RequestError(
+            "give one of: --folder F --path P (or --connection ID --path P); --connection ID --query SQL; "
+            "--connection ID --endpoint /path"
+        )
+    given = {key: value for key, value in kinds[asked[0]].items() if value is not None}
+    if asked == ["files"]:
+        parquet = ".parquet" in files["path"]
+        given |= {"format": "parquet" if parquet else "csv", "offset_days": offset_days}
+    if "parameters" in given:
+        given["parameters"] = dict(_pair(text) for text in given["parameters"])
+    return {"kind": asked[0], **given}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise RequestError(f"--parameter {text!r}: expected KEY=VALUE")
+    return key, value
+
+
+def _next(*commands: str) -> None:
+    console.print("Next: read it, then")
+    for command in commands:
+        console.print(f"  .venv/bin/{escape(command)}")

@@ -1,0 +1,184 @@
+"""What is really there: connections as the command finds them, some nights of an upstream, rows of the warehouse."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pandas as pd
+import sqlalchemy
+
+from nightshift.calendar import Calendar
+from nightshift.collect import Connection, Reader, open_source
+from nightshift.errors import NotReady, SourceError, SpecError
+from nightshift.local import control, settings_file, state
+from nightshift.local.configuration import connections
+from nightshift.specs import FilesConnector, Source
+from nightshift.warehouse import Warehouse, raw_table
+
+# A source with a row a night shows its seasons and rare categories only over a year of nights; files are cheap.
+ENOUGH_ROWS, FEWEST_NIGHTS = 400, 3
+MOST_NIGHTS = {"files": 400, "sql": 60, "http": 60}
+# How far a search for the first night that delivers goes.
+NIGHTS_TO_SEARCH = 800
+NIGHTS_OF_RAW = 365
+DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
+
+
+def find_connection(conn_id: str) -> Connection:
+    """Return a connection: ``AIRFLOW_CONN_<ID>``, else ``airflow_settings.yaml`` with the local stack's over it.
+
+    Raises:
+        SpecError: there is none of that id.
+    """
+    given = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}")
+    if given:
+        return connection(conn_id, _of_environment(conn_id, given))
+    snapshot = state.read_snapshot(state.home())
+    local = connections(snapshot.runtime) if snapshot else {}
+    for entry in settings_file.read(state.REPOSITORY / "airflow_settings.yaml").connections:
+        if entry.conn_id == conn_id:
+            found = settings_file.overlay(entry, local.get(conn_id, {}))
+            return connection(conn_id, _of_uri(found["uri"]) if "uri" in found else found)
+    raise SpecError(
+        f"connection '{conn_id}' is neither in AIRFLOW_CONN_{conn_id.upper()} nor in airflow_settings.yaml"
+    )
+
+
+def connection(conn_id: str, parts: dict[str, Any]) -> Connection:
+    """Return the connection that ``parts`` (named as in Airflow's JSON) describe."""
+    extra = parts.get("extra") or {}
+    kind = parts.get("conn_type") or ""
+    port = int(parts["port"]) if parts.get("port") else None
+    login, password, host, schema = (parts.get(name) for name in ("login", "password", "host", "schema"))
+    return Connection(
+        id=conn_id,
+        kind=kind,
+        host=host,
+        port=port,
+        login=login,
+        password=password,
+        schema=schema,
+        extra=json.loads(extra) if isinstance(extra, str) else extra,
+        engine=lambda: sqlalchemy.create_engine(
+            sqlalchemy.URL.create(DRIVERS.get(kind, kind), login, password, host, port, schema)
+        ),
+    )
+
+
+def _of_environment(conn_id: str, given: str) -> dict[str, Any]:
+    if not given.lstrip().startswith("{"):
+        return _of_uri(given)
+    try:
+        parts: dict[str, Any] = json.loads(given)
+    except ValueError as error:
+        raise SpecError(f"AIRFLOW_CONN_{conn_id.upper()}: not JSON: {error}") from None
+    return parts
+
+
+def _of_uri(uri: str) -> dict[str, Any]:
+    parts = urlsplit(uri)
+    query = dict(parse_qsl(parts.query))
+    # Airflow keeps an extra that is no flat mapping under this name.
+    extra = json.loads(query["__extra__"]) if "__extra__" in query else query
+    return {
+        "conn_type": parts.scheme.replace("-", "_"),
+        "host": unquote(parts.hostname or "") or None,
+        "port": parts.port,
+        "login": unquote(parts.username or "") or None,
+        "password": unquote(parts.password or "") or None,
+        "schema": unquote(parts.path.lstrip("/")) or None,
+        "extra": extra,
+    }
+
+
+def look(
+    source: Source, where: Connection, calendar: Calendar, night: date | None = None
+) -> dict[date, pd.DataFrame]:
+    """Return the rows of ``night``, by default of the first night that delivers, and of some nights after it.
+
+    Raises:
+        NotReady: nothing is delivered.
+        SourceError: the upstream is down, or has nothing for the night that was asked for.
+    """
+    found: dict[date, pd.DataFrame] = {}
+    with open_source(source, where) as reader:
+        for day in _nights(calendar, night):
+            rows = _read(source, reader, calendar, day, must=day == night)
+            if rows is not None and len(rows):
+                found[day] = rows
+            if len(found) >= FEWEST_NIGHTS and sum(map(len, found.values())) >= ENOUGH_ROWS:
+                break
+            if found and day >= min(found) + timedelta(days=MOST_NIGHTS[source.connector.kind]):
+                break
+    if not found:
+        first = night or calendar.first_night
+        raise NotReady(
+            f"source '{source.name}': nothing is delivered from {first} on; check the path or the query, and "
+            "first_night in include/project.yaml"
+        )
+    return found
+
+
+def _nights(calendar: Calendar, night: date | None) -> Iterator[date]:
+    first = calendar.check(night) if night else calendar.first_night
+    for n in range(NIGHTS_TO_SEARCH):
+        day = first + timedelta(days=n)
+        if calendar.last_night and day > calendar.last_night:
+            return
+        yield day
+
+
+def _read(
+    source: Source, reader: Reader, calendar: Calendar, day: date, *, must: bool
+) -> pd.DataFrame | None:
+    try:
+        return reader.read(day, calendar.window(day))
+    except SourceError as error:
+        # A file that is not there may be there on another night; a service that is down is down.
+        missing = isinstance(source.connector, FilesConnector) and "no file" in str(error)
+        if must or not missing:
+            raise
+        return None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A column's values in the warehouse: one a row that has any, and the rows of a night."""
+
+    values: pd.Series
+    rows_a_night: float
+    # Nights between the day a row is about and the night that knew it, where the source says the day.
+    matures_after: int | None
+
+
+def in_warehouse(source: Source, column: str) -> Seen | None:
+    """Return what the local stack's warehouse holds of a column over the last year, or None if it is not up."""
+    try:
+        warehouse = Warehouse(control.running().warehouse_url)
+    except NotReady:
+        return None
+    last = warehouse.row(
+        "SELECT max(batch_date) AS night FROM catalog.batches WHERE source = %s AND status = 'published'",
+        (source.name,),
+    )
+    if not last or last["night"] is None:
+        return None
+    first = last["night"] - timedelta(days=NIGHTS_OF_RAW - 1)
+    return seen_in(source, column, warehouse.read(raw_table(source), first, last["night"]))
+
+
+def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:
+    """Return what rows of ``raw.<source>`` say of a column."""
+    values = rows[column].dropna().astype("float64")
+    if values.empty:
+        return None
+    days = [name for name, spec in source.columns.items() if spec.type == "date"]
+    matures = None
+    if days:
+        late = pd.to_datetime(rows["batch_date"]) - pd.to_datetime(rows[days[0]])
+        matures = max(int(late.dt.days.quantile(0.99)), 0)
+    return Seen(values, len(rows) / rows["batch_date"].nunique(), matures)

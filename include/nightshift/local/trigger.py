@@ -1,0 +1,146 @@
+"""Start a run on the local stack by hand, and wait for it: what `nightshift trigger` does."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.local.api import FINISHED, Client
+
+# A changed spec is parsed within 45 s; then its DAG is there.
+SECONDS_TO_APPEAR = 120
+SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_TO_RUN = 7200
+SECONDS_TO_WAKE = 600
+TOLD = frozenset({"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed", "deferred"})
+Conf = dict[str, Any]
+Tell = Callable[[str], None]
+
+
+def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
+    """Return the parameters of a run: those of ``options`` that were given, and ``KEY=VALUE`` settings.
+
+    Raises:
+        RequestError: a setting without ``=``, or a key given twice.
+    """
+    conf = {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise RequestError(f"--set {setting!r}: expected KEY=VALUE")
+        if key in conf:
+            raise RequestError(f"--set {setting!r}: '{key}' is given already")
+        conf[key] = value
+    return conf
+
+
+def require_dag(api: Client, dag_id: str, declared: set[str], tell: Tell) -> None:
+    """Return once Airflow knows the DAG; a declared one that it has not parsed yet is waited for.
+
+    Raises:
+        NotReady: it does not appear.
+        RequestError: no spec declares it.
+    """
+    deadline = time.monotonic() + SECONDS_TO_APPEAR
+    told = False
+    while dag_id not in (known := api.dags()):
+        if dag_id not in declared:
+            raise RequestError(f"DAG '{dag_id}' is unknown{did_you_mean(dag_id, [*known, *declared])}")
+        if time.monotonic() > deadline:
+            raise NotReady(
+                f"DAG '{dag_id}' is declared, but Airflow does not show it; see `nightshift check`"
+            )
+        if not told:
+            tell(f"waiting for Airflow to read the spec of {dag_id}")
+        told = True
+        time.sleep(2 * SECONDS_BETWEEN_LOOKS)
+
+
+def require_form(api: Client, dag_id: str, conf: Conf) -> None:
+    """Raise RequestError for a parameter that the DAG's form does not have: the run would fail on it."""
+    form = api.get(f"/dags/{dag_id}/details")["params"] or {}
+    for key in conf:
+        if key not in form:
+            raise RequestError(f"{dag_id} takes no '{key}'{did_you_mean(key, form)}")
+
+
+def wait(api: Client, dag_id: str, run_id: str, tell: Tell, *, timeout: float = SECONDS_TO_RUN) -> None:
+    """Return once the run has succeeded; each task's state is told when it changes.
+
+    Raises:
+        NotReady: the run failed (with the end of the failed task's log), or has not ended in time.
+    """
+    deadline = time.monotonic() + timeout
+    seen: dict[str, str] = {}
+    while (run := api.run(dag_id, run_id))["state"] not in FINISHED:
+        _tell_news(api, dag_id, run_id, seen, tell)
+        if time.monotonic() > deadline:
+            raise NotReady(
+                f"run {run_id} of {dag_id}: still {run['state']} after {timeout:.0f} s; it goes on"
+            )
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    _tell_news(api, dag_id, run_id, seen, tell)
+    if run["state"] != "success":
+        raise NotReady(f"{dag_id}, run {run_id}: {run['state']}\n{api.failure(dag_id, run_id)}")
+
+
+@dataclass(frozen=True)
+class Woken:
+    """A DAG that the run wakes in the end: its run for the night is one that was not there before."""
+
+    dag_id: str
+    night: str
+    before: frozenset[str]
+
+    @classmethod
+    def of(cls, api: Client, dag_id: str, conf: Conf) -> "Woken":
+        """Return what to wait for, seen before the run is started.
+
+        Raises:
+            RequestError: the run is not for one night, or wakes nothing.
+        """
+        night = conf.get("batch_date")
+        if not night or conf.get("until") or conf.get("downstream") == "leave":
+            raise RequestError("--until: give --from and neither --to nor --leave; one night is followed")
+        return cls(dag_id, night, frozenset(run["dag_run_id"] for run in api.runs(dag_id)))
+
+    def wait(self, api: Client, tell: Tell) -> None:
+        """Return once the DAG has succeeded for the night. Raises NotReady as :func:`wait`, or if it is not woken."""
+        deadline = time.monotonic() + SECONDS_TO_WAKE
+        while not (found := self._new(api)):
+            if time.monotonic() > deadline:
+                raise NotReady(
+                    f"{self.dag_id} was not woken for {self.night}: a DAG between failed, or another source is missing"
+                )
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        wait(api, self.dag_id, found[0], lambda news: tell(f"{self.dag_id}, {news}"))
+        tell(f"{self.dag_id}: success")
+
+    def _new(self, api: Client) -> list[str]:
+        return [
+            run["dag_run_id"]
+            for run in api.runs(self.dag_id)
+            if run.get("partition_key") == self.night and run["dag_run_id"] not in self.before
+        ]
+
+
+def _tell_news(api: Client, dag_id: str, run_id: str, seen: dict[str, str], tell: Tell) -> None:
+    for task in api.task_instances(dag_id, run_id):
+        name, state = task["task_id"], task["state"]
+        if state in TOLD and state != seen.get(name):
+            seen[name] = state
+            tell(f"{name}: {state}")
+
+
+def declared_dags() -> set[str]:
+    """Return the ids of the DAGs that the specs declare."""
+    from nightshift.specs import load_project
+
+    project = load_project()
+    stages: dict[str, Iterable[str]] = {
+        "collect": project.sources,
+        "features": project.feature_sets,
+        **dict.fromkeys(("train", "score", "monitor", "retrain"), project.models),
+    }
+    return {f"{stage}_{name}" for stage, names in stages.items() for name in names}

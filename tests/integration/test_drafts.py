@@ -1,0 +1,126 @@
+"""`nightshift new` on the example's real upstreams: what it writes accepts what it looked at, builds, and trains."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightshift import stages
+from nightshift.calendar import DateRange
+from nightshift.collect import Connection
+from nightshift.local.scaffold import drafts, look, model
+from nightshift.specs import load_project
+from nightshift.specs.project import INCLUDE
+from nightshift.stages import Platform, Try
+from nightshift.warehouse import feature_table, raw_table
+
+pytestmark = pytest.mark.integration
+
+NIGHTS = DateRange(date(2013, 1, 8), date(2013, 2, 6))
+FLIGHTS = (
+    "SELECT flight_id, flight_date, sched_dep_at, carrier, tailnum, origin, dest, distance, published_at "
+    "FROM ops.schedule WHERE flight_date = :batch_date"
+)
+ARRIVALS = (
+    "SELECT flight_id, flight_date, origin, dep_delay, arr_delay, reported_at FROM ops.arrivals "
+    "WHERE reported_at >= :window_start AND reported_at < :window_end"
+)
+UPSTREAMS: dict[str, dict[str, Any]] = {
+    "plan": {"kind": "sql", "connection": "ops", "query": FLIGHTS},
+    "reports": {"kind": "sql", "connection": "ops", "query": ARRIVALS},
+    "observations": {
+        "kind": "files",
+        "connection": "weather_files",
+        "path": "{date}.csv",
+        "format": "csv",
+        "offset_days": -1,
+    },
+    "register": {
+        "kind": "http",
+        "connection": "aircraft_api",
+        "endpoint": "/aircraft",
+        "records_key": "items",
+        "parameters": {"as_of": "{batch_date}"},
+    },
+}
+
+
+@pytest.fixture
+def include(tmp_path: Path) -> Path:
+    """Return this repository's project, to add to."""
+    shutil.copytree(INCLUDE, tmp_path / "include", ignore=shutil.ignore_patterns("__pycache__", "nightshift"))
+    return tmp_path / "include"
+
+
+@pytest.fixture
+def new_source(
+    include: Path, connections: dict[str, Connection], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Any]:
+    """Return a function that drafts one of UPSTREAMS."""
+    monkeypatch.setattr(look, "find_connection", connections.__getitem__)
+    return lambda name: drafts.new_source(name, UPSTREAMS[name], None, include=include)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "known_at", "targets"),
+    [
+        ("plan", ("flight_id",), "published_at", {"distance"}),
+        ("reports", ("flight_id",), "reported_at", {"dep_delay", "arr_delay"}),
+        ("observations", ("origin", "observed_at"), "published_at", {"temp", "precip", "visib"}),
+        ("register", ("tailnum",), None, {"seats"}),
+    ],
+)
+def test_a_drafted_source_accepts_what_it_looked_at(
+    new_source: Callable[[str], Any],
+    include: Path,
+    name: str,
+    key: tuple[str, ...],
+    known_at: str | None,
+    targets: set[str],
+) -> None:
+    # Drafting validates the batches that were looked at, and raises where one does not pass.
+    seen = new_source(name)
+    spec = load_project(include).require_sound().source(name)
+    assert tuple(spec.key) == key
+    assert spec.known_at == known_at
+    assert targets <= set(seen.targets)
+
+
+def test_drafts_collect_build_and_train_through_the_stages(
+    new_source: Callable[[str], Any], include: Path, platform: Platform
+) -> None:
+    for name in ("plan", "reports"):
+        new_source(name)
+    drafts.new_features("planned", ["plan", "reports"], [], include=include)
+    platform, asked = replace(platform, project=load_project(include).require_sound()), Try("drafts")
+    for name in ("plan", "reports"):
+        stages.collect(platform, name, NIGHTS, asked)
+        stages.validate(platform, name, NIGHTS, asked)
+    stages.build_features(platform, "planned", NIGHTS, asked)
+    features = platform.project.feature_set("planned")
+    built = platform.warehouse.read(feature_table(features), NIGHTS.first, NIGHTS.last)
+    assert set(built["batch_date"]) == set(NIGHTS.dates)
+    assert built["dep_delay_mean_by_origin_28d"].notna().mean() > 0.9
+
+    spec = platform.project.source("reports")
+    rows = platform.warehouse.read(raw_table(spec), NIGHTS.first, NIGHTS.last)
+    seen = look.seen_in(spec, "arr_delay", rows)
+    assert seen is not None
+    ask = model.Ask("planned", "arr_delay", "classification")
+    text = model.draft(ask, spec, seen, owner="me")
+    # A month is collected: shorter windows, and any score will do for the first model.
+    text = text.replace("window_days: 45", "window_days: 10").replace(
+        "metric: log_loss, value", "metric: brier, value"
+    )
+    (include / "models/late.yaml").write_text(text)
+    platform = replace(platform, project=load_project(include).require_sound())
+    drafted = platform.project.model("late")
+    assert drafted.target.matures_after_days in (1, 2)
+    frozen = stages.snapshot(platform, "late", NIGHTS.last, asked)
+    stages.fit(platform, "late", frozen["snapshot_id"], asked, reason="test")
+    decided = stages.evaluate(platform, "late", NIGHTS.last, asked, reason="test")
+    assert len(decided["gates"]) == 2

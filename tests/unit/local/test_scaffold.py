@@ -1,0 +1,343 @@
+"""`nightshift new` and `nightshift trigger`: what is guessed of rows, what is written of it, what is refused."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from nightshift import featurise
+from nightshift.errors import NotReady, RequestError, SourceError, SpecError
+from nightshift.local import trigger
+from nightshift.local.cli import app
+from nightshift.local.scaffold import drafts, inference, look, model, source
+from nightshift.local.scaffold.model import Ask
+from nightshift.specs import Source, load_project
+
+DAY = date(2024, 3, 1)
+CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def found(batches: dict[date, dict], *, text_is_all: bool = True) -> inference.Inferred:
+    frames = {day: pd.DataFrame(columns) for day, columns in batches.items()}
+    cutoffs = {day: CUTOFF + (day - DAY) for day in frames}
+    return inference.infer(frames, cutoffs, text_is_all=text_is_all)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "2", None], "integer"),
+        (["0", "1"], "integer"),
+        (["1.0", "2.0"], "float"),
+        (["1", "2.5", "nan"], "float"),
+        (["1e3", "2"], "float"),
+        (["007", "012"], "string"),
+        (["0.5", "-0.5"], "float"),
+        (["true", "False"], "boolean"),
+        (["2024-03-01", "2024/03/02"], "date"),
+        (["2024-03-01 05:00", "2024-03-01T06:00:00Z"], "timestamp"),
+        (["2024-03-01", "soon"], "string"),
+        ([None, None], "string"),
+        (["03/04/2024"], "string"),
+    ],
+)
+def test_text_has_the_narrowest_type_that_reads_all_of_it(values: list, kind: str) -> None:
+    assert inference.column_type(pd.Series(values, dtype="str"), text_is_all=True) == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2], "integer"),
+        ([1.0, 2.0], "float"),
+        ([True, False], "boolean"),
+        (["1", "2"], "string"),
+        (["2024-03-01"], "date"),
+        ([DAY], "date"),
+        ([pd.Timestamp("2024-03-01 05:00", tz="UTC")], "timestamp"),
+        ([1, None, 3], "integer"),
+        ([1, 2.5], "float"),
+    ],
+)
+def test_values_with_types_keep_them(values: list, kind: str) -> None:
+    assert inference.column_type(pd.Series(values, dtype=object), text_is_all=False) == kind
+
+
+def test_a_column_without_a_value_in_a_night_may_be_empty() -> None:
+    nights = {
+        DAY: {"id": ["a", "b"], "gust": [None, None]},
+        DAY + timedelta(1): {"id": ["c"], "gust": ["1.5"]},
+    }
+    guess = found(nights).columns["gust"]
+    assert (guess.type, guess.nullable, guess.may_be_empty) == ("float", True, True)
+
+
+@pytest.mark.parametrize(
+    ("columns", "best"),
+    [
+        ({"seat": ["a", "b"], "booking_id": ["x", "y"]}, ("booking_id",)),
+        ({"level": ["1.5", "2.5"], "shop": ["x", "y"]}, ("shop",)),
+        ({"shop": ["x", "x", "y"], "day": ["2024-03-01", "2024-03-02", "2024-03-01"]}, ("shop", "day")),
+        ({"id": ["x", None], "shop": ["x", "y"]}, ("shop",)),
+    ],
+)
+def test_the_key_is_the_smallest_unique_and_looks_like_an_identifier(columns: dict, best: tuple) -> None:
+    assert found({DAY: columns}).keys[0] == best
+
+
+def test_a_days_number_in_a_series_is_no_key_but_the_date_is() -> None:
+    nights = {DAY + timedelta(n): {"day": [str(DAY + timedelta(n))], "rain": [str(n % 3)]} for n in range(9)}
+    assert found(nights).keys[0] == ("day",)
+
+
+def test_a_register_delivered_each_night_has_the_key_of_one_night() -> None:
+    register = {"tailnum": ["a", "b"], "seats": ["100", "100"]}
+    assert found({DAY: register, DAY + timedelta(1): register}).keys[0] == ("tailnum",)
+
+
+def test_rows_that_repeat_have_no_key() -> None:
+    with pytest.raises(NotReady, match="rows repeat"):
+        found({DAY: {"shop": ["x", "x"], "level": ["1", "1"]}})
+
+
+@pytest.mark.parametrize(
+    ("moment", "name", "expected"),
+    [
+        ("2024-02-29 23:00", "published_at", ["published_at"]),
+        ("2024-03-01 00:00", "published_at", ["published_at"]),
+        ("2024-03-01 00:01", "published_at", []),
+    ],
+)
+def test_known_at_is_never_after_the_cutoff(moment: str, name: str, expected: list[str]) -> None:
+    assert found({DAY: {"id": ["a", "b"], name: ["2024-02-29 12:00", moment]}}).known_at == expected
+
+
+def test_only_a_name_that_says_so_is_taken_for_known_at() -> None:
+    rows = {"id": ["a"], "seen_at": ["2024-02-29 20:00"]}
+    assert found({DAY: rows}).known_at_by_name is None
+    rows["reported_at"] = ["2024-02-29 22:00"]
+    assert found({DAY: rows}).known_at_by_name == "reported_at"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wide"),
+    [
+        (0, 10, (0, 20)),
+        (-1.6, 35.6, (-40, 80)),
+        (5, 5, (0, 10)),
+        (0.001, 0.004, (0, 0.007)),
+        (-7, -7, (-14, 0)),
+    ],
+)
+def test_a_range_is_widened_in_round_numbers_and_keeps_its_sign(low: float, high: float, wide: tuple) -> None:
+    assert inference.widened(low, high) == wide
+
+
+@pytest.mark.parametrize("value", ["a: b", "yes", "null", "1", "#x", "[", "a, b", "{date}.csv", "", "ü", '"'])
+def test_any_text_comes_back_from_the_yaml_that_is_written(value: str) -> None:
+    import yaml
+
+    assert yaml.safe_load(f"key: {source.scalar(value)}")["key"] == value
+    assert yaml.safe_load(source.flow({"k": [value, "x"], value or "e": 1.5}))["k"] == [value, "x"]
+
+
+@pytest.fixture
+def include(tmp_path: Path) -> Path:
+    """Return an empty project, beside it two years of a CSV of two shops that nobody prepared."""
+    folder = tmp_path / "include"
+    for part in ("sources", "features", "models"):
+        (folder / part).mkdir(parents=True)
+    (folder / "project.yaml").write_text(
+        "timezone: Europe/Vienna\nfirst_night: 2022-01-02\nlast_night: 2023-12-31\n"
+    )
+    random = np.random.default_rng(0)
+    days = [date(2022, 1, 1) + timedelta(n) for n in range(400)]
+    rows = [
+        f"{day:%Y/%m/%d},{shop},{random.integers(10, 90)},{random.normal(8, 9):.1f},{'' if n % 7 else 'sale'}"
+        for n, day in enumerate(days)
+        for shop in ("Graz", "Linz, Donau")
+    ]
+    (tmp_path / "data").mkdir()
+    csv = "\n".join(
+        ["Day,shop,sold,temp °C,note", *[row.replace("Linz, Donau", '"Linz, Donau"') for row in rows]]
+    )
+    (tmp_path / "data/shops.csv").write_text(csv)
+    for day in days[:30]:
+        (tmp_path / f"data/{day}.csv").write_text(f"code,level\nn1,{day.day}.5\nn2,3.25\n")
+    return folder
+
+
+SHOPS = {
+    "kind": "files",
+    "folder": "data",
+    "path": "shops.csv",
+    "date_column": "Day",
+    "format": "csv",
+    "offset_days": -1,
+}
+DAILY = {"kind": "files", "folder": "data", "path": "{date}.csv", "format": "csv", "offset_days": -1}
+
+
+def test_a_foreign_csv_becomes_a_source_that_accepts_what_was_looked_at(include: Path) -> None:
+    path, seen = drafts.new_source("shops", SHOPS, None, include=include)
+    spec = load_project(include).require_sound().source("shops")
+    assert spec.key == ["Day", "shop"]
+    assert {n: c.type for n, c in spec.columns.items()} == {
+        "Day": "date", "shop": "string", "sold": "integer", "temp °C": "float", "note": "string",
+    }  # fmt: skip
+    assert (spec.columns["note"].nullable, spec.columns["note"].may_be_empty) == (True, True)
+    assert seen.targets == ["sold", "temp °C"]
+    assert "guess" in path.read_text()
+
+
+def test_one_file_a_date_is_looked_at_from_the_first_that_is_there(include: Path, tmp_path: Path) -> None:
+    (tmp_path / "data/2022-01-01.csv").unlink()
+    _, seen = drafts.new_source("levels", DAILY, None, include=include)
+    assert seen.nights[0] == date(2022, 1, 3)
+    assert load_project(include).require_sound().source("levels").key == ["code"]
+
+
+def test_a_night_that_was_asked_for_must_deliver(include: Path) -> None:
+    with pytest.raises(SourceError, match=r"no file .*2022-05-31\.csv"):
+        drafts.new_source("levels", DAILY, "2022-06-01", include=include)
+    with pytest.raises(RequestError, match="outside the project's nights"):
+        drafts.new_source("levels", DAILY, "2021-06-01", include=include)
+    assert not (include / "sources/levels.yaml").exists()
+
+
+def test_nothing_is_written_over(include: Path) -> None:
+    path = include / "sources/shops.yaml"
+    path.write_text("mine")
+    with pytest.raises(RequestError, match="exists already"):
+        drafts.new_source("shops", SHOPS, None, include=include)
+    assert path.read_text() == "mine"
+
+
+def test_a_draft_that_is_not_sound_is_not_left_behind(include: Path, tmp_path: Path) -> None:
+    (tmp_path / "data/all.csv").write_text("day,known_at\n2022-01-01,1\n")
+    with pytest.raises(SpecError, match="'known_at' is a name of ours"):
+        drafts.new_source("all", {**SHOPS, "path": "all.csv", "date_column": "day"}, None, include=include)
+    assert not (include / "sources/all.yaml").exists()
+
+
+def shop_rows(spec: Source, include: Path) -> pd.DataFrame:
+    """Return 60 nights of the shops as the warehouse gives them."""
+    from nightshift.collect import connection_of, open_source
+    from nightshift.validate import validate_batches
+
+    project = load_project(include)
+    with open_source(spec, connection_of(spec, look.find_connection, include.parent)) as reader:
+        days = [date(2022, 1, 2) + timedelta(n) for n in range(60)]
+        batches = {day: reader.read(day, project.calendar.window(day)) for day in days}
+    rows = validate_batches(spec, batches).require_passed().accepted
+    cutoffs = rows["batch_date"].map(lambda night: project.calendar.cutoff(night.date()))
+    return rows.assign(known_at=pd.to_datetime(cutoffs, utc=True))
+
+
+def test_a_drafted_module_builds_a_day_from_the_rows_before_it(include: Path) -> None:
+    drafts.new_source("shops", SHOPS, None, include=include)
+    drafts.new_features("selling", ["shops"], [], include=include)
+    project = load_project(include).require_sound()
+    spec, rows = project.feature_set("selling"), shop_rows(project.source("shops"), include)
+    night = date(2022, 2, 20)
+    seen = featurise.visible({"shops": rows}, spec, project.calendar, night)
+    built = featurise.compute(spec, featurise.load_build(spec), seen, night)
+    assert spec.entity == ["Day", "shop"]
+    assert built["Day"].tolist() == ["2022-02-20"] * 2
+    of = rows[rows["shop"] == "Graz"].set_index("Day")["sold"].astype(float)
+    graz = built[built["shop"] == "Graz"].iloc[0]
+    # The row of the 19th is the newest that the night of the 20th knows; 29 nights with its own.
+    assert graz["sold_last"] == of["2022-02-19"]
+    assert graz["sold_mean_by_shop_28d"] == pytest.approx(of["2022-01-22":"2022-02-19"].mean())
+
+
+def test_a_model_asks_for_what_nothing_says(include: Path) -> None:
+    spec = shops(include)
+    with pytest.raises(RequestError, match="is string; a target is a number"):
+        model.draft(Ask("selling", "shop"), spec, None, owner="me")
+    with pytest.raises(RequestError, match="--above"):
+        model.draft(Ask("selling", "sold", "classification"), spec, None, owner="me")
+
+
+def shops(include: Path) -> Source:
+    drafts.new_source("shops", SHOPS, None, include=include)
+    drafts.new_features("selling", ["shops"], [], include=include)
+    return load_project(include).source("shops")
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        (None, ["task: regression", "metric: r2, value: 0}", "HistGradientBoostingRegressor"]),
+        (
+            "classification",
+            ["above: 30,", "metric: log_loss, value: 0.636}", "HistGradientBoostingClassifier"],
+        ),
+    ],
+)
+def test_a_models_thresholds_are_those_of_a_constant(
+    include: Path, task: str | None, says: list[str]
+) -> None:
+    spec = shops(include)
+    values = pd.Series([10.0, 20.0, 30.0] * 20 + [40.0] * 30)
+    seen = look.Seen(values, rows_a_night=2.0, matures_after=1)
+    text = model.draft(Ask("selling", "sold", task), spec, seen, owner="me")
+    for part in says:
+        assert part in text
+    (include / "models/sales.yaml").write_text(text)
+    spec = load_project(include).require_sound().model("sales")
+    assert (spec.target.matures_after_days, spec.train.window_days, spec.train.holdout_days) == (1, 365, 60)
+
+
+def test_a_connection_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "postgres://me:p%40ss@db.example:5433/sales?sslmode=require")
+    found = look.find_connection("shop")
+    assert (found.kind, found.host, found.port, found.schema) == ("postgres", "db.example", 5433, "sales")
+    assert (found.login, found.password, found.extra) == ("me", "p@ss", {"sslmode": "require"})
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": "fs", "extra": {"path": "/data"}}))
+    assert look.find_connection("shop").extra == {"path": "/data"}
+    with pytest.raises(SpecError, match="connection 'sohp' is neither in AIRFLOW_CONN_SOHP"):
+        look.find_connection("sohp")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["new", "source", "x"], "give one of"),
+        (["new", "source", "x", "--folder", "d", "--path", "p", "--query", "q"], "give one of"),
+        (
+            ["new", "source", "x", "--connection", "c", "--endpoint", "/a", "--parameter", "b"],
+            "expected KEY=VALUE",
+        ),
+        (["new", "source", "x", "--folder", "d", "--path", "p.csv"], "give either {date} in path"),
+        (["new", "model", "x", "--features", "f", "--target", "t"], "expected SOURCE.COLUMN"),
+        (["new", "features", "x", "--source", "wether"], "did you mean 'weather'?"),
+    ],
+)
+def test_a_wrong_command_is_told_in_words(arguments: list[str], says: str) -> None:
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 1
+    assert says in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [(["a"], "expected KEY=VALUE"), (["=a"], "expected KEY=VALUE"), (["reason=b"], "given already")],
+)
+def test_a_setting_is_a_key_and_a_value_and_given_once(settings: list[str], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        trigger.conf_of({"reason": "why"}, settings)
+
+
+def test_the_parameters_of_a_run_are_those_that_were_given() -> None:
+    given = {"batch_date": "2013-07-01", "until": None, "reason": "a=b"}
+    assert trigger.conf_of(given, ["downstream=leave", "note=a=b"]) == {
+        "batch_date": "2013-07-01",
+        "reason": "a=b",
+        "downstream": "leave",
+        "note": "a=b",
+    }
