@@ -14,6 +14,7 @@ from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import after, features, lifecycle, project, raw
+from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import FeatureSet
 
@@ -29,11 +30,12 @@ def features_dag(spec: FeatureSet) -> None:
         run = this_run()
         return stages.build_features(run.platform, spec.name, run.nights, run.asked)
 
-    schedule = after(*(raw(source) for source in spec.inputs))
+    inputs, asset = [raw(source) for source in spec.inputs], features(spec)
 
-    @dag(**lifecycle("features", spec, __doc__, schedule=schedule, params=forms.RANGE))
+    @dag(**lifecycle("features", spec, __doc__, schedule=after(*inputs), params=forms.RANGE))
     def flow() -> None:
-        chain(build(), publish(features(spec)))
+        built = traced(build(), reads=[read.name for read in inputs], writes=[asset.name])
+        chain(built, publish(asset))
 
     flow()
 

@@ -11,7 +11,18 @@ from nightshift.warehouse import Warehouse, migrate
 pytestmark = pytest.mark.integration
 
 OBJECTS = {
-    "catalog": {"batches", "feature_batches", "landings", "leases", "migrations", "prediction_batches"},
+    "catalog": {
+        "batches",
+        "datasets",
+        "feature_batches",
+        "feature_inputs",
+        "landings",
+        "leases",
+        "migrations",
+        "prediction_batches",
+        "snapshot_inputs",
+        "snapshot_sources",
+    },
     "features": set(),
     "governance": {"decisions", "promotions", "snapshots", "versions"},
     "monitoring": {"performance", "retrain_requests", "verdicts"},

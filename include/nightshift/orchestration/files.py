@@ -6,7 +6,8 @@ import re
 from nightshift.errors import SpecError
 
 # Pages we rendered, and nothing else of the store: landed batches and snapshots hold rows.
-SERVED = re.compile(r"(reports|data_docs)/[a-z][a-z0-9_]*/[0-9.\-]+\.html")
+SERVED = re.compile(r"(reports|data_docs)/[a-z][a-z0-9_]*/[0-9.\-]+\.html|catalog/index\.html")
+CATALOG = "catalog/index.html"  # where the stage *describe* keeps the catalog
 
 
 def objects_root() -> str:

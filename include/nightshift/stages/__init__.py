@@ -5,6 +5,7 @@ be run again for any date, by anyone, and leaves the same rows.
 """
 
 from nightshift.stages.collecting import collect, validate
+from nightshift.stages.describing import describe
 from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
@@ -21,6 +22,7 @@ __all__ = [
     "conclude",
     "decide_retraining",
     "decide_verdict",
+    "describe",
     "evaluate",
     "fit",
     "measure_performance",

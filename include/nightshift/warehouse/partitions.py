@@ -68,7 +68,12 @@ class PartitionWrite:
     lease: Lease
 
     def replace(
-        self, table: Table, rows: pd.DataFrame | pa.Table, *, dates: Iterable[date] | None = None, **only: str
+        self,
+        table: Table,
+        rows: pd.DataFrame | pa.Table,
+        *,
+        dates: Iterable[date] | None = None,
+        **only: str | int,
     ) -> int:
         """Replace ``dates`` of ``table`` (all that are leased, if not given) by ``rows``; return their number.
 
