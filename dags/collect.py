@@ -20,6 +20,7 @@ from airflow.sdk import chain, dag, get_current_context, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
+from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import Source
@@ -56,11 +57,9 @@ def collect_dag(source: Source) -> None:
 
     @dag(**lifecycle("collect", source, __doc__, schedule=nightly(), params=forms.RANGE))
     def flow() -> None:
-        chain(
-            collect(),
-            linked(validate(), "Data docs", "url"),
-            publish(raw(source.name), rebuilds=readers(source)),
-        )
+        asset = raw(source.name)
+        judged = traced(linked(validate(), "Data docs", "url"), writes=[asset.name])
+        chain(collect(), judged, publish(asset, rebuilds=readers(source)))
 
     flow()
 

@@ -17,6 +17,7 @@ from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import after, features, lifecycle, project, raw, stale
+from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import FeatureSet
 
@@ -32,11 +33,13 @@ def features_dag(spec: FeatureSet) -> None:
         run = this_run()
         return stages.build_features(run.platform, spec.name, run.nights, run.asked, redefine=run.redefines)
 
-    schedule = after(*(raw(source) for source in spec.inputs), rebuild=stale(spec))
+    inputs, asset = [raw(source) for source in spec.inputs], features(spec)
+    schedule = after(*inputs, rebuild=stale(spec))
 
     @dag(**lifecycle("features", spec, __doc__, schedule=schedule, params=forms.FEATURES))
     def flow() -> None:
-        chain(build(), publish(features(spec)))
+        built = traced(build(), reads=[read.name for read in inputs], writes=[asset.name])
+        chain(built, publish(asset))
 
     flow()
 

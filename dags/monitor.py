@@ -13,7 +13,8 @@ from typing import Any
 from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
-from nightshift.orchestration.lifecycle import after, lifecycle, predictions, project
+from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project
+from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
 from nightshift.specs import Model
 
@@ -49,7 +50,9 @@ def monitor_dag(model: Model) -> None:
 
     @dag(**lifecycle("monitor", model, __doc__, schedule=after(predictions(model.name)), params=forms.NIGHT))
     def flow() -> None:
-        chain(performance(), verdict(), linked(report(), "Drift report", "url"))
+        read = [features(project().feature_set(model.features)).name, predictions(model.name).name]
+        decided = traced(verdict(), reads=read, writes=[f"verdicts.{model.name}"])
+        chain(performance(), decided, linked(report(), "Drift report", "url"))
 
     flow()
 

@@ -16,6 +16,7 @@ from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project
+from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import Model
 
@@ -31,11 +32,12 @@ def score_dag(model: Model) -> None:
         run = this_run()
         return stages.score(run.platform, model.name, run.nights, run.asked)
 
-    schedule = after(features(project().feature_set(model.features)))
+    given, asset = features(project().feature_set(model.features)), predictions(model.name)
 
-    @dag(**lifecycle("score", model, __doc__, schedule=schedule, params=forms.RANGE))
+    @dag(**lifecycle("score", model, __doc__, schedule=after(given), params=forms.RANGE))
     def flow() -> None:
-        chain(score(), publish(predictions(model.name)))
+        scored = traced(score(), reads=[given.name, f"models.{model.name}"], writes=[asset.name])
+        chain(scored, publish(asset))
 
     flow()
 

@@ -20,7 +20,8 @@ from typing import Any
 from airflow.sdk import TriggerRule, chain, dag, task
 
 from nightshift.orchestration import forms
-from nightshift.orchestration.lifecycle import lifecycle, project
+from nightshift.orchestration.lifecycle import features, lifecycle, project, raw
+from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
 from nightshift.specs import Model
 
@@ -77,7 +78,10 @@ def train_dag(model: Model) -> None:
 
     @dag(**lifecycle("train", model, __doc__, schedule=None, params=forms.TRAIN, max_active_runs=1))
     def flow() -> None:
-        fitted = linked(fit(snapshot()), "MLflow run", "url")
+        read = [features(project().feature_set(model.features)).name, raw(model.target.source).name]
+        frozen = traced(snapshot(), reads=read, writes=[f"snapshots.{model.name}"])
+        fitted = linked(fit(frozen), "MLflow run", "url")
+        traced(fitted, reads=[f"snapshots.{model.name}"], writes=[f"models.{model.name}"])
         chain(fitted, evaluate(), promote(), conclude())
 
     flow()

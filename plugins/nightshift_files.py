@@ -1,10 +1,13 @@
-"""Kept files in Airflow's UI: data docs, drift reports and explorations, for whoever is logged in.
+"""Kept files in Airflow's UI: the catalog, data docs, drift reports and explorations, for whoever is logged in.
 
 Airflow does not authenticate the apps that plugins mount: every route here takes ``GetUserDep``. Pages are
 served in a sandbox (no origin, no access to the session), whatever a data value in them may try.
 """
 
 from airflow.plugins_manager import AirflowPlugin
+
+from nightshift.orchestration.files import CATALOG
+from nightshift.orchestration.links import file_url
 
 
 def _app():
@@ -39,7 +42,10 @@ def _app():
 
 
 class NightshiftFiles(AirflowPlugin):
-    """Mounts the app below ``/nightshift``."""
+    """Mounts the app below ``/nightshift``, and opens the catalog from the navigation."""
 
     name = "nightshift_files"
+    external_views = [
+        {"name": "Catalog", "href": file_url(CATALOG), "url_route": "catalog", "destination": "nav"}
+    ]
     fastapi_apps = [{"app": _app(), "url_prefix": "/nightshift", "name": "Nightshift files"}]

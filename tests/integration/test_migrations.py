@@ -12,13 +12,18 @@ pytestmark = pytest.mark.integration
 
 OBJECTS = {
     "catalog": {
+        "announcements",
         "batches",
+        "datasets",
         "explorations",
         "feature_batches",
+        "feature_inputs",
         "landings",
         "leases",
         "migrations",
         "prediction_batches",
+        "snapshot_inputs",
+        "snapshot_sources",
     },
     "features": set(),
     "governance": {"decisions", "promotions", "snapshots", "versions"},

@@ -99,6 +99,20 @@ def _airflow(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
             "colored_console_log": False,
         },
         "usage_data_collection": {"enabled": False},
+        "openlineage": {
+            "namespace": "nightshift",
+            "transport": json.dumps(
+                {
+                    "type": "file",
+                    "log_file_path": str(runtime.home / "logs" / "openlineage.jsonl"),
+                    "append": True,
+                    "filesystem": "nightshift.orchestration.lineage.WholeLines",
+                }
+            ),
+            # By default a process is forked for each event, and the scheduler starts one more for those of runs.
+            "execute_in_thread": True,
+            "emission_policy": json.dumps([{"scope": {}, "controls": {"emit_dag_events": False}}]),
+        },
     }
     settings = {
         f"AIRFLOW__{section}__{key}".upper(): str(value)

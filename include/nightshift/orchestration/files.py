@@ -7,9 +7,11 @@ from nightshift.errors import SpecError
 
 # Pages and notebooks we wrote, and nothing else of the store: landed batches and snapshots hold rows.
 SERVED = re.compile(
-    r"(reports|data_docs)/[a-z][a-z0-9_]*/[0-9.\-]+\.html|explorations/[a-z][a-z0-9_]*/[0-9a-f]{64}\.(html|ipynb)"
+    r"(reports|data_docs)/[a-z][a-z0-9_]*/[0-9.\-]+\.html|catalog/index\.html"
+    r"|explorations/[a-z][a-z0-9_]*/[0-9a-f]{64}\.(html|ipynb)"
 )
 NOTEBOOK = "application/x-ipynb+json"
+CATALOG = "catalog/index.html"  # where the stage *describe* keeps the catalog
 
 
 def objects_root() -> str:

@@ -35,12 +35,15 @@ def project() -> Project:
     return load_project()
 
 
-def nightly() -> NightlyTimetable:
-    """Return the schedule of a night: one partition a calendar date of the project's time zone."""
+def nightly(cron: str | None = None) -> NightlyTimetable:
+    """Return the schedule of a night: one partition a calendar date of the project's time zone.
+
+    ``cron``: at another hour than the project's nights start.
+    """
     settings = project().settings
     last = str(settings.last_night) if settings.last_night else None
     return NightlyTimetable(
-        settings.cron, timezone=settings.timezone, first=str(settings.first_night), last=last
+        cron or settings.cron, timezone=settings.timezone, first=str(settings.first_night), last=last
     )
 
 
@@ -87,13 +90,29 @@ def lifecycle(
         "dag_id": f"{stage}_{spec.name}",
         "description": spec.description,
         "doc_md": runbook(doc, spec),
+        "tags": {stage, spec.owner, *getattr(spec, "tags", [])},
+        **_shared(spec.owner, params),
+        **more,
+    }
+
+
+def of_project(
+    dag_id: str, description: str, doc: str | None, *, params: dict[str, Param], **more: Any
+) -> dict[str, Any]:
+    """Return the arguments of ``@dag`` for what the project has one of."""
+    owner = project().settings.owner
+    about = {"dag_id": dag_id, "description": description, "doc_md": doc, "tags": {dag_id, owner}}
+    return {**about, **_shared(owner, params), **more}
+
+
+def _shared(owner: str, params: dict[str, Param]) -> dict[str, Any]:
+    return {
         "catchup": False,
         "max_active_runs": 4,
-        "tags": {stage, spec.owner, *getattr(spec, "tags", [])},
         "params": params,
         "render_template_as_native_obj": False,
         "default_args": {
-            "owner": spec.owner,
+            "owner": owner,
             "retries": 2,
             "retry_delay": timedelta(seconds=20),
             "retry_exponential_backoff": 2.0,
@@ -101,7 +120,6 @@ def lifecycle(
             "retry_policy": RETRIES,
             "execution_timeout": timedelta(hours=2),
         },
-        **more,
     }
 
 

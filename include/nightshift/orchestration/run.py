@@ -62,6 +62,7 @@ class Run:
             self.nights.first if self.values.get("batch_date") else self.platform.project.settings.first_night
         )
         return DateRange(first, self.nights.last)
+
     @property
     def question(self) -> Question:
         """What an exploration was asked.

@@ -7,6 +7,7 @@ be run again for any date, by anyone, and leaves the same rows.
 from nightshift.explore import Question
 from nightshift.stages.checking import check_features, newest_nights
 from nightshift.stages.collecting import collect, validate
+from nightshift.stages.describing import describe
 from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
@@ -33,6 +34,7 @@ __all__ = [
     "corrected",
     "decide_retraining",
     "decide_verdict",
+    "describe",
     "evaluate",
     "explore_features",
     "explore_source",

@@ -81,7 +81,7 @@ def explore_features(
         description=spec.description,
         columns={**columns, LABEL: "float"} if model else columns,
         identity=tuple(spec.entity),
-        spec_sha256=featurise.code_sha256(spec),
+        spec_sha256=featurise.definition_sha256(spec),
         target=target,
         classes=model is not None and model.task == "classification",
     )

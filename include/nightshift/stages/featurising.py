@@ -9,12 +9,15 @@ from nightshift import featurise
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SpecError
 from nightshift.specs import FeatureSet
+from nightshift.stages.lineage import UNKNOWN, Landing, landings
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.warehouse import feature_table, raw_table
+from nightshift.warehouse import PartitionWrite, feature_inputs_table, feature_table, raw_table
+
+Landings = dict[str, dict[date, Landing]]  # by source and batch date
 
 FILE = (
     "INSERT INTO catalog.feature_batches (feature_set, feature_version, batch_date, row_count, content_sha256, "
-    "code_sha256, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+    "code_sha256, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7) "
     "ON CONFLICT (feature_set, feature_version, batch_date) DO UPDATE SET (row_count, content_sha256, "
     "code_sha256, run_id, built_at) = (excluded.row_count, excluded.content_sha256, excluded.code_sha256, "
     "excluded.run_id, clock_timestamp())"
@@ -37,15 +40,16 @@ def build_features(
     table = feature_table(spec)
     platform.warehouse.ensure(table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder)
-    frames = _inputs(platform, spec, nights)
+    frames, landed = _inputs(platform, spec, nights)
     build = featurise.load_build(spec)
-    built = {}
+    built, inputs = {}, []
     for batch_date in nights.dates:
         seen = featurise.visible(frames, spec, platform.project.calendar, batch_date)
+        inputs += _used(batch_date, seen, landed)
         built[batch_date] = featurise.compute(spec, build, seen, batch_date)
     with platform.warehouse.write(lease) as write:
         rows = write.replace(table, pd.concat(built.values(), ignore_index=True))
-    _record(platform, spec, built, asked)
+        _record(write, spec, built, inputs, asked)
     return {"feature_set": spec.table, "nights": str(nights), "rows": rows}
 
 
@@ -71,15 +75,30 @@ def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateR
         )
 
 
-def _inputs(platform: Platform, spec: FeatureSet, nights: DateRange) -> dict[str, pd.DataFrame]:
-    frames = {}
+def _inputs(
+    platform: Platform, spec: FeatureSet, nights: DateRange
+) -> tuple[dict[str, pd.DataFrame], Landings]:
+    """Return, per source, the rows that the nights may need, and by batch which landing they came from."""
     for source in spec.inputs:
-        table = raw_table(platform.project.source(source))
-        platform.warehouse.ensure(table)
+        platform.warehouse.ensure(raw_table(platform.project.source(source)))
         _require_batches(platform, source, nights)
-        first = featurise.earliest_input(spec, source, nights.first)
-        frames[source] = featurise.dated(platform.warehouse.read(table, first, nights.last))
-    return frames
+    frames, landed = {}, {}
+    with platform.warehouse.reading() as reading:
+        for source in spec.inputs:
+            wanted = DateRange(featurise.earliest_input(spec, source, nights.first), nights.last)
+            frame = reading.read(raw_table(platform.project.source(source)), wanted.first, wanted.last)
+            frames[source] = featurise.dated(frame)
+            landed[source] = landings(reading, source, wanted)
+    return frames, landed
+
+
+def _used(batch_date: date, seen: dict[str, pd.DataFrame], landed: Landings) -> list[tuple[object, ...]]:
+    """Return a row for each raw batch of which ``batch_date`` sees rows."""
+    return [
+        (batch_date, source, day, *landed[source].get(day, UNKNOWN))
+        for source, frame in seen.items()
+        for day in pd.DatetimeIndex(frame["batch_date"].unique()).date
+    ]
 
 
 def _require_batches(platform: Platform, source: str, nights: DateRange) -> None:
@@ -92,11 +111,17 @@ def _require_batches(platform: Platform, source: str, nights: DateRange) -> None
         )
 
 
-def _record(platform: Platform, spec: FeatureSet, built: dict[date, pd.DataFrame], asked: Try) -> None:
+def _record(
+    write: PartitionWrite,
+    spec: FeatureSet,
+    built: dict[date, pd.DataFrame],
+    inputs: list[tuple[object, ...]],
+    asked: Try,
+) -> None:
     code = featurise.definition_sha256(spec)
-    rows = [
-        (spec.set, spec.version, batch_date, len(frame), content_sha256(frame), code, asked.run_id)
-        for batch_date, frame in built.items()
-    ]
-    with platform.warehouse.transaction() as cursor:
-        cursor.executemany(FILE, rows)
+    for batch_date, frame in built.items():
+        row = (spec.set, spec.version, batch_date, len(frame), content_sha256(frame), code, asked.run_id)
+        write.execute(FILE, row)
+    table = feature_inputs_table()
+    rows = pd.DataFrame([(spec.set, spec.version, *used) for used in inputs], columns=list(table.columns))
+    write.replace(table, rows, feature_set=spec.set, feature_version=spec.version)

@@ -10,14 +10,17 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.govern import Ledger
 from nightshift.score import CHAMPION_ARM, Predict
-from nightshift.specs import Model
+from nightshift.specs import FeatureSet, Model
+from nightshift.stages.lineage import feature_contents
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.warehouse import Table, feature_table, prediction_table, raw_table
+from nightshift.warehouse import Reading, Table, feature_table, prediction_table, raw_table
 
 FILE = (
-    "INSERT INTO catalog.prediction_batches (model, batch_date, model_version, row_count, run_id) "
-    "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (model, batch_date) DO UPDATE SET (model_version, row_count, "
-    "run_id, scored_at) = (excluded.model_version, excluded.row_count, excluded.run_id, clock_timestamp())"
+    "INSERT INTO catalog.prediction_batches (model, batch_date, model_version, row_count, run_id, feature_set, "
+    "feature_version, features_sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+    "ON CONFLICT (model, batch_date) DO UPDATE SET (model_version, row_count, run_id, feature_set, "
+    "feature_version, features_sha256, scored_at) = (excluded.model_version, excluded.row_count, excluded.run_id, "
+    "excluded.feature_set, excluded.feature_version, excluded.features_sha256, clock_timestamp())"
 )
 
 
@@ -38,7 +41,10 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
     lease = platform.warehouse.lease(table, nights.dates, asked.holder)
     ledger = Ledger(platform.warehouse, name)
     ledger.check(platform.registry.champion(name))
-    features = read_features(platform, model, nights)
+    platform.warehouse.ensure(feature_table(feature_set))
+    with platform.warehouse.reading() as reading:
+        features = read_features(reading, platform, model, nights)
+        contents = feature_contents(reading, feature_set, nights)
     parts = []
     for batch_date in nights.dates:
         version = ledger.champion_on(batch_date).version
@@ -50,7 +56,8 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
     )
     with platform.warehouse.write(lease) as write:
         write.replace(table, predictions, arm=CHAMPION_ARM)
-    _record(platform, name, predictions, asked)
+        for row in _batch_rows(name, feature_set, predictions, contents, asked):
+            write.execute(FILE, row)
     return {
         "model": name,
         "nights": str(nights),
@@ -69,7 +76,9 @@ def compare(
     model = platform.project.model(name)
     entity = platform.project.feature_set(model.features).entity
     truth = read_labels(platform, model, nights.first, as_of)
-    rows = train.labelled(read_features(platform, model, nights), truth, entity)
+    platform.warehouse.ensure(feature_table(platform.project.feature_set(model.features)))
+    with platform.warehouse.reading() as reading:
+        rows = train.labelled(read_features(reading, platform, model, nights), truth, entity)
     return [
         {
             "version": version,
@@ -104,11 +113,10 @@ def load_version(platform: Platform, model: Model, version: int) -> Predict:
     return lambda rows: train.predict(pipeline, rows)
 
 
-def read_features(platform: Platform, model: Model, nights: DateRange) -> pd.DataFrame:
+def read_features(reading: Reading, platform: Platform, model: Model, nights: DateRange) -> pd.DataFrame:
     """Return the model's feature rows of ``nights``. Raises NotReady naming the nights that have none."""
     table = feature_table(platform.project.feature_set(model.features))
-    platform.warehouse.ensure(table)
-    features = platform.warehouse.read(table, nights.first, nights.last)
+    features = reading.read(table, nights.first, nights.last)
     missing = sorted(set(nights.dates) - set(features["batch_date"].unique()))
     if missing:
         raise NotReady(
@@ -120,15 +128,28 @@ def read_features(platform: Platform, model: Model, nights: DateRange) -> pd.Dat
 
 def read_labels(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
     """Return the labels of entities of ``first`` .. ``as_of`` as they were known at the cut-off of ``as_of``."""
-    table = raw_table(platform.project.source(model.target.source))
-    platform.warehouse.ensure(table)
+    platform.warehouse.ensure(raw_table(platform.project.source(model.target.source)))
+    with platform.warehouse.reading() as reading:
+        return known_labels(reading, platform, model, first, as_of)[0]
+
+
+def known_labels(
+    reading: Reading, platform: Platform, model: Model, first: date, as_of: date
+) -> tuple[pd.DataFrame, set[date]]:
+    """Return the same labels, and the batches of the target's source that had reports by then."""
+    truth = reading.read(raw_table(platform.project.source(model.target.source)), first, as_of)
+    known_by = pd.Timestamp(platform.project.calendar.cutoff(as_of))
     entity = platform.project.feature_set(model.features).entity
-    truth = platform.warehouse.read(table, first, as_of)
-    return train.labels(model, truth, entity, pd.Timestamp(platform.project.calendar.cutoff(as_of)))
+    reported = set(truth.loc[truth["known_at"] <= known_by, "batch_date"])
+    return train.labels(model, truth, entity, known_by), reported
 
 
-def _record(platform: Platform, name: str, predictions: pd.DataFrame, asked: Try) -> None:
+def _batch_rows(
+    name: str, spec: FeatureSet, predictions: pd.DataFrame, contents: dict[date, str], asked: Try
+) -> list[tuple[object, ...]]:
     counted = predictions.groupby("batch_date")["model_version"].agg(["first", "size"])
-    rows = [(name, night, int(c["first"]), int(c["size"]), asked.run_id) for night, c in counted.iterrows()]
-    with platform.warehouse.transaction() as cursor:
-        cursor.executemany(FILE, rows)
+    of = (asked.run_id, spec.set, spec.version)
+    return [
+        (name, night, int(c["first"]), int(c["size"]), *of, contents.get(night))
+        for night, c in zip(counted.index, counted.to_dict("records"), strict=True)
+    ]

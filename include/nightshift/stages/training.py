@@ -15,15 +15,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from nightshift import artifacts, metrics, train
+from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.govern import Evidence, Ledger, judge
 from nightshift.govern.gates import Candidate
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import Model
 from nightshift.stages.collecting import parquet
+from nightshift.stages.lineage import freeze, origin
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_version, read_labels
-from nightshift.warehouse import Json, feature_table
+from nightshift.stages.scoring import known_labels, load_version
+from nightshift.warehouse import Json, feature_table, raw_table
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
@@ -38,10 +40,14 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
-    table = feature_table(feature_set)
+    table, target = feature_table(feature_set), model.target.source
     platform.warehouse.ensure(table)
-    features = platform.warehouse.read(table, dates.train_first, dates.holdout_last)
-    truth = read_labels(platform, model, dates.train_first, as_of)
+    platform.warehouse.ensure(raw_table(platform.project.source(target)))
+    with platform.warehouse.reading() as reading:
+        features = reading.read(table, dates.train_first, dates.holdout_last)
+        truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
+        nights = DateRange(dates.train_first, dates.holdout_last)
+        made_of = origin(reading, feature_set, nights, target, reported)
     rows = train.labelled(features, truth, feature_set.entity)
     held_out = int((rows["batch_date"] >= dates.holdout_first).sum())
     if len(rows) - held_out < model.train.min_rows or not held_out:
@@ -53,24 +59,27 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot.
     content = parquet(rows, model=name, as_of=as_of, **asdict(dates))
     key, digest = platform.objects.put_once(f"snapshots/{name}", content, ".parquet")
-    platform.warehouse.execute(
-        "INSERT INTO governance.snapshots (snapshot_id, model, as_of, feature_set, feature_version, object_key, "
-        "row_count, train_first, train_last, holdout_first, holdout_last) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (snapshot_id) DO NOTHING",
-        (
-            digest,
-            name,
-            as_of,
-            feature_set.set,
-            feature_set.version,
-            key,
-            len(rows),
-            dates.train_first,
-            dates.train_last,
-            dates.holdout_first,
-            dates.holdout_last,
-        ),
-    )
+    with platform.warehouse.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO governance.snapshots (snapshot_id, model, as_of, feature_set, feature_version, object_key, "
+            "row_count, train_first, train_last, holdout_first, holdout_last) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (snapshot_id) DO NOTHING",
+            (
+                digest,
+                name,
+                as_of,
+                feature_set.set,
+                feature_set.version,
+                key,
+                len(rows),
+                dates.train_first,
+                dates.train_last,
+                dates.holdout_first,
+                dates.holdout_last,
+            ),
+        )
+        if cursor.rowcount:  # frozen now: the same rows frozen again keep what they were first made of
+            freeze(cursor, digest, feature_set, made_of)
     return {"snapshot_id": digest, "rows": len(rows), "holdout_rows": held_out}
 
 

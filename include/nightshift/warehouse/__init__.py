@@ -6,17 +6,26 @@ A partition is replaced whole, in one transaction, under a lease: see :mod:`nigh
 
 from psycopg2.extras import Json
 
-from nightshift.warehouse.database import Warehouse
+from nightshift.warehouse.database import Reading, Warehouse
 from nightshift.warehouse.migrate import migrate
 from nightshift.warehouse.partitions import Lease, PartitionWrite
-from nightshift.warehouse.tables import Table, feature_table, prediction_table, quarantine_table, raw_table
+from nightshift.warehouse.tables import (
+    Table,
+    feature_inputs_table,
+    feature_table,
+    prediction_table,
+    quarantine_table,
+    raw_table,
+)
 
 __all__ = [
     "Json",
     "Lease",
     "PartitionWrite",
+    "Reading",
     "Table",
     "Warehouse",
+    "feature_inputs_table",
     "feature_table",
     "migrate",
     "prediction_table",

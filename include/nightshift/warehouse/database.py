@@ -27,14 +27,15 @@ class Warehouse(Database):
 
         Strings come back as pandas' string dtype, ``batch_date`` as ``datetime.date`` objects.
         """
-        names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-        order = sql.SQL(", ").join(map(sql.Identifier, table.key))
-        query = sql.SQL("SELECT {} FROM {} WHERE batch_date BETWEEN $1 AND $2 ORDER BY {}").format(
-            names, table.identifier, order
-        )
+        with self.reading() as reading:
+            return reading.read(table, first, last)
+
+    @contextmanager
+    def reading(self) -> Iterator["Reading"]:
+        """Yield a read-only transaction that sees the warehouse as it is at its first query, to its end."""
         with self._bulk() as connection, connection.cursor() as cursor:
-            cursor.execute(rendered(query), parameters=[first, last])
-            return cursor.fetch_arrow_table().to_pandas()
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield Reading(cursor)
 
     def dates(self, table: Table, first: date, last: date) -> list[date]:
         """Return which batch dates of ``first`` .. ``last`` hold rows, ascending."""
@@ -118,3 +119,25 @@ class Warehouse(Database):
         # Leaving the block without commit rolls back.
         with adbc.connect(self.url) as connection:
             yield connection
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An open transaction: rows and the records about them, all of one instant."""
+
+    cursor: Any
+
+    def read(self, table: Table, first: date, last: date) -> pd.DataFrame:
+        """Return the rows of ``table``, as :meth:`Warehouse.read` does."""
+        names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+        order = sql.SQL(", ").join(map(sql.Identifier, table.key))
+        query = sql.SQL("SELECT {} FROM {} WHERE batch_date BETWEEN $1 AND $2 ORDER BY {}").format(
+            names, table.identifier, order
+        )
+        self.cursor.execute(rendered(query), parameters=[first, last])
+        return self.cursor.fetch_arrow_table().to_pandas()
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Return the rows of a small query as dictionaries; placeholders are ``$1``, ``$2``, ..."""
+        self.cursor.execute(statement, parameters=list(values) or None)
+        return self.cursor.fetch_arrow_table().to_pylist()

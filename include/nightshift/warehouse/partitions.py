@@ -68,7 +68,12 @@ class PartitionWrite:
     lease: Lease
 
     def replace(
-        self, table: Table, rows: pd.DataFrame | pa.Table, *, dates: Iterable[date] | None = None, **only: str
+        self,
+        table: Table,
+        rows: pd.DataFrame | pa.Table,
+        *,
+        dates: Iterable[date] | None = None,
+        **only: str | int,
     ) -> int:
         """Replace ``dates`` of ``table`` (all that are leased, if not given) by ``rows``; return their number.
 
@@ -103,7 +108,7 @@ class PartitionWrite:
         self.cursor.execute(statement, parameters=list(values) or None)
 
 
-def _equal(only: Mapping[str, str]) -> list[sql.Composable]:
+def _equal(only: Mapping[str, str | int]) -> list[sql.Composable]:
     """Return one condition a column, its placeholder after the two of the dates."""
     return [
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.SQL(f"${n}"))

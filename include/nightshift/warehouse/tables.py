@@ -112,6 +112,20 @@ def feature_table(spec: FeatureSet) -> Table:
     return Table("features", spec.table, columns, ("batch_date", *spec.entity))
 
 
+def feature_inputs_table() -> Table:
+    """Return the table of the raw batches that feature partitions were built from; one for all sets."""
+    columns = {
+        "feature_set": "string",
+        "feature_version": "integer",
+        "batch_date": "date",
+        "source": "string",
+        "source_batch_date": "date",
+        "landed_sha256": "string",
+        "landed_by": "string",
+    }
+    return Table("catalog", "feature_inputs", columns, tuple(columns)[:5])
+
+
 def prediction_table(model: Model, feature_set: FeatureSet) -> Table:
     """Return a model's predictions: what was said, by which version, from which features."""
     columns = {
