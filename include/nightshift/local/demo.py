@@ -77,6 +77,8 @@ def run(runtime: Runtime, *, started_in: float) -> None:
         changed = bool(steps)
         aside = set_aside(demo) if changed else []
         _run_all(steps, took)
+        if changed:
+            _reports(demo)
         _report(demo, took, changed=changed)
     _require_closed(demo.warehouse)
     console.print(
@@ -141,6 +143,13 @@ def _run_all(steps: list[Step], took: dict[str, float]) -> None:
             advance(f"{title}: {took[key]:.0f} s", 1)
 
 
+def _reports(demo: Demo) -> None:
+    """Wait until the last report is drawn: every night is looked at in the end."""
+    for night in NIGHTS:
+        monitor = f"monitor_{MODEL}"
+        demo.ended(monitor, demo.api.wait_for_run(monitor, str(night), RUN_SECONDS))
+
+
 def _history(demo: Demo) -> None:
     project = load_project().require_sound()
     conf = {
@@ -162,8 +171,8 @@ def _night(demo: Demo, night: date) -> None:
     project = load_project()
     key = str(night)
     cron = [*(f"collect_{source}" for source in project.sources_of(MODEL)), f"retrain_{MODEL}"]
+    # It ends with retrain's answer to the verdict; the report is drawn while the next night begins.
     demo.all(cron, partition_key=key)
-    demo.ended(f"monitor_{MODEL}", demo.api.wait_for_run(f"monitor_{MODEL}", key, RUN_SECONDS))
     request = demo.warehouse.row(
         "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND batch_date = %s",
         (MODEL, night),
