@@ -13,20 +13,21 @@ from nightshift.orchestration import forms
 from nightshift.orchestration.forms import LONGEST_REASON, checked
 
 ALLOWED = set(forms.RANGE)
+REPLAY = forms.replay(["no_wind"])
 
 
 def resolved(param: Param, value: Any) -> Any:
     return param.resolve(value)
 
 
-@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN])
+@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN, forms.COUNT, REPLAY])
 def test_an_empty_form_is_a_valid_run(form: dict[str, Param]) -> None:
     values = {key: param.resolve() for key, param in form.items()}
     assert checked(None, values, set(form)) == values
     assert checked({}, values, set(form)) == values
 
 
-@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN])
+@pytest.mark.parametrize("form", [forms.RANGE, forms.NIGHT, forms.TRAIN, forms.COUNT, REPLAY])
 def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
     for key, param in form.items():
         assert param.schema.get("type") or param.schema.get("enum"), key
@@ -47,6 +48,10 @@ def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
         (forms.DOWNSTREAM, None),
         (forms.REASON, "x" * (LONGEST_REASON + 1)),
         (forms.REASON, 5),
+        (REPLAY["action"], "no_win"),
+        (REPLAY["action"], None),
+        (REPLAY["rule"], ""),
+        (REPLAY["rule"], "x" * 201),
     ],
 )
 def test_the_form_refuses(param: Param, value: Any) -> None:
