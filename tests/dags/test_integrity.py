@@ -138,6 +138,12 @@ def test_the_dags_are_those_that_the_specs_declare(processed: dict) -> None:
         assert set(processed["files"][stage]["dags"]) == declared
 
 
+def test_the_form_of_a_replay_offers_what_the_source_declares(dags: dict) -> None:
+    for name, source in load_project().sources.items():
+        action = dags[f"replay_quarantine_{name}"].params.get_param("action")
+        assert action.schema["enum"] == ["revalidate", "recollect", "discard", *source.fixes]
+
+
 def test_every_source_has_its_operations(processed: dict) -> None:
     declared = set(processed["files"]["operations"]["dags"])
     for name in load_project().sources:

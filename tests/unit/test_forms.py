@@ -13,6 +13,7 @@ from nightshift.orchestration import forms
 from nightshift.orchestration.forms import LONGEST_REASON, checked
 
 ALLOWED = set(forms.RANGE)
+REPLAY = forms.replay(["no_wind"])
 
 
 def resolved(param: Param, value: Any) -> Any:
@@ -20,7 +21,7 @@ def resolved(param: Param, value: Any) -> Any:
 
 
 EXPLORE = forms.explore(["late_arrival"])
-FORMS = [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN, forms.replay([]), forms.explore(), EXPLORE]
+FORMS = [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN, forms.COUNT, REPLAY, forms.explore(), EXPLORE]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -60,6 +61,10 @@ def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
         (EXPLORE["target"], "another"),
         (EXPLORE["compare_from"], "last week"),
         (EXPLORE["compare_until"], "2013-02-30"),
+        (REPLAY["action"], "no_win"),
+        (REPLAY["action"], None),
+        (REPLAY["rule"], ""),
+        (REPLAY["rule"], "x" * 201),
     ],
 )
 def test_the_form_refuses(param: Param, value: Any) -> None:

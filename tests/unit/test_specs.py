@@ -119,6 +119,52 @@ def test_a_mistake_is_told_by_file_and_key(folder: Path, file: str, old: str, ne
 
 
 @pytest.mark.parametrize(
+    ("added", "says"),
+    [
+        (
+            "fixes: {f: {column: arr_delay, multipy: 2}}",
+            "unknown key 'fixes.f.multipy'; did you mean 'multiply'?",
+        ),
+        (
+            "fixes: {f: {column: arr_delay}}",
+            "key 'fixes.f': give exactly one of multiply, set_null, replace; got none",
+        ),
+        ("fixes: {f: {column: arr_delay, multiply: 2, set_null: true}}", "got multiply, set_null"),
+        (
+            "fixes: {f: {column: arr_dely, multiply: 2}}",
+            "fixes.f: unknown column 'arr_dely'; did you mean 'arr_delay'?",
+        ),
+        (
+            "fixes: {f: {column: origin, multiply: 2}}",
+            "fixes.f: multiply needs a number; column 'origin' is string",
+        ),
+        (
+            "fixes: {f: {column: origin, set_null: true}}",
+            "set_null needs a column with nullable: true, not 'origin'",
+        ),
+        (
+            "fixes: {discard: {column: arr_delay, multiply: 2}}",
+            "fixes.discard: the name is an action of every replay",
+        ),
+        ("fixes: {f: {column: origin, replace: {}}}", "key 'fixes.f.replace'"),
+        ("volume: {weeks: 1}", "key 'volume.weeks'"),
+        ("volume: {at_lest: 0.5}", "unknown key 'volume.at_lest'; did you mean 'at_least'?"),
+        ("freshness: {column: reported, within_hours: 3}", "freshness.column: unknown column 'reported'"),
+        (
+            "freshness: {column: origin, within_hours: 3}",
+            "freshness.column: column 'origin' must be a timestamp",
+        ),
+        ("schema_changes: ignore", "key 'schema_changes': Input should be 'fail' or 'warn'"),
+    ],
+)
+def test_a_mistake_in_how_bad_rows_and_odd_batches_are_met_is_told(
+    folder: Path, added: str, says: str
+) -> None:
+    replace(folder, SOURCE, "budget: {", f"{added}\nbudget: {{")
+    assert says in load_project(folder).problems[folder / SOURCE]
+
+
+@pytest.mark.parametrize(
     ("file", "change", "says"),
     [
         (MODEL, lambda m: m.update(features="departures"), "feature set 'departures' is unknown; did you mean"),

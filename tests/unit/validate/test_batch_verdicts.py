@@ -137,28 +137,80 @@ def test_a_few_rows_may_lack_a_nullable_value():
     assert not judged(with_values(batch(10), "gust", 10, None))[1].passed
 
 
+def other_type(frame):
+    return frame.assign(temp=frame["temp"].astype(str))
+
+
+# What fails, whatever the source forgives (None: nothing), and what is forgiven with `schema_changes: warn`.
 CHANGES = [
-    ("add", lambda f: f.assign(humidity=1.0), "column 'humidity' is not declared"),
-    ("drop", lambda f: f.drop(columns="temp"), "column 'temp' is missing"),
-    ("drop a nullable one", lambda f: f.drop(columns="gust"), "column 'gust' is missing"),
+    ("add", lambda f: f.assign(humidity=1.0), None, "column 'humidity' is not declared"),
+    ("drop", lambda f: f.drop(columns="temp"), "column 'temp' is missing", None),
+    ("drop a nullable one", lambda f: f.drop(columns="gust"), None, "column 'gust' is missing"),
     (
         "rename",
         lambda f: f.rename(columns={"temp": "temp_f"}),
         "'temp' is missing; 'temp_f', undeclared, may be",
+        None,
     ),
-    ("repeat", lambda f: pd.concat([f, f[["temp"]]], axis=1), "column 'temp' is delivered more than once"),
+    (
+        "rename a nullable one",
+        lambda f: f.rename(columns={"gust": "gusts"}),
+        None,
+        "'gust' is missing; 'gusts', undeclared, may be",
+    ),
+    (
+        "add and drop",
+        lambda f: f.drop(columns="temp").assign(humidity=1.0),
+        "column 'temp' is missing",
+        None,
+    ),
+    ("retype", other_type, "column 'temp' is not float any more", None),
+    ("add and retype", lambda f: other_type(f).assign(humidity=1.0), "is not float any more", "'humidity'"),
+    (
+        "repeat",
+        lambda f: pd.concat([f, f[["temp"]]], axis=1),
+        "column 'temp' is delivered more than once",
+        None,
+    ),
+    ("reorder", lambda f: f[f.columns[::-1]], None, None),
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
-def test_changed_columns_fail_the_batch_by_name(change, message):
-    validation, verdict = judged(change(batch()))
-    assert not verdict.passed
-    assert message in " ".join(verdict.reasons)
+@pytest.mark.parametrize("mode", ["fail", "warn"])
+@pytest.mark.parametrize(
+    ("change", "failing", "forgiven"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES]
+)
+def test_a_changed_schema_fails_by_name_or_is_told_where_the_source_forgives_it(
+    change, failing, forgiven, mode
+):
+    validation, verdict = judged(change(batch()), schema_changes=mode)
+    wrong = (forgiven if mode == "fail" else None) or failing
+    assert verdict.passed is (wrong is None)
+    assert (wrong or "") in " ".join(verdict.reasons)
+    warned = forgiven if mode == "warn" else None
+    assert bool(verdict.warnings) is bool(warned)
+    assert (warned or "") in " ".join(verdict.warnings)
+    assert list(validation.accepted.columns) == ["batch_date", *source().columns]
+    if wrong:
+        with pytest.raises(SchemaMismatch, match="2013-02-08"):
+            validation.require_passed()
+    else:
+        assert verdict.accepted == 100
+        assert validation.accepted["gust"].isna().all() == (forgiven is not None and "gust" in forgiven)
+
+
+def test_a_batch_whose_columns_fail_is_set_aside_whole():
+    validation, verdict = judged(batch().drop(columns="temp"))
     assert verdict.rejected == 100
     assert set(validation.rejected["rule"]) == {"schema"}
-    with pytest.raises(SchemaMismatch, match="2013-02-08"):
-        validation.require_passed()
+
+
+def test_a_batch_rule_on_a_missing_column_that_is_forgiven_has_nothing_to_judge():
+    rule = {"expect_column_mean_to_be_between": {"column": "gust", "min_value": 5}}
+    changes = {"expectations": [*source().expectations, rule]}
+    missing = batch().drop(columns="gust")
+    assert judged(missing, **changes, schema_changes="warn")[1].passed
+    assert not judged(with_values(batch(), "gust", 100, None), **changes, schema_changes="warn")[1].passed
 
 
 RETYPES = [
