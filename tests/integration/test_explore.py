@@ -192,3 +192,11 @@ def test_nights_without_rows_are_named_not_left_out(still: Platform) -> None:
     page = still.objects.get(facts["report"]).decode()
     assert "Nights without rows: 4 of 6, the first is 2013-02-09." in page
     assert pd.read_parquet(io.BytesIO(still.objects.get(facts["snapshot"])))["batch_date"].nunique() == 2
+
+
+def test_a_set_with_a_column_label_of_its_own_has_no_target_joined(still: Platform) -> None:
+    spec = still.project.feature_set("departure")
+    changed = spec.model_copy(update={"columns": {**spec.columns, "label": "float"}})
+    project = still.project.model_copy(update={"feature_sets": {"departure": changed}})
+    with pytest.raises(RequestError, match="a column 'label' of its own; leave target empty"):
+        features(replace(still, project=project), COMPARED, "own label")

@@ -186,7 +186,9 @@ def _label(x: float, y: float, text: str, anchor: str, most: int = 40) -> str:
 
 
 def _svg(width: float, height: float, content: str, title: str, kind: str = "plot") -> str:
+    # Few columns make a small matrix, not one of large letters.
+    size = f' style="width:{width:.0f}px"' if kind == "matrix" else ""
     return (
-        f'<svg class="{kind}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
+        f'<svg class="{kind}"{size} viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
         f'aria-label="{words(title)}">{content}</svg>'
     )

@@ -32,9 +32,9 @@ th { background: #f4f6f9; font-weight: 600 } .n { text-align: right; font-varian
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; margin: .8rem 0 }
 .card { border: 1px solid #e3e7ed; border-radius: .5rem; padding: .7rem .9rem } .card h3 { font-size: .95rem;
   margin: 0 0 .4rem; overflow-wrap: anywhere } .card h3 i { font-weight: 400; color: #5b6675; float: right }
-svg { display: block; width: 100%; overflow: visible } svg.plot { margin-top: 1rem }
+svg { display: block; width: 100%; overflow: visible } svg.plot { margin-top: 1.2rem }
 svg text { font-size: 11px; fill: #46505e }
-svg.strip { width: 22rem; height: 14px } svg.signed { width: 200px; height: 14px } svg.matrix { max-width: 60rem }
+svg.strip { width: 22rem; height: 14px } svg.signed { width: 200px; height: 14px } svg.matrix { max-width: 100% }
 svg path.then { fill: none; stroke: THEN; stroke-width: 1.8 } svg .axis { stroke: #aab3bf; stroke-width: 1 }
 """.replace("NOW", NOW).replace("THEN", THEN)
 

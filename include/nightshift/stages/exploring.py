@@ -165,6 +165,10 @@ def _model_on(platform: Platform, feature_set: str, target: str) -> Model:
         raise RequestError(
             f"target: no model '{target[:60]}' on feature set '{feature_set}'{did_you_mean(target[:60], models)}"
         )
+    if LABEL in platform.project.feature_set(feature_set).columns:
+        raise RequestError(
+            f"target: feature set '{feature_set}' has a column '{LABEL}' of its own; leave target empty"
+        )
     return models[target]
 
 
