@@ -70,8 +70,12 @@ def test_every_source_feature_set_and_model_is_a_dataset_with_its_owner(project:
 
 def test_who_reads_what_is_told_from_both_ends(project: Project) -> None:
     found = {each.id: each for each in datasets(project)}
-    assert found["source.arrivals"].read_by == ("features.departure_v1", "model.late_arrival")
-    assert found["features.departure_v1"].read_by == ("model.late_arrival",)
+    assert found["source.arrivals"].read_by == (
+        "features.departure_v1",
+        "model.arrival_delay",
+        "model.late_arrival",
+    )
+    assert found["features.departure_v1"].read_by == ("model.arrival_delay", "model.late_arrival")
     assert found["model.late_arrival"].reads == ["features.departure_v1", "source.arrivals"]
     assert found["source.weather"].reads == ["connection.weather_files"]
     for each in found.values():
