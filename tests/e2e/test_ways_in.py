@@ -1,5 +1,8 @@
 """Every way to start a night means the same partition (R12); what means none is refused, and changes nothing (S2)."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +156,34 @@ def failure_of(stack: Demo, run_id: str) -> str:
     tried = [(t["task_id"], t["try_number"]) for t in tasks if t["state"] == "failed"]
     assert tried == [("collect", 1)], "a wrong date is not tried again"
     return "\n".join(stack.api.log(COLLECT, run_id, "collect"))
+
+
+def by_command(stack: Demo, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "nightshift.local.cli", "trigger", *arguments]
+    environment = os.environ | {"NIGHTSHIFT_HOME": str(stack.runtime.home)}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+def test_the_command_starts_a_night_and_waits_for_its_end(stack: Demo) -> None:
+    before = {run["dag_run_id"] for run in stack.api.runs(COLLECT)}
+    done = by_command(stack, COLLECT, "--from", NIGHT, "--leave", "--reason", "by command")
+    assert done.returncode == 0, done.stderr
+    assert "publish: skipped" in done.stdout
+    (run,) = [run for run in stack.api.runs(COLLECT) if run["dag_run_id"] not in before]
+    assert (run["state"], run["conf"]["reason"]) == ("success", "by command")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((COLLECT, "--from", "2012-02-01"), "batch date 2012-02-01: outside the project's nights"),
+        ((COLLECT, "--as-of", NIGHT), f"{COLLECT} takes no 'as_of'; {KNOWN}"),
+        (("colect_weather",), "DAG 'colect_weather' is unknown; did you mean 'collect_weather'?"),
+    ],
+)
+def test_the_command_fails_with_the_reason(stack: Demo, arguments: tuple[str, ...], says: str) -> None:
+    done = by_command(stack, *arguments)
+    assert done.returncode == 1
+    assert says in done.stderr

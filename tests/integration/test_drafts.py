@@ -70,7 +70,7 @@ def new_source(
     [
         ("plan", ("flight_id",), "published_at", {"distance"}),
         ("reports", ("flight_id",), "reported_at", {"dep_delay", "arr_delay"}),
-        ("observations", ("origin", "observed_at"), "published_at", {"temp", "precip", "visib"}),
+        ("observations", ("origin", "observed_at"), "published_at", {"temp", "wind_speed", "humid"}),
         ("register", ("tailnum",), None, {"seats"}),
     ],
 )
