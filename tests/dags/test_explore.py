@@ -45,7 +45,7 @@ def test_the_form_offers_the_models_on_the_set_and_bounds_the_sample(dags: dict)
     assert "target" not in dags["explore_source_weather"].params
     params = dags["explore_features_departure"].params
     target = params.get_param("target")
-    assert (target.value, target.schema["enum"]) == ("late_arrival", ["late_arrival", None])
+    assert (target.value, target.schema["enum"]) == ("arrival_delay", ["arrival_delay", "late_arrival", None])
     sample = params.get_param("sample")
     assert sample.value == 50_000
     for wrong in (0, 10**9, "all"):
