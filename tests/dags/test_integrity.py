@@ -279,7 +279,14 @@ def test_25_models_and_10_sources_parse_within_three_cpu_seconds(
             "key: [flight_id]",
             "key: [flight]\nknown_at: then",
             "key 'known_at' is given twice",
-            {"collect_arrivals_3", "features_set_3"}
+            {
+                "collect_arrivals_3",
+                "replay_quarantine_arrivals_3",
+                "reconcile_arrivals_3",
+                "explore_source_arrivals_3",
+                "features_set_3",
+                "explore_features_set_3",
+            }
             | {
                 f"{stage}_model_{number:02}"
                 for stage in ("train", "score", "monitor", "retrain")
