@@ -93,7 +93,7 @@ def test_migrations_at_once_wait_for_each_other(database_url: str) -> None:
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=60)[1] for process in processes]
+    told = [process.communicate(timeout=200)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], told
     warehouse = Warehouse(database_url)
     assert len(described(warehouse)["version"]) == 1

@@ -33,7 +33,9 @@ class VerdictTrigger(BaseTrigger):
         """Look, pause a little longer each time, look again."""
         from asgiref.sync import sync_to_async
 
-        url = await sync_to_async(_warehouse_url)()
+        from nightshift.orchestration.connections import warehouse_url
+
+        url = await sync_to_async(warehouse_url)()
         pause = FIRST_PAUSE_SECONDS
         # An instant, not a count of pauses: a triggerer that restarts must not start the wait again.
         while time.time() <= self.deadline:
@@ -75,13 +77,6 @@ class VerdictSensor(BaseSensorOperator):
                 f"the night did not finish. Look at monitor_{self.model}, then score_{self.model}"
             )
         return batch_date
-
-
-def _warehouse_url() -> str:
-    # In the calling thread: this imports the engine, and an event loop busy for 30 seconds is taken for dead.
-    from nightshift.orchestration.connections import warehouse_url
-
-    return warehouse_url()
 
 
 def _has_verdict(url: str, model: str, batch_date: str) -> bool:
