@@ -48,6 +48,8 @@ def retrain_dag(model: Model) -> None:
             # None, not the default of now: what a training is as of is in its parameters.
             logical_date=None,
             skip_when_already_exists=True,
+            # It would add a key of its own to the form's values, and a key that no form has is refused.
+            openlineage_inject_parent_info=False,
         )
         chain(VerdictSensor(task_id="verdict", model=model.name, within=within), decide(), train)
 

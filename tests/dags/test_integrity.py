@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 
@@ -327,6 +328,14 @@ def test_every_task_retries_only_what_trying_again_can_cure(dags: dict) -> None:
             assert task.retry_policy is RETRIES, task
             assert 0 < task.retries <= 5, task
             assert task.execution_timeout, task
+
+
+def test_a_triggered_run_gets_values_of_its_form_and_nothing_more(dags: dict) -> None:
+    triggers = [t for dag in dags.values() for t in dag.tasks if isinstance(t, TriggerDagRunOperator)]
+    assert triggers
+    for trigger in triggers:
+        assert set(trigger.conf) <= set(dags[trigger.trigger_dag_id].params), trigger
+        assert trigger.openlineage_inject_parent_info is False, f"{trigger}: adds the key 'openlineage'"
 
 
 def test_no_dag_catches_up_or_floods(dags: dict) -> None:
