@@ -1,0 +1,96 @@
+"""What replacing a partition costs, against a bare COPY of the same encoded bytes: 1 and 5 million flights.
+
+    python benchmarks/write.py [million ...]
+
+On a PostgreSQL of its own: the real flights of 2013, again and again, as one partition. The replacement is what
+every stage does: lease, delete of what was there, COPY from Arrow into a table with its primary key, one
+transaction. The bare COPY goes into a table without a key. Wall time of both, the best of three, alternating. The
+bar is 60 % of the bare COPY's speed at 1 million rows; the exit code is 1 below it.
+"""
+
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import psycopg2
+import pyarrow as pa
+
+from features import server
+from nightshift.local import upstream
+from nightshift.specs import load_project
+from nightshift.warehouse import Table, Warehouse, migrate, raw_table
+
+NIGHT, BAR, ROUNDS = date(2013, 7, 1), 0.6, 3
+
+
+def flights(table: Table, rows: int) -> pa.Table:
+    """Return so many flights, each copy of the year with ids of its own, encoded as the stages encode."""
+    year = upstream.schedule(upstream.read_flights()).to_pandas()
+    copies = [year.assign(flight_id=year["flight_id"] + f"-{n}") for n in range(-(-rows // len(year)))]
+    frame = pd.concat(copies, ignore_index=True).head(rows)
+    frame = frame.sort_values("flight_id", ignore_index=True)
+    return table.arrow(frame.assign(batch_date=NIGHT, known_at=frame["published_at"]))
+
+
+def replace(warehouse: Warehouse, table: Table, rows: pa.Table) -> None:
+    """Replace the partition, as a stage does."""
+    with warehouse.write(warehouse.lease(table, [NIGHT], "benchmark")) as write:
+        write.replace(table, rows)
+
+
+def bare_copy(url: str, content: bytes) -> None:
+    """COPY the bytes into an empty table without a key."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE bare")
+        cursor.copy_expert("COPY bare FROM STDIN (FORMAT binary)", io.BytesIO(content))
+
+
+def seconds(action: Callable[[], None]) -> float:
+    """Return how long it takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def measure(url: str, millions: int) -> float:
+    """Print both speeds; return the replacement's share of the bare COPY's."""
+    warehouse, table = Warehouse(url), raw_table(load_project().source("flights"))
+    warehouse.ensure(table)
+    rows = flights(table, millions * 1_000_000)
+    replace(warehouse, table, rows)
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        encoded = io.BytesIO()
+        cursor.copy_expert("COPY raw.flights TO STDOUT (FORMAT binary)", encoded)
+        cursor.execute("DROP TABLE IF EXISTS bare")
+        cursor.execute("CREATE TABLE bare (LIKE raw.flights)")
+    taken: dict[str, list[float]] = {"replace": [], "bare": []}
+    for _ in range(ROUNDS):
+        taken["bare"].append(seconds(lambda: bare_copy(url, encoded.getvalue())))
+        taken["replace"].append(seconds(lambda: replace(warehouse, table, rows)))
+    best = {name: rows.num_rows / min(times) for name, times in taken.items()}
+    share = best["replace"] / best["bare"]
+    print(
+        f"{millions} million rows of {len(table.columns)} columns, {encoded.tell() / 1e6:.0f} MB: "
+        f"replace {best['replace']:,.0f} rows/s, bare COPY {best['bare']:,.0f} rows/s, share {share:.2f}"
+    )
+    return share
+
+
+def main() -> None:
+    """Measure, hold against the bar."""
+    with tempfile.TemporaryDirectory(prefix="nightshift-benchmark-") as folder:
+        Path(folder).chmod(0o755)
+        with server(Path(folder)) as url:
+            migrate(url)
+            shares = [measure(url, int(millions)) for millions in sys.argv[1:] or ["1", "5"]]
+    sys.exit(0 if shares[0] >= BAR else f"below {BAR}")
+
+
+if __name__ == "__main__":
+    main()
