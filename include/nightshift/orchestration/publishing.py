@@ -6,62 +6,85 @@ neither list is ever complete, and the night is lost without a word (seen here).
 when the event of its task is committed.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from airflow.sdk import Asset, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from nightshift.orchestration.lifecycle import stale
 from nightshift.specs import FeatureSet
 
 POOL = "publishing"
+log = logging.getLogger(__name__)
 
 
 def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = (), corrected_only: bool = False) -> Any:
     """Return a task that announces on ``asset`` the run's nights whose content is news, or as the form says.
 
-    ``rebuilds``: for a source, the sets that read it. Their nights that were built from batches which this run
-    has corrected are announced as stale, and so built again. ``corrected_only``: the run's other nights are not news.
+    ``rebuilds``: for a source, the sets that read it. For each a task follows that announces as stale the nights
+    which were built from batches that this run has corrected; it is skipped without being started if there are
+    none. ``corrected_only``: the run's other nights are not news.
     """
     source = asset.name.removeprefix("raw.")
 
-    @task(task_id="publish", outlets=[asset, *map(stale, rebuilds)], pool=POOL)
-    def announce() -> dict[str, Any]:
+    @task(task_id="publish", outlets=[asset], pool=POOL)
+    def announce() -> None:
         """Announce the partitions; downstream DAGs run once for each."""
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
-        run, events = this_run(), get_current_context()["outlet_events"]
+        run = this_run()
         changed = stages.corrected(run.platform, source, run.asked) if rebuilds else []
         nights = changed if corrected_only else sorted({*run.nights.dates, *changed})
-        told = {
-            asset: stages.announce(
-                run.platform, asset.name, nights, run.asked, choice=run.downstream, rebuilt=is_rebuild()
-            )
-        }
-        if run.downstream != "leave" and not run.asked.is_backfill:
-            # The night itself is built once all its sources have it.
-            awaited = run.nights.dates if run.nightly else []
-            past = [night for night in changed if night not in awaited]
-            told |= {stale(s): stages.stale(run.platform, s, source, past) for s in rebuilds}
-        told = {name: dates for name, dates in told.items() if dates}
+        choice, rebuilt = run.downstream, is_rebuild()
+        told = stages.announce(run.platform, asset.name, nights, run.asked, choice=choice, rebuilt=rebuilt)
         if not told:
-            raise AirflowSkipException(f"downstream: {run.downstream}. Nothing to announce")
-        for name, dates in told.items():
-            events[name].add_partitions([str(night) for night in dates])
-        return {name.name: spelled(dates) for name, dates in told.items()}
+            raise AirflowSkipException(f"downstream: {choice}. Nothing to announce")
+        get_current_context()["outlet_events"][asset].add_partitions([str(night) for night in told])
+        log.info("announced %s: %s", asset.name, ", ".join(map(str, told)))
+        sound = [spec for spec in rebuilds if not stale_nights(run, spec, source)]
+        if sound:
+            raise DownstreamTasksSkipped(tasks=[f"rebuild_{spec.name}" for spec in sound])
 
-    return announce()
+    announced = announce()
+    for spec in rebuilds:
+        announced >> rebuild(spec, source)
+    return announced
+
+
+def rebuild(spec: FeatureSet, source: str) -> Any:
+    """Return a task that announces a set's stale nights; a task of its own, for Airflow announces every outlet."""
+
+    @task(task_id=f"rebuild_{spec.name}", outlets=[stale(spec)], pool=POOL)
+    def announce_stale() -> None:
+        """Announce the nights to build again."""
+        from nightshift.orchestration.run import this_run
+
+        nights = stale_nights(this_run(), spec, source)
+        if not nights:
+            raise AirflowSkipException(f"no night of {spec.name} is stale")
+        get_current_context()["outlet_events"][stale(spec)].add_partitions([str(night) for night in nights])
+        log.info("%s is stale on %s", spec.name, ", ".join(map(str, nights)))
+
+    return announce_stale()
+
+
+def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
+    """Return the nights of a set that were built from batches which this run has corrected."""
+    from nightshift import stages
+
+    if run.downstream == "leave" or run.asked.is_backfill:
+        return []
+    # The night itself is built once all its sources have it.
+    awaited = run.nights.dates if run.nightly else []
+    changed = [n for n in stages.corrected(run.platform, source, run.asked) if n not in awaited]
+    return stages.stale(run.platform, spec, source, changed)
 
 
 def is_rebuild() -> bool:
     """Whether an input that was corrected started this run, rather than the night itself."""
     started_by = {asset.name for asset in get_current_context().get("triggering_asset_events") or {}}
     return any(name.startswith("stale.") for name in started_by)
-
-
-def spelled(dates: list[date]) -> str:
-    """Return the dates in few words: what XCom keeps."""
-    return str(dates[0]) if len(dates) == 1 else f"{len(dates)} nights, {dates[0]} .. {dates[-1]}"
