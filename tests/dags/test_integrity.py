@@ -259,12 +259,6 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
     assert not any(file["errors"] for file in many_processed.values())
 
 
-def test_25_models_and_10_sources_parse_within_three_cpu_seconds(
-    benchmark: ModuleType, many_processed: dict
-) -> None:
-    assert sum(file["cpu"] for file in many_processed.values()) <= benchmark.BAR
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "says", "lost"),
     [
