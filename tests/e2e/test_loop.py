@@ -71,8 +71,8 @@ def test_a_successful_run_is_one_whose_tasks_ran(loop: Demo) -> None:
 
 
 def test_a_second_run_of_a_night_changes_nothing(loop: Demo) -> None:
-    """Run like the schedule's, it wakes nobody; told to wake, all that follows runs and says the same again."""
-    before, monitor = everything_of(loop), f"monitor_{MODEL}"
+    """Run like the schedule's, it wakes nobody; told to wake, what follows runs and says the same again."""
+    before, (build, _, monitor) = everything_of(loop), FOLLOWERS
     cron = [*(f"collect_{source}" for source in load_project().sources_of(MODEL)), f"retrain_{MODEL}"]
     loop.all(cron, partition_key=str(ASKED))
     published = [
@@ -83,6 +83,10 @@ def test_a_second_run_of_a_night_changes_nothing(loop: Demo) -> None:
     ]
     assert published == ["skipped"] * len(cron[:-1])
     loop.all(cron[:-1], partition_key=str(ASKED), conf={"downstream": "wake"})
+    wait_until(lambda: len([r for r in loop.api.runs(build) if r["partition_key"] == str(ASKED)]) == 2)
+    loop.ended(build, loop.api.wait_for_run(build, str(ASKED), SECONDS))
+    # The same features again are no news either: what stands on them runs when it is told to.
+    loop.run(build, conf={"batch_date": str(ASKED), "downstream": "wake"})
     wait_until(lambda: len([r for r in loop.api.runs(monitor) if r["partition_key"] == str(ASKED)]) == 2)
     loop.ended(monitor, loop.api.wait_for_run(monitor, str(ASKED), SECONDS))
     assert everything_of(loop) == before
