@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from e2e.conftest import MODEL, NIGHTS, SECONDS
+from e2e.test_loop import wait_until
 from nightshift.local.demo import Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -14,26 +15,31 @@ CORRECTED, TONIGHT = NIGHTS[1], NIGHTS[2]
 
 
 def test_a_corrected_file_of_the_past_wakes_its_nights_and_no_others(loop: Demo) -> None:
-    """The weather of one night is read by the features of that night and of the next."""
-    chain = ["features_departure", f"score_{MODEL}", f"monitor_{MODEL}"]
-    before = {dag_id: keys(loop, dag_id) for dag_id in chain}
+    """Two nights read the file and are built again. What comes out different goes on, and only that."""
+    build, *after = ["features_departure", f"score_{MODEL}", f"monitor_{MODEL}"]
+    before = {dag_id: keys(loop, dag_id) for dag_id in (build, *after)}
     hashes = features(loop)
     file = loop.runtime.weather_folder / f"{CORRECTED - timedelta(days=1)}.csv"
     delivered = file.read_text()
     try:
         pd.read_csv(file, dtype=str).assign(temp="70.0").to_csv(file, index=False)
-        loop.all(["collect_weather"], partition_key=str(TONIGHT))
-        wait_for_two(loop, chain[-1], before[chain[-1]])
-        woken = {dag_id: sorted(new(keys(loop, dag_id), before[dag_id])) for dag_id in chain}
-        assert woken == {key: [str(CORRECTED), str(TONIGHT)] for key in chain}
-        changed = {night for night, content in features(loop).items() if content != hashes[night]}
-        assert changed == {CORRECTED, TONIGHT}
+        collect_and_wait(loop, build, after[-1])
+        woken = {dag_id: sorted(new(keys(loop, dag_id), before[dag_id])) for dag_id in before}
+        assert woken == {build: [str(CORRECTED), str(TONIGHT)], **{key: [str(CORRECTED)] for key in after}}
+        assert {night for night, content in features(loop).items() if content != hashes[night]} == {CORRECTED}
     finally:
         file.write_text(delivered)
-        so_far = keys(loop, chain[-1])
-        loop.all(["collect_weather"], partition_key=str(TONIGHT))
-        wait_for_two(loop, chain[-1], so_far)
+        collect_and_wait(loop, build, after[-1])
     assert features(loop) == hashes, "mended upstream, the nights are what they were"
+
+
+def collect_and_wait(loop: Demo, build: str, last: str) -> None:
+    """Run the collection of tonight, which looks back, and wait for what it wakes."""
+    built, watched = len(keys(loop, build)), len(keys(loop, last))
+    loop.all(["collect_weather"], partition_key=str(TONIGHT))
+    wait_until(lambda: len(keys(loop, build)) == built + 2 and len(keys(loop, last)) == watched + 1)
+    for dag_id, night in ((build, TONIGHT), (last, CORRECTED)):
+        loop.ended(dag_id, loop.api.wait_for_run(dag_id, str(night), SECONDS))
 
 
 def keys(loop: Demo, dag_id: str) -> list[str]:
@@ -47,15 +53,6 @@ def new(now: list[str], before: list[str]) -> list[str]:
     for key in before:
         left.remove(key)
     return left
-
-
-def wait_for_two(loop: Demo, dag_id: str, before: list[str]) -> None:
-    """Wait until two more runs of a DAG have ended well."""
-    from e2e.test_loop import wait_until
-
-    wait_until(lambda: len(keys(loop, dag_id)) >= len(before) + 2)
-    for night in (CORRECTED, TONIGHT):
-        loop.ended(dag_id, loop.api.wait_for_run(dag_id, str(night), SECONDS))
 
 
 def features(loop: Demo) -> dict:
