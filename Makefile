@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 NIGHTSHIFT := $(BIN)/nightshift
 INSTALLED := $(VENV)/.installed
+# Two at a time, whole files each: a file's fixtures are made once. Not where a test kills or times processes.
+BESIDE := -n 2 --dist loadfile
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
@@ -20,12 +22,13 @@ demo: install ## close the loop on real flights; the stack stays up until `make 
 test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python tests/browser.py
-	@$(BIN)/python -m pytest tests/unit tests/dags
-	@$(BIN)/python -m pytest tests/integration
+	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
+	@$(BIN)/python -m pytest $(BESIDE) tests/integration --ignore tests/integration/local
+	@$(BIN)/python -m pytest tests/integration/local
 	@$(BIN)/python -m pytest tests/e2e
 
-unit: install ## the tests that need no server (seconds)
-	@$(BIN)/python -m pytest tests/unit tests/dags
+unit: install ## the tests that need no server
+	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
 
 e2e: install ## the end-to-end tests alone
 	@$(BIN)/python tests/browser.py

@@ -120,21 +120,19 @@ LAST = {"temp": "temp", "wind": "wind_speed", "pressure": "pressure", "visib": "
 
 
 def _lateness(flights: pd.DataFrame, arrivals: pd.DataFrame, batch_date: date) -> pd.DataFrame:
-    known = arrivals.dropna(subset=["arr_delay"]).sort_values("reported_at")
+    known = arrivals[LATENESS].dropna(subset=["arr_delay"]).sort_values("reported_at")
     # A correction is reported later than what it corrects: the last report known by the cut-off counts.
     known = known.drop_duplicates("flight_id", keep="last")
+    age = (pd.Timestamp(batch_date) - pd.to_datetime(known["flight_date"])).dt.days
     known = known.assign(
-        late=(known["arr_delay"] > LATE_MINUTES).astype(float),
-        delay=known["arr_delay"].clip(-60, 180),
-        age=(pd.Timestamp(batch_date) - pd.to_datetime(known["flight_date"])).dt.days,
+        late=(known["arr_delay"] > LATE_MINUTES).astype(float), delay=known["arr_delay"].clip(-60, 180)
     )
-    rates = {
-        name: _rate(flights, known[known["age"] <= days], by, value)
-        for name, (by, value, days) in RECENT.items()
-    }
+    within = {days: known[age <= days] for days in {days for _, _, days in RECENT.values()}}
+    rates = {name: _rate(flights, within[days], by, value) for name, (by, value, days) in RECENT.items()}
     return pd.DataFrame(rates)
 
 
+LATENESS = ["flight_id", "flight_date", "reported_at", "carrier", "flight", "origin", "dest", "arr_delay"]
 # name: (of flights that share these columns, the mean of this value, over this many days)
 RECENT = {
     "late_origin_1d": (["origin"], "late", 1),

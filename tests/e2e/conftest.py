@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -52,9 +53,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def loop(stack: Demo) -> Demo:
     """Return the stack once three nights have run: history, a champion of the winter, then night by night."""
     if not stack.api.runs(f"train_{MODEL}"):
-        for first, last in HISTORY:
-            load_history(stack, first, last)
-        stack.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": HOSTILE_REASON})
+        winter, spring = HISTORY
+        with ThreadPoolExecutor() as threads:
+            beside = threads.submit(load_history, stack, *spring)
+            load_history(stack, *winter)
+            stack.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": HOSTILE_REASON})
+            beside.result()
         for night in NIGHTS:
             run_night(stack, night)
     return stack
