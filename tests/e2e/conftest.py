@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from nightshift.calendar import DateRange
 from nightshift.local import endpoints, processes, state
 from nightshift.local.api import Client
-from nightshift.local.demo import Demo, set_aside
-from nightshift.specs import load_project
+from nightshift.local.demo import MODEL, Demo, load_history, run_night, set_aside
 from nightshift.warehouse import Warehouse
 
-MODEL = "late_arrival"
 CHAMPION_AS_OF = date(2013, 3, 4)
 # What the champion and its challenger are trained on: the winter, and the weeks before the nights.
-HISTORY = [(date(2013, 1, 2), date(2013, 3, 4)), (date(2013, 4, 25), date(2013, 6, 27))]
+HISTORY = [
+    DateRange(date(2013, 1, 2), date(2013, 3, 4)),
+    DateRange(date(2013, 4, 25), date(2013, 6, 27)),
+]
 NIGHTS = [date(2013, 6, 28), date(2013, 6, 29), date(2013, 6, 30)]
 SECONDS = 300
 # Text that must stay text: it is stored with the promotion, never rendered, never run.
@@ -55,34 +57,14 @@ def loop(stack: Demo) -> Demo:
     if not stack.api.runs(f"train_{MODEL}"):
         winter, spring = HISTORY
         with ThreadPoolExecutor() as threads:
-            beside = threads.submit(load_history, stack, *spring)
-            load_history(stack, *winter)
+            beside = threads.submit(load_history, stack, spring)
+            load_history(stack, winter)
             stack.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": HOSTILE_REASON})
             beside.result()
         for night in NIGHTS:
             run_night(stack, night)
+            stack.ended(f"monitor_{MODEL}", stack.api.wait_for_run(f"monitor_{MODEL}", str(night), SECONDS))
     return stack
-
-
-def load_history(stack: Demo, first: date, last: date) -> None:
-    """Collect the model's sources and build its features of a range of nights, waking nothing."""
-    project = load_project()
-    conf = {"batch_date": str(first), "until": str(last), "downstream": "leave"}
-    stack.all([f"collect_{source}" for source in project.sources_of(MODEL)], conf=conf)
-    stack.run(f"features_{project.model(MODEL).features}", conf=conf)
-
-
-def run_night(stack: Demo, night: date) -> None:
-    """Start what the cron starts for a night, and wait for all that follows: by assets, and by the verdict."""
-    cron = [*(f"collect_{source}" for source in load_project().sources_of(MODEL)), f"retrain_{MODEL}"]
-    stack.all(cron, partition_key=str(night))
-    stack.ended(f"monitor_{MODEL}", stack.api.wait_for_run(f"monitor_{MODEL}", str(night), SECONDS))
-    request = stack.warehouse.row(
-        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND batch_date = %s",
-        (MODEL, night),
-    )
-    if request and request["training_id"]:
-        stack.ended(f"train_{MODEL}", stack.api.wait(f"train_{MODEL}", request["training_id"], SECONDS))
 
 
 def nightshift(home: Path, *words: str) -> None:

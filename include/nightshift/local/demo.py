@@ -144,11 +144,11 @@ def _steps(demo: Demo) -> tuple[list[list[Step]], list[Step]]:
 
     def history(nights: DateRange) -> Step:
         title = f"history {nights}"
-        return Step(title, title, lambda: _has_history(demo, nights), lambda: _history(demo, nights))
+        return Step(title, title, lambda: _has_history(demo, nights), lambda: load_history(demo, nights))
 
     def night(date_: date) -> Step:
         title = f"night of {date_}"
-        return Step(str(date_), title, lambda: _has_night(demo, date_), lambda: _night(demo, date_))
+        return Step(str(date_), title, lambda: _has_night(demo, date_), lambda: run_night(demo, date_))
 
     champion = Step(
         "champion",
@@ -187,7 +187,8 @@ def _reports(demo: Demo) -> None:
         demo.ended(monitor, demo.api.wait_for_run(monitor, str(night), RUN_SECONDS))
 
 
-def _history(demo: Demo, nights: DateRange) -> None:
+def load_history(demo: Demo, nights: DateRange) -> None:
+    """Collect the model's sources and build its features of a range of nights, waking nothing."""
     project = load_project().require_sound()
     conf = {
         "batch_date": str(nights.first),
@@ -203,7 +204,7 @@ def _champion(demo: Demo) -> None:
     demo.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": "first champion, of the winter"})
 
 
-def _night(demo: Demo, night: date) -> None:
+def run_night(demo: Demo, night: date) -> None:
     """Start what the cron starts, for this night; the rest follows by assets."""
     project = load_project()
     key = str(night)
