@@ -97,6 +97,23 @@ def labelled(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Array, Array]:
     return truth, scores
 
 
+def calibration_error(y_true: ArrayLike, y_score: ArrayLike, bins: int = 10) -> float | None:
+    """Return the expected calibration error of probabilities (0 to 1), in bins of equally many rows; None of no rows.
+
+    Source: Naeini, Cooper and Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian binning";
+    bins of equal mass after Nixon et al. 2019, "Measuring calibration in deep learning". Rows with the same
+    probability share a bin, so a model that says one number has one bin.
+    """
+    truth, scores = labelled(y_true, y_score)
+    if not truth.size:
+        return None
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
+    index = np.searchsorted(edges, scores, "right")
+    rows = np.bincount(index)
+    gap = np.abs(np.bincount(index, weights=truth) - np.bincount(index, weights=scores))
+    return float(gap.sum() / rows.sum())
+
+
 def better(metric: str, a: float, b: float) -> bool:
     """Return whether ``a`` is strictly better than ``b``."""
     return a > b if METRICS[metric].greater_is_better else a < b

@@ -1,0 +1,113 @@
+"""The bootstrap by blocks of days: how far a metric would move with other days of the same kind.
+
+The rows of one day share their weather, their staff and their delays: they are not independent, and an interval that
+resamples rows is far too narrow. Whole days are drawn with replacement instead (Künsch 1989, "The jackknife and the
+bootstrap for general stationary observations"; blocks of one day). Every metric is computed from sums a day, so that
+a resample costs a product of matrices, not a pass over the rows.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+RESAMPLES = 1000
+_PIECE = 100  # resamples whose weights a row are held at once
+
+
+def draws(days: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Array:
+    """Return how often each day is drawn, in each resample. Shape (resamples, days); each row sums to ``days``."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(days, np.full(days, 1 / days), size=resamples).astype("float64")
+
+
+def replicates(metric: str, y_true: ArrayLike, y_score: ArrayLike, day: ArrayLike, weights: Array) -> Array:
+    """Return a metric of every resample, shape (resamples,); NaN where a resample does not define it.
+
+    ``y_true``, ``y_score``: shape (n,), finite, as :data:`nightshift.metrics.METRICS` takes them. ``day``: shape (n,),
+    the index of each row's day in the columns of ``weights`` (:func:`draws`). The same weights for two models make
+    the comparison paired.
+
+    Raises:
+        KeyError: no such metric.
+    """
+    truth, scores = np.asarray(y_true, dtype="float64"), np.asarray(y_score, dtype="float64")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return REPLICATES[metric](truth, scores, np.asarray(day, dtype="int64"), weights)
+
+
+def interval(values: Array, confidence: float) -> tuple[float, float] | None:
+    """Return the central percentile interval; None if no resample defines the metric."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return None
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _sums(values: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    return weights @ np.bincount(day, weights=values, minlength=weights.shape[1])
+
+
+def _mean(values: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    return _sums(values, day, weights) / _sums(np.ones_like(values), day, weights)
+
+
+def _log_loss(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    # Clipped as scikit-learn clips: a certainty that is wrong costs much, not infinitely much.
+    smallest = np.finfo("float64").eps
+    p = np.clip(scores, smallest, 1 - smallest)
+    return _mean(-np.log(np.where(truth > 0, p, 1 - p)), day, weights)
+
+
+def _r2(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    shifted = truth - truth.mean()  # the spread does not change, and large values cancel less
+    left = _sums((scores - truth) ** 2, day, weights)
+    rows, total = _sums(np.ones_like(truth), day, weights), _sums(shifted, day, weights)
+    spread = _sums(shifted**2, day, weights) - total**2 / rows
+    return np.where(spread > 0, 1 - left / spread, np.nan)
+
+
+def _roc_auc(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    days = weights.shape[1]
+    positive = truth > 0
+    scored, of = scores[positive], day[positive]
+    order = np.argsort(scored, kind="stable")
+    scored, of = scored[order], of[order]
+    # won[i, j]: pairs of a positive of day i and a negative of day j that are ranked right; a tie is half a pair.
+    won = np.empty((days, days))
+    for j in range(days):
+        negatives = np.sort(scores[~positive & (day == j)])
+        below = np.searchsorted(negatives, scored, "left") + np.searchsorted(negatives, scored, "right")
+        won[:, j] = np.bincount(of, weights=below / 2, minlength=days)
+    pairs = _sums(positive.astype("float64"), day, weights) * _sums(
+        (~positive).astype("float64"), day, weights
+    )
+    return np.einsum("bi,ij,bj->b", weights, won, weights, optimize=True) / pairs
+
+
+def _average_precision(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    order = np.argsort(-scores, kind="stable")
+    positive, of = truth[order] > 0, day[order]
+    # One threshold a distinct score: rows with the same score are taken or left together.
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    found = np.empty(len(weights))
+    for start in range(0, len(weights), _PIECE):
+        w = weights[start : start + _PIECE][:, of]
+        hits, taken = np.cumsum(w * positive, axis=1)[:, ends], np.cumsum(w, axis=1)[:, ends]
+        precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
+        gained = np.diff(hits, axis=1, prepend=0.0)
+        found[start : start + _PIECE] = (gained * precision).sum(axis=1) / hits[:, -1]
+    return found
+
+
+REPLICATES: dict[str, Callable[[Array, Array, NDArray[np.int64], Array], Array]] = {
+    "roc_auc": _roc_auc,
+    "average_precision": _average_precision,
+    "log_loss": _log_loss,
+    "brier": lambda truth, scores, day, weights: _mean((scores - truth) ** 2, day, weights),
+    "mae": lambda truth, scores, day, weights: _mean(np.abs(scores - truth), day, weights),
+    "rmse": lambda truth, scores, day, weights: np.sqrt(_mean((scores - truth) ** 2, day, weights)),
+    "r2": _r2,
+}
