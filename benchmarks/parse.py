@@ -51,9 +51,8 @@ def make(include: Path) -> Path:
     model = (ours / "models/late_arrival.yaml").read_text()
     for number in range(MODELS):
         n = number % FEATURE_SETS
-        text = model.replace("features: departure", f"features: set_{n}").replace(
-            "arrivals,", f"arrivals_{n},"
-        )
+        text = model.replace("features: departure", f"features: set_{n}")
+        text = text.replace("arrivals,", f"arrivals_{n},").replace("[origin, carrier]", "[x0, x1]")
         (include / f"models/model_{number:02}.yaml").write_text(text)
     return include
 

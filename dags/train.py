@@ -4,25 +4,33 @@
 - **fit** trains the pipeline of the spec, logs it to MLflow, registers a version. Its link opens the run.
 - **evaluate** scores challenger and champion on the same holdout, later than anything either was trained on,
   and writes the decision with every gate's words to `governance.decisions`.
+- **ask**, **sign_off**, if the model's `approval` is `required`: its approvers read the evidence under *Required
+  actions* and answer. No answer in time is a rejection. Who started the training does not sign it.
 - **promote** writes the ledger, then moves the alias `champion`. Rejected challengers are not promoted; there
   is no other way in.
+- **again**, **train_again**: if the champion changed while the signature was waited for, the challenger was compared
+  with one that is none any more. The training starts again, against the new champion.
 - **conclude** gives the request its outcome, so that the next retraining may start.
 
 **By hand.** *As of*: train on what that night knew; the promotion takes effect on that night, or after the
 last night that has been scored since. *Reason*: kept in the ledger.
 
 **When it fails.** Clear the failed task: each step finds what it had already done. *Too few rows*: collect and
-build the missing nights first. *UnfairHoldout*: train as of a later night.
+build the missing nights first. *UnfairHoldout*: train as of a later night. *Its only approver*: add another to
+`approvers`, or let another start the training.
 """
 
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import TriggerRule, chain, dag, task
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import TriggerRule, chain, dag, get_current_context, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import features, lifecycle, project, raw
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
+from nightshift.orchestration.signing import SignOff
 from nightshift.specs import Model
 
 
@@ -51,7 +59,24 @@ def train_dag(model: Model) -> None:
         from nightshift.orchestration.run import this_run
 
         run = this_run()
-        return stages.evaluate(run.platform, model.name, run.night, run.asked, reason=run.reason)
+        return stages.evaluate(
+            run.platform, model.name, run.night, run.asked, reason=run.reason, requested_by=run.person
+        )
+
+    @task
+    def ask() -> dict[str, Any]:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from nightshift import stages
+        from nightshift.orchestration.links import run_url
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        page = run_url(get_current_context()["dag_run"])
+        asked = stages.ask_for_signature(run.platform, model.name, run.asked, airflow_run=page)
+        if asked is None:
+            raise AirflowSkipException("nothing to sign: the gates rejected it, or it has its answer")
+        return asked
 
     @task
     def promote() -> dict[str, Any]:
@@ -62,11 +87,24 @@ def train_dag(model: Model) -> None:
 
         run = this_run()
         facts = stages.promote(run.platform, model.name, run.night, run.asked, actor=run.actor)
-        if facts["outcome"] == "rejected":
+        if facts["outcome"] != "promoted":
             raise AirflowSkipException(
-                f"version {facts['version']} was rejected by its gates; the champion stays"
+                f"version {facts['version']} is {facts['outcome']}; the champion stays"
             )
         return facts
+
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def again() -> dict[str, Any]:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        wanted = stages.judge_again(run.platform, model.name, run.asked)
+        if wanted is None:
+            raise AirflowSkipException("the champion is the one it was compared with")
+        return wanted
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def conclude() -> dict[str, Any]:
@@ -82,9 +120,35 @@ def train_dag(model: Model) -> None:
         frozen = traced(snapshot(), reads=read, writes=[f"snapshots.{model.name}"])
         fitted = linked(fit(frozen), "MLflow run", "url")
         traced(fitted, reads=[f"snapshots.{model.name}"], writes=[f"models.{model.name}"])
-        chain(fitted, evaluate(), promote(), conclude())
+        judged = evaluate()
+        chain(fitted, judged)
+        if model.approval == "auto":
+            chain(judged, promote(), conclude())
+            return
+        repeated = again()
+        within = timedelta(hours=model.approve_within_hours)
+        chain(
+            judged, ask(), SignOff(task_id="sign_off", model=model.name, within=within), promote(), repeated
+        )
+        chain(repeated, [train_again(model), conclude()])
 
     flow()
+
+
+def train_again(model: Model) -> TriggerDagRunOperator:
+    """Return the task that starts the training again against the champion of now."""
+    return TriggerDagRunOperator(
+        task_id="train_again",
+        trigger_dag_id=f"train_{model.name}",
+        trigger_run_id="{{ ti.xcom_pull('again')['training_id'] }}",
+        conf={
+            "as_of": "{{ ti.xcom_pull('again')['as_of'] }}",
+            "reason": "{{ ti.xcom_pull('again')['reason'] }}",
+        },
+        logical_date=None,
+        skip_when_already_exists=True,
+        openlineage_inject_parent_info=False,
+    )
 
 
 for each in project().models.values():

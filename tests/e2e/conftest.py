@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import browser as chromium
 import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from nightshift.calendar import DateRange
 from nightshift.local import endpoints, processes, state
@@ -16,6 +18,11 @@ from nightshift.local.api import Client
 from nightshift.local.demo import MODEL, Demo, load_history, run_night, set_aside
 from nightshift.warehouse import Warehouse
 
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE_MS = 60_000
+SIZE = {"width": 1400, "height": 900}
+Photograph = Callable[[Page, str], None]
 CHAMPION_AS_OF = date(2013, 3, 4)
 # What the champion and its challenger are trained on: the winter, and the weeks before the nights.
 HISTORY = [
@@ -80,3 +87,45 @@ def nightshift(home: Path, *words: str) -> None:
     )
     if done.returncode:
         raise RuntimeError(f"nightshift {' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+@pytest.fixture(scope="module")
+def visitor() -> Iterator[BrowserContext]:
+    """Return a browser that nobody has logged in with."""
+    if chromium.find() is None and chromium.can_install():
+        chromium.install()
+    path = chromium.find()
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium, and it cannot be installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        context = started.new_context(viewport=SIZE)
+        context.set_default_timeout(PATIENCE_MS)
+        yield context
+        started.close()
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Photograph:
+    """Return a function that keeps a picture of a page, also in the folder NIGHTSHIFT_SCREENSHOTS."""
+    folders = [tmp_path, *map(Path, filter(None, [os.environ.get("NIGHTSHIFT_SCREENSHOTS")]))]
+
+    def take(shown: Page, name: str) -> None:
+        # Charts and popovers move into place.
+        shown.wait_for_timeout(1_000)
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            shown.screenshot(path=folder / f"{name}.png")
+
+    return take
+
+
+def log_in(context: BrowserContext, stack: Demo, user: str) -> None:
+    """Log a browser in through the form."""
+    page = context.new_page()
+    page.goto(f"{stack.runtime.airflow_url}/dags")
+    page.get_by_label("Username").fill(user)
+    page.get_by_label("Password").fill(stack.runtime.passwords[user])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=f"train_{MODEL}", exact=True)).to_be_visible()
+    page.close()

@@ -2,16 +2,13 @@
 
 import http.client
 import importlib.util
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
-import browser as chromium
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
-from e2e.conftest import MODEL, NIGHTS
+from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, Photograph, log_in
 from nightshift.errors import RequestError
 from nightshift.local.api import Client
 from nightshift.local.demo import Demo
@@ -19,43 +16,16 @@ from nightshift.local.state import REPOSITORY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(900)]
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE_MS = 60_000
-SIZE = {"width": 1400, "height": 900}
 NIGHT = str(NIGHTS[1])
 TRAINING = f"retrain__{MODEL}__{NIGHT}"
 REPORT, DOCS = f"reports/{MODEL}/{NIGHT}.html", f"data_docs/flights/{NIGHT}.html"
-Photograph = Callable[[Page, str], None]
-
-
-@pytest.fixture(scope="module")
-def visitor() -> Iterator[BrowserContext]:
-    """Return a browser that nobody has logged in with."""
-    if chromium.find() is None and chromium.can_install():
-        chromium.install()
-    path = chromium.find()
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium, and it cannot be installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        context = started.new_context(viewport=SIZE)
-        context.set_default_timeout(PATIENCE_MS)
-        yield context
-        started.close()
 
 
 @pytest.fixture(scope="module")
 def admin(visitor: BrowserContext, loop: Demo) -> BrowserContext:
     """Return the browser once somebody has logged in through the form."""
     expect.set_options(timeout=PATIENCE_MS)
-    page = visitor.new_page()
-    page.goto(f"{loop.runtime.airflow_url}/dags")
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(loop.runtime.admin_password)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("link", name=f"train_{MODEL}", exact=True)).to_be_visible()
-    page.close()
+    log_in(visitor, loop, "admin")
     return visitor
 
 
@@ -68,21 +38,6 @@ def page(admin: BrowserContext) -> Iterator[Page]:
     yield opened
     opened.close()
     assert failures == []
-
-
-@pytest.fixture
-def photograph(tmp_path: Path) -> Photograph:
-    """Return a function that keeps a picture of a page, also in the folder NIGHTSHIFT_SCREENSHOTS."""
-    folders = [tmp_path, *map(Path, filter(None, [os.environ.get("NIGHTSHIFT_SCREENSHOTS")]))]
-
-    def take(shown: Page, name: str) -> None:
-        # Charts and popovers move into place.
-        shown.wait_for_timeout(1_000)
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            shown.screenshot(path=folder / f"{name}.png")
-
-    return take
 
 
 def task_url(loop: Demo, dag_id: str, run_id: str, task_id: str) -> str:

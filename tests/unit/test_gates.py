@@ -1,16 +1,50 @@
 """The gates: a fair holdout or none, and no challenger without a reason in numbers."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
+import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from nightshift.errors import UnfairHoldout
-from nightshift.govern.gates import GATES, Candidate, Evidence, judge
+from nightshift.govern.evaluation import Evaluation, Part
+from nightshift.govern.gates import ALWAYS, GATES, Candidate, Evidence, GateResult, Trial
+from nightshift.govern.gates import judge as judge_all
 from nightshift.metrics import METRICS
-from nightshift.specs import Gate
+from nightshift.specs import (
+    BeatsChampion,
+    Calibrated,
+    Gate,
+    Latency,
+    MinimumScore,
+    NoWorseOnSlices,
+    Size,
+)
 
 HOLDOUT = date(2013, 2, 15)
 BEFORE = date(2013, 2, 14)
+SOUND = Trial(examples=50, differing=0, milliseconds=8.0, size=200_000)
+SCHEMA = {"distance": "float", "carrier": "string"}
+
+
+def part(
+    mine: dict[str, float | None],
+    theirs: dict[str, float | None] | None = None,
+    *,
+    rows: int = 1000,
+    better: float = 1.0,
+) -> Part:
+    """Return a part of the holdout; in the share ``better`` of resamples the gain is what the metrics say."""
+    found = Part(rows, mine, theirs)
+    gains = {
+        name: np.where(np.arange(100) < 100 * better, gain, -1.0)
+        for name in mine
+        if (gain := found.gain(name)) is not None
+    }
+    return replace(found, gains=gains)
 
 
 def evidence(
@@ -19,9 +53,20 @@ def evidence(
     *,
     trained_to: date = BEFORE,
     champion_trained_to: date = BEFORE,
+    better: float = 1.0,
+    days: int = 14,
+    **more: Any,
 ) -> Evidence:
-    champion = None if theirs is None else Candidate(1, champion_trained_to, theirs)
-    return Evidence(HOLDOUT, 1000, Candidate(2, trained_to, mine), champion)
+    overall = part(mine, theirs, better=better)
+    evaluation = Evaluation(days, overall, more.pop("slices", {}), {}, more.pop("calibration", {}))
+    champion = None if theirs is None else Candidate(1, champion_trained_to, more.pop("champion_overlap", 0))
+    given = {"trial": SOUND, "trained": SCHEMA, "live": SCHEMA, **more}
+    return Evidence(HOLDOUT, evaluation, Candidate(2, trained_to, given.pop("overlap", 0)), champion, **given)
+
+
+def judge(gates: list[Gate], given: Evidence) -> list[GateResult]:
+    """Return the verdicts of the gates of the spec, without those that always judge."""
+    return judge_all(gates, given)[: len(gates)]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +84,7 @@ def evidence(
     ],
 )
 def test_a_minimum_is_met_or_not(metric: str, limit: float, value: float | None, passed: bool) -> None:
-    gate = Gate(gate="minimum_score", metric=metric, value=limit)
+    gate = MinimumScore(metric=metric, value=limit)
     (result,) = judge([gate], evidence({metric: value}))
     assert result.passed is passed
     assert f"{limit:g}" in result.words
@@ -65,19 +110,19 @@ def test_a_minimum_is_met_or_not(metric: str, limit: float, value: float | None,
 def test_a_challenger_must_be_better_than_the_champion(
     metric: str, mine: float | None, theirs: float | None, margin: float, passed: bool
 ) -> None:
-    gate = Gate(gate="beats_champion", metric=metric, value=margin)
+    gate = BeatsChampion(metric=metric, value=margin)
     (result,) = judge([gate], evidence({metric: mine}, {metric: theirs}))
     assert result.passed is passed
 
 
 def test_the_first_model_has_no_champion_to_beat() -> None:
-    (result,) = judge([Gate(gate="beats_champion", metric="log_loss")], evidence({"log_loss": 0.7}))
+    (result,) = judge([BeatsChampion(metric="log_loss")], evidence({"log_loss": 0.7}))
     assert result.passed
     assert result.words == "no champion to beat"
 
 
 def test_a_missing_metric_does_not_pass() -> None:
-    gates = [Gate(gate="minimum_score", metric="brier"), Gate(gate="beats_champion", metric="brier")]
+    gates = [MinimumScore(metric="brier"), BeatsChampion(metric="brier")]
     assert [result.passed for result in judge(gates, evidence({}, {}))] == [False, False]
 
 
@@ -99,8 +144,8 @@ def test_a_holdout_that_either_has_seen_is_no_judge(days: dict[str, date], who: 
 
 def test_every_gate_speaks_also_when_the_first_has_failed() -> None:
     gates = [
-        Gate(gate="minimum_score", metric="roc_auc", value=0.9),
-        Gate(gate="beats_champion", metric="roc_auc"),
+        MinimumScore(metric="roc_auc", value=0.9),
+        BeatsChampion(metric="roc_auc"),
     ]
     results = judge(gates, evidence({"roc_auc": 0.8}, {"roc_auc": 0.7}))
     assert [(result.gate, result.passed) for result in results] == [
@@ -110,8 +155,136 @@ def test_every_gate_speaks_also_when_the_first_has_failed() -> None:
     assert all(set(result.to_dict()) == {"gate", "metric", "passed", "words"} for result in results)
 
 
-def test_every_gate_works_with_every_metric() -> None:
-    for name in GATES:
-        for metric in METRICS:
-            (result,) = judge([Gate(gate=name, metric=metric)], evidence({metric: 1.0}, {metric: 1.0}))
-            assert result.metric == metric
+@pytest.mark.parametrize(
+    ("better", "confidence", "passed"),
+    [(0.95, 0.9, True), (0.9, 0.9, True), (0.89, 0.9, False), (0.2, 0.0, True)],
+)
+def test_a_gain_must_hold_in_enough_resamples(better: float, confidence: float, passed: bool) -> None:
+    gate = BeatsChampion(metric="log_loss", confidence=confidence)
+    (result,) = judge([gate], evidence({"log_loss": 0.5}, {"log_loss": 0.6}, better=better))
+    assert result.passed is passed
+    assert ("resamples of 14 days" in result.words) is (confidence > 0)
+
+
+def test_a_handful_of_days_cannot_make_sure() -> None:
+    given = evidence({"log_loss": 0.5}, {"log_loss": 0.6}, days=4)
+    (result,) = judge([BeatsChampion(metric="log_loss")], given)
+    assert not result.passed
+    assert "4 days cannot tell how days differ, 5 are needed" in result.words
+
+
+def sliced(**gains: tuple[float, float, int]) -> dict[str, Part]:
+    """Return slices by name: the challenger's gain in log loss, in which share of resamples, rows."""
+    return {
+        name: part({"log_loss": 0.5 - gain}, {"log_loss": 0.5}, rows=rows, better=share)
+        for name, (gain, share, rows) in gains.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("gain", "share", "rows", "passed"),
+    [
+        (0.1, 1.0, 500, True),
+        (-0.1, 1.0, 500, False),
+        (-0.01, 1.0, 500, True),  # within the tolerance
+        (-0.1, 1.0, 199, True),  # too few rows to say
+    ],
+)
+def test_a_slice_that_is_surely_worse_fails_the_gate(
+    gain: float, share: float, rows: int, passed: bool
+) -> None:
+    gate = NoWorseOnSlices(metric="log_loss", value=0.02)
+    slices = sliced(JFK=(gain, share, rows), LGA=(0.05, 1.0, 900))
+    (result,) = judge([gate], evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices=slices))
+    assert result.passed is passed
+    assert ("JFK 0.6000 against 0.5000" in result.words) is not passed
+
+
+def test_a_slice_that_may_be_worse_or_not_passes() -> None:
+    unsure = Part(
+        500, {"log_loss": 0.6}, {"log_loss": 0.5}, {"log_loss": np.where(np.arange(100) < 40, 0.1, -0.2)}
+    )
+    gate = NoWorseOnSlices(metric="log_loss")
+    (result,) = judge([gate], evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices={"JFK": unsure}))
+    assert result.passed
+
+
+def test_slices_that_are_all_too_small_pass_nothing() -> None:
+    given = evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices=sliced(JFK=(0.1, 1.0, 20)))
+    (result,) = judge([NoWorseOnSlices(metric="log_loss")], given)
+    assert not result.passed
+    assert "nothing could be compared" in result.words
+
+
+@pytest.mark.parametrize(("error", "passed"), [(0.02, True), (0.05, True), (0.06, False), (None, False)])
+def test_probabilities_must_mean_what_they_say(error: float | None, passed: bool) -> None:
+    (result,) = judge([Calibrated(value=0.05)], evidence({}, calibration={"challenger": error}))
+    assert result.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("gate", "passed"),
+    [
+        (Latency(milliseconds=8), True),
+        (Latency(milliseconds=7.9), False),
+        (Size(megabytes=0.2), True),
+        (Size(megabytes=0.1), False),
+    ],
+)
+def test_a_budget_is_kept_or_not(gate: Gate, passed: bool) -> None:
+    (result,) = judge([gate], evidence({}))
+    assert result.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        (replace(SOUND, differing=1), "predicts 1 of 50 stored examples differently"),
+        (replace(SOUND, examples=0), "no examples were stored"),
+        (
+            replace(SOUND, error="ArtifactRefused: a type"),
+            "could not use the artifact: ArtifactRefused: a type",
+        ),
+    ],
+)
+def test_an_artifact_that_works_only_where_it_was_made_fails_whatever_the_spec_says(
+    trial: Trial, words: str
+) -> None:
+    failed = [result for result in judge_all([], evidence({}, trial=trial)) if not result.passed]
+    assert [result.gate for result in failed] == ["smoke"]
+    assert words in failed[0].words
+
+
+@pytest.mark.parametrize(
+    ("live", "words"),
+    [
+        ({"distance": "float"}, "carrier: trained string, now gone"),
+        ({**SCHEMA, "origin": "string"}, "origin: trained without, now string"),
+        ({**SCHEMA, "distance": "integer"}, "distance: trained float, now integer"),
+    ],
+)
+def test_features_that_the_nights_do_not_deliver_as_trained_fail(live: dict[str, str], words: str) -> None:
+    failed = [result for result in judge_all([], evidence({}, live=live)) if not result.passed]
+    assert [result.gate for result in failed] == ["stable_features"]
+    assert words in failed[0].words
+
+
+@pytest.mark.parametrize("who", ["overlap", "champion_overlap"])
+def test_a_row_of_the_holdout_that_was_trained_on_ends_the_judging(who: str) -> None:
+    with pytest.raises(
+        UnfairHoldout, match="1 of the 1000 rows of the holdout are among the rows it was trained on"
+    ):
+        judge([], evidence({}, {}, **{who: 1}))
+
+
+def test_the_table_and_the_spec_know_the_same_gates() -> None:
+    schema = TypeAdapter(Gate).json_schema()
+    assert {one["properties"]["gate"]["const"] for one in schema["$defs"].values()} == set(GATES)
+    assert not set(GATES) & set(ALWAYS)
+
+
+@pytest.mark.parametrize("kind", [MinimumScore, BeatsChampion, NoWorseOnSlices])
+def test_every_gate_of_a_metric_works_with_every_metric(kind: Callable[..., Any]) -> None:
+    for metric in METRICS:
+        (result,) = judge([kind(metric=metric)], evidence({metric: 1.0}, {metric: 1.0}))
+        assert result.metric == metric

@@ -1,7 +1,8 @@
-"""Gates: what a challenger must meet. A gate is a function of the evidence; the table at the foot names it.
+"""Gates: what a challenger must meet. A gate is a function of its spec and the evidence; the foot names them all.
 
 Champion and challenger are scored now, by the same code, on the same frozen holdout, which is later in time
-than anything either was trained on. :func:`judge` refuses to judge on any other.
+than anything either was trained on. :func:`judge` refuses to judge on any other. ``ALWAYS`` holds the gates that no
+spec can leave out.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,28 +10,56 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from nightshift.bootstrap import RESAMPLES
 from nightshift.errors import UnfairHoldout
+from nightshift.govern.evaluation import INTERVAL, Evaluation, Part
 from nightshift.metrics import METRICS, better
-from nightshift.specs import Gate
+from nightshift.specs import (
+    FEWEST_HOLDOUT_DAYS,
+    BeatsChampion,
+    Calibrated,
+    Gate,
+    Latency,
+    MinimumScore,
+    NoWorseOnSlices,
+    Size,
+)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version on the holdout: the last day it was trained on, and its metrics there."""
+    """A version: the last day it was trained on, and how many rows of the holdout are among its training rows."""
 
     version: int
     train_last: date
-    metrics: Mapping[str, float | None]
+    overlap: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a fresh process made of the artifact: loaded by its hash and the allow-list, asked for its examples.
+
+    ``differing``: predictions that are not bit for bit those stored at training. ``error``: why it could not load.
+    """
+
+    examples: int
+    differing: int
+    milliseconds: float  # a thousand rows
+    size: int  # bytes
+    error: str | None = None
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything a decision rests on."""
+    """Everything a decision rests on. ``trained``, ``live``: a feature's type by name, then and now."""
 
     holdout_first: date
-    holdout_rows: int
+    evaluation: Evaluation
     challenger: Candidate
     champion: Candidate | None
+    trial: Trial
+    trained: Mapping[str, str]
+    live: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -38,7 +67,7 @@ class GateResult:
     """What one gate says, in numbers and in words."""
 
     gate: str
-    metric: str
+    metric: str | None
     passed: bool
     words: str
 
@@ -47,54 +76,158 @@ class GateResult:
         return asdict(self)
 
 
+Judgement = tuple[bool, str]
+
+
 def judge(gates: list[Gate], evidence: Evidence) -> list[GateResult]:
-    """Return every gate's verdict; the challenger passes if all did.
+    """Return every gate's verdict, those of the spec first; the challenger passes if all did.
 
     Raises:
-        UnfairHoldout: challenger or champion has seen a day of the holdout in training.
+        UnfairHoldout: challenger or champion has seen a day, or a row, of the holdout in training.
     """
     for candidate in filter(None, (evidence.challenger, evidence.champion)):
-        if candidate.train_last >= evidence.holdout_first:
-            raise UnfairHoldout(
-                f"version {candidate.version} was trained on days up to {candidate.train_last}; the holdout "
-                f"starts on {evidence.holdout_first}. Train as of a later date"
-            )
-    return [GATES[gate.gate](gate, evidence) for gate in gates]
+        _require_unseen(candidate, evidence)
+    asked = [
+        GateResult(gate.gate, getattr(gate, "metric", None), *GATES[gate.gate](gate, evidence))
+        for gate in gates
+    ]
+    return asked + [GateResult(name, None, *check(evidence)) for name, check in ALWAYS.items()]
 
 
-def minimum_score(gate: Gate, evidence: Evidence) -> GateResult:
+def _require_unseen(candidate: Candidate, evidence: Evidence) -> None:
+    if candidate.train_last >= evidence.holdout_first:
+        raise UnfairHoldout(
+            f"version {candidate.version} was trained on days up to {candidate.train_last}; the holdout "
+            f"starts on {evidence.holdout_first}. Train as of a later date"
+        )
+    if candidate.overlap:
+        raise UnfairHoldout(
+            f"version {candidate.version}: {candidate.overlap} of the {evidence.evaluation.overall.rows} rows of the "
+            "holdout are among the rows it was trained on. Its snapshot is not to be trusted: build the features of "
+            "these nights again, and train again"
+        )
+
+
+def minimum_score(gate: MinimumScore, evidence: Evidence) -> Judgement:
     """Pass when the challenger reaches an absolute value; a score that does not exist does not pass."""
-    value = evidence.challenger.metrics.get(gate.metric)
+    value = evidence.evaluation.overall.challenger.get(gate.metric)
     bound = "at least" if METRICS[gate.metric].greater_is_better else "at most"
     passed = value is not None and (value == gate.value or better(gate.metric, value, gate.value))
-    return GateResult(
-        gate.gate, gate.metric, passed, f"{gate.metric} {_shown(value)}, must be {bound} {gate.value:g}"
-    )
+    within = evidence.evaluation.intervals.get(gate.metric)
+    shown = f" ({INTERVAL:.0%} interval {within[0]:.4f} to {within[1]:.4f})" if within else ""
+    return passed, f"{gate.metric} {_shown(value)}{shown}, must be {bound} {gate.value:g}"
 
 
-def beats_champion(gate: Gate, evidence: Evidence) -> GateResult:
-    """Pass when the challenger is better than the champion by more than ``value``, both on this holdout."""
+def beats_champion(gate: BeatsChampion, evidence: Evidence) -> Judgement:
+    """Pass when the challenger is better than the champion by more than ``value``, and surely enough.
+
+    Surely enough: in at least ``confidence`` of the resamples of the holdout's days.
+    """
     if evidence.champion is None:
-        return GateResult(gate.gate, gate.metric, True, "no champion to beat")
-    mine, theirs = (c.metrics.get(gate.metric) for c in (evidence.challenger, evidence.champion))
-    if mine is None or theirs is None:
-        return GateResult(gate.gate, gate.metric, False, f"{gate.metric} is undefined on this holdout")
-    margin = gate.value if METRICS[gate.metric].greater_is_better else -gate.value
-    passed = better(gate.metric, mine, theirs + margin)
-    return GateResult(
-        gate.gate,
-        gate.metric,
-        passed,
+        return True, "no champion to beat"
+    part, days = evidence.evaluation.overall, evidence.evaluation.days
+    gain = part.gain(gate.metric)
+    if gain is None:
+        return False, f"{gate.metric} is undefined on this holdout"
+    mine, theirs = part.challenger[gate.metric], (part.champion or {})[gate.metric]
+    words = (
         f"{gate.metric} {_shown(mine)} against {_shown(theirs)} of version {evidence.champion.version}"
-        f" (margin {gate.value:g})",
+        f" (margin {gate.value:g})"
     )
+    if not gate.confidence:
+        return gain > gate.value, words
+    if days < FEWEST_HOLDOUT_DAYS:
+        return False, f"{words}; {days} days cannot tell how days differ, {FEWEST_HOLDOUT_DAYS} are needed"
+    share = part.share(gate.metric, gate.value)
+    return (
+        gain > gate.value and share >= gate.confidence,
+        f"{words}; so in {share:.1%} of {RESAMPLES} resamples of {days} days, {gate.confidence:.0%} asked",
+    )
+
+
+def no_worse_on_slices(gate: NoWorseOnSlices, evidence: Evidence) -> Judgement:
+    """Pass unless a slice of enough rows is surely worse than under the champion by more than ``value``."""
+    if evidence.champion is None:
+        return True, "no champion to compare with"
+    judged = {n: p for n, p in evidence.evaluation.slices.items() if p.rows >= gate.min_rows}
+    worse = {name: part for name, part in judged.items() if _surely_worse(gate, part)}
+    if worse:
+        named = "; ".join(_slice_words(gate.metric, name, part) for name, part in list(worse.items())[:5])
+        return False, f"{gate.metric} is worse on {len(worse)} of {len(judged)} slices: {named}"
+    if not judged:
+        return False, f"no slice has {gate.min_rows} rows: nothing could be compared"
+    return True, f"{gate.metric} is not surely worse on any of {len(judged)} slices"
+
+
+def _surely_worse(gate: NoWorseOnSlices, part: Part) -> bool:
+    gain = part.gain(gate.metric)
+    if gain is None or gain >= -gate.value:
+        return False
+    return 1 - part.share(gate.metric, -gate.value) >= gate.confidence
+
+
+def _slice_words(metric: str, name: str, part: Part) -> str:
+    champion = (part.champion or {}).get(metric)
+    return f"{name} {_shown(part.challenger.get(metric))} against {_shown(champion)}"
+
+
+def calibrated(gate: Calibrated, evidence: Evidence) -> Judgement:
+    """Pass when probabilities mean what they say: the calibration error is at most ``value``."""
+    error = evidence.evaluation.calibration_error.get("challenger")
+    passed = error is not None and error <= gate.value
+    return passed, f"calibration error {_shown(error)}, must be at most {gate.value:g}"
+
+
+def latency(gate: Latency, evidence: Evidence) -> Judgement:
+    """Pass when a thousand rows are predicted within the budget, in a fresh process."""
+    taken = evidence.trial.milliseconds
+    passed = evidence.trial.error is None and taken <= gate.milliseconds
+    return passed, f"{taken:.1f} ms a thousand rows, must be at most {gate.milliseconds:g}"
+
+
+def size(gate: Size, evidence: Evidence) -> Judgement:
+    """Pass when the artifact is no larger than the budget."""
+    megabytes = evidence.trial.size / 1e6
+    return megabytes <= gate.megabytes, f"{megabytes:.2f} MB, must be at most {gate.megabytes:g}"
+
+
+def smoke(evidence: Evidence) -> Judgement:
+    """Pass when a fresh process loads the artifact and predicts the stored examples identically."""
+    trial = evidence.trial
+    if trial.error:
+        return False, f"a fresh process could not use the artifact: {trial.error}"
+    if not trial.examples:
+        return False, "no examples were stored with this version"
+    if trial.differing:
+        return (
+            False,
+            f"a fresh process predicts {trial.differing} of {trial.examples} stored examples differently",
+        )
+    return True, f"a fresh process predicts {trial.examples} stored examples identically"
+
+
+def stable_features(evidence: Evidence) -> Judgement:
+    """Pass when the features it was trained on are those that the nights deliver now, by name and type."""
+    trained, live = evidence.trained, evidence.live
+    differing = sorted(name for name in trained.keys() | live.keys() if trained.get(name) != live.get(name))
+    if differing:
+        shown = ", ".join(
+            f"{n}: trained {trained.get(n, 'without')}, now {live.get(n, 'gone')}" for n in differing[:5]
+        )
+        return False, f"{len(differing)} features differ: {shown}"
+    return True, f"{len(trained)} features as they are served"
 
 
 def _shown(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
-GATES: dict[str, Callable[[Gate, Evidence], GateResult]] = {
+GATES: dict[str, Callable[[Any, Evidence], Judgement]] = {
     "minimum_score": minimum_score,
     "beats_champion": beats_champion,
+    "no_worse_on_slices": no_worse_on_slices,
+    "calibrated": calibrated,
+    "latency": latency,
+    "size": size,
 }
+ALWAYS: dict[str, Callable[[Evidence], Judgement]] = {"smoke": smoke, "stable_features": stable_features}

@@ -1,6 +1,7 @@
 """Links from a task to what it made: the MLflow run, a report, the data docs, a notebook."""
 
 from typing import Any
+from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink, XComArg
 
@@ -35,10 +36,18 @@ def linked(output: Any, name: str, field: str) -> Any:
 
 def file_url(key: str) -> str:
     """Return the address of a kept file in Airflow's UI (the plugin ``nightshift_files`` serves it)."""
+    return f"{_base_url()}/nightshift/files/{key}"
+
+
+def run_url(dag_run: Any) -> str:
+    """Return the address of a run's page in Airflow's UI."""
+    return f"{_base_url()}/dags/{dag_run.dag_id}/runs/{quote(dag_run.run_id)}"
+
+
+def _base_url() -> str:
     from airflow.configuration import conf
 
-    base = conf.get("api", "base_url", fallback="/") or "/"
-    return f"{base.rstrip('/')}/nightshift/files/{key}"
+    return (conf.get("api", "base_url", fallback="/") or "/").rstrip("/")
 
 
 def exploration_urls(facts: dict[str, Any]) -> dict[str, str]:

@@ -24,7 +24,7 @@ class Run:
 
     ``nightly``: the run is for its own partition, as the schedule's are; neither typed by hand nor a backfill's.
     ``redefines``: the definition of features was changed on purpose.
-    ``values``: the form's own fields, as they were filled in.
+    ``values``: the form's own fields, as they were filled in. ``person``: who started it by hand, or None.
     """
 
     platform: Platform
@@ -36,6 +36,7 @@ class Run:
     nightly: bool
     redefines: bool
     values: Mapping[str, Any]
+    person: str | None = None
 
     @property
     def night(self) -> Any:
@@ -100,6 +101,7 @@ def this_run() -> Run:
         nightly=is_nightly(dag_run, values),
         redefines=values.get("definition") == "changed",
         values=values,
+        person=getattr(dag_run, "triggering_user_name", None),
     )
 
 

@@ -5,7 +5,22 @@ Nothing here is heavy: DAG files read specs each time they are parsed.
 """
 
 from nightshift.specs.features import FeatureInput, FeatureSet
-from nightshift.specs.model import Drift, Gate, Model, Performance, Retrain, Target, Train
+from nightshift.specs.model import (
+    FEWEST_HOLDOUT_DAYS,
+    BeatsChampion,
+    Calibrated,
+    Drift,
+    Gate,
+    Latency,
+    MinimumScore,
+    Model,
+    NoWorseOnSlices,
+    Performance,
+    Retrain,
+    Size,
+    Target,
+    Train,
+)
 from nightshift.specs.project import Project, load_project
 from nightshift.specs.source import (
     REPLAY_ACTIONS,
@@ -21,7 +36,10 @@ from nightshift.specs.source import (
 )
 
 __all__ = [
+    "FEWEST_HOLDOUT_DAYS",
     "REPLAY_ACTIONS",
+    "BeatsChampion",
+    "Calibrated",
     "Column",
     "ConnectorSpec",
     "Drift",
@@ -32,10 +50,14 @@ __all__ = [
     "Freshness",
     "Gate",
     "HttpConnector",
+    "Latency",
+    "MinimumScore",
     "Model",
+    "NoWorseOnSlices",
     "Performance",
     "Project",
     "Retrain",
+    "Size",
     "Source",
     "SqlConnector",
     "Target",

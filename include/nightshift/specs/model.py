@@ -12,6 +12,8 @@ METRICS: dict[str, set[str]] = {
     "classification": {"roc_auc", "log_loss", "brier", "average_precision"},
     "regression": {"mae", "rmse", "r2"},
 }
+# Fewer days say nothing of how days differ.
+FEWEST_HOLDOUT_DAYS = 5
 
 
 class Target(Spec):
@@ -42,13 +44,62 @@ class Train(Spec):
     min_rows: int = Field(default=500, ge=1)
 
 
-class Gate(Spec):
-    """One condition a challenger must meet. ``gate`` names a function in nightshift.govern.gates."""
+Confidence = Annotated[float, Field(ge=0, lt=1)]
 
-    gate: Literal["minimum_score", "beats_champion"]
+
+class MinimumScore(Spec):
+    """The worst acceptable value on the holdout, champion or not."""
+
+    gate: Literal["minimum_score"] = "minimum_score"
     metric: Metric
-    # minimum_score: the worst acceptable value. beats_champion: the least improvement (0: any).
     value: float = 0.0
+
+
+class BeatsChampion(Spec):
+    """Better than the champion by more than ``value`` (0: at all), in at least ``confidence`` of the resamples.
+
+    ``confidence`` 0: the point alone decides.
+    """
+
+    gate: Literal["beats_champion"] = "beats_champion"
+    metric: Metric
+    value: float = Field(default=0.0, ge=0)
+    confidence: Confidence = 0.9
+
+
+class NoWorseOnSlices(Spec):
+    """On no slice of at least ``min_rows`` surely (``confidence``) worse than the champion by more than ``value``."""
+
+    gate: Literal["no_worse_on_slices"] = "no_worse_on_slices"
+    metric: Metric
+    value: float = Field(default=0.0, ge=0)
+    confidence: Confidence = 0.9
+    min_rows: int = Field(default=200, ge=1)
+
+
+class Calibrated(Spec):
+    """The expected calibration error is at most ``value``. For classification."""
+
+    gate: Literal["calibrated"] = "calibrated"
+    value: float = Field(default=0.05, gt=0, lt=1)
+
+
+class Latency(Spec):
+    """The most milliseconds that a thousand rows may take, in a fresh process."""
+
+    gate: Literal["latency"] = "latency"
+    milliseconds: float = Field(gt=0)
+
+
+class Size(Spec):
+    """The most megabytes that the artifact may have."""
+
+    gate: Literal["size"] = "size"
+    megabytes: float = Field(gt=0)
+
+
+# One condition a challenger must meet. ``gate`` names a function in nightshift.govern.gates.
+Gate = MinimumScore | BeatsChampion | NoWorseOnSlices | Calibrated | Latency | Size
 
 
 class Performance(Spec):
@@ -103,7 +154,13 @@ class Model(Spec):
     target: Target
     estimator: Estimator
     train: Train = Train()
-    gates: list[Gate] = Field(min_length=1)
+    gates: list[Annotated[Gate, Field(discriminator="gate")]] = Field(min_length=1)
+    # Feature columns whose values the evaluation looks at one by one.
+    slices: list[str] = []
+    # required: a person of approvers signs in the Airflow UI before a challenger that passed its gates is promoted.
+    approval: Literal["auto", "required"] = "auto"
+    approvers: list[str] = []
+    approve_within_hours: int = Field(default=72, ge=1, le=24 * 60)
     drift: Drift = Drift()
     performance: Performance | None = None
     retrain: Retrain = Retrain()
@@ -113,9 +170,7 @@ class Model(Spec):
     def _task_fits(self) -> "Model":
         if (self.task == "classification") != (self.target.above is not None):
             raise ValueError("target.above: needed for classification, and only there")
-        metrics = [gate.metric for gate in self.gates] + (
-            [self.performance.metric] if self.performance else []
-        )
+        metrics = [*self.gate_metrics, *([self.performance.metric] if self.performance else [])]
         for metric in metrics:
             if metric not in METRICS[self.task]:
                 known = ", ".join(sorted(METRICS[self.task]))
@@ -125,3 +180,31 @@ class Model(Spec):
         if "beats_champion" not in {gate.gate for gate in self.gates}:
             raise ValueError("gates: beats_champion is missing; without it a worse model could take over")
         return self
+
+    @model_validator(mode="after")
+    def _gates_can_judge(self) -> "Model":
+        for gate in self.gates:
+            if isinstance(gate, Calibrated) and self.task != "classification":
+                raise ValueError("gates: calibrated is for classification")
+            if isinstance(gate, NoWorseOnSlices) and not self.slices:
+                raise ValueError("gates: no_worse_on_slices needs slices: [COLUMN, ...]")
+            sure = isinstance(gate, (BeatsChampion, NoWorseOnSlices)) and gate.confidence > 0
+            if sure and self.train.holdout_days < FEWEST_HOLDOUT_DAYS:
+                raise ValueError(
+                    f"train.holdout_days: {self.train.holdout_days} days cannot tell how days differ; at least "
+                    f"{FEWEST_HOLDOUT_DAYS}, or confidence: 0 for gate {gate.gate}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_signs(self) -> "Model":
+        if self.approval == "required" and not self.approvers:
+            raise ValueError("approvers: missing; approval: required needs the Airflow users who may sign")
+        if self.approval == "auto" and self.approvers:
+            raise ValueError("approvers: given, but approval is auto; write approval: required")
+        return self
+
+    @property
+    def gate_metrics(self) -> list[str]:
+        """The metrics that gates name."""
+        return [gate.metric for gate in self.gates if hasattr(gate, "metric")]

@@ -10,6 +10,7 @@ from nightshift.errors import SpecError, did_you_mean
 
 # Names become table names, DAG ids and file names. 40: PostgreSQL ends identifiers at 63 bytes.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\z")]
+TAGS = {"kind", "gate"}  # the keys that say which of several models a mapping is
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 
 
@@ -56,28 +57,50 @@ def build(kind: type[S], content: dict[str, Any], path: Path) -> S:
 
 
 def _explain(kind: type[BaseModel], detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
+    models, parts = _at(kind, detail["loc"])
+    where = ".".join(parts)
     if detail["type"] == "extra_forbidden":
-        return (
-            f"unknown key '{where}'{did_you_mean(str(detail['loc'][-1]), _keys_at(kind, detail['loc'][:-1]))}"
-        )
+        return f"unknown key '{where}'{did_you_mean(parts[-1], {n for m in models for n in m.model_fields})}"
     if detail["type"] == "missing":
         return f"key '{where}' is missing"
+    if detail["type"].startswith("union_tag"):
+        return _explain_tag(where, detail)
     message = detail["msg"].removeprefix("Value error, ")
     given = repr(detail["input"])
     shown = "" if detail["type"] == "value_error" else f", got {given[:60]}"
     return f"key '{where}': {message}{shown}" if where else message
 
 
-def _keys_at(kind: type[BaseModel], location: tuple[Any, ...]) -> set[str]:
-    """Return the known keys of the model that ``location`` leads to."""
+def _explain_tag(where: str, detail: Any) -> str:
+    key = f"{where}.{detail['ctx']['discriminator'].strip(chr(39))}"
+    if detail["type"] == "union_tag_not_found":
+        return f"key '{key}' is missing"
+    expected = detail["ctx"]["expected_tags"]
+    return (
+        f"key '{key}': expected one of {expected.replace(chr(39), '')}, got '{detail['ctx']['tag'][:60]}'"
+        f"{did_you_mean(detail['ctx']['tag'][:60], expected.replace(chr(39), '').split(', '))}"
+    )
+
+
+def _at(kind: type[BaseModel], location: tuple[Any, ...]) -> tuple[list[type[BaseModel]], list[str]]:
+    """Return the models that may be meant where the last part is, and the location as it is written in the file.
+
+    Pydantic's has one part more where a key (``kind``, ``gate``) says which of several models a mapping is.
+    """
     models: list[type[BaseModel]] = [kind]
-    for part in location:
+    written: list[str] = []
+    for n, part in enumerate(location):
+        tagged = [
+            m for m in models if part in {m.model_fields[t].default for t in TAGS & m.model_fields.keys()}
+        ]
+        if tagged:
+            models = tagged
+            continue
+        written.append(str(part))
         fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
-        models = [found for annotation in fields for found in _models_in(annotation)] or models
-        tagged = [m for m in models if "kind" in m.model_fields and part == m.model_fields["kind"].default]
-        models = tagged or models
-    return {name for model in models for name in model.model_fields}
+        if n < len(location) - 1:
+            models = [found for annotation in fields for found in _models_in(annotation)] or models
+    return models, written
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -157,6 +157,12 @@ def _check_model(spec: Model, sets: dict[str, FeatureSet], sources: dict[str, So
                 f"key 'target': source '{source.name}' has no column '{column}'"
                 f"{did_you_mean(column, source.columns)}"
             )
+    for column in spec.slices:
+        if column not in feature_set.columns:
+            raise SpecError(
+                f"key 'slices': feature set '{feature_set.name}' has no column '{column}'"
+                f"{did_you_mean(column, feature_set.columns)}"
+            )
 
 
 def _named(specs: dict[str, S], name: str, what: str) -> S:

@@ -10,6 +10,7 @@ from nightshift.stages.collecting import collect, validate
 from nightshift.stages.describing import describe
 from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
+from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
 from nightshift.stages.publishing import Choice, announce, corrected, stale
@@ -17,15 +18,17 @@ from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
-from nightshift.stages.training import conclude, evaluate, fit, promote, snapshot
+from nightshift.stages.training import conclude, fit, promote, snapshot
 
 __all__ = [
+    "Answer",
     "Choice",
     "Platform",
     "Question",
     "Replay",
     "Try",
     "announce",
+    "ask_for_signature",
     "build_features",
     "check_features",
     "collect",
@@ -39,6 +42,7 @@ __all__ = [
     "explore_features",
     "explore_source",
     "fit",
+    "judge_again",
     "measure_performance",
     "newest_nights",
     "promote",
@@ -46,6 +50,7 @@ __all__ = [
     "render_report",
     "replay",
     "score",
+    "sign",
     "snapshot",
     "stale",
     "validate",

@@ -1,4 +1,4 @@
-"""Train, judge, promote. Each step can be repeated: what a training has already done is found by its id."""
+"""Train and promote. Each step can be repeated: what a training has already done is found by its id."""
 
 import hashlib
 import io
@@ -17,18 +17,18 @@ import pyarrow.parquet as pq
 from nightshift import artifacts, metrics, train
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
-from nightshift.govern import Evidence, Ledger, judge
-from nightshift.govern.gates import Candidate
+from nightshift.govern import Ledger
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import Model
 from nightshift.stages.collecting import parquet
 from nightshift.stages.lineage import freeze, origin
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import known_labels, load_version
+from nightshift.stages.scoring import known_labels
 from nightshift.warehouse import Json, feature_table, raw_table
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
+EXAMPLES = 50  # rows of the holdout whose predictions are kept, for a fresh process to repeat
 
 
 def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
@@ -86,7 +86,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
 def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: str) -> Facts:
     """Fit, log and register the version of this training; a retry finds what an earlier try finished."""
     model = platform.project.model(name)
-    known = _version_of(platform, asked.run_id)
+    known = version_of(platform, asked.run_id)
     if known:
         return _trained(platform, known)
     facts, rows = read_snapshot(platform, snapshot_id)
@@ -98,8 +98,8 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     platform.registry.finish(run_id)
     platform.warehouse.execute(
         "INSERT INTO governance.versions (model, version, mlflow_run_id, training_id, snapshot_id, artifact_sha256, "
-        "spec_sha256, code_commit, lock_sha256, train_first, train_last, feature_set, feature_version, profile) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "spec_sha256, code_commit, lock_sha256, train_first, train_last, feature_set, feature_version, profile, "
+        "examples) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             name,
             version,
@@ -113,49 +113,25 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
             facts["feature_set"],
             facts["feature_version"],
             fitted["profile"],
+            Json(fitted["examples"]),
         ),
     )
     return _trained(platform, {"version": version, "mlflow_run_id": run_id})
-
-
-def evaluate(platform: Platform, name: str, as_of: date, asked: Try, *, reason: str) -> Facts:
-    """Score challenger and champion on the training's holdout, run the gates, write the decision.
-
-    Raises:
-        UnfairHoldout: one of them was trained on a day of the holdout.
-    """
-    model = platform.project.model(name)
-    version = _version_of(platform, asked.run_id)
-    if version is None:
-        raise NotReady(f"training '{asked.run_id}' has registered no version; clear 'fit'")
-    decided = _decision_of(platform, asked.run_id)
-    if decided is None:
-        evidence = _evidence(platform, model, version)
-        _write_decision(platform, model, version, evidence, as_of=as_of, reason=reason)
-        decided = _decision_of(platform, asked.run_id) or {}
-        platform.registry.log(
-            version["mlflow_run_id"],
-            metrics={f"holdout_{k}": v for k, v in evidence.challenger.metrics.items()},
-            tags={"nightshift.gates": "passed" if decided["passed"] else "failed"},
-        )
-    return {
-        "version": version["version"],
-        "champion": decided["champion"],
-        "passed": decided["passed"],
-        "gates": [f"{g['gate']}: {g['words']}" for g in decided["gates"]],
-    }
 
 
 def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: str) -> Facts:
     """Make the challenger of a decision that passed the champion: the ledger first, then the alias.
 
     It takes effect on ``as_of``, or after the last night that has been scored since: a promotion never
-    changes a night that is done.
+    changes a night that is done. ``actor``: who, if the decision needs no signature; else who signed is.
+
+    Returns:
+        ``outcome``: promoted, rejected, timed out; or stale, if the champion changed while a signature was waited for.
 
     Raises:
-        NotReady: the gates have not run, or ran against another champion than the one of now.
+        NotReady: the gates have not run, nobody has signed, or the champion changed since.
     """
-    decision = _decision_of(platform, asked.run_id)
+    decision = decision_of(platform, asked.run_id)
     if decision is None:
         raise NotReady(f"training '{asked.run_id}' has no decision; clear 'evaluate'")
     if not decision["passed"]:
@@ -163,24 +139,56 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
     ledger = Ledger(platform.warehouse, name)
     entry = ledger.promotion_of(asked.run_id)
     if entry is None:
+        signed = _signed(platform, ledger, decision)
+        if signed["answer"] != "approved":
+            return {"version": decision["challenger"], "outcome": signed["answer"]}
         _require_champion(ledger, decision)
         effective_from = _first_unscored(platform, name, as_of)
-        entry = ledger.append(training_id=asked.run_id, effective_from=effective_from, actor=actor)
+        who = signed["signed_by"] or actor
+        entry = ledger.append(training_id=asked.run_id, effective_from=effective_from, actor=who)
     head = ledger.head()
     if head is not None:  # the newest entry, also when this repeats an older promotion
         platform.registry.promote(name, head.version)
     return {"version": entry.version, "outcome": "promoted", "effective_from": str(entry.effective_from)}
 
 
+def signature_of(platform: Platform, training_id: str) -> Facts | None:
+    """Return what was answered to the decision of a training, or None."""
+    return platform.warehouse.row(
+        "SELECT answer, signed_by, comment, evidence_sha256 FROM governance.signatures WHERE training_id = %s",
+        (training_id,),
+    )
+
+
+def is_stale(ledger: Ledger, decision: Facts) -> bool:
+    """Return whether the champion is another than the one that the challenger was compared with."""
+    head = ledger.head()
+    return (head.version if head else None) != decision["champion"]
+
+
+def _signed(platform: Platform, ledger: Ledger, decision: Facts) -> Facts:
+    """Return the answer to a decision and who gave it; ``stale`` if it was given for another champion than now's."""
+    if decision["approval"] == "auto":
+        return {"answer": "approved", "signed_by": None}
+    signature = signature_of(platform, decision["training_id"])
+    if signature is None or signature["evidence_sha256"] != decision["evidence_sha256"]:
+        raise NotReady(
+            f"training '{decision['training_id']}' is not signed; version {decision['challenger']} is promoted only "
+            "once an approver has signed this evidence. Clear 'ask'"
+        )
+    if signature["answer"] == "approved" and is_stale(ledger, decision):
+        return {**signature, "answer": "stale"}
+    return signature
+
+
 def _require_champion(ledger: Ledger, decision: Facts) -> None:
     """Raise NotReady unless the champion that the challenger has beaten is still the champion."""
-    head = ledger.head()
-    champion = head.version if head else None
-    if champion != decision["champion"]:
+    if is_stale(ledger, decision):
+        head = ledger.head()
         judged = f"version {decision['champion']}" if decision["champion"] else "no champion"
         raise NotReady(
-            f"training '{decision['training_id']}' was judged against {judged}; the champion is version {champion} "
-            "now. Train again: it was never compared with that one"
+            f"training '{decision['training_id']}' was judged against {judged}; the champion is version "
+            f"{head.version if head else None} now. Train again: it was never compared with that one"
         )
 
 
@@ -199,18 +207,31 @@ def conclude(platform: Platform, asked: Try) -> Facts:
         NotReady: the training ended without a decision; its outcome is ``failed``.
     """
     row = platform.warehouse.row(
-        "SELECT d.passed, p.entry FROM governance.decisions d LEFT JOIN governance.promotions p "
-        "USING (training_id) WHERE d.training_id = %s",
+        "SELECT p.entry, d.passed, s.answer FROM governance.decisions d "
+        "LEFT JOIN governance.promotions p USING (training_id) "
+        "LEFT JOIN governance.signatures s USING (training_id) WHERE d.training_id = %s",
         (asked.run_id,),
     )
-    decided = row is not None and (row["entry"] is not None or not row["passed"])
-    outcome = "failed" if not row or not decided else "promoted" if row["passed"] else "rejected"
+    outcome = _outcome(row)
     platform.warehouse.execute(
         "UPDATE monitoring.retrain_requests SET outcome = %s WHERE training_id = %s", (outcome, asked.run_id)
     )
-    if not decided:
+    if outcome == "failed":
         raise NotReady(f"training '{asked.run_id}' failed; the task that failed says why. The champion stays")
     return {"outcome": outcome}
+
+
+def _outcome(row: Facts | None) -> str:
+    if row is None:
+        return "failed"
+    if row["entry"] is not None:
+        return "promoted"
+    if not row["passed"]:
+        return "rejected"
+    # Approved and not promoted: the champion changed meanwhile, and the training was started again.
+    return {"approved": "stale", "rejected": "rejected", "timed out": "timed out"}.get(
+        row["answer"], "failed"
+    )
 
 
 def read_snapshot(platform: Platform, snapshot_id: str) -> tuple[Facts, pd.DataFrame]:
@@ -259,7 +280,8 @@ def _fit_and_log(platform: Platform, model: Model, facts: Facts, rows: pd.DataFr
     )
     packages = [f"{package}=={installed(package)}" for package in PACKAGES]
     content = registry.log_model(run_id, pipeline, example=features.head(50), packages=packages)
-    return {"artifact_sha256": artifacts.seal(content), "profile": profile.to_json()}
+    examples = {"predictions": scores[:EXAMPLES].tolist(), "features": dict(feature_set.columns)}
+    return {"artifact_sha256": artifacts.seal(content), "profile": profile.to_json(), "examples": examples}
 
 
 def _training_metrics(
@@ -279,72 +301,17 @@ def _params(model: Model, facts: Facts) -> Facts:
     }
 
 
-def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
-    facts, rows = read_snapshot(platform, version["snapshot_id"])
-    _, holdout = split(facts, rows)
-
-    def candidate(number: int, train_last: date) -> Candidate:
-        scores = load_version(platform, model, number)(holdout)
-        return Candidate(number, train_last, metrics.score(model.task, holdout["label"], scores))
-
-    head = Ledger(platform.warehouse, model.name).head()
-    champion = None
-    if head is not None:
-        row = platform.warehouse.row(
-            "SELECT train_last FROM governance.versions WHERE model = %s AND version = %s",
-            (model.name, head.version),
-        )
-        champion = candidate(head.version, (row or {})["train_last"])
-    challenger = candidate(version["version"], version["train_last"])
-    return Evidence(facts["holdout_first"], len(holdout), challenger, champion)
-
-
-def _write_decision(
-    platform: Platform, model: Model, version: Facts, evidence: Evidence, *, as_of: date, reason: str
-) -> None:
-    results = [result.to_dict() for result in judge(model.gates, evidence)]
-    champion = evidence.champion
-    body = {
-        "model": model.name,
-        "challenger": version["version"],
-        "champion": champion.version if champion else None,
-        "snapshot": version["snapshot_id"],
-        "artifact": version["artifact_sha256"],
-        "challenger_metrics": dict(evidence.challenger.metrics),
-        "champion_metrics": dict(champion.metrics) if champion else None,
-        "gates": results,
-    }
-    hashed = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    platform.warehouse.execute(
-        "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
-        "passed, gates, challenger_metrics, champion_metrics, evidence_sha256) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
-        (
-            version["training_id"],
-            model.name,
-            version["version"],
-            body["champion"],
-            as_of,
-            reason,
-            version["snapshot_id"],
-            all(result["passed"] for result in results),
-            Json(results),
-            Json(body["challenger_metrics"]),
-            Json(body["champion_metrics"]) if champion else None,
-            hashed,
-        ),
-    )
-
-
-def _version_of(platform: Platform, training_id: str) -> Facts | None:
+def version_of(platform: Platform, training_id: str) -> Facts | None:
+    """Return the version that a training registered, or None."""
     return platform.warehouse.row(
-        "SELECT version, mlflow_run_id, training_id, snapshot_id, artifact_sha256, train_last "
-        "FROM governance.versions WHERE training_id = %s",
+        "SELECT version, mlflow_run_id, training_id, snapshot_id, artifact_sha256, train_last, "
+        "examples FROM governance.versions WHERE training_id = %s",
         (training_id,),
     )
 
 
-def _decision_of(platform: Platform, training_id: str) -> Facts | None:
+def decision_of(platform: Platform, training_id: str) -> Facts | None:
+    """Return the decision of a training, or None."""
     return platform.warehouse.row("SELECT * FROM governance.decisions WHERE training_id = %s", (training_id,))
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,6 +22,32 @@ def plots(
     if task == "classification":
         return {**drawn, "calibration.png": _calibration(label, score), "roc.png": _roc(label, score)}
     return {**drawn, "predicted_actual.png": _scatter(label, score)}
+
+
+def gain_plots(evaluation: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return a PNG a metric: what the challenger gains on the champion, overall and a slice at a time, with intervals.
+
+    ``evaluation``: as the decision keeps it. Nothing without a champion.
+    """
+    parts = {"overall": evaluation, **evaluation["slices"]}
+    return {
+        f"gain_{m}.png": _gains(parts, m, evaluation) for m, found in evaluation["gains"].items() if found
+    }
+
+
+def _gains(parts: Mapping[str, Any], metric: str, evaluation: Mapping[str, Any]) -> bytes:
+    between = {name: part["gains"][metric] for name, part in parts.items() if part["gains"].get(metric)}
+    figure = Figure(figsize=(7, 1.5 + 0.25 * len(between)), layout="constrained")
+    axes = figure.subplots()
+    for row, (low, high) in enumerate(reversed(between.values())):
+        axes.plot([low, high], [row, row], color="tab:blue", linewidth=3)
+    axes.axvline(0, color="grey", linewidth=1)
+    # "$" would start mathematics in a slice's name.
+    axes.set_yticks(range(len(between)), [name.replace("$", r"\$") for name in reversed(between)])
+    axes.set_xlabel(
+        f"gain in {metric} ({evaluation['confidence']:.0%} interval by days; right of 0 is better)"
+    )
+    return _png(figure)
 
 
 def _importance(importance: Mapping[str, float]) -> bytes:

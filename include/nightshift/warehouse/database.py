@@ -12,7 +12,7 @@ from psycopg2 import sql
 
 from nightshift.database import Database
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
-from nightshift.warehouse.tables import Table, rendered
+from nightshift.warehouse.tables import POSTGRES, Table, rendered
 
 # Serialises CREATE/ALTER of spec tables: two first nights at once would race on the catalog.
 DDL_LOCK = 0x6E736866
@@ -44,6 +44,17 @@ class Warehouse(Database):
             "WHERE EXISTS (SELECT 1 FROM {} t WHERE t.batch_date = d::date) ORDER BY 1"
         ).format(table.identifier)
         return [row["batch_date"] for row in self.rows(query, (first, last))]
+
+    def types(self, table: Table) -> dict[str, str]:
+        """Return the columns that ``table`` really has, each with its type as specs name it."""
+        kinds = {postgres: kind for kind, postgres in POSTGRES.items()}
+        found = self.rows(
+            "SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            (table.qualified,),
+        )
+        kinds["timestamp with time zone"] = kinds["timestamptz"]
+        return {row["name"]: kinds.get(row["type"], row["type"]) for row in found}
 
     def accounts(self, table: Table, first: date, last: date) -> list[dict[str, Any]]:
         """Return, of each published batch of a ``raw`` table: rows landed, accepted, rejected, and those there are.

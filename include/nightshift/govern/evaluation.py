@@ -1,0 +1,145 @@
+"""The evaluation: challenger and champion on the same holdout, now; overall, a slice at a time, and how sure.
+
+Both are scored on the same rows, and the same days are drawn for both (:mod:`nightshift.bootstrap`): a gain is the
+difference on the same days, so a hard day weighs on both.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nightshift import bootstrap, metrics
+from nightshift.bootstrap import Array
+from nightshift.metrics import METRICS, Task
+from nightshift.specs import FEWEST_HOLDOUT_DAYS
+
+# What intervals in words and pages cover. A gate has a confidence of its own.
+INTERVAL = 0.9
+# A slice smaller than this is left out: its metrics are noise.
+FEWEST_ROWS = 100
+MOST_SLICES = 20  # a column, the largest first
+DEAR = {"average_precision"}  # resampled only if a gate asks for it: it takes a pass over the rows a resample
+
+Scores = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The holdout or a slice of it. ``gains``: a metric's improvement on the champion in each resample."""
+
+    rows: int
+    challenger: Scores
+    champion: Scores | None = None
+    gains: Mapping[str, Array] = field(default_factory=dict, repr=False)
+
+    def gain(self, metric: str) -> float | None:
+        """Return by how much the challenger is better, in the metric's unit; None where either is undefined."""
+        mine, theirs = self.challenger.get(metric), (self.champion or {}).get(metric)
+        return None if mine is None or theirs is None else _signed(metric, mine - theirs)
+
+    def share(self, metric: str, above: float) -> float:
+        """Return the share of resamples with a gain above ``above``. An undefined one is no gain."""
+        found = self.gains.get(metric)
+        return float(np.mean(found > above)) if found is not None and found.size else 0.0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``intervals``: of the challenger's metrics. ``calibration_error``: of both, for classification."""
+
+    days: int
+    overall: Part
+    slices: Mapping[str, Part]
+    intervals: Mapping[str, tuple[float, float] | None]
+    calibration_error: Mapping[str, float | None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evaluation as JSON-able values; of the gains, their intervals."""
+        return {
+            "rows": self.overall.rows,
+            "days": self.days,
+            "resamples": bootstrap.RESAMPLES,
+            "confidence": INTERVAL,
+            "metrics": dict(self.overall.challenger),
+            "champion_metrics": dict(self.overall.champion) if self.overall.champion else None,
+            "intervals": {name: list(found) if found else None for name, found in self.intervals.items()},
+            "gains": _gains(self.overall),
+            "slices": {
+                name: {
+                    "rows": part.rows,
+                    "challenger": dict(part.challenger),
+                    "champion": dict(part.champion) if part.champion else None,
+                    "gains": _gains(part),
+                }
+                for name, part in self.slices.items()
+            },
+            "calibration_error": dict(self.calibration_error),
+        }
+
+
+def evaluate(
+    task: Task,
+    holdout: pd.DataFrame,
+    challenger: Array,
+    champion: Array | None,
+    *,
+    slices: Sequence[str] = (),
+    asked: Collection[str] = (),
+) -> Evaluation:
+    """Return the evaluation of two models' scores on a holdout.
+
+    ``holdout``: a row an entity, with ``batch_date``, ``label`` and the columns of ``slices``. ``challenger``,
+    ``champion``: shape (n,), as :data:`nightshift.metrics.METRICS` takes them. ``asked``: metrics that gates name.
+    """
+    days, day = np.unique(holdout["batch_date"].to_numpy(), return_inverse=True)
+    weights = bootstrap.draws(len(days)) if len(days) >= FEWEST_HOLDOUT_DAYS else np.empty((0, len(days)))
+    truth = holdout["label"].to_numpy(dtype="float64")
+    resampled = [n for n, m in METRICS.items() if m.task == task and (n in asked or n not in DEAR)]
+
+    def part(rows: Any) -> tuple[Part, dict[str, Array]]:
+        mine = {
+            m: bootstrap.replicates(m, truth[rows], challenger[rows], day[rows], weights) for m in resampled
+        }
+        scores = metrics.score(task, truth[rows], challenger[rows])
+        count = len(truth[rows])
+        if champion is None:
+            return Part(count, scores), mine
+        theirs = {
+            m: bootstrap.replicates(m, truth[rows], champion[rows], day[rows], weights) for m in resampled
+        }
+        gains = {m: _signed(m, mine[m] - theirs[m]) for m in resampled}
+        return Part(count, scores, metrics.score(task, truth[rows], champion[rows]), gains), mine
+
+    overall, replicates = part(slice(None))
+    errors: dict[str, float | None] = {}
+    if task == "classification":
+        errors["challenger"] = metrics.calibration_error(truth, challenger)
+        errors["champion"] = None if champion is None else metrics.calibration_error(truth, champion)
+    return Evaluation(
+        days=len(days),
+        overall=overall,
+        slices={name: part(rows)[0] for name, rows in _slices(holdout, slices)},
+        intervals={m: bootstrap.interval(found, INTERVAL) for m, found in replicates.items()},
+        calibration_error=errors,
+    )
+
+
+def _slices(holdout: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, Array]]:
+    """Yield ``column=value`` and the mask of its rows; missing values are a slice too."""
+    for column in columns:
+        values = holdout[column].astype("object").where(holdout[column].notna(), "(missing)")
+        counts = values.value_counts()
+        for value in counts[counts >= FEWEST_ROWS].index[:MOST_SLICES]:
+            yield f"{column}={str(value)[:60]}", (values == value).to_numpy(dtype=bool)
+
+
+def _signed(metric: str, difference: Any) -> Any:
+    return difference if METRICS[metric].greater_is_better else -difference
+
+
+def _gains(part: Part) -> dict[str, list[float] | None]:
+    found = {name: bootstrap.interval(values, INTERVAL) for name, values in part.gains.items()}
+    return {name: list(between) if between else None for name, between in found.items()}

@@ -1,0 +1,282 @@
+"""Judge: score challenger and champion on the training's holdout, run the gates, write the decision; have it signed."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+
+from nightshift import train
+from nightshift.errors import NotReady, RequestError
+from nightshift.govern import Candidate, Evidence, Ledger, Trial, judge
+from nightshift.govern import evaluate as evaluated
+from nightshift.govern.request import markdown
+from nightshift.specs import Model
+from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.stages.scoring import load_version
+from nightshift.stages.training import decision_of, is_stale, read_snapshot, signature_of, split, version_of
+from nightshift.warehouse import Json, feature_table
+
+
+def evaluate(
+    platform: Platform, name: str, as_of: date, asked: Try, *, reason: str, requested_by: str | None = None
+) -> Facts:
+    """Score challenger and champion on the training's holdout, run the gates, write the decision.
+
+    ``requested_by``: the person who started the training by hand; they will not sign it.
+
+    Raises:
+        UnfairHoldout: one of them was trained on a day, or a row, of the holdout.
+    """
+    model = platform.project.model(name)
+    version = version_of(platform, asked.run_id)
+    if version is None:
+        raise NotReady(f"training '{asked.run_id}' has registered no version; clear 'fit'")
+    decided = decision_of(platform, asked.run_id)
+    if decided is None:
+        evidence = _evidence(platform, model, version)
+        _write_decision(
+            platform, model, version, evidence, as_of=as_of, reason=reason, requested_by=requested_by
+        )
+        decided = decision_of(platform, asked.run_id) or {}
+        _log(platform, version["mlflow_run_id"], decided)
+    return {
+        "version": version["version"],
+        "champion": decided["champion"],
+        "passed": decided["passed"],
+        "gates": [f"{g['gate']}: {g['words']}" for g in decided["gates"]],
+    }
+
+
+def ask_for_signature(platform: Platform, name: str, asked: Try, *, airflow_run: str) -> Facts | None:
+    """Return what the approvers are asked (``subject``, ``body``: Markdown; ``approvers``); None if there is nothing.
+
+    Nothing: the gates rejected the challenger, or it has been signed before.
+
+    Raises:
+        NotReady: the gates have not run.
+        RequestError: the only approvers are the person who started the training.
+    """
+    model, decision = platform.project.model(name), _require_decision(platform, asked)
+    if not decision["passed"] or signature_of(platform, asked.run_id):
+        return None
+    approvers = [user for user in model.approvers if user != decision["requested_by"]]
+    if not approvers:
+        raise RequestError(
+            f"model '{name}': {decision['requested_by']} started this training and is its only approver; nobody "
+            "signs their own. Add another to approvers, or let another start it"
+        )
+    version = version_of(platform, asked.run_id) or {}
+    links = {
+        "MLflow run": platform.registry.url(version["mlflow_run_id"]),
+        "training in Airflow": airflow_run,
+    }
+    verdict = platform.warehouse.row(
+        "SELECT v.batch_date, v.reason, v.drift FROM monitoring.retrain_requests r JOIN monitoring.verdicts v "
+        "USING (model, batch_date) WHERE r.training_id = %s",
+        (asked.run_id,),
+    )
+    return {
+        "subject": f"Promote version {decision['challenger']} of {name}?",
+        "body": markdown(decision, verdict, links),
+        "approvers": approvers,
+    }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered in the UI. ``by`` is None when the time ran out."""
+
+    approved: bool
+    by: str | None
+    comment: str | None
+    at: datetime
+
+
+def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Facts:
+    """Record an answer to the decision of this training; once.
+
+    Raises:
+        RequestError: it was given by nobody who may: no approver, or the person who started the training.
+    """
+    model, decision = platform.project.model(name), _require_decision(platform, asked)
+    if answer.by is not None and answer.by not in model.approvers:
+        raise RequestError(
+            f"model '{name}': {answer.by} is no approver; {', '.join(model.approvers)} may sign"
+        )
+    if answer.by is not None and answer.by == decision["requested_by"]:
+        raise RequestError(f"model '{name}': {answer.by} started this training; nobody signs their own")
+    said = "timed out" if answer.by is None else "approved" if answer.approved else "rejected"
+    platform.warehouse.execute(
+        "INSERT INTO governance.signatures (training_id, model, answer, signed_by, comment, evidence_sha256, "
+        "signed_at) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
+        (asked.run_id, name, said, answer.by, answer.comment, decision["evidence_sha256"], answer.at),
+    )
+    return signature_of(platform, asked.run_id) or {}
+
+
+def judge_again(platform: Platform, name: str, asked: Try) -> Facts | None:
+    """Return the training to start because the champion changed while this one's signature was waited for, or None.
+
+    It was approved against a champion that is none any more. The request that started it follows to the new one.
+    """
+    decision, signature = decision_of(platform, asked.run_id), signature_of(platform, asked.run_id)
+    ledger = Ledger(platform.warehouse, name)
+    if (
+        not decision
+        or not signature
+        or signature["answer"] != "approved"
+        or ledger.promotion_of(asked.run_id)
+    ):
+        return None
+    if not is_stale(ledger, decision):
+        return None
+    head = ledger.head()
+    training_id = f"again__{asked.run_id}"
+    platform.warehouse.execute(
+        "UPDATE monitoring.retrain_requests SET (training_id, outcome) = (%s, NULL) WHERE training_id = %s",
+        (training_id, asked.run_id),
+    )
+    return {
+        "training_id": training_id,
+        "as_of": str(decision["as_of"]),
+        "reason": f"the champion became version {head.version if head else None} while version "
+        f"{decision['challenger']} waited for its signature: {decision['reason']}"[:500],
+    }
+
+
+def _require_decision(platform: Platform, asked: Try) -> Facts:
+    decision = decision_of(platform, asked.run_id)
+    if decision is None:
+        raise NotReady(f"training '{asked.run_id}' has no decision; clear 'evaluate'")
+    return decision
+
+
+def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
+    facts, rows = read_snapshot(platform, version["snapshot_id"])
+    fitted, holdout = split(facts, rows)
+    entity = platform.project.feature_set(model.features).entity
+    challenger_scores = load_version(platform, model, version["version"])(holdout)
+    challenger = Candidate(version["version"], version["train_last"], _overlap(fitted, holdout, entity))
+    champion, champion_scores = None, None
+    head = Ledger(platform.warehouse, model.name).head()
+    if head is not None:
+        champion = _champion(platform, model, head.version, holdout)
+        champion_scores = load_version(platform, model, head.version)(holdout)
+    trial, features = _trial(platform, version, holdout)
+    return Evidence(
+        holdout_first=facts["holdout_first"],
+        evaluation=evaluated(
+            model.task,
+            holdout,
+            challenger_scores,
+            champion_scores,
+            slices=model.slices,
+            asked=model.gate_metrics,
+        ),
+        challenger=challenger,
+        champion=champion,
+        trial=trial,
+        trained=features,
+        live=_live_features(platform, model),
+    )
+
+
+def _champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
+    row = platform.warehouse.row(
+        "SELECT train_last, snapshot_id FROM governance.versions WHERE model = %s AND version = %s",
+        (model.name, number),
+    )
+    if row is None:
+        raise NotReady(f"model '{model.name}' has no version {number}")
+    fitted, _ = split(*read_snapshot(platform, row["snapshot_id"]))
+    entity = platform.project.feature_set(model.features).entity
+    return Candidate(number, row["train_last"], _overlap(fitted, holdout, entity))
+
+
+def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> int:
+    """Return how many rows of the holdout were fitted on. An entity has one label, so it is the row's identity."""
+    if not set(entity) <= set(fitted.columns):
+        return 0  # trained for another entity: none of its rows is one of these
+    seen = pd.MultiIndex.from_frame(fitted[entity].astype("str"))
+    return int(pd.MultiIndex.from_frame(holdout[entity].astype("str")).isin(seen).sum())
+
+
+def _trial(platform: Platform, version: Facts, holdout: pd.DataFrame) -> tuple[Trial, dict[str, str]]:
+    """Return what a fresh process made of the challenger's artifact, and its features' types as they were trained."""
+    stored = version["examples"] or {"predictions": [], "features": {}}
+    examples = holdout.head(len(stored["predictions"]))
+    content = platform.registry.model_bytes(version["mlflow_run_id"])
+    done = train.try_out(content, version["artifact_sha256"], examples.drop(columns="batch_date"))
+    differing = sum(a != b for a, b in zip(done.predictions, stored["predictions"], strict=False))
+    trial = Trial(len(examples), differing, done.milliseconds, len(content), done.error)
+    return trial, {
+        name: stored["features"].get(name, "unknown") for name in done.features or stored["features"]
+    }
+
+
+def _live_features(platform: Platform, model: Model) -> dict[str, str]:
+    """Return the type of each feature that the nights deliver: what the spec declares and the table has."""
+    spec = platform.project.feature_set(model.features)
+    types = platform.warehouse.types(feature_table(spec))
+    return {name: types[name] for name in spec.columns if name in types}
+
+
+def _write_decision(
+    platform: Platform,
+    model: Model,
+    version: Facts,
+    evidence: Evidence,
+    *,
+    as_of: date,
+    reason: str,
+    requested_by: str | None,
+) -> None:
+    results = [result.to_dict() for result in judge(model.gates, evidence)]
+    champion, evaluation = evidence.champion, evidence.evaluation.to_dict()
+    body: dict[str, Any] = {
+        "model": model.name,
+        "challenger": version["version"],
+        "champion": champion.version if champion else None,
+        "snapshot": version["snapshot_id"],
+        "artifact": version["artifact_sha256"],
+        "evaluation": evaluation,
+        "gates": results,
+    }
+    hashed = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    platform.warehouse.execute(
+        "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
+        "passed, gates, challenger_metrics, champion_metrics, evaluation, approval, requested_by, evidence_sha256) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
+        (
+            version["training_id"],
+            model.name,
+            version["version"],
+            body["champion"],
+            as_of,
+            reason,
+            version["snapshot_id"],
+            all(result["passed"] for result in results),
+            Json(results),
+            Json(evaluation["metrics"]),
+            Json(evaluation["champion_metrics"]) if champion else None,
+            Json(evaluation),
+            model.approval,
+            requested_by,
+            hashed,
+        ),
+    )
+
+
+def _log(platform: Platform, run_id: str, decision: Facts) -> None:
+    evaluation = decision["evaluation"]
+    platform.registry.log(
+        run_id,
+        metrics={f"holdout_{k}": v for k, v in evaluation["metrics"].items()},
+        tags={"nightshift.gates": "passed" if decision["passed"] else "failed"},
+    )
+    platform.registry.log_file(run_id, "evaluation.json", evaluation)
+    for file, content in train.gain_plots(evaluation).items():
+        platform.registry.log_file(run_id, f"plots/{file}", content)

@@ -1,0 +1,88 @@
+"""The try-out: a fresh process loads the artifact as scoring will, and predicts.
+
+What was fitted in this process may work in this process only: a class of the session, a patched module. The child
+gets the file, its hash and rows; no connection, no secret.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+
+from nightshift import artifacts
+from nightshift.train.fitting import predict
+
+SECONDS = 120
+TIMED_ROWS, ROUNDS = 1000, 5
+ENGINE = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Tryout:
+    """``milliseconds``: for a thousand rows. ``error``: the last line of what went wrong."""
+
+    predictions: list[float]
+    milliseconds: float
+    features: list[str]
+    error: str | None = None
+
+
+def try_out(content: bytes, sha256: str, rows: pd.DataFrame) -> Tryout:
+    """Return what a fresh process made of a model file: loaded by its hash and the allow-list, asked for ``rows``."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "model").write_bytes(content)
+        rows.to_parquet(Path(folder) / "rows.parquet")
+        command = [sys.executable, "-m", "nightshift.train.tryout", folder, sha256]
+        try:
+            done = subprocess.run(
+                command,
+                env=_environment(),
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Tryout([], 0.0, [], f"no answer within {SECONDS} s")
+        if done.returncode:
+            return Tryout(
+                [], 0.0, [], (done.stderr.strip().splitlines() or ["it died without a word"])[-1][:300]
+            )
+        return Tryout(**json.loads((Path(folder) / "answer.json").read_text()))
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    threads = {
+        name: os.environ[name] for name in os.environ if name.startswith(("OMP_", "OPENBLAS_", "MKL_"))
+    }
+    return {**kept, **threads, "PYTHONPATH": str(ENGINE)}
+
+
+def _answer(folder: Path, sha256: str) -> dict[str, object]:
+    pipeline = artifacts.load((folder / "model").read_bytes(), sha256)
+    rows = pd.read_parquet(folder / "rows.parquet")
+    many = pd.concat([rows] * -(-TIMED_ROWS // len(rows)), ignore_index=True).head(TIMED_ROWS)
+    taken = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        predict(pipeline, many)
+        taken.append((time.perf_counter() - began) * 1000)
+    return {
+        "predictions": predict(pipeline, rows).tolist(),
+        "milliseconds": median(taken),
+        "features": [str(name) for name in pipeline.feature_names_in_],
+    }
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    (target / "answer.json").write_text(json.dumps(_answer(target, sys.argv[2])))
