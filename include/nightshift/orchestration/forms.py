@@ -174,7 +174,7 @@ def _check_governing(values: Mapping[str, Any]) -> None:
     # type(), not isinstance: True is an int too.
     if version is not None and (type(version) is not int or version < 1):
         raise RequestError(f"version: expected a number from 1 on, got {str(version)[:60]!r}")
-    if "version" in values and not (values["reason"] or "").strip():
+    if values.keys() >= ROLLBACK.keys() and not (values["reason"] or "").strip():
         raise RequestError("reason: say what is wrong with the champion; it is kept in the ledger")
     if type(hours) is not int or not 0 <= hours <= LONGEST_GRACE_HOURS:
         raise RequestError(
