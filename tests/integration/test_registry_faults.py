@@ -348,6 +348,9 @@ def test_an_alias_moved_by_hand_is_pointed_back_by_the_command(
     ):
         stages.score(loop, MODEL, ONE, Try("night"))
     monkeypatch.setenv("NIGHTSHIFT_WAREHOUSE_URL", loop.warehouse.url)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert "set MLFLOW_TRACKING_URI too" in CliRunner().invoke(app, ["reconcile", MODEL]).stderr
+    assert loop.registry.champion(MODEL) == other
     monkeypatch.setenv("MLFLOW_TRACKING_URI", loop.registry.uri)
     done = CliRunner().invoke(app, ["reconcile", MODEL])
     assert done.exit_code == 0, done.output

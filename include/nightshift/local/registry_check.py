@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
-from nightshift.errors import NightshiftError
+from nightshift.errors import NightshiftError, RequestError
 from nightshift.local import state
 from nightshift.objects import Objects
 from nightshift.registry import Registry
@@ -21,6 +21,7 @@ def run(model: str | None, grace: timedelta) -> list[str]:
     The servers are NIGHTSHIFT_WAREHOUSE_URL with MLFLOW_TRACKING_URI, or the local stack's.
 
     Raises:
+        RequestError: a warehouse is given without its MLflow.
         LedgerBroken: the ledger does not verify.
         LedgerMismatch: the champion's version is gone from the registry.
     """
@@ -34,10 +35,11 @@ def _platform() -> "Platform":
     from nightshift.stages import Platform
 
     url, mlflow = (os.environ.get(name) for name in ("NIGHTSHIFT_WAREHOUSE_URL", "MLFLOW_TRACKING_URI"))
-    # Both or none: one server's ledger must not move another's alias.
-    if not (url and mlflow):
+    if not url:
         runtime = state.load()
         url, mlflow = runtime.warehouse_url, runtime.mlflow_url
+    if not mlflow:  # not the local stack's: one warehouse's ledger must not move another's alias
+        raise RequestError("NIGHTSHIFT_WAREHOUSE_URL is set: set MLFLOW_TRACKING_URI too")
     return Platform(
         load_project(), Warehouse(url), Registry(mlflow), Objects(str(state.home() / "objects")), _no_source
     )
