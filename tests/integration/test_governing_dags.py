@@ -59,7 +59,7 @@ def test_a_rollback_by_its_form_serves_monitors_and_is_found_reconciled(
     loop: Platform, tmp_path: Path
 ) -> None:
     first = loop.registry.champion(MODEL)
-    promoted(better(loop), MODEL, NIGHT, "bad")
+    promoted(better(loop), MODEL, NIGHT, "bad from its first night")
     stages.score(loop, MODEL, SERVED, Try("nights"))
     dates = {"batch_date": str(SERVED.first), "until": str(SERVED.last)}
     silent, there, again, reconciled = ran(

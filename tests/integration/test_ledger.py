@@ -165,6 +165,19 @@ def test_of_two_promotions_at_once_the_second_waits_and_is_judged_by_what_it_fin
     assert [row["version"] for row in entries(warehouse)] == [1, 2]
 
 
+def test_no_entry_comes_between_while_the_alias_is_pointed(warehouse: Warehouse) -> None:
+    ledger = promoted(warehouse, 1)
+    training = judged(warehouse, 2, 1)
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.held() as head:
+            assert head
+            assert head.version == 1
+            other = pool.submit(ledger.append, training_id=training, effective_from=FROM, actor="me")
+            with pytest.raises(TimeoutError):
+                other.result(timeout=1)
+        assert other.result().version == 2
+
+
 def test_a_transaction_that_sees_an_older_ledger_cannot_fork_it(warehouse: Warehouse) -> None:
     ledger = promoted(warehouse, 1)
     judged(warehouse, 2, 1)

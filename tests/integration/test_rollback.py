@@ -81,7 +81,7 @@ def test_nights_scored_again_are_what_the_former_champion_would_have_said(loop: 
     stages.score(loop, MODEL, SERVED, Try("as if nothing had happened"))
     wanted = predictions(loop)
     loop.warehouse.execute("DELETE FROM catalog.prediction_batches WHERE batch_date >= %s", (NIGHT,))
-    promoted(better(loop), MODEL, NIGHT, "bad")
+    promoted(better(loop), MODEL, NIGHT, "bad from its first night")
     stages.score(loop, MODEL, SERVED, Try("nights"))
     assert predictions(loop) != wanted
     began = time.monotonic()
@@ -133,7 +133,7 @@ def test_a_rollback_may_begin_with_a_later_night(bad: tuple[Platform, int, int])
 def test_before_any_night_is_scored_a_rollback_takes_the_place_of_the_promotion(loop: Platform) -> None:
     first = loop.registry.champion(MODEL)
     loop.warehouse.execute("DELETE FROM catalog.prediction_batches")
-    promoted(better(loop), MODEL, NIGHT, "bad")
+    promoted(better(loop), MODEL, NIGHT, "bad from its first night")
     assert back(loop)["effective_from"] == str(NIGHT)
     assert Ledger(loop.warehouse, MODEL).champion_on(NIGHT).version == first
 
