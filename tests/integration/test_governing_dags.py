@@ -17,7 +17,8 @@ from nightshift.stages import Platform, Try
 
 pytestmark = pytest.mark.integration
 
-DAGS = Path(__file__).resolve().parents[2] / "dags"
+REPOSITORY = Path(__file__).resolve().parents[2]
+DAGS = REPOSITORY / "dags"
 NIGHT = date(2013, 2, 6)
 SERVED = DateRange(NIGHT, date(2013, 2, 8))
 
@@ -40,8 +41,10 @@ def ran(platform: Platform, folder: Path, *runs: tuple[str, dict[str, Any]]) -> 
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")},
         "AIRFLOW_HOME": str(folder),
+        "PYTHONPATH": str(REPOSITORY / "include"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
         "AIRFLOW_CONN_WAREHOUSE": platform.warehouse.url,
         "AIRFLOW_CONN_MLFLOW": platform.registry.uri,
