@@ -1,13 +1,22 @@
-"""Operations: what is started by hand, and the count that is made every night. Each DAG has a runbook of its own."""
+"""Operations: what is started by hand, and what is counted again every night. Each DAG has a runbook of its own."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
-from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
+from nightshift.orchestration.lifecycle import (
+    lifecycle,
+    nightly,
+    of_project,
+    predictions,
+    project,
+    raw,
+    readers,
+)
 from nightshift.orchestration.publishing import publish
-from nightshift.specs import Source
+from nightshift.specs import Model, Source
 
 REPLAY = """Work the quarantine of one source: take back rows that were set aside, or discard them.
 
@@ -32,6 +41,32 @@ night's chain: a batch that somebody changed last month must not stop this night
 
 **When it fails.** The message names each date and the numbers. Somebody changed the tables by hand: trigger
 `replay_quarantine_NAME` with `recollect`, or `collect_NAME` for the date.
+"""
+ROLLBACK = """Take the champion out of service: a former champion is champion again.
+
+- **roll_back** writes the ledger, then moves the alias. It takes effect on the first night that is not scored yet. The
+  version taken out is barred: neither it nor a copy of it is promoted by a training.
+- **score** scores the nights that the form names again, with the former champion. No dates: it is skipped, and past
+  nights stay as they were. Dates must reach to the last night that was scored.
+- **publish** announces these nights; monitoring follows.
+
+**By hand.** *Reason* is required. *Version*: any former champion; one that is barred is free again. Empty: the champion
+before, once. A retraining that drift asks for waits for the cooldown, counted from this night.
+
+**When it fails.** *Has never been champion*: only a version that won its gates and was champion can be gone back to.
+*Was rolled back already*: somebody was faster; name the version to go further back. Clearing is safe: a run writes
+the ledger once.
+"""
+REGISTRY = """Make MLflow agree with the ledger, for every model: after crashes, and after changes by hand.
+
+- **reconcile** verifies the ledger's chain of hashes. The alias is pointed at the ledger's newest entry. Versions and
+  runs that a training left behind when it was killed are tagged `nightshift.orphan`, once they are older than *grace*.
+  What it changed is in its log and its result; doing it again changes nothing.
+
+Every night, and by hand at any time. It is for no night.
+
+**When it fails.** *Was changed after it was written*, *does not follow*: somebody changed the ledger; see *The ledger
+does not verify* in `docs/runbooks.md`. *Is gone from the registry*: restore the champion's version, or roll back.
 """
 
 
@@ -75,6 +110,71 @@ def reconcile_dag(source: Source) -> None:
     flow()
 
 
+def rollback_dag(model: Model) -> None:
+    """Declare the DAG that rolls one model back."""
+
+    @task
+    def roll_back() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import undated_run
+
+        run = undated_run()
+        return stages.roll_back(
+            run.platform,
+            model.name,
+            run.asked,
+            to=run.values["version"],
+            reason=run.reason,
+            actor=run.actor,
+            as_of=run.as_of,
+            again=run.typed,
+        )
+
+    @task
+    def score() -> dict[str, Any]:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from nightshift import stages
+        from nightshift.orchestration.run import undated_run
+
+        run = undated_run()
+        if run.typed is None:
+            raise AirflowSkipException("no dates were given: past nights stay as they were scored")
+        return stages.score(run.platform, model.name, run.typed, run.asked)
+
+    @dag(**lifecycle("rollback", model, ROLLBACK, schedule=None, params=forms.ROLLBACK, max_active_runs=1))
+    def flow() -> None:
+        chain(roll_back(), score(), publish(predictions(model.name)))
+
+    flow()
+
+
+@task
+def reconcile() -> dict[str, Any]:
+    """Make the registry agree with the ledger."""
+    from nightshift import stages
+    from nightshift.orchestration.run import undated_run
+
+    run = undated_run()
+    # The clock decides only whether a training may still run, not about any data.
+    grace = timedelta(hours=run.values["grace_hours"])
+    facts = stages.reconcile_registry(run.platform, now=datetime.now(UTC), grace=grace)
+    print(*facts["changed"], *facts["left"], sep="\n")
+    return facts
+
+
+ABOUT = "The registry agrees with the ledger, and the ledger with itself."
+
+
+@dag(**of_project("reconcile_registry", ABOUT, REGISTRY, schedule=nightly(), params=forms.RECONCILE))
+def registry_flow() -> None:
+    """Declare the DAG of all models."""
+    reconcile()
+
+
 for each in project().sources.values():
     replay_dag(each)
     reconcile_dag(each)
+for model in project().models.values():
+    rollback_dag(model)
+registry_flow()

@@ -6,7 +6,8 @@
 - **publish** announces the night; monitoring follows.
 
 **When it fails.** *Ledger and alias differ*: somebody moved the alias by hand, or a promotion was cut short.
-Clear *promote* of the last `train_NAME`, or put the alias back. *No champion*: trigger `train_NAME`.
+Trigger `reconcile_registry`, then clear *score*. *No champion*: trigger `train_NAME`. *The champion is bad*: trigger
+`rollback_NAME`.
 Yesterday's predictions stand until the night is replaced.
 """
 

@@ -14,5 +14,7 @@ for name in airflow mlflow warehouse; do
 	SQL
 done
 psql --set=ON_ERROR_STOP=1 --no-psqlrc --quiet --username "${POSTGRES_USER:-postgres}" --dbname postgres <<-'SQL'
+	-- Adds to the ledger and changes nothing: the warehouse's migration grants it that.
+	DO $$ BEGIN CREATE ROLE nightshift_stage NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 	REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
 SQL

@@ -130,7 +130,19 @@ def compared(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
     Raises:
         RequestError: as :func:`resolve`.
     """
-    asked = _range(params, "compare_from", "compare_until")
+    return _checked(calendar, _range(params, "compare_from", "compare_until"))
+
+
+def typed(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
+    """Return the range that was typed in (``batch_date``, optionally ``until``), or None.
+
+    Raises:
+        RequestError: as :func:`resolve`.
+    """
+    return _checked(calendar, _range(params, "batch_date", "until"))
+
+
+def _checked(calendar: Calendar, asked: DateRange | None) -> DateRange | None:
     if asked:
         calendar.check(asked.first)
         calendar.check(asked.last)

@@ -11,6 +11,8 @@ NightshiftError
 ├── NotReady              something that must exist first does not (no champion, no features)
 ├── Superseded            a newer try holds the lease of this partition: this one writes nothing
 ├── LedgerMismatch        the registry and the ledger disagree about the champion
+├── LedgerBroken          an entry of the ledger is not what was written
+├── Barred                a version, or a copy of one, that was taken out of service by hand
 ├── ArtifactRefused       an artifact's hash or its types are not what the ledger and we allow
 └── UnfairHoldout         a holdout that champion or challenger has already seen
 
@@ -63,6 +65,14 @@ class Superseded(NightshiftError):
 
 class LedgerMismatch(NightshiftError):
     """The registry and the ledger disagree about the champion."""
+
+
+class LedgerBroken(NightshiftError):
+    """An entry of the ledger is not what was written."""
+
+
+class Barred(NightshiftError):
+    """A version, or a copy of one, that was taken out of service by hand."""
 
 
 class ArtifactRefused(NightshiftError):

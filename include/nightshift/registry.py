@@ -8,6 +8,8 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from nightshift.errors import NotReady
 
 ALIAS = "champion"
 TRAINING_ID = "nightshift.training_id"
+ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
 TRUSTED = [
@@ -38,6 +41,27 @@ TRUSTED = [
     "sklearn.tree._tree.Tree",
     "numpy.dtype",
 ]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version as the registry has it. ``is_orphan``: tagged so."""
+
+    version: int
+    run_id: str
+    created: datetime
+    is_orphan: bool
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training's run as the registry has it. ``is_orphan``: tagged so."""
+
+    run_id: str
+    training_id: str
+    started: datetime
+    is_running: bool
+    is_orphan: bool
 
 
 class Registry:
@@ -166,6 +190,63 @@ class Registry:
         for key, value in tags.items():
             self._client.set_model_version_tag(model, str(version), key, value)
 
+    def withdraw(self, model: str) -> None:
+        """Remove the alias: nobody was ever promoted."""
+        self._client.delete_registered_model_alias(model, ALIAS)
+
+    def versions(self, model: str) -> list[Registered]:
+        """Return every version of ``model``, ascending."""
+        found, token = [], None
+        while True:
+            page = self._client.search_model_versions(f"name = '{model}'", max_results=200, page_token=token)
+            found += [
+                Registered(int(v.version), v.run_id, _instant(v.creation_timestamp), ORPHAN in v.tags)
+                for v in page
+            ]
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda version: version.version)
+
+    def unfinished(self, model: str) -> list[TrainingRun]:
+        """Return the trainings' runs of ``model`` that run, or are tagged as orphans."""
+        experiment = self._client.get_experiment_by_name(model)
+        if experiment is None:
+            return []
+        wanted = ("attributes.status = 'RUNNING'", f"tags.`{ORPHAN}` != ''")
+        runs = {
+            run.info.run_id: run
+            for condition in wanted
+            for run in self._client.search_runs([experiment.experiment_id], condition, max_results=1000)
+            if TRAINING_ID in run.data.tags
+        }
+        return [
+            TrainingRun(
+                run_id,
+                run.data.tags[TRAINING_ID],
+                _instant(run.info.start_time),
+                run.info.status == "RUNNING",
+                bool(run.data.tags.get(ORPHAN)),
+            )
+            for run_id, run in sorted(runs.items())
+        ]
+
+    def orphan_version(self, model: str, version: int, why: str) -> None:
+        """Tag a version as one that no training will finish."""
+        self._client.set_model_version_tag(model, str(version), ORPHAN, why)
+
+    def orphan_run(self, run_id: str, why: str) -> None:
+        """Tag a run as one that no training will finish, and end it as killed."""
+        self._client.set_tag(run_id, ORPHAN, why)
+        self._client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+
+    def adopt_version(self, model: str, version: int) -> None:
+        """Take the tag off a version that a retry has finished after all."""
+        self._client.delete_model_version_tag(model, str(version), ORPHAN)
+
+    def adopt_run(self, run_id: str) -> None:
+        """Take the tag off a run that a retry has finished after all."""
+        self._client.delete_tag(run_id, ORPHAN)
+
     def url(self, run_id: str) -> str:
         """Return the page of a run."""
         experiment = self._client.get_run(run_id).info.experiment_id
@@ -186,3 +267,7 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

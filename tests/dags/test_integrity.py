@@ -151,6 +151,13 @@ def test_every_source_has_its_operations(processed: dict) -> None:
         assert {f"replay_quarantine_{name}", f"reconcile_{name}"} <= declared
 
 
+def test_every_model_can_be_rolled_back_and_the_registry_is_reconciled_once(processed: dict) -> None:
+    declared = processed["files"]["operations"]["dags"]
+    rollbacks = {f"rollback_{name}" for name in load_project().models}
+    assert {dag for dag in declared if dag.startswith("rollback_")} == rollbacks
+    assert declared["reconcile_registry"][0] == "NightlyTimetable"
+
+
 @pytest.mark.parametrize("stem", sorted(dag_files()))
 def test_a_file_parses_within_a_cpu_second(processed: dict, stem: str) -> None:
     assert processed["files"][stem]["cpu"] <= MOST_CPU_SECONDS
@@ -267,7 +274,7 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
             "share: 0.3",
             "share: many",
             "key 'drift.share': Input should be a valid number",
-            {f"{stage}_model_07" for stage in ("train", "score", "monitor", "retrain")},
+            {f"{stage}_model_07" for stage in ("train", "score", "monitor", "retrain", "rollback")},
         ),
         (
             "sources/arrivals_3.yaml",
@@ -284,7 +291,7 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
             }
             | {
                 f"{stage}_model_{number:02}"
-                for stage in ("train", "score", "monitor", "retrain")
+                for stage in ("train", "score", "monitor", "retrain", "rollback")
                 for number in range(3, 25, 5)
             },
         ),
@@ -336,7 +343,9 @@ def test_no_dag_catches_up_or_floods(dags: dict) -> None:
     for dag_id, dag in dags.items():
         assert not dag.catchup, dag_id
         assert dag.max_active_runs <= 4, dag_id
-    assert {dag.max_active_runs for dag_id, dag in dags.items() if dag_id.startswith("train_")} == {1}
+    assert {
+        dag.max_active_runs for dag_id, dag in dags.items() if dag_id.startswith(("train_", "rollback_"))
+    } == {1}
 
 
 def test_every_form_opens_valid_and_checks_its_dates(dags: dict) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.calendar import LONGEST_RANGE_DAYS, Calendar, DateRange, compared, parse_date, resolve
+from nightshift.calendar import LONGEST_RANGE_DAYS, Calendar, DateRange, compared, parse_date, resolve, typed
 from nightshift.errors import RequestError
 
 ZONES = [
@@ -242,3 +242,13 @@ def test_the_range_to_compare_with_is_what_was_typed_or_none(
 def test_a_range_to_compare_with_that_cannot_be_is_refused(params: dict[str, Any], says: str) -> None:
     with pytest.raises(RequestError, match=says):
         compared(calendar(), params)
+
+
+def test_a_typed_range_is_checked_as_a_runs_own_is() -> None:
+    assert typed(calendar(), {"batch_date": None, "until": None}) is None
+    week = {"batch_date": "2013-02-01", "until": "2013-02-07"}
+    assert typed(calendar(), week) == DateRange(date(2013, 2, 1), date(2013, 2, 7))
+    with pytest.raises(RequestError, match="outside the project's nights"):
+        typed(calendar(), {**week, "until": "2014-02-01"})
+    with pytest.raises(RequestError, match="until: give batch_date too"):
+        typed(calendar(), {"until": "2013-02-01"})

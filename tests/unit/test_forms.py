@@ -22,6 +22,7 @@ def resolved(param: Param, value: Any) -> Any:
 
 EXPLORE = forms.explore(["late_arrival"])
 FORMS = [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN, forms.COUNT, REPLAY, forms.explore(), EXPLORE]
+FORMS.append(forms.RECONCILE)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -31,7 +32,7 @@ def test_an_empty_form_is_a_valid_run(form: dict[str, Param]) -> None:
     assert checked({}, values, set(form)) == values
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [*FORMS, forms.ROLLBACK])
 def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
     for key, param in form.items():
         assert param.schema.get("type") or param.schema.get("enum"), key
@@ -65,6 +66,13 @@ def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
         (REPLAY["action"], None),
         (REPLAY["rule"], ""),
         (REPLAY["rule"], "x" * 201),
+        (forms.ROLLBACK["version"], 0),
+        (forms.ROLLBACK["version"], "2"),
+        (forms.ROLLBACK["version"], 1.5),
+        (forms.ROLLBACK["reason"], ""),
+        (forms.ROLLBACK["batch_date"], "yesterday"),
+        (forms.RECONCILE["grace_hours"], -1),
+        (forms.RECONCILE["grace_hours"], None),
     ],
 )
 def test_the_form_refuses(param: Param, value: Any) -> None:
@@ -138,3 +146,28 @@ def test_a_form_without_a_choice_downstream_needs_none() -> None:
         "reason": "why",
         "batch_date": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ({}, "reason: say what is wrong with the champion"),
+        ({"reason": " \n"}, "reason: say what is wrong with the champion"),
+        ({"reason": "bad", "version": 0}, "version: expected a number from 1 on, got '0'"),
+        ({"reason": "bad", "version": "1; drop"}, "version: expected"),
+        ({"reason": "bad", "version": True}, "version: expected"),
+        ({"reason": "bad", "to": 1}, "unknown parameter 'to'"),
+    ],
+)
+def test_a_rollback_says_why_and_names_a_version_by_its_number(typed: dict[str, Any], says: str) -> None:
+    empty = {key: param.value for key, param in forms.ROLLBACK.items()}
+    with pytest.raises(RequestError, match=re.escape(says)):
+        checked(typed, {**empty, **typed}, set(forms.ROLLBACK))
+    values = checked({}, {**empty, "reason": "bad", "version": 3}, set(forms.ROLLBACK))
+    assert (values["version"], values["reason"]) == (3, "bad")
+
+
+@pytest.mark.parametrize("hours", [-1, 1.5, True, "24", 10_000])
+def test_grace_is_a_whole_number_of_hours(hours: Any) -> None:
+    with pytest.raises(RequestError, match="grace_hours: expected a whole number from 0 to 720"):
+        checked({}, {"grace_hours": hours, "reason": None}, set(forms.RECONCILE))

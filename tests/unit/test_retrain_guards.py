@@ -20,8 +20,9 @@ def request(
     last: date | None = None,
     unfinished: str | None = None,
     is_backfill: bool = False,
+    rolled_back: date | None = None,
 ) -> Request:
-    return Request(night, "carriers drifted", last, unfinished, is_backfill)
+    return Request(night, "carriers drifted", last, unfinished, is_backfill, rolled_back)
 
 
 def ago(days: int) -> date:
@@ -43,6 +44,14 @@ def ago(days: int) -> date:
         (request(last=ago(3), unfinished="t"), "cooldown", "cooldown"),
         (request(last=ago(30), unfinished="t"), None, "carriers drifted"),
         (request(last=ago(30), unfinished="t", is_backfill=True), "backfill", "a backfill never retrains"),
+        (
+            request(rolled_back=NIGHT),
+            "rollback",
+            "7 days after the rollback of 2013-07-10: not before 2013-07-17",
+        ),
+        (request(rolled_back=ago(-1)), "rollback", "not before 2013-07-18"),
+        (request(rolled_back=ago(6)), "rollback", "not before 2013-07-11"),
+        (request(rolled_back=ago(7)), None, "carriers drifted"),
     ],
 )
 def test_the_first_guard_that_objects_answers(asked: Request, guard: str | None, says: str) -> None:
@@ -74,4 +83,4 @@ def test_however_often_the_alarm_rings_one_training_starts_a_cooldown(days: int,
 
 
 def test_every_guard_stands_in_the_table() -> None:
-    assert list(GUARDS) == ["backfill", "one_at_a_time", "cooldown"]
+    assert list(GUARDS) == ["backfill", "one_at_a_time", "cooldown", "rollback"]

@@ -2,7 +2,8 @@
 
 from nightshift.govern.evaluation import Evaluation, Part, evaluate
 from nightshift.govern.gates import Candidate, Evidence, GateResult, Trial, judge
-from nightshift.govern.ledger import Ledger, Promotion
+from nightshift.govern.ledger import Ledger, Misfit, Promotion
+from nightshift.govern.rollback import Rollback, rollback_of, write_rollback
 
 __all__ = [
     "Candidate",
@@ -10,9 +11,13 @@ __all__ = [
     "Evidence",
     "GateResult",
     "Ledger",
+    "Misfit",
     "Part",
     "Promotion",
+    "Rollback",
     "Trial",
     "evaluate",
     "judge",
+    "rollback_of",
+    "write_rollback",
 ]

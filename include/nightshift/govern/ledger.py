@@ -1,12 +1,22 @@
-"""The ledger: append-only, the authority on which version was champion on which night."""
+"""The ledger: append-only, the authority on which version was champion on which night.
 
+The database numbers, dates and seals each entry: its hash covers all it says and the hash of the entry before it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from nightshift.errors import LedgerMismatch, NotReady
+from nightshift.errors import Barred, LedgerMismatch, NotReady
 from nightshift.warehouse import Warehouse
 
-COLUMNS = "entry, version, effective_from, artifact_sha256, training_id"
+COLUMNS = "entry, version, kind, effective_from, artifact_sha256, training_id"
+HEAD = (
+    "SELECT entry, version, kind, effective_from, artifact_sha256, training_id FROM governance.promotions "
+    "WHERE model = %s ORDER BY entry DESC LIMIT 1"
+)
+LOCK = "SELECT governance.lock_ledger(%s)"
 
 
 @dataclass(frozen=True)
@@ -15,9 +25,19 @@ class Promotion:
 
     entry: int
     version: int
+    kind: str
     effective_from: date
     artifact_sha256: str
     training_id: str
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """The first entry that is not what was written, and what is wrong with it."""
+
+    entry: int
+    version: int
+    problem: str
 
 
 class Ledger:
@@ -29,15 +49,29 @@ class Ledger:
 
     def head(self) -> Promotion | None:
         """Return the newest entry: what the alias must point at."""
-        return self._one(
-            f"SELECT {COLUMNS} FROM governance.promotions WHERE model = %s ORDER BY entry DESC LIMIT 1",  # noqa: S608
-            self.model,
+        return self._one(HEAD, self.model)
+
+    @contextmanager
+    def held(self) -> Iterator[Promotion | None]:
+        """Yield the newest entry; nobody writes another until the block ends."""
+        with self.warehouse.transaction() as cursor:
+            cursor.execute(LOCK, (self.model,))
+            cursor.execute(HEAD, (self.model,))
+            row = cursor.fetchone()
+            yield Promotion(**row) if row else None
+
+    def verify(self) -> Misfit | None:
+        """Return the first entry that was changed, or does not follow the one before it; None if all fit."""
+        row = self.warehouse.row(
+            "SELECT entry, version, problem FROM governance.verify_ledger(%s)", (self.model,)
         )
+        return Misfit(**row) if row else None
 
     def promotion_of(self, training_id: str) -> Promotion | None:
         """Return the entry of a training, or None if it was not promoted."""
         return self._one(
-            f"SELECT {COLUMNS} FROM governance.promotions WHERE model = %s AND training_id = %s",  # noqa: S608
+            f"SELECT {COLUMNS} FROM governance.promotions "  # noqa: S608
+            "WHERE model = %s AND training_id = %s AND kind = 'promotion'",
             self.model,
             training_id,
         )
@@ -72,13 +106,16 @@ class Ledger:
             if alias is None:
                 raise NotReady(f"model '{self.model}' has no champion yet; trigger train_{self.model}")
             raise LedgerMismatch(
-                f"model '{self.model}': alias champion is version {alias}, the ledger is empty"
+                f"model '{self.model}': the registry's alias champion says version {alias}, the ledger is empty. "
+                f"Nothing was scored. `nightshift reconcile {self.model}` removes the alias; to have a champion, "
+                f"trigger train_{self.model}"
             )
         if head.version != alias:
             raise LedgerMismatch(
                 f"model '{self.model}': the ledger says version {head.version} (entry {head.entry}), the "
                 f"registry's alias champion says {'nothing' if alias is None else f'version {alias}'}. Nothing was "
-                f"scored. Point the alias back at version {head.version}, or promote through train_{self.model}"
+                f"scored. `nightshift reconcile {self.model}`, or the DAG reconcile_registry, points the alias back at "
+                f"version {head.version}; to serve another, trigger rollback_{self.model} or train_{self.model}"
             )
         return head
 
@@ -94,17 +131,30 @@ class Ledger:
                 "SELECT d.model, d.challenger, %s, v.artifact_sha256, d.training_id, d.evidence_sha256, %s, d.reason "
                 "FROM governance.decisions d JOIN governance.versions v "
                 "ON v.model = d.model AND v.version = d.challenger WHERE d.training_id = %s "
-                "ON CONFLICT (training_id) DO NOTHING",
+                "ON CONFLICT (training_id) WHERE kind = 'promotion' DO NOTHING",
                 (effective_from, actor, training_id),
             )
             cursor.execute(
-                f"SELECT {COLUMNS} FROM governance.promotions WHERE training_id = %s",  # noqa: S608
+                f"SELECT {COLUMNS} FROM governance.promotions "  # noqa: S608
+                "WHERE training_id = %s AND kind = 'promotion'",
                 (training_id,),
             )
             row = cursor.fetchone()
         if row is None:
             raise NotReady(f"training '{training_id}' has no decision; its gates have not run")
         return Promotion(**row)
+
+    def refuse_barred(self, version: int) -> None:
+        """Raise Barred if this version, or one that it is a copy of, was taken out of service by hand."""
+        bar = self.warehouse.row("SELECT * FROM governance.bars_on(%s, %s) LIMIT 1", (self.model, version))
+        if bar is None:
+            return
+        copied = "" if bar["version"] == version else f", as a copy of version {bar['version']}"
+        raise Barred(
+            f"model '{self.model}': version {version} is barred{copied}: {bar['actor']} took that out of service "
+            f"({bar['reason']}). The champion stays. Change the spec, or train as of a later night; to serve version "
+            f"{bar['version']} again, trigger rollback_{self.model} to it"
+        )
 
     def _one(self, statement: str, *values: object) -> Promotion | None:
         row = self.warehouse.row(statement, values)

@@ -166,6 +166,27 @@ def migrate() -> None:
 
 
 @app.command()
+def reconcile(
+    model: Annotated[str | None, typer.Argument(help="all models, if left out")] = None,
+    *,
+    grace_hours: Annotated[
+        int, typer.Option("--grace-hours", min=0, help="what is younger may belong to a training that runs")
+    ] = 24,
+) -> None:
+    """Make MLflow agree with the ledger: the alias champion, and what killed trainings left behind.
+
+    Of the servers NIGHTSHIFT_WAREHOUSE_URL and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from datetime import timedelta
+
+    from nightshift.local import registry_check
+
+    with clear_errors():
+        said = registry_check.run(model, timedelta(hours=grace_hours))
+    console.print(*(said or ["Registry and ledger agree."]), sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
 def demo() -> None:
     """Close the loop on real flights: collect, train, score, drift, retrain."""
     from nightshift.local.demo import run

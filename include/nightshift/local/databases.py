@@ -14,6 +14,7 @@ def create(admin_url: str, passwords: Mapping[str, str]) -> None:
     session = psycopg2.connect(admin_url, connect_timeout=10)
     session.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     try:
+        _create_stage_role(session)
         for name in DATABASES:
             _create(session, name, passwords[name])
     finally:
@@ -32,6 +33,14 @@ def answers(admin_url: str) -> bool:
             session.close()
     except psycopg2.Error:
         return False
+
+
+def _create_stage_role(session: connection) -> None:
+    """Create the role that the warehouse's migration lets add to the ledger; its owner may create none."""
+    with session.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'nightshift_stage'")
+        if not cursor.fetchone():
+            cursor.execute("CREATE ROLE nightshift_stage NOLOGIN")
 
 
 def _create(session: connection, name: str, password: str) -> None:

@@ -52,6 +52,40 @@ TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
     "reason": REASON,
 }
+LONGEST_GRACE_HOURS = 24 * 30
+GRACE = Param(
+    24,
+    type="integer",
+    minimum=0,
+    maximum=LONGEST_GRACE_HOURS,
+    title="Grace, in hours",
+    description_md="Runs and versions younger than this may belong to a training that still runs: they are left alone.",
+)
+RECONCILE = {"grace_hours": GRACE, "reason": REASON}
+ROLLBACK = {
+    "version": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="Version",
+        description_md="The former champion to go back to. Empty: the one before the champion of now.",
+    ),
+    "reason": Param(
+        None,
+        type=["null", "string"],
+        minLength=1,
+        maxLength=LONGEST_REASON,
+        title="Reason",
+        description_md="**Required.** What is wrong with the champion of now. Kept in the ledger.",
+    ),
+    "as_of": _date(
+        "As of",
+        "The night to begin with, if it is later than the first one that is not scored yet. Else empty.",
+    ),
+    "batch_date": _date("Score again from", "The first night to score again, `YYYY-MM-DD`. Empty: none."),
+    "until": _date("Score again until", "The last night to score again: the last one that was scored."),
+    "downstream": DOWNSTREAM,
+}
 RULE = Param(
     None,
     type=["null", "string"],
@@ -116,7 +150,7 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
 
     Raises:
         RequestError: an unknown key, a reason too long or not text, a choice that is none of the form's, a
-            sample out of bounds.
+            number out of bounds, a rollback without a reason.
     """
     for key in conf or {}:
         if key not in allowed:
@@ -131,7 +165,21 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
         if values[key] not in options:
             raise RequestError(f"{key}: expected one of {', '.join(options)}, got {str(values[key])[:60]!r}")
     _check_exploration(values)
+    _check_governing(values)
     return values
+
+
+def _check_governing(values: Mapping[str, Any]) -> None:
+    version, hours = values.get("version"), values.get("grace_hours", 0)
+    # type(), not isinstance: True is an int too.
+    if version is not None and (type(version) is not int or version < 1):
+        raise RequestError(f"version: expected a number from 1 on, got {str(version)[:60]!r}")
+    if values.keys() >= ROLLBACK.keys() and not (values["reason"] or "").strip():
+        raise RequestError("reason: say what is wrong with the champion; it is kept in the ledger")
+    if type(hours) is not int or not 0 <= hours <= LONGEST_GRACE_HOURS:
+        raise RequestError(
+            f"grace_hours: expected a whole number from 0 to {LONGEST_GRACE_HOURS}, got {str(hours)[:60]!r}"
+        )
 
 
 def _check_exploration(values: Mapping[str, Any]) -> None:

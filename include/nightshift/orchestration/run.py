@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from airflow.sdk import get_current_context
 
-from nightshift.calendar import DateRange, compared, resolve
+from nightshift.calendar import DateRange, compared, parse_date, resolve, typed
 from nightshift.errors import RequestError
 from nightshift.orchestration.forms import checked
 from nightshift.orchestration.platform import platform
@@ -19,24 +19,51 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Run:
-    """``actor``: the user who started the run by hand, or the kind of run. ``reason``: why, in words.
+class Undated:
+    """A run that is for no night. ``actor``: the user who started it by hand, or the kind of run. ``reason``: why.
 
-    ``nightly``: the run is for its own partition, as the schedule's are; neither typed by hand nor a backfill's.
-    ``redefines``: the definition of features was changed on purpose.
     ``values``: the form's own fields, as they were filled in. ``person``: who started it by hand, or None.
     """
 
     platform: Platform
-    nights: DateRange
     asked: Try
     actor: str
     reason: str
+    values: Mapping[str, Any]
+    person: str | None
+
+    @property
+    def typed(self) -> DateRange | None:
+        """The nights typed into the form, if any.
+
+        Raises:
+            RequestError: they are wrong.
+        """
+        return typed(self.platform.project.calendar, self.values)
+
+    @property
+    def as_of(self) -> date | None:
+        """The night typed into the form as the one to begin with, if any.
+
+        Raises:
+            RequestError: it is wrong.
+        """
+        given = self.values.get("as_of")
+        return given and self.platform.project.calendar.check(parse_date(given, "as_of"))
+
+
+@dataclass(frozen=True)
+class Run(Undated):
+    """A run that is for a night, or for a range.
+
+    ``nightly``: it is for its own partition, as the schedule's are; neither typed by hand nor a backfill's.
+    ``redefines``: the definition of features was changed on purpose.
+    """
+
+    nights: DateRange
     downstream: Choice
     nightly: bool
     redefines: bool
-    values: Mapping[str, Any]
-    person: str | None = None
 
     @property
     def night(self) -> Any:
@@ -86,23 +113,41 @@ def this_run() -> Run:
     context: Any = get_current_context()
     project = load_project()
     values, nights = asked_for(project, context)
-    dag_run = context["dag_run"]
-    kind = _kind(dag_run)
-    actor = getattr(dag_run, "triggering_user_name", None) or kind
-    asked = Try(dag_run.run_id, context["ti"].try_number, is_backfill=kind.startswith("backfill"))
-    log.info("night %s, asked by %s", nights, actor)
+    caller = _caller(context, values)
+    log.info("night %s, asked by %s", nights, caller["actor"])
     return Run(
         platform=platform(project),
         nights=nights,
-        asked=asked,
-        actor=actor,
-        reason=values.get("reason") or f"{kind} run",
         downstream=values.get("downstream") or "changed",
-        nightly=is_nightly(dag_run, values),
+        nightly=is_nightly(context["dag_run"], values),
         redefines=values.get("definition") == "changed",
-        values=values,
-        person=getattr(dag_run, "triggering_user_name", None),
+        **caller,
     )
+
+
+def undated_run() -> Undated:
+    """Return the run of a task that is for no night, however it was started.
+
+    Raises:
+        RequestError: its parameters are wrong.
+        SpecError: a connection or a spec is missing or wrong.
+    """
+    context: Any = get_current_context()
+    values = checked(context["dag_run"].conf, context["params"], set(context["dag"].params))
+    return Undated(platform=platform(load_project()), **_caller(context, values))
+
+
+def _caller(context: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    dag_run = context["dag_run"]
+    kind = _kind(dag_run)
+    person = getattr(dag_run, "triggering_user_name", None)
+    return {
+        "asked": Try(dag_run.run_id, context["ti"].try_number, is_backfill=kind.startswith("backfill")),
+        "actor": person or kind,
+        "person": person,
+        "reason": values.get("reason") or f"{kind} run",
+        "values": values,
+    }
 
 
 def is_nightly(dag_run: Any, values: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ class Request:
 
     ``last_started``: batch date of the newest earlier request that started a training.
     ``unfinished``: the training that the newest earlier request started, if it has no outcome yet.
+    ``rolled_back``: the first night after the newest rollback.
     """
 
     batch_date: date
@@ -22,6 +23,7 @@ class Request:
     last_started: date | None
     unfinished: str | None
     is_backfill: bool
+    rolled_back: date | None = None
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,19 @@ def cooldown(guards: Retrain, request: Request) -> str | None:
     return f"cooldown of {guards.cooldown_days} days after {request.last_started}: not before {over}"
 
 
+def rollback(guards: Retrain, request: Request) -> str | None:
+    """A person has just decided who is champion. What was bad about the nights behind it is in them still."""
+    if request.rolled_back is None:
+        return None
+    over = request.rolled_back + timedelta(days=guards.cooldown_days)
+    if request.batch_date >= over:
+        return None
+    return f"cooldown of {guards.cooldown_days} days after the rollback of {request.rolled_back}: not before {over}"
+
+
 GUARDS: dict[str, Callable[[Retrain, Request], str | None]] = {
     "backfill": backfill,
     "one_at_a_time": one_at_a_time,
     "cooldown": cooldown,
+    "rollback": rollback,
 }

@@ -10,6 +10,7 @@ from nightshift.stages.collecting import collect, validate
 from nightshift.stages.describing import describe
 from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
+from nightshift.stages.governing import reconcile_registry, roll_back
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
@@ -46,9 +47,11 @@ __all__ = [
     "measure_performance",
     "newest_nights",
     "promote",
+    "reconcile_registry",
     "reconcile_source",
     "render_report",
     "replay",
+    "roll_back",
     "score",
     "sign",
     "snapshot",

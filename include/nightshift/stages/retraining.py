@@ -68,10 +68,19 @@ def _request(cursor: Any, name: str, batch_date: date, reason: str, asked: Try) 
         (name, batch_date),
     )
     last = cursor.fetchone()
+    # as_of, not effective_from: one that had past nights scored again still happened after the last of them, and
+    # that night may not have decided yet.
+    cursor.execute(
+        "SELECT max(as_of) AS night FROM governance.promotions "
+        "WHERE model = %s AND kind = 'rollback' AND as_of - 1 <= %s",
+        (name, batch_date),
+    )
+    rolled_back = cursor.fetchone()
     return retrain.Request(
         batch_date=batch_date,
         reason=reason,
         last_started=last["batch_date"] if last else None,
         unfinished=last["training_id"] if last and last["outcome"] is None else None,
         is_backfill=asked.is_backfill,
+        rolled_back=rolled_back["night"] if rolled_back else None,
     )

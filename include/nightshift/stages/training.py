@@ -130,6 +130,7 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
 
     Raises:
         NotReady: the gates have not run, nobody has signed, or the champion changed since.
+        Barred: the challenger is a copy of a version that was taken out of service by hand.
     """
     decision = decision_of(platform, asked.run_id)
     if decision is None:
@@ -143,12 +144,13 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
         if signed["answer"] != "approved":
             return {"version": decision["challenger"], "outcome": signed["answer"]}
         _require_champion(ledger, decision)
-        effective_from = _first_unscored(platform, name, as_of)
+        ledger.refuse_barred(decision["challenger"])
+        effective_from = first_unscored(platform, name, as_of)
         who = signed["signed_by"] or actor
         entry = ledger.append(training_id=asked.run_id, effective_from=effective_from, actor=who)
-    head = ledger.head()
-    if head is not None:  # the newest entry, also when this repeats an older promotion
-        platform.registry.promote(name, head.version)
+    with ledger.held() as head:  # the newest entry, also when this repeats an older promotion
+        if head is not None:
+            platform.registry.promote(name, head.version)
     return {"version": entry.version, "outcome": "promoted", "effective_from": str(entry.effective_from)}
 
 
@@ -192,7 +194,8 @@ def _require_champion(ledger: Ledger, decision: Facts) -> None:
         )
 
 
-def _first_unscored(platform: Platform, name: str, as_of: date) -> date:
+def first_unscored(platform: Platform, name: str, as_of: date) -> date:
+    """Return ``as_of``, or the night after the last one that has been scored since."""
     row = platform.warehouse.row(
         "SELECT max(batch_date) AS last FROM catalog.prediction_batches WHERE model = %s AND batch_date >= %s",
         (name, as_of),

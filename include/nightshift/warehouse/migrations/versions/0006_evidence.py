@@ -25,14 +25,14 @@ CREATE TABLE governance.signatures (
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((answer = 'timed out') = (signed_by IS NULL))
 );
-CREATE FUNCTION governance.refuse_change_of_signature() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION governance.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'governance.signatures is append-only: % refused', TG_OP;
+    RAISE EXCEPTION '%.% is append-only: % refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP;
 END $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON governance.signatures
-    FOR EACH ROW EXECUTE FUNCTION governance.refuse_change_of_signature();
+    FOR EACH ROW EXECUTE FUNCTION governance.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON governance.signatures
-    FOR EACH STATEMENT EXECUTE FUNCTION governance.refuse_change_of_signature();
+    FOR EACH STATEMENT EXECUTE FUNCTION governance.refuse_change();
 
 -- Not even by hand: who asked for a training does not sign it, and a signature is for this evidence.
 CREATE FUNCTION governance.require_signature() RETURNS trigger LANGUAGE plpgsql AS $$

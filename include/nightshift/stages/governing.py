@@ -1,0 +1,182 @@
+"""Who is champion, put right: back to a former one by hand, and registry and ledger made to agree again."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from nightshift.calendar import DateRange
+from nightshift.errors import LedgerBroken, LedgerMismatch, NightshiftError, RequestError
+from nightshift.govern import Ledger, Rollback, rollback_of, write_rollback
+from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.stages.training import first_unscored
+
+NO_ROW = "its training was cut short before governance.versions had its row"
+
+
+def roll_back(
+    platform: Platform,
+    name: str,
+    asked: Try,
+    *,
+    to: int | None,
+    reason: str,
+    actor: str,
+    as_of: date | None = None,
+    again: DateRange | None = None,
+) -> Facts:
+    """Make a former champion the champion again: the ledger first, then the alias. The one of now is barred.
+
+    It takes effect on the first night that is not scored yet, ``as_of`` or later, as a promotion does; with ``again``,
+    nights to be scored again afterwards, on the first of these.
+
+    Raises:
+        RequestError: no reason; a version that is no former champion; nights scored by the one of now would be left
+            behind ``again``.
+        NotReady: there is no champion, or none to go back to.
+    """
+    platform.project.model(name)
+    ledger = Ledger(platform.warehouse, name)
+    done = rollback_of(platform.warehouse, name, asked.run_id)
+    if done is None:
+        night = _next_night(platform, ledger, as_of)
+        _require_reason(reason)
+        _require_rest(again, night)
+        wanted = Rollback(to, again.first if again else night, night, asked.run_id, actor, reason)
+        write_rollback(platform.warehouse, name, wanted)
+        done = rollback_of(platform.warehouse, name, asked.run_id) or {}
+    with ledger.held() as head:  # the newest entry, also when this repeats an older rollback
+        if head is not None:
+            platform.registry.promote(name, head.version)
+    return {**done, "effective_from": str(done["effective_from"])}
+
+
+def _next_night(platform: Platform, ledger: Ledger, as_of: date | None) -> date:
+    night = first_unscored(platform, ledger.model, as_of or date.min)
+    head = ledger.head()
+    return head.effective_from if night == date.min and head else night
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip():
+        raise RequestError("reason: say why the champion is taken out of service; it is kept in the ledger")
+
+
+def _require_rest(again: DateRange | None, night: date) -> None:
+    """Raise RequestError if nights after ``again`` are scored: their champion would change, their rows would not."""
+    last = night - timedelta(days=1) if night > date.min else night
+    if again and again.last < last:
+        raise RequestError(
+            f"until: the nights up to {last} are scored by the champion of now too; score again until {last}, or leave "
+            "the dates empty"
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a reconciliation changed, what it left alone, and what it cannot heal."""
+
+    changed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    broken: list[NightshiftError] = field(default_factory=list)
+
+
+def reconcile_registry(
+    platform: Platform, *, now: datetime, grace: timedelta, model: str | None = None
+) -> Facts:
+    """Make the registry agree with the ledger for every model, or for one, and say what was changed.
+
+    The alias is pointed at the ledger's newest entry. Versions without a row in ``governance.versions`` and runs that
+    still run are tagged as orphans once they are older than ``grace`` or their training has its outcome: a training
+    that runs is left alone. What a retry has finished since loses its tag.
+
+    Raises:
+        LedgerBroken: an entry is not what was written; it is named, and that model's alias was not touched.
+        LedgerMismatch: the champion's version is gone from the registry.
+    """
+    names = [platform.project.model(model).name] if model else sorted(platform.project.models)
+    found = Findings()
+    for name in names:
+        _reconcile_ledger(platform, name, found)
+        _reconcile_versions(platform, name, now - grace, found)
+        _reconcile_runs(platform, name, now - grace, found)
+    if found.broken:
+        done = f". Changed: {'; '.join(found.changed)}" if found.changed else ""
+        raise type(found.broken[0])("; ".join(map(str, found.broken)) + done)
+    return {"models": names, "changed": found.changed, "left": found.left}
+
+
+def _reconcile_ledger(platform: Platform, name: str, found: Findings) -> None:
+    ledger = Ledger(platform.warehouse, name)
+    misfit = ledger.verify()
+    if misfit:
+        # An alias that follows a ledger nobody can trust would finish what somebody began.
+        found.broken.append(
+            LedgerBroken(
+                f"model '{name}': entry {misfit.entry} of the ledger (version {misfit.version}) {misfit.problem}. "
+                "Its alias was left alone. See 'The ledger does not verify' in docs/runbooks.md"
+            )
+        )
+        return
+    with ledger.held() as head:
+        alias = platform.registry.champion(name)
+        if alias == (head.version if head else None):
+            return
+        if head is None:
+            platform.registry.withdraw(name)
+            found.changed.append(f"{name}: alias champion on version {alias} removed, the ledger is empty")
+        elif head.version not in {v.version for v in platform.registry.versions(name)}:
+            found.broken.append(
+                LedgerMismatch(
+                    f"model '{name}': version {head.version}, champion by entry {head.entry}, is gone from the "
+                    f"registry. Restore it, or trigger rollback_{name}"
+                )
+            )
+        else:
+            platform.registry.promote(name, head.version)
+            was = f"version {alias}" if alias else "nothing"
+            found.changed.append(
+                f"{name}: alias champion pointed at version {head.version} (entry {head.entry}); it said {was}"
+            )
+
+
+def _reconcile_versions(platform: Platform, name: str, before: datetime, found: Findings) -> None:
+    rows = platform.warehouse.rows("SELECT version FROM governance.versions WHERE model = %s", (name,))
+    known = {row["version"] for row in rows}
+    for version in platform.registry.versions(name):
+        what = f"{name}: version {version.version}"
+        if version.version in known and version.is_orphan:
+            platform.registry.adopt_version(name, version.version)
+            found.changed.append(f"{what} was finished since: no orphan any more")
+        elif version.version in known or version.is_orphan:
+            continue
+        elif version.created < before:
+            platform.registry.orphan_version(name, version.version, NO_ROW)
+            found.changed.append(f"{what} tagged as orphan: {NO_ROW}")
+        else:
+            found.left.append(f"{what} has no row yet; its training may still run")
+
+
+def _reconcile_runs(platform: Platform, name: str, before: datetime, found: Findings) -> None:
+    finished, ended = _trainings(platform, name)
+    for run in platform.registry.unfinished(name):
+        what = f"{name}: run {run.run_id} of training '{run.training_id}'"
+        if run.training_id in finished:
+            if run.is_orphan:
+                platform.registry.adopt_run(run.run_id)
+                found.changed.append(f"{what} was finished since: no orphan any more")
+        elif run.is_running and (run.training_id in ended or run.started < before):
+            platform.registry.orphan_run(run.run_id, NO_ROW)
+            found.changed.append(f"{what} tagged as orphan and ended as killed")
+        elif run.is_running:
+            found.left.append(f"{what} runs; its training may too")
+
+
+def _trainings(platform: Platform, name: str) -> tuple[set[str], set[str]]:
+    """Return the trainings that have their version, and those that have their outcome."""
+    finished = platform.warehouse.rows(
+        "SELECT training_id FROM governance.versions WHERE model = %s", (name,)
+    )
+    ended = platform.warehouse.rows(
+        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND outcome IS NOT NULL",
+        (name,),
+    )
+    return {row["training_id"] for row in finished}, {row["training_id"] for row in ended}
