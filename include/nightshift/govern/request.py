@@ -22,7 +22,9 @@ def markdown(decision: Mapping[str, Any], verdict: Mapping[str, Any] | None, lin
         f"**Why it was trained:** {plain(decision['reason'])}",
         _verdict(verdict),
         _metrics(evaluation),
-        _slices(evaluation),
+        _slices(
+            evaluation, next(gate["metric"] for gate in decision["gates"] if gate["gate"] == "beats_champion")
+        ),
         "**Gates**\n\n"
         + "\n".join(f"- {gate['gate']}: {plain(gate['words'])}" for gate in decision["gates"]),
         " · ".join(f"[{name}]({url})" for name, url in links.items()),
@@ -45,32 +47,40 @@ def _verdict(verdict: Mapping[str, Any] | None) -> str:
 
 def _metrics(evaluation: Mapping[str, Any]) -> str:
     theirs = evaluation["champion_metrics"] or {}
-    lines = ["| metric | challenger | interval | champion | gain, interval |", "|---|---|---|---|---|"]
-    for name, value in evaluation["metrics"].items():
-        interval, gain = evaluation["intervals"].get(name), evaluation["gains"].get(name)
-        lines.append(
-            f"| {name} | {_number(value)} | {_between(interval)} | {_number(theirs.get(name))} | {_between(gain)} |"
-        )
-    return "\n".join(lines)
+    rows = [
+        [name, _number(value), _between(evaluation["intervals"].get(name), "")]
+        + _compared(theirs.get(name), evaluation["gains"].get(name), theirs)
+        for name, value in evaluation["metrics"].items()
+    ]
+    return _table(["metric", "challenger", "interval", *_compared_head(theirs)], rows)
 
 
-def _slices(evaluation: Mapping[str, Any]) -> str:
-    if not evaluation["slices"]:
-        return ""
-    metric = next(iter(evaluation["gains"] or evaluation["metrics"]))
-    lines = [f"| slice | rows | {metric}: challenger | champion | gain, interval |", "|---|---|---|---|---|"]
+def _slices(evaluation: Mapping[str, Any], metric: str) -> str:
     largest = sorted(evaluation["slices"].items(), key=lambda item: -item[1]["rows"])[:MOST_SLICES]
-    for name, part in largest:
-        lines.append(
-            f"| {plain(name)} | {part['rows']:,} | {_number(part['challenger'].get(metric))} | "
-            f"{_number((part['champion'] or {}).get(metric))} | {_between(part['gains'].get(metric))} |"
-        )
-    return "\n".join(lines)
+    theirs = evaluation["champion_metrics"] or {}
+    rows = [
+        [plain(name), f"{part['rows']:,}", _number(part["challenger"].get(metric))]
+        + _compared((part["champion"] or {}).get(metric), part["gains"].get(metric), theirs)
+        for name, part in largest
+    ]
+    return _table(["slice", "rows", f"{metric}: challenger", *_compared_head(theirs)], rows) if rows else ""
+
+
+def _compared_head(theirs: Mapping[str, Any]) -> list[str]:
+    return ["champion", "gain, interval"] if theirs else []
+
+
+def _compared(value: float | None, gain: list[float] | None, theirs: Mapping[str, Any]) -> list[str]:
+    return [_number(value), _between(gain, "+")] if theirs else []
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _between(found: list[float] | None) -> str:
-    return "" if not found else f"{found[0]:+.4f} to {found[1]:+.4f}"
+def _between(found: list[float] | None, sign: str) -> str:
+    return "" if not found else f"{found[0]:{sign}.4f} to {found[1]:{sign}.4f}"

@@ -1,0 +1,89 @@
+"""The request for a signature: everything that decides, in Markdown that only shows."""
+
+from typing import Any
+
+import pytest
+
+from nightshift.govern.request import MOST_SLICES, markdown, plain
+
+HOSTILE = "</script><script>alert(1)</script> [x](javascript:alert(1)) | `a` ![y](z)\n# big"
+
+
+def decision(champion: int | None = 4, **more: Any) -> dict[str, Any]:
+    theirs = {"roc_auc": 0.7, "log_loss": 0.61} if champion else None
+    part = {
+        "rows": 900,
+        "challenger": {"log_loss": 0.5},
+        "champion": {"log_loss": 0.6},
+        "gains": {"log_loss": [-0.01, 0.2]},
+    }
+    return {
+        "model": "late_arrival",
+        "challenger": 5,
+        "champion": champion,
+        "reason": "drift",
+        "evidence_sha256": "e" * 64,
+        "gates": [
+            {"gate": "minimum_score", "metric": "roc_auc", "words": "roc_auc 0.7500, must be at least 0.6"},
+            {"gate": "beats_champion", "metric": "log_loss", "words": "log_loss 0.5000 against 0.6100"},
+        ],
+        "evaluation": {
+            "rows": 12_683,
+            "days": 14,
+            "metrics": {"roc_auc": 0.75, "log_loss": 0.5},
+            "champion_metrics": theirs,
+            "intervals": {"log_loss": [0.4, 0.6]},
+            "gains": {"log_loss": [0.05, 0.15]} if champion else {},
+            "slices": {f"origin=A{n}": part for n in range(40)},
+        },
+        **more,
+    }
+
+
+def test_it_shows_both_with_intervals_slices_gates_cause_and_links() -> None:
+    verdict = {"batch_date": "2013-07-02", "reason": "predictions drifted", "drift": {}}
+    body = markdown(decision(), verdict, {"MLflow run": "http://mlflow/1"})
+    for words in (
+        "against version 4, on 12,683 rows of 14 days that neither has seen",
+        "| log_loss | 0.5000 | 0.4000 to 0.6000 | 0.6100 | +0.0500 to +0.1500 |",
+        "| origin=A0 | 900 | 0.5000 | 0.6000 | -0.0100 to +0.2000 |",
+        "the night of 2013-07-02: predictions drifted",
+        "- beats_champion: log\\_loss 0.5000 against 0.6100",
+        "[MLflow run](http://mlflow/1)",
+        "e" * 64,
+    ):
+        assert words in body
+
+
+def test_without_a_champion_there_is_nothing_to_compare() -> None:
+    body = markdown(decision(champion=None), None, {})
+    assert "against no champion" in body
+    assert "gain, interval" not in body
+
+
+def test_it_stays_small_however_many_slices_there_are() -> None:
+    body = markdown(decision(reason="x" * 500), None, {})
+    assert body.count("| origin=A") == MOST_SLICES
+    assert len(body) < 8_000
+
+
+@pytest.mark.parametrize("where", ["reason", "slice", "verdict"])
+def test_what_people_and_data_wrote_is_text(where: str) -> None:
+    given, verdict = decision(), {"batch_date": "2013-07-02", "reason": "x"}
+    if where == "slice":
+        given["evaluation"]["slices"] = {HOSTILE: given["evaluation"]["slices"]["origin=A0"] | {"rows": 999}}
+    elif where == "verdict":
+        verdict["reason"] = HOSTILE
+    else:
+        given["reason"] = HOSTILE
+    body = markdown(given, verdict, {})
+    assert "<" not in body
+    assert "](javascript" not in body
+    assert "![y]" not in body
+    assert "\n# big" not in body
+    (row,) = [line for line in body.splitlines() if "alert" in line]
+    assert row.replace("\\|", "").count("|") == (6 if where == "slice" else 0)
+
+
+def test_plain_text_stays_readable() -> None:
+    assert plain("2 of 3 nights: PSI 0.5") == "2 of 3 nights: PSI 0.5"
