@@ -1,5 +1,6 @@
 """The ledger as the database keeps it: a chain that shows what was altered, and a role that can alter nothing."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -84,6 +85,25 @@ def test_an_entry_that_was_altered_behind_the_triggers_is_named(warehouse: Wareh
     assert found
     assert found.entry == (17 if change == "entry = 17" else 2)
     assert "was changed after it was written" in found.problem
+
+
+def test_the_seal_covers_every_column(warehouse: Warehouse) -> None:
+    promoted(warehouse, 1, 2)
+    back(warehouse, 1)
+    columns = warehouse.rows(
+        "SELECT column_name AS name, data_type AS type FROM information_schema.columns "
+        "WHERE table_schema = 'governance' AND table_name = 'promotions' AND column_name <> 'entry_sha256'"
+    )
+    assert len(columns) >= 14
+    other = {"text": "other", "integer": 77, "bigint": 77, "date": "2001-01-01"}
+    for column in columns:
+        changed = json.dumps({column["name"]: other.get(column["type"], "2001-01-01 00:00:00.000001+00")})
+        same = warehouse.rows(
+            "SELECT governance.hash_of(jsonb_populate_record(p, %s)) = p.entry_sha256 AS same "
+            "FROM governance.promotions p WHERE p.kind = 'rollback'",
+            (changed,),
+        )
+        assert same == [{"same": False}], column["name"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from nightshift.errors import Barred, LedgerMismatch, NotReady
 from nightshift.warehouse import Warehouse
@@ -16,7 +17,6 @@ HEAD = (
     "SELECT entry, version, kind, effective_from, artifact_sha256, training_id FROM governance.promotions "
     "WHERE model = %s ORDER BY entry DESC LIMIT 1"
 )
-LOCK = "SELECT governance.lock_ledger(%s)"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Promotion:
     effective_from: date
     artifact_sha256: str
     training_id: str
+
+
+def lock_head(cursor: Any, model: str) -> Promotion | None:
+    """Return the newest entry of a ledger; nobody writes another until the transaction ends."""
+    cursor.execute("SELECT governance.lock_ledger(%s)", (model,))
+    cursor.execute(HEAD, (model,))
+    row = cursor.fetchone()
+    return Promotion(**row) if row else None
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,7 @@ class Ledger:
     def held(self) -> Iterator[Promotion | None]:
         """Yield the newest entry; nobody writes another until the block ends."""
         with self.warehouse.transaction() as cursor:
-            cursor.execute(LOCK, (self.model,))
-            cursor.execute(HEAD, (self.model,))
-            row = cursor.fetchone()
-            yield Promotion(**row) if row else None
+            yield lock_head(cursor, self.model)
 
     def verify(self) -> Misfit | None:
         """Return the first entry that was changed, or does not follow the one before it; None if all fit."""

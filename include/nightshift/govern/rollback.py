@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from nightshift.errors import NotReady, RequestError
-from nightshift.govern.ledger import HEAD, LOCK, Promotion
+from nightshift.govern.ledger import Promotion, lock_head
 from nightshift.warehouse import Warehouse
 
 
@@ -45,18 +45,15 @@ def write_rollback(warehouse: Warehouse, model: str, wanted: Rollback) -> None:
             named where the newest entry is a rollback itself.
     """
     with warehouse.transaction() as cursor:
-        cursor.execute(LOCK, (model,))
+        head = lock_head(cursor, model)
         cursor.execute(
             "SELECT 1 FROM governance.promotions WHERE model = %s AND request_id = %s",
             (model, wanted.request_id),
         )
         if cursor.fetchone():
             return
-        cursor.execute(HEAD, (model,))
-        row = cursor.fetchone()
-        if row is None:
+        if head is None:
             raise NotReady(f"model '{model}' has no champion yet; trigger train_{model}")
-        head = Promotion(**row)
         _write(cursor, model, head, _target(model, head, _former(cursor, model, head), wanted), wanted)
 
 

@@ -10,10 +10,11 @@ ALTER TABLE governance.promotions
     ALTER COLUMN entry DROP IDENTITY,
     DROP CONSTRAINT promotions_training_id_key,
     ADD COLUMN kind text NOT NULL DEFAULT 'promotion' CHECK (kind IN ('promotion', 'rollback')),
-    ADD COLUMN request_id text UNIQUE, -- the run that asked for a rollback: it writes once
+    ADD COLUMN request_id text, -- the run that asked for a rollback: it writes once
     ADD COLUMN as_of date, -- the first night that was not scored yet when the rollback was asked for
     ADD COLUMN previous_sha256 text,
     ADD COLUMN entry_sha256 text,
+    ADD UNIQUE (model, request_id),
     ADD CHECK ((kind = 'rollback') = (request_id IS NOT NULL)),
     ADD CHECK ((kind = 'rollback') = (as_of IS NOT NULL));
 CREATE UNIQUE INDEX promotions_training_id_key ON governance.promotions (training_id) WHERE kind = 'promotion';
