@@ -6,8 +6,9 @@ from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
+from nightshift.orchestration.links import linked
 from nightshift.orchestration.publishing import publish
-from nightshift.specs import Source
+from nightshift.specs import Model, Source
 
 REPLAY = """Work the quarantine of one source: take back rows that were set aside, or discard them.
 
@@ -32,6 +33,20 @@ night's chain: a batch that somebody changed last month must not stop this night
 
 **When it fails.** The message names each date and the numbers. Somebody changed the tables by hand: trigger
 `replay_quarantine_NAME` with `recollect`, or `collect_NAME` for the date.
+"""
+
+REPRODUCE = """Train a version again from nothing but its record, and compare: is it the model it is said to be?
+
+- **reproduce** takes the version's snapshot by its hash, its spec as it was, and its seeds; trains; and compares
+  metrics, and the predictions on every row of the snapshot. Its link opens the findings (*Findings*):
+  equal to the bit, or what differs and by how much, and what is different of code, packages, processor and threads.
+  A row goes to `governance.reproductions`. Nothing is registered or promoted, and no night changes.
+
+**By hand.** Always: it has no schedule. *Version*: empty is the champion.
+
+**When it fails.** *ArtifactRefused*: the snapshot, the spec or the model file is not what was recorded; the message
+names it. Restore it from a backup, or do not trust the version. A version that comes out otherwise is no failure of
+the task: `docs/reproduce.md` says where equality ends.
 """
 
 
@@ -75,6 +90,29 @@ def reconcile_dag(source: Source) -> None:
     flow()
 
 
+def reproduce_dag(model: Model) -> None:
+    """Declare the DAG that makes a version of one model again."""
+
+    @task(pool="training")
+    def reproduce() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.links import file_url
+        from nightshift.orchestration.run import this_request
+
+        run = this_request()
+        version = run.values["version"]
+        facts = stages.reproduce(run.platform, model.name, version, run.asked, reason=run.reason)
+        return {**facts, "url": file_url(facts["page"])}
+
+    @dag(**lifecycle("reproduce", model, REPRODUCE, schedule=None, params=forms.REPRODUCE))
+    def flow() -> None:
+        linked(reproduce(), "Findings", "url")
+
+    flow()
+
+
 for each in project().sources.values():
     replay_dag(each)
     reconcile_dag(each)
+for one in project().models.values():
+    reproduce_dag(one)

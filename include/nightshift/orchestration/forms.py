@@ -12,6 +12,7 @@ from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs import REPLAY_ACTIONS
 
 LONGEST_REASON = 500
+LARGEST_VERSION = 2**31 - 1  # of the warehouse's integers
 FEWEST_SAMPLED, MOST_SAMPLED = 100, 200_000
 
 
@@ -52,6 +53,15 @@ TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
     "reason": REASON,
 }
+VERSION = Param(
+    None,
+    type=["null", "integer"],
+    minimum=1,
+    maximum=LARGEST_VERSION,
+    title="Version",
+    description_md="The version of the model. Empty: the champion.",
+)
+REPRODUCE = {"version": VERSION, "reason": REASON}
 RULE = Param(
     None,
     type=["null", "string"],
@@ -116,7 +126,7 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
 
     Raises:
         RequestError: an unknown key, a reason too long or not text, a choice that is none of the form's, a
-            sample out of bounds.
+            sample out of bounds, a version that is no number.
     """
     for key in conf or {}:
         if key not in allowed:
@@ -131,7 +141,14 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
         if values[key] not in options:
             raise RequestError(f"{key}: expected one of {', '.join(options)}, got {str(values[key])[:60]!r}")
     _check_exploration(values)
+    _check_version(values.get("version"))
     return values
+
+
+def _check_version(version: Any) -> None:
+    # type(), not isinstance: True is an int too.
+    if version is not None and not (type(version) is int and 1 <= version <= LARGEST_VERSION):
+        raise RequestError(f"version: expected a version's number, got {str(version)[:60]!r}")
 
 
 def _check_exploration(values: Mapping[str, Any]) -> None:

@@ -75,6 +75,36 @@ class Run:
         )
 
 
+@dataclass(frozen=True)
+class Request:
+    """A run that is for no night. The fields are those of :class:`Run`."""
+
+    platform: Platform
+    asked: Try
+    actor: str
+    reason: str
+    values: Mapping[str, Any]
+
+
+def this_request() -> Request:
+    """Return the run of the task that calls, of a DAG whose form has no date.
+
+    Raises:
+        RequestError: its parameters are wrong.
+        SpecError: a connection or a spec is missing or wrong.
+    """
+    context: Any = get_current_context()
+    dag_run, kind = context["dag_run"], _kind(context["dag_run"])
+    values = checked(dag_run.conf, context["params"], set(context["dag"].params))
+    return Request(
+        platform=platform(load_project()),
+        asked=Try(dag_run.run_id, context["ti"].try_number),
+        actor=getattr(dag_run, "triggering_user_name", None) or kind,
+        reason=values.get("reason") or f"{kind} run",
+        values=values,
+    )
+
+
 def this_run() -> Run:
     """Return the run of the task that calls.
 

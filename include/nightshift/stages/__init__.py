@@ -8,6 +8,7 @@ from nightshift.explore import Question
 from nightshift.stages.checking import check_features, newest_nights
 from nightshift.stages.collecting import collect, validate
 from nightshift.stages.describing import describe
+from nightshift.stages.documenting import compare_versions, write_card
 from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
@@ -15,6 +16,7 @@ from nightshift.stages.platform import Platform, Try
 from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
+from nightshift.stages.reproducing import reproduce
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
 from nightshift.stages.training import conclude, evaluate, fit, promote, snapshot
@@ -30,6 +32,7 @@ __all__ = [
     "check_features",
     "collect",
     "compare",
+    "compare_versions",
     "conclude",
     "corrected",
     "decide_retraining",
@@ -45,9 +48,11 @@ __all__ = [
     "reconcile_source",
     "render_report",
     "replay",
+    "reproduce",
     "score",
     "snapshot",
     "stale",
     "validate",
     "verdict_of",
+    "write_card",
 ]

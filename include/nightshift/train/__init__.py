@@ -1,7 +1,7 @@
 """Training: which days, which rows, which pipeline. Pure: frames in, estimators and numbers out."""
 
 from nightshift.train.dates import TrainingDates, training_dates
-from nightshift.train.fitting import fit, importance, out_of_fold, predict
+from nightshift.train.fitting import fit, importance, out_of_fold, predict, predictions_sha256
 from nightshift.train.labels import labelled, labels
 from nightshift.train.plots import plots
 
@@ -14,5 +14,6 @@ __all__ = [
     "out_of_fold",
     "plots",
     "predict",
+    "predictions_sha256",
     "training_dates",
 ]

@@ -1,5 +1,6 @@
 """From a spec's dotted path to a fitted pipeline, and from a pipeline to predictions."""
 
+import hashlib
 import importlib
 import inspect
 
@@ -37,6 +38,11 @@ def predict(pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
     if is_classifier(pipeline):
         return np.asarray(pipeline.predict_proba(columns)[:, 1], dtype="float64")
     return np.asarray(pipeline.predict(columns), dtype="float64")
+
+
+def predictions_sha256(predictions: np.ndarray) -> str:
+    """Return the hash of predictions, (n,): their float64 bytes in order. One bit of one of them changes it."""
+    return hashlib.sha256(np.ascontiguousarray(predictions, dtype="<f8").tobytes()).hexdigest()
 
 
 def out_of_fold(
