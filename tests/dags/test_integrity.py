@@ -151,6 +151,14 @@ def test_every_source_has_its_operations(processed: dict) -> None:
         assert {f"replay_quarantine_{name}", f"reconcile_{name}"} <= declared
 
 
+def test_every_model_can_be_made_again(processed: dict, dags: dict) -> None:
+    for name in load_project().models:
+        assert f"reproduce_{name}" in processed["files"]["operations"]["dags"]
+        form = dags[f"reproduce_{name}"].params
+        assert set(form) == {"version", "reason"}, "a version is of no night"
+        assert form.get_param("version").value is None
+
+
 @pytest.mark.parametrize("stem", sorted(dag_files()))
 def test_a_file_parses_within_a_cpu_second(processed: dict, stem: str) -> None:
     assert processed["files"][stem]["cpu"] <= MOST_CPU_SECONDS

@@ -5,6 +5,7 @@ from nightshift.cards.comparison import Comparison, Side, compared
 from nightshift.cards.document import Document, markdown, page
 from nightshift.cards.record import Record, counts
 from nightshift.cards.reproduction import (
+    Difference,
     Predictions,
     Reproduction,
     differences,
