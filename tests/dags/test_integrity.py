@@ -40,6 +40,7 @@ STAGES = {
     "monitor": "models",
     "retrain": "models",
 }
+OF_A_MODEL = ("train", "score", "monitor", "retrain", "reproduce")
 OTHER_FILES = {"broken_specs", "catalog", "explore", "operations"}
 
 # What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so
@@ -275,7 +276,7 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
             "share: 0.3",
             "share: many",
             "key 'drift.share': Input should be a valid number",
-            {f"{stage}_model_07" for stage in ("train", "score", "monitor", "retrain")},
+            {f"{stage}_model_07" for stage in OF_A_MODEL},
         ),
         (
             "sources/arrivals_3.yaml",
@@ -292,7 +293,7 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
             }
             | {
                 f"{stage}_model_{number:02}"
-                for stage in ("train", "score", "monitor", "retrain")
+                for stage in OF_A_MODEL
                 for number in range(3, 25, 5)
             },
         ),
