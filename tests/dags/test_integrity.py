@@ -291,11 +291,7 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
                 "features_set_3",
                 "explore_features_set_3",
             }
-            | {
-                f"{stage}_model_{number:02}"
-                for stage in OF_A_MODEL
-                for number in range(3, 25, 5)
-            },
+            | {f"{stage}_model_{number:02}" for stage in OF_A_MODEL for number in range(3, 25, 5)},
         ),
     ],
 )

@@ -9,10 +9,11 @@ from nightshift.metrics import METRICS, better
 
 @dataclass(frozen=True)
 class Side:
-    """A version and its metrics on the holdout."""
+    """A version, its metrics on the holdout, and its run."""
 
     version: int
     metrics: Scores
+    run_id: str
     url: str
 
 
@@ -88,7 +89,7 @@ def _gates(record: Record) -> tuple[Part, ...]:
 def _links(found: Comparison) -> Table:
     record = found.record
     runs = tuple(
-        (f"MLflow run of version {s.version}", Link(s.url, s.url)) for s in (found.ours, found.theirs)
+        (f"MLflow run of version {s.version}", Link(s.run_id, s.url)) for s in (found.ours, found.theirs)
     )
     facts = (
         ("Snapshot (sha256)", record.snapshot["snapshot_id"]),

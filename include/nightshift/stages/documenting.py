@@ -65,7 +65,8 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
     def side(row: Facts) -> cards.Side:
         scores = load_version(platform, record.spec, row["version"])(holdout)
         found = metrics.score(record.spec.task, holdout["label"], scores)
-        return cards.Side(row["version"], found, platform.registry.url(row["mlflow_run_id"]))
+        run_id = row["mlflow_run_id"]
+        return cards.Side(row["version"], found, run_id, platform.registry.url(run_id))
 
     return cards.markdown(cards.compared(cards.Comparison(record, side(ours), side(theirs), champion)))
 
