@@ -147,6 +147,24 @@ def test_a_retrained_version_says_which_night_asked_and_what_had_drifted(loop: P
         assert f"\n| {name} | " in shown
 
 
+def test_a_signature_is_on_the_card_where_one_is_kept(loop: Platform) -> None:
+    loop.warehouse.execute(
+        "CREATE TABLE IF NOT EXISTS governance.signatures (training_id text PRIMARY KEY, model text NOT NULL, "
+        "answer text NOT NULL, signed_by text, comment text, evidence_sha256 text NOT NULL, "
+        "signed_at timestamptz NOT NULL)"
+    )
+    loop.warehouse.execute(
+        "INSERT INTO governance.signatures (training_id, model, answer, signed_by, comment, evidence_sha256, signed_at) "
+        "SELECT training_id, model, 'approved', 'vera', %s, evidence_sha256, '2013-02-06 12:00+00' "
+        "FROM governance.decisions",
+        (f"fine {ATTACK}",),
+    )
+    files = kept(loop, stages.write_card(loop, MODEL, Try("history")))
+    assert "| Signed by | vera |" in files["card.md"].splitlines()
+    assert "fine &lt;/script&gt;" in files["card.html"]
+    assert "<script" not in files["card.html"]
+
+
 def test_a_training_without_a_version_has_no_card(still: Platform) -> None:
     with pytest.raises(NotReady, match="training 'elsewhere' has registered no version; clear 'fit'"):
         stages.write_card(still, MODEL, Try("elsewhere"))

@@ -15,6 +15,7 @@ FEW_ROWS = 200
 # A feature that lacks this share of its values is a limit worth knowing.
 MUCH_MISSING = 0.2
 MOST_NAMED = 10
+SIGNED = {"answer": "Answer", "signed_by": "Signed by", "comment": "Comment", "signed_at": "Signed at"}
 SBOM_FILE = "sbom.cdx.json"
 
 
@@ -183,15 +184,16 @@ def _decision(record: Record) -> tuple[Part, ...]:
         ("Reason", decision["reason"]),
         ("Decided at", decision["decided_at"]),
         ("Evidence (sha256)", decision["evidence_sha256"]),
-        *_approval(decision),
+        *_where_recorded(decision, {"approval": "Sign-off", "requested_by": "Asked for by"}),
+        *_where_recorded(record.signature or {}, SIGNED),
     )
     return Table(("Gate", "Passed", "In words"), gates), Table((), facts)
 
 
-def _approval(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name in ("approver", "approved_by", "approved_at", "approval_note"):
-        if row.get(name) is not None:
-            yield name.replace("_", " ").capitalize(), row[name]
+def _where_recorded(row: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for column, name in names.items():
+        if row.get(column) is not None:
+            yield name, row[column]
 
 
 def _service(record: Record) -> tuple[Part, ...]:
@@ -201,12 +203,13 @@ def _service(record: Record) -> tuple[Part, ...]:
     for entry in record.promotions:
         facts = (
             ("Ledger entry", entry["entry"]),
+            *_where_recorded(entry, {"kind": "Kind"}),
             ("Champion from the night of", entry["effective_from"]),
             ("Promoted by", entry["actor"]),
             ("Reason", entry["reason"]),
             ("Promoted at", entry["promoted_at"]),
             ("Evidence (sha256)", entry["evidence_sha256"]),
-            *_approval(entry),
+            *_where_recorded(entry, {"entry_sha256": "Entry (sha256)"}),
         )
         tables.append(Table((), facts))
     return tuple(tables)

@@ -32,6 +32,7 @@ class Record:
     """``version``, ``snapshot``, ``decision``, ``promotions``, ``request``: rows of the tables of these names.
 
     ``request`` is the request to retrain that the training answered, with the ``drift`` its night had measured.
+    ``signature``: what a person answered to the decision, where one was asked.
     ``sources``: the deliveries behind the snapshot, counted by role and source. ``url``: the page of the run.
     """
 
@@ -44,6 +45,7 @@ class Record:
     promotions: Sequence[Row]
     request: Row | None
     url: str
+    signature: Row | None = None
 
     @property
     def id(self) -> str:

@@ -13,7 +13,7 @@ from nightshift.environment import environment
 from nightshift.govern import Ledger
 from nightshift.specs import FeatureSet, Model
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_version
+from nightshift.stages.scoring import load_pipeline
 from nightshift.stages.training import (
     ENVIRONMENT_FILE,
     code_commit,
@@ -65,8 +65,10 @@ def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
     snapshot, rows = read_snapshot(platform, recorded["snapshot_id"])
     feature_set = _as_frozen(platform.project.feature_set(spec.features), rows)
     fitting, holdout = split(snapshot, rows)
-    pipeline = train.fit(spec, feature_set, fitting, fitting["label"])
-    again, registered = train.predict(pipeline, rows), load_version(platform, spec, recorded["version"])(rows)
+    registered_pipeline = load_pipeline(platform, spec, recorded["version"])
+    fitted = train.as_fitted(spec, registered_pipeline)
+    pipeline = train.fit(fitted, feature_set, fitting, fitting["label"])
+    again, registered = train.predict(pipeline, rows), train.predict(registered_pipeline, rows)
     differing, largest = cards.distance(registered, again)
     on_holdout = rows.index.isin(holdout.index)
     then = _metrics_then(platform, recorded)

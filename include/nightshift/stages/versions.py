@@ -87,8 +87,18 @@ def record_of(platform: Platform, version: Facts) -> tuple[Record, pd.DataFrame]
         promotions=found.rows(promotions, (version["model"], version["version"])),
         request=found.row(REQUEST, training),
         url=platform.registry.url(version["mlflow_run_id"]),
+        signature=_signature(platform, version["training_id"]),
     )
     return record, rows
+
+
+def _signature(platform: Platform, training_id: str) -> Facts | None:
+    present = platform.warehouse.row("SELECT to_regclass('governance.signatures') AS signatures")
+    if not present or present["signatures"] is None:
+        return None
+    return platform.warehouse.row(
+        "SELECT * FROM governance.signatures WHERE training_id = %s", (training_id,)
+    )
 
 
 def _as_first_hashed(content: bytes) -> str | None:

@@ -1,12 +1,13 @@
 """Training: which days, which rows, which pipeline. Pure: frames in, estimators and numbers out."""
 
 from nightshift.train.dates import TrainingDates, training_dates
-from nightshift.train.fitting import fit, importance, out_of_fold, predict, predictions_sha256
+from nightshift.train.fitting import as_fitted, fit, importance, out_of_fold, predict, predictions_sha256
 from nightshift.train.labels import labelled, labels
 from nightshift.train.plots import plots
 
 __all__ = [
     "TrainingDates",
+    "as_fitted",
     "fit",
     "importance",
     "labelled",

@@ -87,6 +87,8 @@ DECISION = {
     "evidence_sha256": "f" * 64,
     "decided_at": MOMENT,
     "evaluation": EVALUATION,
+    "approval": "required",
+    "requested_by": "otto",
 }
 PROMOTION = {
     "entry": 4,
@@ -95,8 +97,9 @@ PROMOTION = {
     "reason": "drift on 2 of 3 nights",
     "promoted_at": MOMENT,
     "evidence_sha256": "f" * 64,
-    "approver": "vera",
+    "kind": "promotion",
 }
+SIGNATURE = {"answer": "approved", "signed_by": "vera", "comment": "looks right", "signed_at": MOMENT}
 DRIFTED = {
     "psi": 0.9,
     "limit": 0.3,
@@ -133,5 +136,6 @@ def record(**change: Any) -> Record:
         promotions=[PROMOTION],
         request=REQUEST,
         url="http://mlflow.example/#/experiments/1/runs/1f0c",
+        signature=SIGNATURE,
     )
     return replace(whole, **change)

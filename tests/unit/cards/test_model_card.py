@@ -12,6 +12,7 @@ from recorded_version import (
     EVALUATION,
     PROMOTION,
     REQUEST,
+    SIGNATURE,
     SNAPSHOT,
     SOURCES,
     record,
@@ -41,10 +42,17 @@ def hostile(attack: str) -> Record:
             estimator={"class": "sklearn.linear_model.Ridge", "params": {attack: attack}},
         ),
         sources=[{**SOURCES[0], "source": attack}],
-        decision={**DECISION, "reason": attack, "gates": gates, "evaluation": evaluation, "approver": attack},
-        promotions=[{**PROMOTION, "actor": attack, "reason": attack, "approver": attack}],
+        decision={
+            **DECISION,
+            "reason": attack,
+            "gates": gates,
+            "evaluation": evaluation,
+            "requested_by": attack,
+        },
+        promotions=[{**PROMOTION, "actor": attack, "reason": attack}],
         request={**REQUEST, "reason": attack, "drift": {"features": [named]}},
         url=f"javascript:{attack}",
+        signature={**SIGNATURE, "signed_by": attack, "comment": attack},
     )
 
 
@@ -105,7 +113,7 @@ def test_the_card_says_what_was_recorded(render: Any) -> None:
         "carrier=UA",
         "roc_auc 0.7100, at least 0.6",
         "olga",
-        "vera",
+        *("otto", "vera", "looks right", "approved"),
         "2013-02-06 05:30:00+00:00",
         "The night of 2013-02-05 asked for it: temp drifted",
         "263 packages with their licences",
@@ -127,6 +135,12 @@ def test_a_decision_of_before_intervals_still_gives_its_metrics() -> None:
     assert "| log_loss | 0.451235 | - | - | 0.47 |" in lines
     assert "The decision kept no intervals." in lines
     assert not [line for line in lines if line.startswith("| Slice")]
+
+
+def test_a_decision_of_before_signatures_shows_none() -> None:
+    older = {name: value for name, value in DECISION.items() if name not in {"approval", "requested_by"}}
+    shown = markdown(card(record(decision=older, signature=None), 9))
+    assert not [word for word in ("Sign-off", "Asked for by", "Signed by", "Answer") if word in shown]
 
 
 def test_a_version_that_was_neither_judged_nor_promoted_says_so() -> None:
