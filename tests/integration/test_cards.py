@@ -154,7 +154,8 @@ def test_a_signature_is_on_the_card_where_one_is_kept(loop: Platform) -> None:
         "signed_at timestamptz NOT NULL)"
     )
     loop.warehouse.execute(
-        "INSERT INTO governance.signatures (training_id, model, answer, signed_by, comment, evidence_sha256, signed_at) "
+        "INSERT INTO governance.signatures "
+        "(training_id, model, answer, signed_by, comment, evidence_sha256, signed_at) "
         "SELECT training_id, model, 'approved', 'vera', %s, evidence_sha256, '2013-02-06 12:00+00' "
         "FROM governance.decisions",
         (f"fine {ATTACK}",),
