@@ -15,6 +15,7 @@ from nightshift.orchestration.lifecycle import (
     raw,
     readers,
 )
+from nightshift.orchestration.links import linked
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import Model, Source
 
@@ -67,6 +68,20 @@ Every night, and by hand at any time. It is for no night.
 
 **When it fails.** *Was changed after it was written*, *does not follow*: somebody changed the ledger; see *The ledger
 does not verify* in `docs/runbooks.md`. *Is gone from the registry*: restore the champion's version, or roll back.
+"""
+
+REPRODUCE = """Train a version again from nothing but its record, and compare: is it the model it is said to be?
+
+- **reproduce** takes the version's snapshot by its hash, its spec as it was, and its seeds; trains; and compares
+  metrics, and the predictions on every row of the snapshot. Its link opens the findings (*Findings*):
+  equal to the bit, or what differs and by how much, and what is different of code, packages, processor and threads.
+  A row goes to `governance.reproductions`. Nothing is registered or promoted, and no night changes.
+
+**By hand.** Always: it has no schedule. *Version*: empty is the champion.
+
+**When it fails.** *ArtifactRefused*: the snapshot, the spec or the model file is not what was recorded; the message
+names it. Restore it from a backup, or do not trust the version. A version that comes out otherwise is no failure of
+the task: `docs/reproduce.md` says where equality ends.
 """
 
 
@@ -149,6 +164,27 @@ def rollback_dag(model: Model) -> None:
     flow()
 
 
+def reproduce_dag(model: Model) -> None:
+    """Declare the DAG that makes a version of one model again."""
+
+    @task(pool="training")
+    def reproduce() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.links import file_url
+        from nightshift.orchestration.run import undated_run
+
+        run = undated_run()
+        version = run.values["version"]
+        facts = stages.reproduce(run.platform, model.name, version, run.asked, reason=run.reason)
+        return {**facts, "url": file_url(facts["page"])}
+
+    @dag(**lifecycle("reproduce", model, REPRODUCE, schedule=None, params=forms.REPRODUCE))
+    def flow() -> None:
+        linked(reproduce(), "Findings", "url")
+
+    flow()
+
+
 @task
 def reconcile() -> dict[str, Any]:
     """Make the registry agree with the ledger."""
@@ -177,4 +213,5 @@ for each in project().sources.values():
     reconcile_dag(each)
 for model in project().models.values():
     rollback_dag(model)
+    reproduce_dag(model)
 registry_flow()

@@ -147,12 +147,20 @@ class Registry:
 
     def model_bytes(self, run_id: str) -> bytes:
         """Return the model file of a run, unopened."""
+        return self.file(run_id, MODEL_FILE)
+
+    def files(self, run_id: str) -> set[str]:
+        """Return the names of a run's artifacts, those in folders left out."""
+        return {file.path for file in self._client.list_artifacts(run_id) if not file.is_dir}
+
+    def file(self, run_id: str, path: str) -> bytes:
+        """Return one artifact of a run, unopened. Raises NotReady if it cannot be had."""
         with tempfile.TemporaryDirectory() as folder:
             try:
-                path = self._client.download_artifacts(run_id, MODEL_FILE, folder)
+                found = self._client.download_artifacts(run_id, path, folder)
             except MlflowException as error:
-                raise NotReady(f"run {run_id}: no artifact {MODEL_FILE} in the registry: {error}") from error
-            return Path(path).read_bytes()
+                raise NotReady(f"run {run_id}: no artifact {path} in the registry: {error}") from error
+            return Path(found).read_bytes()
 
     def register(self, model: str, run_id: str, *, tags: Mapping[str, str]) -> int:
         """Return the version of ``model`` made of this run, registered if there is none yet."""

@@ -40,6 +40,7 @@ STAGES = {
     "monitor": "models",
     "retrain": "models",
 }
+OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce")
 OTHER_FILES = {"broken_specs", "catalog", "explore", "operations"}
 
 # What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so
@@ -158,6 +159,14 @@ def test_every_model_can_be_rolled_back_and_the_registry_is_reconciled_once(proc
     assert declared["reconcile_registry"][0] == "NightlyTimetable"
 
 
+def test_every_model_can_be_made_again(processed: dict, dags: dict) -> None:
+    for name in load_project().models:
+        assert f"reproduce_{name}" in processed["files"]["operations"]["dags"]
+        form = dags[f"reproduce_{name}"].params
+        assert set(form) == {"version", "reason"}, "a version is of no night"
+        assert form.get_param("version").value is None
+
+
 @pytest.mark.parametrize("stem", sorted(dag_files()))
 def test_a_file_parses_within_a_cpu_second(processed: dict, stem: str) -> None:
     assert processed["files"][stem]["cpu"] <= MOST_CPU_SECONDS
@@ -274,7 +283,7 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
             "share: 0.3",
             "share: many",
             "key 'drift.share': Input should be a valid number",
-            {f"{stage}_model_07" for stage in ("train", "score", "monitor", "retrain", "rollback")},
+            {f"{stage}_model_07" for stage in OF_A_MODEL},
         ),
         (
             "sources/arrivals_3.yaml",
@@ -289,11 +298,7 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
                 "features_set_3",
                 "explore_features_set_3",
             }
-            | {
-                f"{stage}_model_{number:02}"
-                for stage in ("train", "score", "monitor", "retrain", "rollback")
-                for number in range(3, 25, 5)
-            },
+            | {f"{stage}_model_{number:02}" for stage in OF_A_MODEL for number in range(3, 25, 5)},
         ),
     ],
 )

@@ -26,7 +26,7 @@ OBJECTS = {
         "snapshot_sources",
     },
     "features": set(),
-    "governance": {"bars", "decisions", "promotions", "signatures", "snapshots", "versions"},
+    "governance": {"bars", "decisions", "promotions", "reproductions", "signatures", "snapshots", "versions"},
     "monitoring": {"performance", "retrain_requests", "verdicts"},
     "predictions": set(),
     "quarantine": {"resolutions", "rows"},

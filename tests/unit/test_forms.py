@@ -21,8 +21,18 @@ def resolved(param: Param, value: Any) -> Any:
 
 
 EXPLORE = forms.explore(["late_arrival"])
-FORMS = [forms.RANGE, forms.FEATURES, forms.NIGHT, forms.TRAIN, forms.COUNT, REPLAY, forms.explore(), EXPLORE]
-FORMS.append(forms.RECONCILE)
+FORMS = [
+    forms.REPRODUCE,
+    forms.RECONCILE,
+    forms.RANGE,
+    forms.FEATURES,
+    forms.NIGHT,
+    forms.TRAIN,
+    forms.COUNT,
+    REPLAY,
+    forms.explore(),
+    EXPLORE,
+]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -73,6 +83,10 @@ def test_every_field_is_typed_and_explained(form: dict[str, Param]) -> None:
         (forms.ROLLBACK["batch_date"], "yesterday"),
         (forms.RECONCILE["grace_hours"], -1),
         (forms.RECONCILE["grace_hours"], None),
+        (forms.VERSION, 0),
+        (forms.VERSION, 2**31),
+        (forms.VERSION, "7"),
+        (forms.VERSION, 1.5),
     ],
 )
 def test_the_form_refuses(param: Param, value: Any) -> None:
@@ -121,12 +135,18 @@ def test_a_key_that_no_form_has_is_refused(conf: dict[Any, Any], says: str) -> N
         ({"sample": "500; drop"}, "sample: expected"),
         ({"sample": None}, "sample: expected"),
         ({"target": ["late_arrival"]}, "target: expected the name of a model"),
+        ({"version": 0}, "version: expected a version's number, got '0'"),
+        ({"version": -1}, "version: expected"),
+        ({"version": 2**31}, "version: expected"),
+        ({"version": True}, "version: expected"),
+        ({"version": "7; drop"}, "version: expected"),
+        ({"version": 1.5}, "version: expected"),
     ],
 )
 def test_the_task_looks_again(params: dict[str, Any], says: str) -> None:
     form = {"downstream": "wake", "definition": "same", **params}
     with pytest.raises(RequestError, match=re.escape(says)):
-        checked(params, {"sample": 500, **form}, set(forms.FEATURES) | set(EXPLORE))
+        checked(params, {"sample": 500, **form}, set(forms.FEATURES) | set(EXPLORE) | set(forms.REPRODUCE))
 
 
 @pytest.mark.parametrize(

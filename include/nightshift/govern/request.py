@@ -48,8 +48,12 @@ def _verdict(verdict: Mapping[str, Any] | None) -> str:
 def _metrics(evaluation: Mapping[str, Any]) -> str:
     theirs = evaluation["champion_metrics"] or {}
     rows = [
-        [name, _number(value), _between(evaluation["intervals"].get(name), "")]
-        + _compared(theirs.get(name), evaluation["gains"].get(name), theirs)
+        [
+            name,
+            _number(value),
+            _between(evaluation["intervals"].get(name), ""),
+            *_compared(theirs.get(name), evaluation["gains"].get(name), theirs),
+        ]
         for name, value in evaluation["metrics"].items()
     ]
     return _table(["metric", "challenger", "interval", *_compared_head(theirs)], rows)
@@ -59,8 +63,12 @@ def _slices(evaluation: Mapping[str, Any], metric: str) -> str:
     largest = sorted(evaluation["slices"].items(), key=lambda item: -item[1]["rows"])[:MOST_SLICES]
     theirs = evaluation["champion_metrics"] or {}
     rows = [
-        [plain(name), f"{part['rows']:,}", _number(part["challenger"].get(metric))]
-        + _compared((part["champion"] or {}).get(metric), part["gains"].get(metric), theirs)
+        [
+            plain(name),
+            f"{part['rows']:,}",
+            _number(part["challenger"].get(metric)),
+            *_compared((part["champion"] or {}).get(metric), part["gains"].get(metric), theirs),
+        ]
         for name, part in largest
     ]
     return _table(["slice", "rows", f"{metric}: challenger", *_compared_head(theirs)], rows) if rows else ""

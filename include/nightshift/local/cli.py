@@ -1,6 +1,7 @@
 """The `nightshift` command."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 from rich.console import Console
@@ -184,6 +186,53 @@ def reconcile(
     with clear_errors():
         said = registry_check.run(model, timedelta(hours=grace_hours))
     console.print(*(said or ["Registry and ledger agree."]), sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
+def reproduce(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    version: Annotated[int | None, typer.Argument(min=1, help="the champion, if left out")] = None,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="kept with the findings")] = "by hand",
+) -> None:
+    """Train a version again from its record and compare. Exit code 0 if it is equal to the bit, else 1.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.local import handles
+
+    with clear_errors():
+        platform = handles.platform()
+        from nightshift import stages
+
+        asked = stages.Try(f"command_{uuid4().hex}")
+        found = stages.reproduce(platform, model, version, asked, reason=reason)
+    lines = [f"{model}, version {found['version']}. {found['outcome']}", *found["different"]]
+    console.print(escape("\n".join([*lines, f"Findings: {found['page']}"])), soft_wrap=True)
+    raise typer.Exit(0 if found["equal"] else 1)
+
+
+@app.command()
+def report(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    *,
+    version: Annotated[int | None, typer.Option("--version", min=1, help="the newest, if left out")] = None,
+    against: Annotated[str, typer.Option("--against", help="champion, or a version's number")] = "champion",
+) -> None:
+    """Print Markdown for a pull request: a version against another, scored now on the same frozen holdout.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.local import handles
+
+    if against != "champion" and not re.fullmatch(r"[1-9][0-9]{0,8}", against):
+        raise typer.BadParameter("expected 'champion' or a version's number", param_hint="--against")
+    with clear_errors():
+        platform = handles.platform()
+        from nightshift import stages
+
+        other = None if against == "champion" else int(against)
+        typer.echo(stages.compare_versions(platform, model, version, other), nl=False)
 
 
 @app.command()

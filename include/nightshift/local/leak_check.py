@@ -1,8 +1,6 @@
 """`nightshift check features`: the look at a set's text, and the attacks on nights of a warehouse."""
 
-import os
 from datetime import date
-from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,13 +9,8 @@ from rich.table import Table
 from nightshift.errors import NightshiftError
 from nightshift.featurise.leaks import Finding
 from nightshift.featurise.purity import suspects
-from nightshift.local import state
-from nightshift.objects import Objects
-from nightshift.specs import FeatureSet, load_project
-from nightshift.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from nightshift.stages import Platform
+from nightshift.local import handles
+from nightshift.specs import FeatureSet
 
 # A check asks no registry; a client of none would make a store of its own in the working directory.
 NO_REGISTRY = "http://127.0.0.1:9"
@@ -31,7 +24,7 @@ def run(name: str, nights: list[date], console: Console) -> None:
     """
     from nightshift import stages
 
-    platform = _platform()
+    platform = handles.platform(registry=NO_REGISTRY)
     spec = platform.project.feature_set(name)
     wrong = [f"{spec.path}:{s.line}: `{s.text}` asks {s.asks}" for s in suspects(spec.path)]
     table = Table(title=f"{spec.set} v{spec.version}: rows that changed", box=None, header_style="bold")
@@ -47,23 +40,6 @@ def run(name: str, nights: list[date], console: Console) -> None:
     if wrong:
         raise NightshiftError("\n".join(wrong))
     console.print("No leak: every row stayed the same, bit for bit.")
-
-
-def _platform() -> "Platform":
-    """Return handles on NIGHTSHIFT_WAREHOUSE_URL and NIGHTSHIFT_OBJECTS, else on the local stack."""
-    from nightshift.registry import Registry
-    from nightshift.stages import Platform
-
-    url, objects = (os.environ.get(f"NIGHTSHIFT_{name}") for name in ("WAREHOUSE_URL", "OBJECTS"))
-    url = url or state.load().warehouse_url
-    objects = objects or str(state.home() / "objects")
-    return Platform(
-        load_project(), Warehouse(url), Registry(NO_REGISTRY), Objects(objects), connection=_no_source
-    )
-
-
-def _no_source(name: str) -> NoReturn:
-    raise NightshiftError(f"connection '{name}': a check collects nothing")
 
 
 def _add(table: Table, night: date, finding: Finding) -> None:

@@ -2,17 +2,9 @@
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
 
-from nightshift.errors import NightshiftError, RequestError
-from nightshift.local import state
-from nightshift.objects import Objects
-from nightshift.registry import Registry
-from nightshift.specs import load_project
-from nightshift.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from nightshift.stages import Platform
+from nightshift.errors import RequestError
+from nightshift.local import handles, state
 
 
 def run(model: str | None, grace: timedelta) -> list[str]:
@@ -25,25 +17,12 @@ def run(model: str | None, grace: timedelta) -> list[str]:
         LedgerBroken: the ledger does not verify.
         LedgerMismatch: the champion's version is gone from the registry.
     """
+    given = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL")
+    if given and not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise RequestError("NIGHTSHIFT_WAREHOUSE_URL is set: set MLFLOW_TRACKING_URI too")
+    # One warehouse's ledger must not move another's alias.
+    platform = handles.platform(None if given else state.load().mlflow_url)
     from nightshift.stages import reconcile_registry
 
-    facts = reconcile_registry(_platform(), now=datetime.now(UTC), grace=grace, model=model)
+    facts = reconcile_registry(platform, now=datetime.now(UTC), grace=grace, model=model)
     return [*facts["changed"], *(f"{words} (left alone)" for words in facts["left"])]
-
-
-def _platform() -> "Platform":
-    from nightshift.stages import Platform
-
-    url, mlflow = (os.environ.get(name) for name in ("NIGHTSHIFT_WAREHOUSE_URL", "MLFLOW_TRACKING_URI"))
-    if not url:
-        runtime = state.load()
-        url, mlflow = runtime.warehouse_url, runtime.mlflow_url
-    if not mlflow:  # not the local stack's: one warehouse's ledger must not move another's alias
-        raise RequestError("NIGHTSHIFT_WAREHOUSE_URL is set: set MLFLOW_TRACKING_URI too")
-    return Platform(
-        load_project(), Warehouse(url), Registry(mlflow), Objects(str(state.home() / "objects")), _no_source
-    )
-
-
-def _no_source(name: str) -> NoReturn:
-    raise NightshiftError(f"connection '{name}': a reconciliation collects nothing")

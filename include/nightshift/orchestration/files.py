@@ -9,7 +9,11 @@ from nightshift.errors import SpecError
 SERVED = re.compile(
     r"(reports|data_docs)/[a-z][a-z0-9_]*/[0-9.\-]+\.html|catalog/index\.html"
     r"|explorations/[a-z][a-z0-9_]*/[0-9a-f]{64}\.(html|ipynb)"
+    r"|reproductions/[a-z][a-z0-9_]*/[0-9a-f]{64}\.html"
+    r"|cards/[a-z][a-z0-9_]*/[0-9]{1,9}/(card\.html|card\.md|sbom\.cdx\.json)"
 )
+# What is not here is a page.
+MEDIA_TYPES = {"md": "text/plain; charset=utf-8", "json": "application/json"}
 NOTEBOOK = "application/x-ipynb+json"
 CATALOG = "catalog/index.html"  # where the stage *describe* keeps the catalog
 
@@ -29,7 +33,7 @@ def objects_root() -> str:
 def sent_as(key: str) -> tuple[str, dict[str, str]]:
     """Return the media type of a served file, and the headers it goes with: a notebook is downloaded."""
     if not key.endswith(".ipynb"):
-        return "text/html", {}
+        return MEDIA_TYPES.get(key.rpartition(".")[2], "text/html"), {}
     subject, name = key.split("/")[1:]
     return NOTEBOOK, {"Content-Disposition": f'attachment; filename="{subject}-{name[:12]}.ipynb"'}
 

@@ -12,6 +12,7 @@ from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs import REPLAY_ACTIONS
 
 LONGEST_REASON = 500
+LARGEST_VERSION = 2**31 - 1  # of the warehouse's integers
 FEWEST_SAMPLED, MOST_SAMPLED = 100, 200_000
 
 
@@ -86,6 +87,15 @@ ROLLBACK = {
     "until": _date("Score again until", "The last night to score again: the last one that was scored."),
     "downstream": DOWNSTREAM,
 }
+VERSION = Param(
+    None,
+    type=["null", "integer"],
+    minimum=1,
+    maximum=LARGEST_VERSION,
+    title="Version",
+    description_md="The version of the model. Empty: the champion.",
+)
+REPRODUCE = {"version": VERSION, "reason": REASON}
 RULE = Param(
     None,
     type=["null", "string"],
@@ -172,8 +182,8 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
 def _check_governing(values: Mapping[str, Any]) -> None:
     version, hours = values.get("version"), values.get("grace_hours", 0)
     # type(), not isinstance: True is an int too.
-    if version is not None and (type(version) is not int or version < 1):
-        raise RequestError(f"version: expected a number from 1 on, got {str(version)[:60]!r}")
+    if version is not None and not (type(version) is int and 1 <= version <= LARGEST_VERSION):
+        raise RequestError(f"version: expected a version's number, got {str(version)[:60]!r}")
     if values.keys() >= ROLLBACK.keys() and not (values["reason"] or "").strip():
         raise RequestError("reason: say what is wrong with the champion; it is kept in the ledger")
     if type(hours) is not int or not 0 <= hours <= LONGEST_GRACE_HOURS:

@@ -8,6 +8,7 @@ from nightshift.explore import Question
 from nightshift.stages.checking import check_features, newest_nights
 from nightshift.stages.collecting import collect, validate
 from nightshift.stages.describing import describe
+from nightshift.stages.documenting import compare_versions, write_card
 from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
 from nightshift.stages.governing import reconcile_registry, roll_back
@@ -17,6 +18,7 @@ from nightshift.stages.platform import Platform, Try
 from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
+from nightshift.stages.reproducing import reproduce
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
 from nightshift.stages.training import conclude, fit, promote, snapshot
@@ -34,6 +36,7 @@ __all__ = [
     "check_features",
     "collect",
     "compare",
+    "compare_versions",
     "conclude",
     "corrected",
     "decide_retraining",
@@ -51,6 +54,7 @@ __all__ = [
     "reconcile_source",
     "render_report",
     "replay",
+    "reproduce",
     "roll_back",
     "score",
     "sign",
@@ -58,4 +62,5 @@ __all__ = [
     "stale",
     "validate",
     "verdict_of",
+    "write_card",
 ]

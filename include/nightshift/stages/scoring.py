@@ -1,6 +1,7 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
 from datetime import date
+from typing import Any
 
 import pandas as pd
 
@@ -96,7 +97,13 @@ def ensure_predictions(platform: Platform, table: Table) -> None:
 
 
 def load_version(platform: Platform, model: Model, version: int) -> Predict:
-    """Return the prediction function of a registered version, its file checked against the ledger's hash.
+    """Return the prediction function of a registered version. Raises as :func:`load_pipeline`."""
+    pipeline = load_pipeline(platform, model, version)
+    return lambda rows: train.predict(pipeline, rows)
+
+
+def load_pipeline(platform: Platform, model: Model, version: int) -> Any:
+    """Return a registered version as it was fitted, its file checked against the ledger's hash.
 
     Raises:
         NotReady: no such version.
@@ -109,8 +116,7 @@ def load_version(platform: Platform, model: Model, version: int) -> Predict:
     if row is None:
         raise NotReady(f"model '{model.name}' has no version {version}")
     content = platform.registry.model_bytes(row["mlflow_run_id"])
-    pipeline = artifacts.load(content, row["artifact_sha256"])
-    return lambda rows: train.predict(pipeline, rows)
+    return artifacts.load(content, row["artifact_sha256"])
 
 
 def read_features(reading: Reading, platform: Platform, model: Model, nights: DateRange) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from nightshift import artifacts, metrics, train
 from nightshift.calendar import DateRange
+from nightshift.environment import environment
 from nightshift.errors import NotReady
 from nightshift.govern import Ledger
 from nightshift.monitor.profile import build_profile
@@ -29,6 +30,8 @@ from nightshift.warehouse import Json, feature_table, raw_table
 REPOSITORY = Path(__file__).resolve().parents[3]
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
 EXAMPLES = 50  # rows of the holdout whose predictions are kept, for a fresh process to repeat
+# With the run of a version: the spec as it was, and what it was trained with.
+SPEC_FILE, ENVIRONMENT_FILE = "spec.json", "environment.json"
 
 
 def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
@@ -99,7 +102,8 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     platform.warehouse.execute(
         "INSERT INTO governance.versions (model, version, mlflow_run_id, training_id, snapshot_id, artifact_sha256, "
         "spec_sha256, code_commit, lock_sha256, train_first, train_last, feature_set, feature_version, profile, "
-        "examples) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "examples, predictions_sha256) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             name,
             version,
@@ -114,6 +118,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
             facts["feature_version"],
             fitted["profile"],
             Json(fitted["examples"]),
+            fitted["predictions_sha256"],
         ),
     )
     return _trained(platform, {"version": version, "mlflow_run_id": run_id})
@@ -272,7 +277,8 @@ def _fit_and_log(platform: Platform, model: Model, facts: Facts, rows: pd.DataFr
     )
     for file, content in train.plots(model.task, holdout["label"].to_numpy(), scores, weights).items():
         registry.log_file(run_id, f"plots/{file}", content)
-    registry.log_file(run_id, "spec.json", model.model_dump(mode="json", by_alias=True))
+    registry.log_file(run_id, SPEC_FILE, spec_text(model))
+    registry.log_file(run_id, ENVIRONMENT_FILE, environment())
     registry.log_dataset(
         run_id,
         frame=rows.head(100),
@@ -283,8 +289,12 @@ def _fit_and_log(platform: Platform, model: Model, facts: Facts, rows: pd.DataFr
     )
     packages = [f"{package}=={installed(package)}" for package in PACKAGES]
     content = registry.log_model(run_id, pipeline, example=features.head(50), packages=packages)
-    examples = {"predictions": scores[:EXAMPLES].tolist(), "features": dict(feature_set.columns)}
-    return {"artifact_sha256": artifacts.seal(content), "profile": profile.to_json(), "examples": examples}
+    return {
+        "artifact_sha256": artifacts.seal(content),
+        "profile": profile.to_json(),
+        "examples": {"predictions": scores[:EXAMPLES].tolist(), "features": dict(feature_set.columns)},
+        "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows)),
+    }
 
 
 def _training_metrics(
@@ -327,12 +337,16 @@ def _trained(platform: Platform, row: Facts) -> Facts:
 
 
 def _provenance(model: Model, platform: Platform) -> dict[str, str]:
-    spec = json.dumps(model.model_dump(mode="json"), sort_keys=True)
     return {
-        "nightshift.spec_sha256": hashlib.sha256(spec.encode()).hexdigest(),
+        "nightshift.spec_sha256": hashlib.sha256(spec_text(model).encode()).hexdigest(),
         "nightshift.code_commit": code_commit(),
-        "nightshift.lock_sha256": _lock_sha256(),
+        "nightshift.lock_sha256": lock_sha256(),
     }
+
+
+def spec_text(model: Model) -> str:
+    """Return the spec as it is logged with a version's run; its hash is the version's ``spec_sha256``."""
+    return json.dumps(model.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True)
 
 
 def code_commit() -> str:
@@ -358,6 +372,7 @@ def code_commit() -> str:
     return f"{commit}+changes" if changed else commit
 
 
-def _lock_sha256() -> str:
+def lock_sha256() -> str:
+    """Return the hash of the lock file that is here, or ``unknown`` where there is none."""
     lock = REPOSITORY / "requirements" / "runtime.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown"

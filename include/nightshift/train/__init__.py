@@ -1,7 +1,7 @@
 """Training: which days, which rows, which pipeline. Pure: frames in, estimators and numbers out."""
 
 from nightshift.train.dates import TrainingDates, training_dates
-from nightshift.train.fitting import fit, importance, out_of_fold, predict
+from nightshift.train.fitting import as_fitted, fit, importance, out_of_fold, predict, predictions_sha256
 from nightshift.train.labels import labelled, labels
 from nightshift.train.plots import gain_plots, plots
 from nightshift.train.tryout import Tryout, try_out
@@ -9,6 +9,7 @@ from nightshift.train.tryout import Tryout, try_out
 __all__ = [
     "TrainingDates",
     "Tryout",
+    "as_fitted",
     "fit",
     "gain_plots",
     "importance",
@@ -17,6 +18,7 @@ __all__ = [
     "out_of_fold",
     "plots",
     "predict",
+    "predictions_sha256",
     "training_dates",
     "try_out",
 ]

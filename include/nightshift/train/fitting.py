@@ -1,5 +1,6 @@
 """From a spec's dotted path to a fitted pipeline, and from a pipeline to predictions."""
 
+import hashlib
 import importlib
 import inspect
 
@@ -37,6 +38,28 @@ def predict(pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
     if is_classifier(pipeline):
         return np.asarray(pipeline.predict_proba(columns)[:, 1], dtype="float64")
     return np.asarray(pipeline.predict(columns), dtype="float64")
+
+
+def as_fitted(model: Model, pipeline: Pipeline) -> Model:
+    """Return ``model`` with the estimator of ``pipeline``, if it is another than declared: a search may have chosen it.
+
+    Only what differs counts: a parameter that the spec leaves out has its default in both.
+    """
+    estimator = pipeline.named_steps["estimator"]
+    kind, params = type(estimator), estimator.get_params(deep=False)
+    declared = model.estimator
+    same = kind.__name__ == declared.path.rpartition(".")[2]
+    if same and all(params.get(name) == value for name, value in declared.params.items()):
+        return model
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return model.model_copy(
+        update={"estimator": declared.model_copy(update={"path": path, "params": params})}
+    )
+
+
+def predictions_sha256(predictions: np.ndarray) -> str:
+    """Return the hash of predictions, (n,): their float64 bytes in order. One bit of one of them changes it."""
+    return hashlib.sha256(np.ascontiguousarray(predictions, dtype="<f8").tobytes()).hexdigest()
 
 
 def out_of_fold(

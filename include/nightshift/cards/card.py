@@ -1,0 +1,240 @@
+"""The model card of a version: what it predicts, what it is made of, how it was judged, and where its limits are.
+
+Every sentence follows from the record. What was not recorded is not on the card, or the card says so.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nightshift.cards.document import Bullets, Document, Link, Part, Section, Table
+from nightshift.cards.record import Record
+from nightshift.specs import Model
+
+# Below this many rows of the holdout a slice's metrics are noise.
+FEW_ROWS = 200
+# A feature that lacks this share of its values is a limit worth knowing.
+MUCH_MISSING = 0.2
+MOST_NAMED = 10
+SIGNED = {"answer": "Answer", "signed_by": "Signed by", "comment": "Comment", "signed_at": "Signed at"}
+SBOM_FILE = "sbom.cdx.json"
+
+
+def card(record: Record, packages: int) -> Document:
+    """Return the card of a version. ``packages``: how many its bill of materials lists."""
+    spec = record.spec
+    return Document(
+        title=f"{spec.name}, version {record.version['version']}",
+        about=spec.description,
+        sections=(
+            Section("What it predicts", (_predicts(spec),)),
+            Section("Data", _data(record)),
+            Section("Model", (_model(record),)),
+            Section("Metrics on the holdout", _metrics(record)),
+            Section("Gates and decision", _decision(record)),
+            Section("In service", _service(record)),
+            Section("Why it was trained", _cause(record)),
+            Section("Known limits", (Bullets(tuple(limits(record))),)),
+            Section("Made with", _made_with(record, packages)),
+        ),
+    )
+
+
+def limits(record: Record) -> Iterator[str]:
+    """Yield what is known to limit the version, a sentence each."""
+    found, snapshot = record.counts, record.snapshot
+    yield (
+        f"It was fitted on {found.fitted_nights} nights, {snapshot['train_first']} to {snapshot['train_last']}, and "
+        "knows no other."
+    )
+    yield (
+        f"It was judged on {found.holdout_rows} rows of {found.holdout_nights} nights, {snapshot['holdout_first']} "
+        f"to {snapshot['holdout_last']}, and on no others."
+    )
+    if found.without_rows:
+        named = ", ".join(str(night) for night in found.without_rows[:MOST_NAMED])
+        yield f"Nights of these without a labelled row: {len(found.without_rows)}, the first are {named}."
+    for name, share in sorted(found.missing.items()):
+        if share >= MUCH_MISSING:
+            yield f"{name} is missing in {share:.0%} of the rows it was fitted on."
+    yield from _limits_of_the_judgement(record)
+    if "random_state" not in record.spec.estimator.params:
+        yield "The spec gives no random_state: trained again, it may come out otherwise."
+
+
+def _limits_of_the_judgement(record: Record) -> Iterator[str]:
+    evaluation = record.evaluation
+    if record.decision is None:
+        yield "It has not been judged: there is no decision."
+        return
+    if record.decision["champion"] is None:
+        yield "It was compared with no champion: there was none."
+    for name, value in sorted(evaluation.metrics.items()):
+        if value is None:
+            yield f"{name} is undefined on this holdout."
+    few = [
+        f"{name} ({row['rows']})" for name, row in evaluation.slices.items() if row.get("rows", 0) < FEW_ROWS
+    ]
+    if few:
+        yield f"Slices with fewer than {FEW_ROWS} rows, whose metrics say little: {', '.join(few[:MOST_NAMED])}."
+
+
+def _predicts(spec: Model) -> Table:
+    target = spec.target
+    outcome = f"{target.source}.{target.column}"
+    says = f"P({outcome} > {target.above:g})" if target.above is not None else outcome
+    return Table(
+        (),
+        (
+            ("Owner", spec.owner),
+            ("Task", spec.task),
+            ("Says", says),
+            ("Its truth is complete after", f"{target.matures_after_days} nights"),
+            ("From", f"feature set {spec.features}"),
+        ),
+    )
+
+
+def _data(record: Record) -> tuple[Part, ...]:
+    snapshot, found = record.snapshot, record.counts
+    facts = Table(
+        (),
+        (
+            ("Snapshot (sha256)", snapshot["snapshot_id"]),
+            ("File", snapshot["object_key"]),
+            ("Trained as of", snapshot["as_of"]),
+            ("Feature set", f"{snapshot['feature_set']}, version {snapshot['feature_version']}"),
+            ("Fitted on", f"{snapshot['train_first']} to {snapshot['train_last']}: {found.fitted_rows} rows"),
+            (
+                "Holdout",
+                f"{snapshot['holdout_first']} to {snapshot['holdout_last']}: {found.holdout_rows} rows",
+            ),
+            ("Lineage id", f"model version {record.id}"),
+        ),
+    )
+    sources = tuple(
+        (each["source"], each["role"], each["batches"], each["first"], each["last"], each["unknown"])
+        for each in record.sources
+    )
+    head = ("Source", "For", "Deliveries", "First night", "Last night", "Of unknown content")
+    how = (
+        "Each delivery by its id: SELECT upstream_id FROM catalog.lineage WHERE downstream_kind = 'snapshot' AND "
+        "downstream_id is the snapshot's hash."
+    )
+    return facts, Table(head, sources), how
+
+
+def _model(record: Record) -> Table:
+    spec, version = record.spec, record.version
+    params = tuple((f"estimator.{name}", value) for name, value in sorted(spec.estimator.params.items()))
+    return Table(
+        (),
+        (
+            ("Estimator", spec.estimator.path),
+            *params,
+            ("Model file (sha256)", version["artifact_sha256"]),
+            ("Spec (sha256)", version["spec_sha256"]),
+            ("Predictions on its snapshot (sha256)", version.get("predictions_sha256") or "not recorded"),
+            ("Training", version["training_id"]),
+            ("MLflow run", Link(version["mlflow_run_id"], record.url)),
+        ),
+    )
+
+
+def _metrics(record: Record) -> tuple[Part, ...]:
+    found = record.evaluation
+    if not found.metrics:
+        return ("Not judged yet.",)
+    rows = tuple(
+        (name, value, *_between(found.intervals.get(name)), found.champion.get(name))
+        for name, value in sorted(found.metrics.items())
+    )
+    parts: list[Part] = [Table(("Metric", "This version", "From", "To", "Champion then"), rows)]
+    if not found.intervals:
+        parts.append("The decision kept no intervals.")
+    if found.slices:
+        parts.append(_slices(found.slices, sorted(found.metrics)))
+    return tuple(parts)
+
+
+def _between(interval: Any) -> tuple[float | None, float | None]:
+    return (interval[0], interval[1]) if interval else (None, None)
+
+
+def _slices(slices: Mapping[str, Mapping[str, Any]], metrics: list[str]) -> Table:
+    def scores(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        return row.get("challenger") or row.get("metrics") or {}
+
+    rows = tuple(
+        (name, row.get("rows"), *(scores(row).get(metric) for metric in metrics))
+        for name, row in sorted(slices.items())
+    )
+    return Table(("Slice", "Rows", *metrics), rows)
+
+
+def _decision(record: Record) -> tuple[Part, ...]:
+    decision = record.decision
+    if decision is None:
+        return ("There is no decision.",)
+    gates = tuple((gate["gate"], gate["passed"], gate["words"]) for gate in decision["gates"])
+    champion = decision["champion"]
+    facts = (
+        ("Outcome", "passed" if decision["passed"] else "rejected"),
+        ("Judged against", f"version {champion}" if champion is not None else "no champion"),
+        ("As of", decision["as_of"]),
+        ("Reason", decision["reason"]),
+        ("Decided at", decision["decided_at"]),
+        ("Evidence (sha256)", decision["evidence_sha256"]),
+        *_where_recorded(decision, {"approval": "Sign-off", "requested_by": "Asked for by"}),
+        *_where_recorded(record.signature or {}, SIGNED),
+    )
+    return Table(("Gate", "Passed", "In words"), gates), Table((), facts)
+
+
+def _where_recorded(row: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for column, name in names.items():
+        if row.get(column) is not None:
+            yield name, row[column]
+
+
+def _service(record: Record) -> tuple[Part, ...]:
+    if not record.promotions:
+        return ("It was never promoted.",)
+    tables = []
+    for entry in record.promotions:
+        facts = (
+            ("Ledger entry", entry["entry"]),
+            *_where_recorded(entry, {"kind": "Kind"}),
+            ("Champion from the night of", entry["effective_from"]),
+            ("Promoted by", entry["actor"]),
+            ("Reason", entry["reason"]),
+            ("Promoted at", entry["promoted_at"]),
+            ("Evidence (sha256)", entry["evidence_sha256"]),
+            *_where_recorded(entry, {"entry_sha256": "Entry (sha256)"}),
+        )
+        tables.append(Table((), facts))
+    return tuple(tables)
+
+
+def _cause(record: Record) -> tuple[Part, ...]:
+    request = record.request
+    if request is None:
+        reason = record.decision["reason"] if record.decision else "not recorded"
+        return (f"No request to retrain stands behind it. Its reason: {reason}",)
+    drift = request.get("drift") or {}
+    drifted = tuple(
+        (one["name"], one["psi"], one["limit"], one["missing_then"], one["missing_now"], one["importance"])
+        for one in drift.get("features") or ()
+        if one["drifted"] or one["ruined"]
+    )
+    head = ("Drifted feature", "PSI", "Limit", "Missing then", "Missing now", "Importance")
+    return f"The night of {request['batch_date']} asked for it: {request['reason']}", Table(head, drifted)
+
+
+def _made_with(record: Record, packages: int) -> tuple[Part, ...]:
+    version = record.version
+    facts = (
+        ("Code commit", version["code_commit"]),
+        ("Lock file (sha256)", version["lock_sha256"]),
+        ("Bill of materials (CycloneDX)", Link(f"{packages} packages with their licences", SBOM_FILE)),
+    )
+    return (Table((), facts),)

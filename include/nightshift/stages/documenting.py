@@ -1,0 +1,80 @@
+"""Document: the card of a version and its bill of materials, and two versions side by side for a pull request."""
+
+from nightshift import cards, metrics
+from nightshift.environment import packages
+from nightshift.errors import NotReady, UnfairHoldout
+from nightshift.govern import Ledger
+from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.stages.scoring import load_version
+from nightshift.stages.training import split
+from nightshift.stages.versions import newest_version, record_of, version_row
+
+CARD_FOLDER = "card"
+
+
+def write_card(platform: Platform, name: str, asked: Try) -> Facts:
+    """Write the card of the version of this training, as Markdown and HTML, and its bill of materials.
+
+    They are kept with the files and logged with the run; written again, they replace what was there.
+
+    Raises:
+        NotReady: the training has registered no version.
+        ArtifactRefused: the spec or the snapshot is not what was recorded.
+    """
+    row = platform.warehouse.row(
+        "SELECT * FROM governance.versions WHERE model = %s AND training_id = %s", (name, asked.run_id)
+    )
+    if row is None:
+        raise NotReady(f"training '{asked.run_id}' has registered no version; clear 'fit'")
+    record, _ = record_of(platform, row)
+    materials = packages()
+    document = cards.card(record, len(materials))
+    files = {
+        "card.md": cards.markdown(document).encode(),
+        "card.html": cards.page(document).encode(),
+        cards.SBOM_FILE: cards.sbom(record, materials),
+    }
+    folder = f"cards/{name}/{row['version']}"
+    for file, content in files.items():
+        platform.objects.put(f"{folder}/{file}", content)
+        platform.registry.log_file(row["mlflow_run_id"], f"{CARD_FOLDER}/{file}", content)
+    return {"version": row["version"], "card": f"{folder}/card.html", "packages": len(materials)}
+
+
+def compare_versions(platform: Platform, name: str, version: int | None, against: int | None) -> str:
+    """Return, as Markdown, a version against another, both scored now on the first one's holdout. Writes nothing.
+
+    ``version``: None is the newest. ``against``: None is the champion.
+
+    Raises:
+        SpecError: no such model.
+        NotReady: no such version, or no champion to compare with.
+        UnfairHoldout: the other version was trained on a day of that holdout.
+    """
+    ours = version_row(platform, name, newest_version(platform, name) if version is None else version)
+    head = Ledger(platform.warehouse, name).head()
+    champion = head.version if head else None
+    other = champion if against is None else against
+    if other is None:
+        raise NotReady(f"model '{name}' has no champion to compare with; trigger train_{name}")
+    theirs = version_row(platform, name, other)
+    record, rows = record_of(platform, ours)
+    _require_unseen(theirs, record)
+    _, holdout = split(dict(record.snapshot), rows)
+
+    def side(row: Facts) -> cards.Side:
+        scores = load_version(platform, record.spec, row["version"])(holdout)
+        found = metrics.score(record.spec.task, holdout["label"], scores)
+        run_id = row["mlflow_run_id"]
+        return cards.Side(row["version"], found, run_id, platform.registry.url(run_id))
+
+    return cards.markdown(cards.compared(cards.Comparison(record, side(ours), side(theirs), champion)))
+
+
+def _require_unseen(theirs: Facts, record: cards.Record) -> None:
+    first = record.snapshot["holdout_first"]
+    if theirs["train_last"] >= first:
+        raise UnfairHoldout(
+            f"version {theirs['version']} was trained on days up to {theirs['train_last']}; the holdout of version "
+            f"{record.version['version']} starts on {first}. Compare a version whose holdout is later"
+        )

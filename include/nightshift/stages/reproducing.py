@@ -1,0 +1,137 @@
+"""Reproduce: train a version again from nothing but its record, and compare what comes out with what came out then.
+
+Nothing is registered, and no partition changes. What is wrong with the record is refused; what is different of the
+code, the packages or the machine is reported.
+"""
+
+import json
+
+import pandas as pd
+
+from nightshift import cards, metrics, train
+from nightshift.environment import environment
+from nightshift.govern import Ledger
+from nightshift.specs import FeatureSet, Model
+from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.stages.scoring import load_pipeline
+from nightshift.stages.training import (
+    ENVIRONMENT_FILE,
+    code_commit,
+    lock_sha256,
+    read_snapshot,
+    split,
+)
+from nightshift.stages.versions import newest_version, recorded_spec, version_row
+from nightshift.warehouse import Json
+
+FILE = (
+    "INSERT INTO governance.reproductions (model, version, run_id, equal, findings, page_key, reason) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model, version, run_id) DO UPDATE SET "
+    "(equal, findings, page_key, reason, reproduced_at) = (excluded.equal, excluded.findings, excluded.page_key, "
+    "excluded.reason, clock_timestamp())"
+)
+
+
+def reproduce(platform: Platform, name: str, version: int | None, asked: Try, *, reason: str) -> Facts:
+    """Train a version again, compare, and write the findings: a row and a page. None: the champion.
+
+    Raises:
+        SpecError: no such model, or no such feature set any more.
+        NotReady: no such version, or no champion.
+        ArtifactRefused: the snapshot, the spec or the model file is not what was recorded.
+    """
+    recorded = version_row(platform, name, _champion(platform, name) if version is None else version)
+    found = _made_again(platform, recorded)
+    page = cards.page(cards.report(found)).encode()
+    key, _ = platform.objects.put_once(f"reproductions/{name}", page, ".html")
+    row = (name, found.version, asked.run_id, found.equal, Json(found.to_dict()), key, reason)
+    platform.warehouse.execute(FILE, row)
+    return {
+        "version": found.version,
+        "equal": found.equal,
+        "outcome": cards.verdict(found),
+        "different": [f"{each.what}: {each.then} then, {each.now} now" for each in found.differences],
+        "page": key,
+    }
+
+
+def _champion(platform: Platform, name: str) -> int:
+    newest_version(platform, name)  # says so if there is no such model
+    return Ledger(platform.warehouse, name).check(platform.registry.champion(name)).version
+
+
+def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
+    spec = recorded_spec(platform, recorded)
+    snapshot, rows = read_snapshot(platform, recorded["snapshot_id"])
+    feature_set = _as_frozen(platform.project.feature_set(spec.features), rows)
+    fitting, holdout = split(snapshot, rows)
+    registered_pipeline = load_pipeline(platform, spec, recorded["version"])
+    fitted = train.as_fitted(spec, registered_pipeline)
+    pipeline = train.fit(fitted, feature_set, fitting, fitting["label"])
+    again, registered = train.predict(pipeline, rows), train.predict(registered_pipeline, rows)
+    differing, largest = cards.distance(registered, again)
+    on_holdout = rows.index.isin(holdout.index)
+    then = _metrics_then(platform, recorded)
+    if then is None:
+        then = metrics.score(spec.task, holdout["label"], registered[on_holdout])
+    return cards.Reproduction(
+        model=spec.name,
+        version=recorded["version"],
+        snapshot_id=recorded["snapshot_id"],
+        predictions=cards.Predictions(
+            rows=len(rows),
+            recorded_sha256=recorded["predictions_sha256"],
+            registered_sha256=train.predictions_sha256(registered),
+            again_sha256=train.predictions_sha256(again),
+            differing=differing,
+            largest=largest,
+        ),
+        scores=cards.scores(then, metrics.score(spec.task, holdout["label"], again[on_holdout])),
+        differences=_differences(platform, recorded, spec, feature_set),
+    )
+
+
+def _as_frozen(feature_set: FeatureSet, rows: pd.DataFrame) -> FeatureSet:
+    """Return the set with the columns that the snapshot holds: those the version was trained on, in their order."""
+    known = {"batch_date", "label", *feature_set.entity}
+    columns = {
+        str(name): "string" if isinstance(kind, pd.StringDtype) else "float"
+        for name, kind in rows.dtypes.items()
+        if name not in known
+    }
+    return feature_set.model_copy(update={"columns": columns})
+
+
+def _metrics_then(platform: Platform, recorded: Facts) -> dict[str, float | None] | None:
+    row = platform.warehouse.row(
+        "SELECT challenger_metrics FROM governance.decisions WHERE training_id = %s",
+        (recorded["training_id"],),
+    )
+    return row["challenger_metrics"] if row else None
+
+
+def _differences(
+    platform: Platform, recorded: Facts, spec: Model, frozen: FeatureSet
+) -> tuple[cards.Difference, ...]:
+    feature_set = platform.project.feature_set(spec.features)
+    then: Facts = {
+        "code_commit": recorded["code_commit"],
+        "lock_sha256": recorded["lock_sha256"],
+        "environment": "not recorded",
+        "spec": spec.model_dump(mode="json", by_alias=True),
+        "features": {"version": recorded["feature_version"], "columns": list(frozen.columns)},
+    }
+    now: Facts = {
+        "code_commit": code_commit(),
+        "lock_sha256": lock_sha256(),
+        "environment": "not compared",
+        "spec": then["spec"],
+        "features": {"version": feature_set.version, "columns": list(feature_set.columns)},
+    }
+    run_id, declared = recorded["mlflow_run_id"], platform.project.models.get(spec.name)
+    if ENVIRONMENT_FILE in platform.registry.files(run_id):
+        then["environment"] = json.loads(platform.registry.file(run_id, ENVIRONMENT_FILE))
+        now["environment"] = environment()
+    if declared:
+        now["spec"] = declared.model_dump(mode="json", by_alias=True)
+    return tuple(cards.differences(then, now))

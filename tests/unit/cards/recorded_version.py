@@ -1,0 +1,141 @@
+"""The record of a version, as a training with everything leaves it; a test changes what it is about."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from nightshift.cards import Record
+from nightshift.cards.record import Counts
+from nightshift.specs import Model
+
+MOMENT = datetime(2013, 2, 6, 5, 30, tzinfo=UTC)
+SPEC = {
+    "name": "late_arrival",
+    "owner": "flight-operations",
+    "description": "Probability of a late arrival.",
+    "task": "classification",
+    "features": "departure",
+    "target": {"source": "arrivals", "column": "arr_delay", "above": 15},
+    "estimator": {
+        "class": "sklearn.ensemble.HistGradientBoostingClassifier",
+        "params": {"max_iter": 25, "random_state": 0},
+    },
+    "gates": [
+        {"gate": "minimum_score", "metric": "roc_auc", "value": 0.6},
+        {"gate": "beats_champion", "metric": "log_loss"},
+    ],
+}
+VERSION = {
+    "model": "late_arrival",
+    "version": 7,
+    "mlflow_run_id": "1f0c",
+    "training_id": "retrain__late_arrival__2013-02-06",
+    "snapshot_id": "5" * 64,
+    "artifact_sha256": "a" * 64,
+    "spec_sha256": "b" * 64,
+    "code_commit": "c" * 40,
+    "lock_sha256": "d" * 64,
+    "predictions_sha256": "e" * 64,
+}
+SNAPSHOT = {
+    "snapshot_id": "5" * 64,
+    "object_key": f"snapshots/late_arrival/{'5' * 64}.parquet",
+    "as_of": date(2013, 2, 6),
+    "feature_set": "departure",
+    "feature_version": 1,
+    "train_first": date(2013, 1, 15),
+    "train_last": date(2013, 1, 28),
+    "holdout_first": date(2013, 1, 29),
+    "holdout_last": date(2013, 2, 4),
+}
+COUNTS = Counts(11_000, 5_600, 14, 7, (date(2013, 1, 20),), {"temp": 0.31, "distance": 0.0})
+SOURCES = [
+    {
+        "role": "features",
+        "source": "weather",
+        "batches": 20,
+        "first": date(2013, 1, 15),
+        "last": date(2013, 2, 4),
+        "unknown": 0,
+    }
+]
+EVALUATION = {
+    "metrics": {"log_loss": 0.4512347, "roc_auc": 0.71},
+    "champion_metrics": {"log_loss": 0.47, "roc_auc": 0.69},
+    "intervals": {"log_loss": [0.44, 0.46], "roc_auc": None},
+    "slices": {
+        "carrier=UA": {"rows": 1500, "challenger": {"log_loss": 0.44, "roc_auc": 0.7}, "champion": None},
+        "carrier=OO": {"rows": 12, "challenger": {"log_loss": 0.61, "roc_auc": None}, "champion": None},
+    },
+}
+DECISION = {
+    "champion": 3,
+    "passed": True,
+    "as_of": date(2013, 2, 6),
+    "reason": "drift on 2 of 3 nights",
+    "gates": [
+        {
+            "gate": "minimum_score",
+            "metric": "roc_auc",
+            "passed": True,
+            "words": "roc_auc 0.7100, at least 0.6",
+        },
+        {"gate": "beats_champion", "metric": "log_loss", "passed": True, "words": "log_loss 0.4512 < 0.4700"},
+    ],
+    "challenger_metrics": EVALUATION["metrics"],
+    "champion_metrics": EVALUATION["champion_metrics"],
+    "evidence_sha256": "f" * 64,
+    "decided_at": MOMENT,
+    "evaluation": EVALUATION,
+    "approval": "required",
+    "requested_by": "otto",
+}
+PROMOTION = {
+    "entry": 4,
+    "effective_from": date(2013, 2, 6),
+    "actor": "olga",
+    "reason": "drift on 2 of 3 nights",
+    "promoted_at": MOMENT,
+    "evidence_sha256": "f" * 64,
+    "kind": "promotion",
+}
+SIGNATURE = {"answer": "approved", "signed_by": "vera", "comment": "looks right", "signed_at": MOMENT}
+DRIFTED = {
+    "psi": 0.9,
+    "limit": 0.3,
+    "missing_then": 0.0,
+    "missing_now": 0.5,
+    "importance": 0.2,
+    "ruined": False,
+}
+REQUEST = {
+    "batch_date": date(2013, 2, 5),
+    "reason": "temp drifted",
+    "drift": {
+        "features": [
+            {"name": "temp", "drifted": True, **DRIFTED},
+            {"name": "calm", "drifted": False, **DRIFTED},
+        ]
+    },
+}
+
+
+def spec(**change: Any) -> Model:
+    return Model.model_validate({**SPEC, **change})
+
+
+def record(**change: Any) -> Record:
+    """Return the record, with fields of its own replaced."""
+    whole = Record(
+        spec=spec(),
+        version=VERSION,
+        snapshot=SNAPSHOT,
+        counts=COUNTS,
+        sources=SOURCES,
+        decision=DECISION,
+        promotions=[PROMOTION],
+        request=REQUEST,
+        url="http://mlflow.example/#/experiments/1/runs/1f0c",
+        signature=SIGNATURE,
+    )
+    return replace(whole, **change)

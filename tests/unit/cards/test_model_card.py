@@ -1,0 +1,199 @@
+"""The card: what was recorded is on it, what was not is not, and nothing in it runs."""
+
+import re
+from datetime import date
+from typing import Any
+
+import pandas as pd
+import pytest
+from recorded_version import (
+    DECISION,
+    DRIFTED,
+    EVALUATION,
+    PROMOTION,
+    REQUEST,
+    SIGNATURE,
+    SNAPSHOT,
+    SOURCES,
+    record,
+    spec,
+)
+
+from nightshift.cards import Record, card, counts, markdown, page
+from nightshift.cards.card import limits
+from nightshift.cards.document import Document, Link, Section, Table
+
+ATTACK = "</script><script>alert(1)</script>"
+IMAGE = "<img src=x onerror=alert(1)>"
+QUOTED = "\" onmouseover='alert(1)"
+FENCED = "a | b `c` [d](javascript:alert(1))\n# e"
+
+
+def hostile(attack: str) -> Record:
+    """Return a record in which whatever people, sources or data name is the attack."""
+    slices = {f"carrier={attack}": {"rows": 12, "challenger": {"log_loss": 0.4, attack: 1.0}}}
+    evaluation = {**EVALUATION, "metrics": {"log_loss": 0.4, attack: None}, "slices": slices}
+    gates = [{"gate": attack, "metric": None, "passed": False, "words": attack}]
+    named = {"name": attack, "drifted": True, **DRIFTED}
+    return record(
+        spec=spec(
+            owner=attack,
+            description=attack,
+            estimator={"class": "sklearn.linear_model.Ridge", "params": {attack: attack}},
+        ),
+        sources=[{**SOURCES[0], "source": attack}],
+        decision={
+            **DECISION,
+            "reason": attack,
+            "gates": gates,
+            "evaluation": evaluation,
+            "requested_by": attack,
+        },
+        promotions=[{**PROMOTION, "actor": attack, "reason": attack}],
+        request={**REQUEST, "reason": attack, "drift": {"features": [named]}},
+        url=f"javascript:{attack}",
+        signature={**SIGNATURE, "signed_by": attack, "comment": attack},
+    )
+
+
+@pytest.mark.parametrize("attack", [ATTACK, IMAGE, QUOTED])
+def test_what_people_and_data_name_is_text_on_the_page(attack: str) -> None:
+    shown = page(card(hostile(attack), 9))
+    for raw in (attack, "<script", "</script", "<img", "onmouseover='"):
+        assert raw not in shown
+    tags = set(re.findall(r"</?([a-z0-9]+)", shown))
+    assert tags <= {
+        *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "ul", "li", "a"),
+        *("table", "thead", "tbody", "tr", "th", "td"),
+    }
+    assert re.findall(r'href="([^"]*)"', shown) == ["sbom.cdx.json"], "an address that is none leads nowhere"
+    assert not re.search(r"<[^>]*\son\w+=", shown)
+
+
+def test_an_attack_is_there_to_be_read() -> None:
+    shown = page(card(hostile(ATTACK), 9))
+    assert shown.count("&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;") >= 12
+
+
+@pytest.mark.parametrize("attack", [ATTACK, IMAGE, QUOTED, FENCED])
+def test_what_people_and_data_name_is_text_in_markdown(attack: str) -> None:
+    shown = markdown(card(hostile(attack), 9))
+    assert "<script" not in shown
+    assert "<img" not in shown
+    assert "[d](" not in shown
+    links = re.findall(r"(?<!\\)\]\(<?([^)>]*)", shown)
+    assert links == ["sbom.cdx.json"]
+    columns = None
+    for line in shown.splitlines():
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else None
+        assert columns is None or cells in (columns, None), f"a cell broke its table: {line}"
+        columns = cells
+    assert [line for line in shown.splitlines() if line.startswith("# ")] == ["# late_arrival, version 7"]
+
+
+def test_the_page_may_fetch_nothing() -> None:
+    shown = page(card(record(), 9))
+    assert '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'' in shown
+    assert not re.search(r"\b(src|action)=|url\(", shown)
+
+
+@pytest.mark.parametrize("render", [markdown, page])
+def test_the_card_says_what_was_recorded(render: Any) -> None:
+    shown = re.sub(r"\\", "", render(card(record(), 263)))
+    for fact in (
+        "Probability of a late arrival.",
+        "flight-operations",
+        "P(arrivals.arr_delay &gt; 15)",
+        "2013-01-15 to 2013-01-28: 11000 rows",
+        "2013-01-29 to 2013-02-04: 5600 rows",
+        "model version late_arrival/7",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "estimator.max_iter",
+        "0.451235",  # the metric
+        "carrier=UA",
+        "roc_auc 0.7100, at least 0.6",
+        "olga",
+        *("otto", "vera", "looks right", "approved"),
+        "2013-02-06 05:30:00+00:00",
+        "The night of 2013-02-05 asked for it: temp drifted",
+        "263 packages with their licences",
+        *("5" * 64, "a" * 64, "b" * 64, "c" * 40, "d" * 64, "e" * 64, "f" * 64),
+    ):
+        assert fact in shown, fact
+    assert "calm" not in shown, "a feature that did not drift caused nothing"
+
+
+def test_the_interval_stands_beside_its_metric() -> None:
+    lines = markdown(card(record(), 9)).splitlines()
+    assert "| log_loss | 0.451235 | 0.44 | 0.46 | 0.47 |" in lines
+    assert "| roc_auc | 0.71 | - | - | 0.69 |" in lines
+
+
+def test_a_decision_of_before_intervals_still_gives_its_metrics() -> None:
+    older = {name: value for name, value in DECISION.items() if name != "evaluation"}
+    lines = markdown(card(record(decision=older), 9)).splitlines()
+    assert "| log_loss | 0.451235 | - | - | 0.47 |" in lines
+    assert "The decision kept no intervals." in lines
+    assert not [line for line in lines if line.startswith("| Slice")]
+
+
+def test_a_decision_of_before_signatures_shows_none() -> None:
+    older = {name: value for name, value in DECISION.items() if name not in {"approval", "requested_by"}}
+    shown = markdown(card(record(decision=older, signature=None), 9))
+    assert not [word for word in ("Sign-off", "Asked for by", "Signed by", "Answer") if word in shown]
+
+
+def test_a_version_that_was_neither_judged_nor_promoted_says_so() -> None:
+    shown = markdown(card(record(decision=None, promotions=[], request=None), 9))
+    for sentence in ("Not judged yet.", "There is no decision.", "It was never promoted."):
+        assert sentence in shown
+    assert "- It has not been judged: there is no decision." in shown
+
+
+def test_limits_follow_from_facts() -> None:
+    assert list(limits(record())) == [
+        "It was fitted on 14 nights, 2013-01-15 to 2013-01-28, and knows no other.",
+        "It was judged on 5600 rows of 7 nights, 2013-01-29 to 2013-02-04, and on no others.",
+        "Nights of these without a labelled row: 1, the first are 2013-01-20.",
+        "temp is missing in 31% of the rows it was fitted on.",
+        "Slices with fewer than 200 rows, whose metrics say little: carrier=OO (12).",
+    ]
+    unseeded = spec(estimator={"class": "sklearn.linear_model.Ridge", "params": {}})
+    first = {**DECISION, "champion": None, "evaluation": {**EVALUATION, "metrics": {"roc_auc": None}}}
+    found = list(limits(record(spec=unseeded, decision=first)))
+    assert "It was compared with no champion: there was none." in found
+    assert "roc_auc is undefined on this holdout." in found
+    assert "The spec gives no random_state: trained again, it may come out otherwise." in found
+
+
+def test_a_snapshot_is_counted_night_by_night() -> None:
+    nights = [date(2013, 1, 15), date(2013, 1, 15), date(2013, 1, 28), date(2013, 2, 4)]
+    rows = pd.DataFrame(
+        {"batch_date": nights, "flight_id": list("abcd"), "temp": [None, 1.0, None, None], "label": 1.0}
+    )
+    found = counts(SNAPSHOT, rows, ["flight_id"])
+    assert (found.fitted_rows, found.holdout_rows) == (3, 1)
+    assert (found.fitted_nights, found.holdout_nights) == (2, 1)
+    assert len(found.without_rows) == 21 - 3
+    assert found.missing == {"temp": pytest.approx(2 / 3)}
+
+
+@pytest.mark.parametrize(
+    ("href", "leads"),
+    [
+        ("http://mlflow.example/#/runs/1", True),
+        ("https://mlflow.example/a", True),
+        ("sbom.cdx.json", True),
+        ("javascript:alert(1)", False),
+        ("JavaScript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("//elsewhere.example", False),
+        ("../secret", False),
+        ("http://a.example/\nb", False),
+        ('http://a.example/" onclick="x', False),
+    ],
+)
+def test_a_link_leads_to_an_address_or_a_file_beside_it(href: str, leads: bool) -> None:
+    document = Document("t", "a", (Section("s", (Table((), (("x", Link("there", href)),)),)),))
+    assert ("<a " in page(document)) is leads
+    assert ("[there](" in markdown(document)) is leads
