@@ -13,10 +13,26 @@ from nightshift.errors import ArtifactRefused
 
 # Types outside skops' own defaults that our estimators are made of. Adding one is a security review.
 ALLOWED = (
+    # A LightGBM booster is its text model, parsed again when it is loaded; OrderedDict holds its scores' names.
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )
+
+
+def check(estimator: Any) -> None:
+    """Raise ArtifactRefused, naming the types, if a file of this estimator would be refused. Stores nothing."""
+    try:
+        content = skops.io.dumps(estimator)
+    except Exception as error:
+        raise ArtifactRefused(
+            f"{type(estimator).__name__} cannot be written as a skops file: {error}; pickle is no way out"
+        ) from error
+    _refuse_unknown_types(content)
 
 
 def seal(content: bytes) -> str:

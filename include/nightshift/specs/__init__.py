@@ -5,8 +5,9 @@ Nothing here is heavy: DAG files read specs each time they are parsed.
 """
 
 from nightshift.specs.features import FeatureInput, FeatureSet
-from nightshift.specs.model import Drift, Gate, Model, Performance, Retrain, Target, Train
+from nightshift.specs.model import Drift, Estimator, Gate, Model, Performance, Retrain, Target, Train
 from nightshift.specs.project import Project, load_project
+from nightshift.specs.search import FAMILIES, Preset, Tune, Values, preset_of
 from nightshift.specs.source import (
     REPLAY_ACTIONS,
     Column,
@@ -21,10 +22,12 @@ from nightshift.specs.source import (
 )
 
 __all__ = [
+    "FAMILIES",
     "REPLAY_ACTIONS",
     "Column",
     "ConnectorSpec",
     "Drift",
+    "Estimator",
     "FeatureInput",
     "FeatureSet",
     "FilesConnector",
@@ -34,12 +37,16 @@ __all__ = [
     "HttpConnector",
     "Model",
     "Performance",
+    "Preset",
     "Project",
     "Retrain",
     "Source",
     "SqlConnector",
     "Target",
     "Train",
+    "Tune",
+    "Values",
     "Volume",
     "load_project",
+    "preset_of",
 ]
