@@ -120,9 +120,9 @@ def _hist_gradient_boosting() -> dict[str, Preset]:
 
 def _random_forest() -> dict[str, Preset]:
     space = {
-        "max_depth": Values(low=4, high=16, integer=True),
+        "max_depth": Values(low=4, high=14, integer=True),
         "min_samples_leaf": Values(low=5, high=100, log=True, integer=True),
-        "max_features": Values(low=0.2, high=1.0),
+        "max_features": Values(low=0.1, high=0.6),
     }
     return _pair("sklearn.ensemble.RandomForest{}", {"n_estimators": 100, "random_state": 0}, space)
 
