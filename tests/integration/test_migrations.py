@@ -26,7 +26,7 @@ OBJECTS = {
         "snapshot_sources",
     },
     "features": set(),
-    "governance": {"decisions", "promotions", "snapshots", "versions"},
+    "governance": {"decisions", "promotions", "snapshots", "trials", "versions"},
     "monitoring": {"performance", "retrain_requests", "verdicts"},
     "predictions": set(),
     "quarantine": {"resolutions", "rows"},

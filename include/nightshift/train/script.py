@@ -21,6 +21,8 @@ Prints the metrics on the holdout, as JSON.
 import json
 import sys
 
+import numpy as np
+import pandas as pd
 {imports}
 
 TRAIN_LAST = pd.Timestamp("{train_last}")
@@ -82,20 +84,18 @@ def score(label, predicted):
         "rmse": float(np.sqrt(np.mean(off**2))),
     }'''
 
-IMPORTS = (
-    "import numpy as np",
-    "import pandas as pd",
-    "from sklearn import metrics",
-    "from sklearn.compose import ColumnTransformer",
-    "from sklearn.pipeline import Pipeline",
-    "from sklearn.preprocessing import OneHotEncoder",
-)
+IMPORTS = {
+    "sklearn.compose": {"ColumnTransformer"},
+    "sklearn.pipeline": {"Pipeline"},
+    "sklearn.preprocessing": {"OneHotEncoder"},
+}
 SCALED = 'make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())'
-FOR_SCALED = (
-    "from sklearn.impute import SimpleImputer",
-    "from sklearn.pipeline import make_pipeline",
-    "from sklearn.preprocessing import StandardScaler",
-)
+FOR_CLASSIFICATION = {"sklearn": {"metrics"}}
+FOR_SCALED = {
+    "sklearn.impute": {"SimpleImputer"},
+    "sklearn.pipeline": {"make_pipeline"},
+    "sklearn.preprocessing": {"StandardScaler"},
+}
 
 
 def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
@@ -103,11 +103,15 @@ def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
     (_, _, categories), (_, encoding, numbers) = pipeline.named_steps["columns"].transformers
     module, _, name = model.estimator.path.rpartition(".")
     scaled, classifies = encoding != "passthrough", model.task == "classification"
-    imports = {*IMPORTS, f"from {module} import {name}", *(FOR_SCALED if scaled else ())}
     return TEMPLATE.format(
         model=model.name,
         snapshot=facts["snapshot_id"],
-        imports="\n".join(sorted(imports, key=lambda line: (line.split()[1], line))),
+        imports=_imports(
+            IMPORTS,
+            {module: {name}},
+            FOR_CLASSIFICATION if classifies else {},
+            FOR_SCALED if scaled else {},
+        ),
         train_last=facts["train_last"],
         holdout_first=facts["holdout_first"],
         categories=pformat(categories, width=100, compact=True),
@@ -117,6 +121,12 @@ def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
         predict_and_score=CLASSIFICATION if classifies else REGRESSION,
         as_integers=".astype(int)" if classifies else "",
     )
+
+
+def _imports(*groups: Mapping[str, set[str]]) -> str:
+    modules = sorted({module for group in groups for module in group})
+    names = {module: set().union(*(group.get(module, set()) for group in groups)) for module in modules}
+    return "\n".join(f"from {module} import {', '.join(sorted(names[module]))}" for module in modules)
 
 
 def _call(name: str, params: Mapping[str, Any]) -> str:

@@ -107,9 +107,13 @@ def test_too_few_nights_for_the_folds_say_so() -> None:
 def test_a_fold_without_the_metric_says_so() -> None:
     model = spec(trials=2)
     gates = [gate.model_copy(update={"metric": "roc_auc"}) for gate in model.gates]
-    frame = rows().assign(label=lambda frame: frame["label"].where(frame["batch_date"] < date(2013, 1, 19), 1.0))
+    frame = rows().assign(
+        label=lambda frame: frame["label"].where(frame["batch_date"] < date(2013, 1, 19), 1.0)
+    )
     with pytest.raises(NotReady, match=r"roc_auc does not exist on the fold 2013-01-19\.\.2013-01-24"):
-        train.search(model.model_copy(update={"gates": gates}), feature_set(), frame).run([], lambda trial: trial)
+        train.search(model.model_copy(update={"gates": gates}), feature_set(), frame).run(
+            [], lambda trial: trial
+        )
 
 
 def test_the_declared_estimator_comes_first_and_the_winner_is_the_best_of_all() -> None:
@@ -224,7 +228,7 @@ def test_every_preset_names_parameters_that_its_estimator_has(family: str, task:
 @pytest.mark.parametrize(
     ("path", "params", "space", "says"),
     [
-        ("sklearn.linear_model.Lasso", {"alpa": 1}, {"alpha": {"low": 0, "high": 1}}, r"estimator\.params: Lasso.*alpa"),
+        ("sklearn.linear_model.Lasso", {"alpa": 1}, {"alpha": {"low": 0, "high": 1}}, r"params: Lasso.*alpa"),
         ("sklearn.linear_model.Lasso", {}, {"alpa": {"low": 0, "high": 1}}, r"train\.tune\.space: Lasso.*alpa"),
         ("lightgbm.LGBMRegressor", {}, {"num_leafs": {"low": 2, "high": 9}}, r"space: LGBMRegressor.*num_leafs"),
         ("lightgbm.LGBMRegressor", {"kwargs": 1}, {}, r"estimator\.params: LGBMRegressor.*kwargs"),
