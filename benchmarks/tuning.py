@@ -1,10 +1,11 @@
-"""What a search costs beyond its candidates: a search on the flights model against a plain loop over the same ones.
+"""What a search costs beyond its candidates: a search for the flights model against a plain loop over the same ones.
 
     python benchmarks/tuning.py
 
 Builds a month of the example's shape (37,000 rows, 24 features), searches the late_arrival model with a journal in a
 real PostgreSQL, then fits and scores the same candidates on the same folds in a loop that does nothing else. Prints
-seconds a trial of both, and their ratio. The exit code is 1 where the search takes over 5 % more.
+two ratios: CPU of the search to that of the loop, and the seconds between trials (sampler, journal, waiting for the
+server) to those of the trials. The exit code is 1 where one of them exceeds 5 %.
 """
 
 import os
@@ -110,22 +111,18 @@ def main() -> int:
         migrate(url)
         platform = Platform(project, Warehouse(url), Registry("http://unused"), Objects(""), {}.__getitem__)
         journal = Journal(platform, model, "benchmark", "0" * 64)
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         trials = search.run(journal.read(), journal.record)
-        searched = time.perf_counter() - start
-    start = time.perf_counter()
+        searched, searched_cpu = time.perf_counter() - start, time.process_time() - start_cpu
+    start_cpu = time.process_time()
     plainly(search, trials)
-    plain = time.perf_counter() - start
-    beyond = searched - sum(trial.seconds for trial in trials)
-    ratio = searched / plain - 1
-    print(f"{len(trials)} trials, {sum(len(trial.scores) for trial in trials)} fits of up to {ROWS:,} rows")
-    print(
-        f"search {searched / TRIALS:.2f} s a trial, plain loop {plain / TRIALS:.2f} s: {ratio:+.1%} (bar {BAR:.0%})"
-    )
-    print(
-        f"sampler, pruner and journal between the fits: {beyond / plain:.1%} ({beyond / TRIALS * 1000:.0f} ms a trial)"
-    )
-    return 0 if ratio <= BAR else 1
+    plain_cpu = time.process_time() - start_cpu
+    tried = sum(trial.seconds for trial in trials)
+    cpu, between = searched_cpu / plain_cpu - 1, searched / tried - 1
+    print(f"{TRIALS} trials, {sum(len(trial.scores) for trial in trials)} fits on up to {ROWS:,} rows")
+    print(f"search {searched_cpu:.2f} CPU-s, plain loop {plain_cpu:.2f} CPU-s: {cpu:+.1%} (bar {BAR:.0%})")
+    print(f"search {searched:.2f} s, its trials {tried:.2f} s: {between:+.1%} (bar {BAR:.0%})")
+    return 0 if max(cpu, between) <= BAR else 1
 
 
 if __name__ == "__main__":
