@@ -38,6 +38,8 @@ TRUSTED = [
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "lightgbm.sklearn.LGBMRegressor",
+    "nightshift.train.networks.NetworkClassifier",
+    "nightshift.train.networks.NetworkRegressor",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
     "numpy.dtype",

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from nightshift import stages, train
 from nightshift.calendar import DateRange
-from nightshift.errors import SpecError
+from nightshift.errors import ArtifactRefused, SpecError
 from nightshift.specs import Model
 from nightshift.stages import Platform, Try
 from nightshift.stages.scoring import load_version
@@ -243,6 +243,24 @@ def test_a_parameter_that_the_estimator_has_not_ends_the_training_before_anythin
     with pytest.raises(SpecError, match=r"train\.tune\.space: HistGradientBoostingClassifier .*max_leafs"):
         fitted(platform, "unknown parameter")
     assert trials(platform, "unknown parameter") == []
+
+
+def test_a_model_of_types_that_may_not_be_stored_leaves_no_version_and_no_file(loop: Platform) -> None:
+    content = loop.project.model(MODEL).model_dump(by_alias=True)
+    content["estimator"] = {
+        "class": "sklearn.neighbors.KNeighborsClassifier",
+        "params": {"algorithm": "kd_tree"},
+    }
+    models = {MODEL: Model.model_validate(content)}
+    platform = replace(loop, project=loop.project.model_copy(update={"models": models}))
+    with pytest.raises(ArtifactRefused, match=r"KDTree.*nightshift\.artifacts\.ALLOWED"):
+        fitted(platform, "refused")
+    assert loop.warehouse.rows("SELECT 1 FROM governance.versions WHERE training_id = 'refused'") == []
+    client = MlflowClient(loop.registry.uri)
+    (run,) = client.search_runs(
+        [client.get_experiment_by_name(MODEL).experiment_id], "tags.`nightshift.training_id` = 'refused'"
+    )
+    assert client.list_artifacts(run.info.run_id) == []
 
 
 def test_without_a_budget_nothing_is_searched_and_the_model_is_the_declared_one(loop: Platform) -> None:

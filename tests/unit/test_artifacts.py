@@ -5,10 +5,10 @@ import io
 import json
 import os
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import pytest
@@ -208,11 +208,22 @@ def test_a_lightgbm_model_that_carries_a_function_is_refused(witness: Path) -> N
     [
         (FunctionTransformer(func=os.mkdir), r"posix\.mkdir; .*nightshift\.artifacts\.ALLOWED"),
         (
-            FunctionTransformer(kw_args={"lock": Lock()}),
-            "FunctionTransformer cannot be written as a skops file: .*lock",
+            FunctionTransformer(kw_args={"rows": (row for row in ())}),
+            "FunctionTransformer cannot be written as a skops file: .*generator",
         ),
     ],
 )
 def test_a_model_that_could_not_be_loaded_is_refused_when_it_is_fitted(estimator: object, says: str) -> None:
     with pytest.raises(ArtifactRefused, match=says):
         artifacts.check(estimator)
+
+
+def test_a_model_whose_library_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).random((200, 3))
+    content = skops.io.dumps(LGBMRegressor(n_estimators=5, n_jobs=1, verbosity=-1).fit(rows, rows[:, 0]))
+    recorded = artifacts.seal(content)
+    monkeypatch.setitem(
+        sys.modules, "lightgbm.sklearn", None
+    )  # as Python keeps a module that cannot be imported
+    with pytest.raises(ArtifactRefused, match=r"not installed: .*lightgbm.*; install the extra"):
+        artifacts.load(content, recorded)

@@ -1,6 +1,9 @@
 """A training as a script of its own: what was fitted, in plain scikit-learn, with nothing of ours to import."""
 
+import ast
+import inspect
 from collections.abc import Mapping
+from importlib import import_module
 from math import isfinite
 from pprint import pformat
 from typing import Any
@@ -32,7 +35,7 @@ NUMBERS = {numbers}
 LABEL = "label"
 
 
-def pipeline():
+{classes}def pipeline():
     """Return the pipeline, not fitted."""
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
     numbers = {encoding}
@@ -101,14 +104,15 @@ FOR_SCALED = {
 def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
     """Return the training of ``model`` as Python. ``facts``: the snapshot's; ``pipeline``: as it was fitted."""
     (_, _, categories), (_, encoding, numbers) = pipeline.named_steps["columns"].transformers
-    module, _, name = model.estimator.path.rpartition(".")
+    name = model.estimator.path.rpartition(".")[2]
+    imported, classes = _where_from(model.estimator.path)
     scaled, classifies = encoding != "passthrough", model.task == "classification"
     return TEMPLATE.format(
         model=model.name,
         snapshot=facts["snapshot_id"],
         imports=_imports(
             IMPORTS,
-            {module: {name}},
+            imported,
             FOR_CLASSIFICATION if classifies else {},
             FOR_SCALED if scaled else {},
         ),
@@ -116,11 +120,28 @@ def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
         holdout_first=facts["holdout_first"],
         categories=pformat(categories, width=100, compact=True),
         numbers=pformat(numbers, width=100, compact=True),
+        classes=classes,
         encoding=SCALED if scaled else '"passthrough"',
         estimator=_call(name, model.estimator.params),
         predict_and_score=CLASSIFICATION if classifies else REGRESSION,
         as_integers=".astype(int)" if classifies else "",
     )
+
+
+def _where_from(path: str) -> tuple[dict[str, set[str]], str]:
+    """Return what to import for an estimator, and its classes as text, where they are ours."""
+    module, _, name = path.rpartition(".")
+    if not module.startswith("nightshift."):
+        return {module: {name}}, ""
+    source = inspect.getsource(import_module(module))
+    nodes = ast.parse(source).body
+    imported = {
+        str(node.module): {alias.name for alias in node.names}
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+    }
+    classes = [ast.get_source_segment(source, node) for node in nodes if isinstance(node, ast.ClassDef)]
+    return imported, "".join(f"{text}\n\n\n" for text in classes)
 
 
 def _imports(*groups: Mapping[str, set[str]]) -> str:

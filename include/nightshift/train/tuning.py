@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nightshift import metrics
+from nightshift import artifacts, metrics
 from nightshift.errors import NotReady
 from nightshift.specs import FAMILIES, Estimator, FeatureSet, Model, Preset, Values, preset_of
 from nightshift.train.fitting import estimator_class, fit, predict
@@ -84,6 +84,7 @@ class Search:
 
         Raises:
             NotReady: the metric does not exist on one of the folds.
+            ArtifactRefused: the declared estimator is made of types that may not be stored.
         """
         tune, trials = self.model.train.tune, list(past)
         while len(trials) < tune.trials and _seconds(trials) < tune.seconds:
@@ -167,6 +168,8 @@ class Search:
         model, metric = with_estimator(self.model, estimator), judged_by(self.model)
         for fold in self.folds:
             pipeline = fit(model, self.feature_set, fold.earlier, fold.earlier["label"])
+            if estimator is self.model.estimator and fold is self.folds[0]:
+                artifacts.check(pipeline)  # now, not after an hour of trials
             scored = metrics.score(model.task, fold.later["label"], predict(pipeline, fold.later))[metric]
             if scored is None:
                 nights = fold.later["batch_date"]
