@@ -13,10 +13,28 @@ from nightshift.errors import ArtifactRefused
 
 # Types outside skops' own defaults that our estimators are made of. Adding one is a security review.
 ALLOWED = (
+    # A LightGBM booster is its text model, parsed again when it is loaded; OrderedDict holds its scores' names.
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "nightshift.train.networks.NetworkClassifier",
+    "nightshift.train.networks.NetworkRegressor",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )
+
+
+def check(estimator: Any) -> None:
+    """Raise ArtifactRefused, naming the types, if a file of this estimator would be refused. Stores nothing."""
+    try:
+        content = skops.io.dumps(estimator)
+    except Exception as error:
+        raise ArtifactRefused(
+            f"{type(estimator).__name__} cannot be written as a skops file: {error}; pickle is no way out"
+        ) from error
+    _refuse_unknown_types(content)
 
 
 def seal(content: bytes) -> str:
@@ -33,11 +51,17 @@ def load(content: bytes, expected_sha256: str) -> Any:
     """Return the estimator in ``content``.
 
     Raises:
-        ArtifactRefused: the hash is not the ledger's, or a type is not allowed. Nothing was deserialised.
+        ArtifactRefused: the hash is not the ledger's, or a type is not allowed: nothing was deserialised. Or
+            its library is not installed.
     """
     check_sha256(content, expected_sha256, "model artifact")
     _refuse_unknown_types(content)
-    return skops.io.loads(content, trusted=list(ALLOWED))
+    try:
+        return skops.io.loads(content, trusted=list(ALLOWED))
+    except ImportError as error:
+        raise ArtifactRefused(
+            f"model artifact needs a library that is not installed: {error}; install the extra that it was trained with"
+        ) from error
 
 
 def check_sha256(content: bytes, expected: str, what: str) -> None:

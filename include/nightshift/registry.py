@@ -37,6 +37,12 @@ ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
 TRUSTED = [
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "nightshift.train.networks.NetworkClassifier",
+    "nightshift.train.networks.NetworkRegressor",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
     "numpy.dtype",

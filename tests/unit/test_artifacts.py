@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skops.io
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
@@ -165,6 +167,8 @@ def test_a_message_about_an_unknown_type_names_it_and_the_list() -> None:
         HistGradientBoostingClassifier(max_iter=3),
         HistGradientBoostingRegressor(max_iter=3),
         LogisticRegression(),
+        LGBMClassifier(n_estimators=5, n_jobs=1, verbosity=-1),
+        LGBMRegressor(n_estimators=5, n_jobs=1, verbosity=-1),
     ],
 )
 def test_what_we_train_passes_and_predicts_the_same(estimator: object) -> None:
@@ -177,3 +181,49 @@ def test_what_we_train_passes_and_predicts_the_same(estimator: object) -> None:
     content = skops.io.dumps(pipeline)
     loaded = artifacts.load(content, artifacts.seal(content))
     np.testing.assert_array_equal(loaded.predict(rows), pipeline.predict(rows))
+
+
+def test_a_lightgbm_model_is_text_in_its_file_and_nothing_that_runs() -> None:
+    rows = np.random.default_rng(0).random((200, 3))
+    content = skops.io.dumps(
+        LGBMClassifier(n_estimators=5, n_jobs=1, verbosity=-1).fit(rows, rows[:, 0] > 0.5)
+    )
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {Path(name).suffix for name in archive.namelist()} <= {".json", ".npy"}
+        schema = archive.read("schema.json").decode()
+    assert "tree\\\\nversion=v4" in schema, "the model as LightGBM writes it"
+    assert not {"ReduceNode", "FunctionNode", "PartialNode", "MethodNode"} & set(schema.split('"'))
+
+
+def test_a_lightgbm_model_that_carries_a_function_is_refused(witness: Path) -> None:
+    rows = np.random.default_rng(0).random((200, 3))
+    model = LGBMRegressor(n_estimators=5, n_jobs=1, verbosity=-1).fit(rows, rows[:, 0])
+    model.set_params(objective=os.mkdir)
+    with pytest.raises(ArtifactRefused, match=r"posix\.mkdir"):
+        artifacts.check(model)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "says"),
+    [
+        (FunctionTransformer(func=os.mkdir), r"posix\.mkdir; .*nightshift\.artifacts\.ALLOWED"),
+        (
+            FunctionTransformer(kw_args={"rows": (row for row in ())}),
+            "FunctionTransformer cannot be written as a skops file: .*generator",
+        ),
+    ],
+)
+def test_a_model_that_could_not_be_loaded_is_refused_when_it_is_fitted(estimator: object, says: str) -> None:
+    with pytest.raises(ArtifactRefused, match=says):
+        artifacts.check(estimator)
+
+
+def test_a_model_whose_library_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).random((200, 3))
+    content = skops.io.dumps(LGBMRegressor(n_estimators=5, n_jobs=1, verbosity=-1).fit(rows, rows[:, 0]))
+    recorded = artifacts.seal(content)
+    monkeypatch.setitem(
+        sys.modules, "lightgbm.sklearn", None
+    )  # as Python keeps a module that cannot be imported
+    with pytest.raises(ArtifactRefused, match=r"not installed: .*lightgbm.*; install the extra"):
+        artifacts.load(content, recorded)

@@ -116,7 +116,7 @@ def check(
         list[str] | None, typer.Option("--night", help="may be repeated; the newest three, if left out")
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="expectations too (imports Great Expectations)")
+        bool, typer.Option("--deep", help="expectations and estimators too (imports their libraries)")
     ] = False,
 ) -> None:
     """Check every source, feature set and model, without starting anything; or features for leaks.
@@ -145,10 +145,13 @@ def _check_specs(*, deep: bool) -> None:
 
     project = load_project().require_sound()
     if deep:
+        from nightshift import train
         from nightshift.validate import check_expectations
 
         for source in project.sources.values():
             check_expectations(source)
+        for model in project.models.values():
+            train.check(model)
     counts = {
         "sources": len(project.sources),
         "feature sets": len(project.feature_sets),

@@ -29,6 +29,8 @@ HEAVY = (
     "skops.io",
     "great_expectations",
     "evidently",
+    "optuna.samplers",
+    "optuna.pruners",
     "nightshift.stages",
 )
 PARENTS_OF_TASKS = (("scheduler",), ("celery", "worker"))

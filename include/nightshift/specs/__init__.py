@@ -10,6 +10,7 @@ from nightshift.specs.model import (
     BeatsChampion,
     Calibrated,
     Drift,
+    Estimator,
     Gate,
     Latency,
     MinimumScore,
@@ -22,6 +23,7 @@ from nightshift.specs.model import (
     Train,
 )
 from nightshift.specs.project import Project, load_project
+from nightshift.specs.search import FAMILIES, Preset, Tune, Values, preset_of
 from nightshift.specs.source import (
     REPLAY_ACTIONS,
     Column,
@@ -36,6 +38,7 @@ from nightshift.specs.source import (
 )
 
 __all__ = [
+    "FAMILIES",
     "FEWEST_HOLDOUT_DAYS",
     "REPLAY_ACTIONS",
     "BeatsChampion",
@@ -43,6 +46,7 @@ __all__ = [
     "Column",
     "ConnectorSpec",
     "Drift",
+    "Estimator",
     "FeatureInput",
     "FeatureSet",
     "FilesConnector",
@@ -55,6 +59,7 @@ __all__ = [
     "Model",
     "NoWorseOnSlices",
     "Performance",
+    "Preset",
     "Project",
     "Retrain",
     "Size",
@@ -62,6 +67,9 @@ __all__ = [
     "SqlConnector",
     "Target",
     "Train",
+    "Tune",
+    "Values",
     "Volume",
     "load_project",
+    "preset_of",
 ]

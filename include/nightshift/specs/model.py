@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from nightshift.specs.parts import Name, Spec
+from nightshift.specs.search import Tune, families, preset_of
 
 DottedPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\z")]
 Metric = Literal["roc_auc", "log_loss", "brier", "average_precision", "mae", "rmse", "r2"]
@@ -28,7 +29,7 @@ class Target(Spec):
 
 
 class Estimator(Spec):
-    """A scikit-learn estimator by dotted path."""
+    """An estimator by dotted path: scikit-learn's, or one that keeps its contract."""
 
     model_config = Spec.model_config | {"populate_by_name": True}
 
@@ -37,11 +38,30 @@ class Estimator(Spec):
 
 
 class Train(Spec):
-    """Which days a training sees: ``window_days`` to fit on, then ``holdout_days``, later, to judge on."""
+    """Which days a training sees: ``window_days`` to fit on, then ``holdout_days``, later, to judge on.
+
+    ``tune`` searches the estimator's parameters, ``automl`` whole families of estimators, within its budget.
+    """
 
     window_days: int = Field(default=45, ge=1, le=3660)
     holdout_days: int = Field(default=14, ge=1, le=366)
     min_rows: int = Field(default=500, ge=1)
+    tune: Tune = Tune()
+    # True: every family whose library is installed.
+    automl: bool | list[str] = False
+
+    @field_validator("automl", mode="before")
+    @classmethod
+    def _known_families(cls, given: Any) -> Any:
+        return families(given)
+
+    @model_validator(mode="after")
+    def _search_is_one(self) -> "Train":
+        if self.automl and not self.tune.trials:
+            raise ValueError("automl: a search needs a budget; give tune.trials")
+        if self.automl and self.tune.space:
+            raise ValueError("automl: searches each family's own space; leave tune.space out")
+        return self
 
 
 Confidence = Annotated[float, Field(ge=0, lt=1)]
@@ -179,6 +199,13 @@ class Model(Spec):
             raise ValueError("gates: minimum_score is missing; without it nothing judges the first model")
         if "beats_champion" not in {gate.gate for gate in self.gates}:
             raise ValueError("gates: beats_champion is missing; without it a worse model could take over")
+        return self
+
+    @model_validator(mode="after")
+    def _space_is_known(self) -> "Model":
+        tune, path = self.train.tune, self.estimator.path
+        if tune.trials and not self.train.automl and not tune.space and preset_of(path) is None:
+            raise ValueError(f"train.tune.space: '{path}' is of no family with a preset; say what to search")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ import os
 import subprocess
 from dataclasses import asdict
 from datetime import date, timedelta
+from importlib.metadata import packages_distributions
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from nightshift.stages.collecting import parquet
 from nightshift.stages.lineage import freeze, origin
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import known_labels
+from nightshift.stages.searching import find
 from nightshift.warehouse import Json, feature_table, raw_table
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -96,7 +98,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     provenance = _provenance(model, platform)
     tags = {**provenance, "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
     run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
-    fitted = _fit_and_log(platform, model, facts, rows, run_id)
+    fitted = _fit_and_log(platform, model, facts, rows, run_id, asked)
     version = platform.registry.register(name, run_id, tags=tags)
     platform.registry.finish(run_id)
     platform.warehouse.execute(
@@ -260,10 +262,15 @@ def split(facts: Facts, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
     return rows[dates <= facts["train_last"]], rows[dates >= facts["holdout_first"]]
 
 
-def _fit_and_log(platform: Platform, model: Model, facts: Facts, rows: pd.DataFrame, run_id: str) -> Facts:
-    feature_set = platform.project.feature_set(model.features)
+def _fit_and_log(
+    platform: Platform, declared: Model, facts: Facts, rows: pd.DataFrame, run_id: str, asked: Try
+) -> Facts:
+    feature_set = platform.project.feature_set(declared.features)
     fitting, holdout = split(facts, rows)
+    found = find(platform, declared, fitting, facts["snapshot_id"], asked.run_id)
+    model = found.model
     pipeline = train.fit(model, feature_set, fitting, fitting["label"])
+    artifacts.check(pipeline)
     scores = train.predict(pipeline, holdout)
     weights = train.importance(model, pipeline, holdout, holdout["label"])
     features = fitting[list(feature_set.columns)]
@@ -272,13 +279,16 @@ def _fit_and_log(platform: Platform, model: Model, facts: Facts, rows: pd.DataFr
     registry = platform.registry
     registry.log(
         run_id,
-        params=_params(model, facts),
-        metrics=_training_metrics(model, fitting, holdout, out_of_fold, scores),
+        params={**_params(model, facts), **found.params()},
+        metrics={**_training_metrics(model, fitting, holdout, out_of_fold, scores), **found.metrics()},
     )
     for file, content in train.plots(model.task, holdout["label"].to_numpy(), scores, weights).items():
         registry.log_file(run_id, f"plots/{file}", content)
-    registry.log_file(run_id, SPEC_FILE, spec_text(model))
+    registry.log_file(run_id, SPEC_FILE, spec_text(declared))
     registry.log_file(run_id, ENVIRONMENT_FILE, environment())
+    registry.log_file(run_id, f"train_{model.name}.py", train.script(model, facts, pipeline))
+    if found.trials:
+        registry.log_file(run_id, "trials.json", found.table())
     registry.log_dataset(
         run_id,
         frame=rows.head(100),
@@ -287,8 +297,7 @@ def _fit_and_log(platform: Platform, model: Model, facts: Facts, rows: pd.DataFr
         digest=facts["snapshot_id"],
         target="label",
     )
-    packages = [f"{package}=={installed(package)}" for package in PACKAGES]
-    content = registry.log_model(run_id, pipeline, example=features.head(50), packages=packages)
+    content = registry.log_model(run_id, pipeline, example=features.head(50), packages=_packages(model))
     return {
         "artifact_sha256": artifacts.seal(content),
         "profile": profile.to_json(),
@@ -312,6 +321,12 @@ def _params(model: Model, facts: Facts) -> Facts:
         **model.estimator.params,
         **{name: facts[name] for name in named},
     }
+
+
+def _packages(model: Model) -> list[str]:
+    library = model.estimator.path.partition(".")[0]
+    others = packages_distributions().get(library, []) if library != "sklearn" else []
+    return [f"{package}=={installed(package)}" for package in (*PACKAGES, *others)]
 
 
 def version_of(platform: Platform, training_id: str) -> Facts | None:

@@ -4,21 +4,31 @@ from nightshift.train.dates import TrainingDates, training_dates
 from nightshift.train.fitting import as_fitted, fit, importance, out_of_fold, predict, predictions_sha256
 from nightshift.train.labels import labelled, labels
 from nightshift.train.plots import gain_plots, plots
+from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
+from nightshift.train.tuning import Search, Trial, best, check, judged_by, search, winner
 
 __all__ = [
+    "Search",
     "TrainingDates",
+    "Trial",
     "Tryout",
     "as_fitted",
+    "best",
+    "check",
     "fit",
     "gain_plots",
     "importance",
+    "judged_by",
     "labelled",
     "labels",
     "out_of_fold",
     "plots",
     "predict",
     "predictions_sha256",
+    "script",
+    "search",
     "training_dates",
     "try_out",
+    "winner",
 ]

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import inspect
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,10 @@ from nightshift.errors import SpecError
 from nightshift.specs import FeatureSet, Model
 
 IMPORTANCE_ROWS = 3000
+# LightGBM's classes take any keyword, and say nothing of one that it does not know.
+KEYWORDS = {
+    "lightgbm": frozenset({"deterministic", "force_col_wise", "force_row_wise", "max_bin", "verbosity"}),
+}
 SCORING = {"classification": "neg_log_loss", "regression": "neg_mean_absolute_error"}
 
 
@@ -95,22 +100,37 @@ def importance(
     }
 
 
-def _estimator(model: Model) -> BaseEstimator:
-    module, _, name = model.estimator.path.rpartition(".")
+def estimator_class(
+    model: Model, path: str, params: Iterable[str], key: str = "estimator.params"
+) -> type[BaseEstimator]:
+    """Return the class at a dotted path. ``key``: where the spec names ``params``.
+
+    Raises:
+        SpecError: it is not there, is no estimator, or has not one of these parameters.
+    """
+    module, _, name = path.rpartition(".")
     try:
         kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise SpecError(
-            f"model '{model.name}': estimator.class '{model.estimator.path}' not found: {error}"
-        ) from error
+        raise SpecError(f"model '{model.name}': estimator.class '{path}' not found: {error}") from error
     if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
-        raise SpecError(
-            f"model '{model.name}': estimator.class '{model.estimator.path}' is no scikit-learn estimator"
-        )
-    unknown = sorted(set(model.estimator.params) - set(inspect.signature(kind).parameters))
+        raise SpecError(f"model '{model.name}': estimator.class '{path}' is no scikit-learn estimator")
+    unknown = sorted(set(params) - _parameters(kind))
     if unknown:
-        raise SpecError(f"model '{model.name}': estimator.params: {kind.__name__} has no parameter {unknown}")
-    return kind(**model.estimator.params)
+        raise SpecError(f"model '{model.name}': {key}: {kind.__name__} has no parameter {unknown}")
+    return kind
+
+
+def _estimator(model: Model) -> BaseEstimator:
+    declared = model.estimator
+    return estimator_class(model, declared.path, declared.params)(**declared.params)
+
+
+def _parameters(kind: type[BaseEstimator]) -> set[str]:
+    """Return the names a class takes; what its ``**kwargs`` would swallow counts only if it is known to mean it."""
+    named = inspect.signature(kind).parameters.values()
+    keywords = KEYWORDS.get(kind.__module__.partition(".")[0], frozenset())
+    return {each.name for each in named if each.kind is not each.VAR_KEYWORD} | keywords
 
 
 def _columns(estimator: BaseEstimator, categories: list[str], numbers: list[str]) -> ColumnTransformer:

@@ -1,0 +1,117 @@
+"""The search inside a training: each trial is a row at once, so a task tried again goes on where it ended."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from nightshift import train
+from nightshift.specs import FeatureSet, Model
+from nightshift.stages.platform import Facts, Platform
+from nightshift.train import Trial
+from nightshift.warehouse import Json
+
+FIELDS = "trial, estimator, params, sampled, scores, state, seconds, note"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The model with the estimator to train, and the trials that led to it: none where nothing is searched."""
+
+    model: Model
+    trials: tuple[Trial, ...] = ()
+
+    def params(self) -> Facts:
+        """Return what MLflow shows as parameters."""
+        tune = self.model.train.tune
+        if not self.trials:
+            return {}
+        return {"search": "automl" if self.model.train.automl else "tune", "search_folds": tune.folds}
+
+    def metrics(self) -> dict[str, float]:
+        """Return what MLflow shows as metrics: how many trials, what the best and the declared one came to."""
+        if not self.trials:
+            return {}
+        metric = train.judged_by(self.model)
+        return {
+            "search_trials": len(self.trials),
+            "search_seconds": sum(trial.seconds for trial in self.trials),
+            f"search_best_{metric}": train.best(self.model, self.trials).score,
+            f"search_declared_{metric}": self.trials[0].score,
+        }
+
+    def table(self) -> Facts:
+        """Return every trial, for a file."""
+        return {"metric": train.judged_by(self.model), "trials": [asdict(trial) for trial in self.trials]}
+
+
+def find(platform: Platform, model: Model, rows: pd.DataFrame, snapshot_id: str, training_id: str) -> Found:
+    """Search as ``model`` declares, over the rows to fit on; without ``train.tune.trials``, its own estimator.
+
+    Raises:
+        SpecError: what is to be searched is not there.
+        NotReady: fewer nights than the folds need, or a fold without the metric.
+    """
+    if not model.train.tune.trials:
+        return Found(model)
+    feature_set = platform.project.feature_set(model.features)
+    searched = train.search(model, feature_set, rows)
+    journal = Journal(platform, model, training_id, _sha256(model, feature_set, snapshot_id))
+    trials = searched.run(journal.read(), journal.record)
+    return Found(train.winner(model, trials), tuple(trials))
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The trials of one search in ``governance.trials``."""
+
+    platform: Platform
+    model: Model
+    training_id: str
+    search_sha256: str
+
+    def read(self) -> list[Trial]:
+        """Return the trials that are there, by number."""
+        rows = self.platform.warehouse.rows(
+            f"SELECT {FIELDS} FROM governance.trials WHERE training_id = %s AND search_sha256 = %s ORDER BY trial",  # noqa: S608
+            (self.training_id, self.search_sha256),
+        )
+        return [_trial(row) for row in rows]
+
+    def record(self, trial: Trial) -> Trial:
+        """Keep a trial; return it, or the one of its number that another try of this task kept before."""
+        row = self.platform.warehouse.row(
+            "INSERT INTO governance.trials (training_id, search_sha256, trial, model, estimator, params, sampled, "  # noqa: S608
+            "metric, scores, state, seconds, note) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+            f"ON CONFLICT DO NOTHING RETURNING {FIELDS}",
+            (
+                self.training_id,
+                self.search_sha256,
+                trial.number,
+                self.model.name,
+                trial.estimator,
+                Json(dict(trial.params)),
+                Json(dict(trial.sampled)),
+                train.judged_by(self.model),
+                list(trial.scores),
+                trial.state,
+                trial.seconds,
+                trial.note,
+            ),
+        )
+        return _trial(row) if row else self.read()[trial.number]
+
+
+def _trial(row: dict[str, Any]) -> Trial:
+    number, scores = row.pop("trial"), tuple(row.pop("scores"))
+    return Trial(number=number, scores=scores, **row)
+
+
+def _sha256(model: Model, feature_set: FeatureSet, snapshot_id: str) -> str:
+    # Not the budget: more trials or seconds carry a search on.
+    searched: Any = {"task": True, "estimator": True, "train": {"automl": True, "tune": {"folds", "space"}}}
+    declared = model.model_dump(mode="json", include=searched)
+    content = [declared, train.judged_by(model), feature_set.columns, snapshot_id]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""A toy to train on: a model, a feature set and 24 nights of rows with a number, a word and missing values."""
+
+from datetime import date, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift.specs import FeatureSet, Model
+
+NIGHTS, A_NIGHT = 24, 50
+needs_torch = pytest.mark.skipif(
+    find_spec("torch") is None, reason="the extra 'torch' is not installed: it weighs more than all the rest"
+)
+
+
+def spec(task: str, path: str, params: dict, **train: object) -> Model:
+    """Return a model of the toy, chosen by log loss or mean absolute error."""
+    classifies = task == "classification"
+    minimum, better = ("roc_auc", "log_loss") if classifies else ("r2", "mae")
+    return Model.model_validate(
+        {
+            "name": "toy",
+            "owner": "me",
+            "description": '""" \\ {braces}',
+            "task": task,
+            "features": "toy",
+            "target": {"source": "truth", "column": "y", "above": 0 if classifies else None},
+            "estimator": {"class": path, "params": params},
+            "train": train,
+            "gates": [
+                {"gate": "minimum_score", "metric": minimum},
+                {"gate": "beats_champion", "metric": better},
+            ],
+        }
+    )
+
+
+def feature_set() -> FeatureSet:
+    """Return the declaration of the toy's features."""
+    columns = {"a": "float", "word": "string", "b": "float", "c": "integer"}
+    described = {"name": "toy", "owner": "me", "description": "A toy.", "version": 1, "entity": ["id"]}
+    return FeatureSet(**described, inputs={"truth": {}}, columns=columns, path=Path("toy.py"))
+
+
+def rows(task: str = "classification") -> pd.DataFrame:
+    """Return labelled rows: the label is linear in ``a`` and ``word``, with noise."""
+    random = np.random.default_rng(0)
+    n = NIGHTS * A_NIGHT
+    made = pd.DataFrame(
+        {"id": np.arange(n).astype(str), "a": random.normal(size=n), "b": random.normal(size=n)}
+    )
+    made["c"], made["word"] = random.integers(0, 9, n), random.choice(["x", "y", "z"], n)
+    made.loc[random.random(n) < 0.1, "b"] = np.nan
+    made["batch_date"] = np.repeat([date(2013, 1, 1) + timedelta(days=day) for day in range(NIGHTS)], A_NIGHT)
+    value = made["a"] * 2 + (made["word"] == "x") + random.normal(size=n)
+    made["label"] = (value > 0).astype(float) if task == "classification" else value
+    return made
