@@ -10,6 +10,8 @@
   is no other way in.
 - **again**, **train_again**: if the champion changed while the signature was waited for, the challenger was compared
   with one that is none any more. The training starts again, against the new champion.
+- **card** writes the model card and the bill of materials of the version (its link opens the card); **card_signed**
+  once more, when it was signed.
 - **conclude** gives the request its outcome, so that the next retraining may start.
 
 **By hand.** *As of*: train on what that night knew; the promotion takes effect on that night, or after the
@@ -68,12 +70,12 @@ def train_dag(model: Model) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from nightshift import stages
-        from nightshift.orchestration.links import run_url
+        from nightshift.orchestration.links import file_url, run_url
         from nightshift.orchestration.run import this_run
 
         run = this_run()
-        page = run_url(get_current_context()["dag_run"])
-        asked = stages.ask_for_signature(run.platform, model.name, run.asked, airflow_run=page)
+        here = run_url(get_current_context()["dag_run"])
+        asked = stages.ask_for_signature(run.platform, model.name, run.asked, airflow_run=here, page=file_url)
         if asked is None:
             raise AirflowSkipException("nothing to sign: the gates rejected it, or it has its answer")
         return asked
@@ -92,6 +94,16 @@ def train_dag(model: Model) -> None:
                 f"version {facts['version']} is {facts['outcome']}; the champion stays"
             )
         return facts
+
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    def card() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.links import file_url
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        facts = stages.write_card(run.platform, model.name, run.asked)
+        return {**facts, "url": file_url(facts["card"])}
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def again() -> dict[str, Any]:

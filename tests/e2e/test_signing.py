@@ -21,7 +21,10 @@ TRAIN = f"train_{MODEL}"
 
 
 def asked(loop: Demo, name: str) -> str:
-    """Have admin start a training; return its run once it waits for a signature."""
+    """Have admin start a training; return its run once it waits for a signature.
+
+    Of a model without a champion: the same training again would not beat itself.
+    """
     run_id = loop.api.trigger(TRAIN, conf={"as_of": str(CHAMPION_AS_OF), "reason": f"sign-off, {name}"})
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
@@ -55,6 +58,24 @@ def ended(loop: Demo, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in loop.api.task_instances(TRAIN, run_id)}
 
 
+def test_no_answer_in_time_is_a_rejection_and_ends_the_run_cleanly(loop: Demo) -> None:
+    run_id = asked(loop, "timed out")
+    # The deadline of the wait is put into the past; Airflow's scheduler finds it there.
+    with closing(psycopg2.connect(loop.runtime.airflow_database_url)) as connection, connection:
+        connection.cursor().execute(
+            "UPDATE task_instance SET trigger_timeout = now() - interval '1 minute' "
+            "WHERE dag_id = %s AND run_id = %s AND task_id = 'sign_off'",
+            (TRAIN, run_id),
+        )
+    states = ended(loop, run_id)
+    assert (states["sign_off"], states["promote"], states["conclude"]) == ("success", "skipped", "success")
+    assert promotion(loop, run_id) is None
+    said = loop.warehouse.row(
+        "SELECT answer, signed_by FROM governance.signatures WHERE training_id = %s", (run_id,)
+    )
+    assert said == {"answer": "timed out", "signed_by": None}
+
+
 def test_only_an_approver_can_sign_and_not_who_started_it_and_the_ledger_shows_who_did(
     loop: Demo, visitor: BrowserContext, photograph: Photograph
 ) -> None:
@@ -72,6 +93,7 @@ def test_only_an_approver_can_sign_and_not_who_started_it_and_the_ledger_shows_w
     expect(page.get_by_text(f"of {MODEL}?")).to_be_visible()
     expect(page.get_by_role("cell", name="mae", exact=True)).to_be_visible()
     expect(page.get_by_text("sign-off, approved")).to_be_visible()
+    expect(page.get_by_role("link", name="model card")).to_be_visible()
     photograph(page, "sign-off")
     page.get_by_role("textbox").last.fill("holds on every airport")
     page.get_by_role("button", name="Approve").click()
@@ -88,21 +110,3 @@ def test_only_an_approver_can_sign_and_not_who_started_it_and_the_ledger_shows_w
     }
     with Client.of(loop.runtime, "olga") as olga, pytest.raises(RequestError, match=r"409|404"):
         respond(olga, run_id, "Reject")
-
-
-def test_no_answer_in_time_is_a_rejection_and_ends_the_run_cleanly(loop: Demo) -> None:
-    run_id = asked(loop, "timed out")
-    # The deadline of the wait is put into the past; Airflow's scheduler finds it there.
-    with closing(psycopg2.connect(loop.runtime.airflow_database_url)) as connection, connection:
-        connection.cursor().execute(
-            "UPDATE task_instance SET trigger_timeout = now() - interval '1 minute' "
-            "WHERE dag_id = %s AND run_id = %s AND task_id = 'sign_off'",
-            (TRAIN, run_id),
-        )
-    states = ended(loop, run_id)
-    assert (states["sign_off"], states["promote"], states["conclude"]) == ("success", "skipped", "success")
-    assert promotion(loop, run_id) is None
-    said = loop.warehouse.row(
-        "SELECT answer, signed_by FROM governance.signatures WHERE training_id = %s", (run_id,)
-    )
-    assert said == {"answer": "timed out", "signed_by": None}

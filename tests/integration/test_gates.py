@@ -234,13 +234,21 @@ def answer(by: str | None, *, approved: bool = True, comment: str | None = "look
     return Answer(approved=approved, by=by, comment=comment, at=NOON)
 
 
+def asked_of(platform: Platform, asked: Try) -> dict[str, Any] | None:
+    """Return what the approvers are asked."""
+    return stages.ask_for_signature(
+        platform, MODEL, asked, airflow_run="http://here", page="http://kept/{}".format
+    )
+
+
 def test_what_is_approved_is_promoted_in_the_name_of_who_signed(loop: Platform) -> None:
     platform, asked = signed_off(loop), Try("signed")
     assert judged(platform, "signed", by="admin")["passed"]
-    request = stages.ask_for_signature(platform, MODEL, asked, airflow_run="http://here")
+    request = asked_of(platform, asked)
     assert request is not None
     assert request["approvers"] == ["olga", "ben"]
     assert "| log_loss |" in request["body"]
+    assert f"[model card](http://kept/cards/{MODEL}/" in request["body"]
     assert len(str(request)) < 10_000
     with pytest.raises(NotReady, match="training 'signed' is not signed"):
         stages.promote(platform, MODEL, AS_OF, asked, actor="tester")
@@ -276,7 +284,7 @@ def test_what_is_rejected_or_left_alone_is_not_promoted(loop: Platform, by: str 
 def test_nobody_signs_who_may_not(loop: Platform) -> None:
     platform, asked = signed_off(loop), Try("who")
     judged(platform, "who", by="olga")
-    request = stages.ask_for_signature(platform, MODEL, asked, airflow_run="http://here")
+    request = asked_of(platform, asked)
     assert (request or {})["approvers"] == ["ben"]
     with pytest.raises(RequestError, match="vic is no approver; olga, ben may sign"):
         stages.sign(platform, MODEL, asked, answer("vic"))
@@ -289,7 +297,7 @@ def test_the_only_approver_cannot_start_what_only_they_could_sign(loop: Platform
     platform = better(loop, approval="required", approvers=["olga"])
     judged(platform, "alone", by="olga")
     with pytest.raises(RequestError, match="its only approver; nobody signs their own"):
-        stages.ask_for_signature(platform, MODEL, Try("alone"), airflow_run="http://here")
+        asked_of(platform, Try("alone"))
 
 
 @pytest.mark.parametrize("forged", [None, ("olga", "other"), ("admin", None)])
@@ -356,6 +364,6 @@ def test_hostile_words_are_shown_and_do_nothing(loop: Platform) -> None:
     hostile = "</script><script>alert(1)</script> [x](javascript:alert(1)) {{ conn }} | `"
     stages.fit(platform, MODEL, frozen["snapshot_id"], asked, reason=hostile)
     stages.evaluate(platform, MODEL, AS_OF, asked, reason=hostile)
-    body = (stages.ask_for_signature(platform, MODEL, asked, airflow_run="http://here") or {})["body"]
+    body = (asked_of(platform, asked) or {})["body"]
     assert "<script>" not in body
     assert "](javascript" not in body

@@ -12,6 +12,11 @@ from nightshift.stages.versions import newest_version, record_of, version_row
 CARD_FOLDER = "card"
 
 
+def card_key(name: str, version: int) -> str:
+    """Return the key of a version's card among the kept files."""
+    return f"cards/{name}/{version}/card.html"
+
+
 def write_card(platform: Platform, name: str, asked: Try) -> Facts:
     """Write the card of the version of this training, as Markdown and HTML, and its bill of materials.
 
@@ -34,11 +39,12 @@ def write_card(platform: Platform, name: str, asked: Try) -> Facts:
         "card.html": cards.page(document).encode(),
         cards.SBOM_FILE: cards.sbom(record, materials),
     }
-    folder = f"cards/{name}/{row['version']}"
+    key = card_key(name, row["version"])
+    folder = key.rpartition("/")[0]
     for file, content in files.items():
         platform.objects.put(f"{folder}/{file}", content)
         platform.registry.log_file(row["mlflow_run_id"], f"{CARD_FOLDER}/{file}", content)
-    return {"version": row["version"], "card": f"{folder}/card.html", "packages": len(materials)}
+    return {"version": row["version"], "card": key, "packages": len(materials)}
 
 
 def compare_versions(platform: Platform, name: str, version: int | None, against: int | None) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from nightshift.govern import Candidate, Evidence, Ledger, Trial, judge
 from nightshift.govern import evaluate as evaluated
 from nightshift.govern.request import markdown
 from nightshift.specs import Model
+from nightshift.stages.documenting import card_key
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import load_version
 from nightshift.stages.training import decision_of, is_stale, read_snapshot, signature_of, split, version_of
@@ -50,10 +52,13 @@ def evaluate(
     }
 
 
-def ask_for_signature(platform: Platform, name: str, asked: Try, *, airflow_run: str) -> Facts | None:
+def ask_for_signature(
+    platform: Platform, name: str, asked: Try, *, airflow_run: str, page: Callable[[str], str]
+) -> Facts | None:
     """Return what the approvers are asked (``subject``, ``body``: Markdown; ``approvers``); None if there is nothing.
 
-    Nothing: the gates rejected the challenger, or it has been signed before.
+    Nothing: the gates rejected the challenger, or it has been signed before. ``airflow_run``: the address of the run
+    of this training; ``page``: gives the address of a kept file by its key.
 
     Raises:
         NotReady: the gates have not run.
@@ -78,6 +83,13 @@ def ask_for_signature(platform: Platform, name: str, asked: Try, *, airflow_run:
         "USING (model, batch_date) WHERE r.training_id = %s",
         (asked.run_id,),
     )
+    links = {
+        "MLflow run": platform.registry.url(version["mlflow_run_id"]),
+        "model card": page(card_key(name, decision["challenger"])),
+        "training in Airflow": airflow_run,
+    }
+    if verdict and verdict["report_key"]:
+        links["drift report"] = page(verdict["report_key"])
     return {
         "subject": f"Promote version {decision['challenger']} of {name}?",
         "body": markdown(decision, verdict, links),
