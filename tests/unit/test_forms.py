@@ -173,7 +173,7 @@ def test_a_form_without_a_choice_downstream_needs_none() -> None:
     [
         ({}, "reason: say what is wrong with the champion"),
         ({"reason": " \n"}, "reason: say what is wrong with the champion"),
-        ({"reason": "bad", "version": 0}, "version: expected a number from 1 on, got '0'"),
+        ({"reason": "bad", "version": 0}, "version: expected a version's number, got '0'"),
         ({"reason": "bad", "version": "1; drop"}, "version: expected"),
         ({"reason": "bad", "version": True}, "version: expected"),
         ({"reason": "bad", "to": 1}, "unknown parameter 'to'"),

@@ -26,7 +26,7 @@ def model(window: int = 45, holdout: int = 14, matures: int = 2) -> Model:
             "train": {"window_days": window, "holdout_days": holdout},
             "gates": [
                 {"gate": "minimum_score", "metric": "mae"},
-                {"gate": "beats_champion", "metric": "mae"},
+                {"gate": "beats_champion", "metric": "mae", "confidence": 0},
             ],
         }
     )
