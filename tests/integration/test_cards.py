@@ -147,6 +147,27 @@ def test_a_retrained_version_says_which_night_asked_and_what_had_drifted(loop: P
         assert f"\n| {name} | " in shown
 
 
+@pytest.mark.parametrize(
+    ("estimator", "warned"),
+    [
+        ({"class": "sklearn.ensemble.HistGradientBoostingClassifier", "params": {"max_iter": 5}}, True),
+        ({"class": "sklearn.linear_model.LogisticRegression", "params": {"solver": "newton-cholesky"}}, True),
+        ({"class": "sklearn.naive_bayes.GaussianNB", "params": {}}, False),
+    ],
+    ids=["boosting", "logistic", "bayes"],
+)
+def test_an_estimator_whose_seed_is_not_set_is_a_limit(
+    loop: Platform, estimator: dict[str, Any], warned: bool
+) -> None:
+    content = loop.project.model(MODEL).model_dump(by_alias=True)
+    models = {MODEL: Model.model_validate({**content, "estimator": estimator})}
+    unseeded = replace(loop, project=loop.project.model_copy(update={"models": models}))
+    asked = f"seed of {estimator['class']}"
+    judged(unseeded, asked)
+    shown = kept(loop, stages.write_card(loop, MODEL, Try(asked)))["card.md"]
+    assert ("a random_state, and none is set" in shown) is warned
+
+
 def test_a_signature_is_on_the_card_where_one_is_kept(loop: Platform) -> None:
     loop.warehouse.execute(
         "CREATE TABLE IF NOT EXISTS governance.signatures (training_id text PRIMARY KEY, model text NOT NULL, "

@@ -186,6 +186,34 @@ def test_a_version_is_made_again_by_its_own_spec_whatever_is_declared_now(
     )
 
 
+def test_a_linear_regression_is_equal_too_and_has_a_card(loop: Platform) -> None:
+    content = loop.project.model(MODEL).model_dump(by_alias=True)
+    regression = {
+        "name": "linear_delay",
+        "task": "regression",
+        "target": {"source": "arrivals", "column": "arr_delay", "matures_after_days": 2},
+        "estimator": {"class": "sklearn.linear_model.Ridge", "params": {"alpha": 2.0}},
+        "gates": [
+            {"gate": "minimum_score", "metric": "r2", "value": -1.0},
+            {"gate": "beats_champion", "metric": "mae"},
+        ],
+        "performance": None,
+    }
+    models = {"linear_delay": Model.model_validate({**content, **regression})}
+    linear = replace(loop, project=loop.project.model_copy(update={"models": models}))
+    asked = Try("linear")
+    frozen = stages.snapshot(linear, "linear_delay", NIGHT, asked)
+    version = stages.fit(linear, "linear_delay", frozen["snapshot_id"], asked, reason="a test")["version"]
+    stages.evaluate(linear, "linear_delay", NIGHT, asked, reason="a test")
+    found = stages.reproduce(linear, "linear_delay", version, Try("again"), reason="an audit")
+    print(f"reproduce, Ridge: {found['outcome']}")
+    assert found["equal"], found
+    assert set(findings(loop)["findings"]["metrics"]) == {"mae", "rmse", "r2"}
+    shown = loop.objects.get(stages.write_card(linear, "linear_delay", asked)["card"]).decode()
+    assert "<td>Says</td><td>arrivals.arr_delay</td>" in shown
+    assert '<td>estimator.alpha</td><td class="n">2</td>' in shown
+
+
 def test_a_model_without_a_seed_comes_out_otherwise_and_it_is_said_by_how_much(loop: Platform) -> None:
     unseeded = with_model(
         loop,

@@ -57,8 +57,8 @@ def limits(record: Record) -> Iterator[str]:
         if share >= MUCH_MISSING:
             yield f"{name} is missing in {share:.0%} of the rows it was fitted on."
     yield from _limits_of_the_judgement(record)
-    if "random_state" not in record.spec.estimator.params:
-        yield "The spec gives no random_state: trained again, it may come out otherwise."
+    if record.unseeded:
+        yield "Its estimator has a random_state, and none is set: trained again, it may come out otherwise."
 
 
 def _limits_of_the_judgement(record: Record) -> Iterator[str]:

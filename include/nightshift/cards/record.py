@@ -29,10 +29,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Record:
-    """``version``, ``snapshot``, ``decision``, ``promotions``, ``request``: rows of the tables of these names.
+    """``spec``: as it was, with the estimator that was fitted.
 
+    ``version``, ``snapshot``, ``decision``, ``promotions``, ``request``: rows of the tables of these names.
     ``request`` is the request to retrain that the training answered, with the ``drift`` its night had measured.
-    ``signature``: what a person answered to the decision, where one was asked.
+    ``signature``: what a person answered to the decision, where one was asked. ``unseeded``: the estimator has a
+    ``random_state``, and none is set.
     ``sources``: the deliveries behind the snapshot, counted by role and source. ``url``: the page of the run.
     """
 
@@ -46,6 +48,7 @@ class Record:
     request: Row | None
     url: str
     signature: Row | None = None
+    unseeded: bool = False
 
     @property
     def id(self) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from nightshift import artifacts
+from nightshift import artifacts, train
 from nightshift.cards import Record, counts
 from nightshift.errors import NotReady
 from nightshift.specs import Model
 from nightshift.stages.platform import Facts, Platform
+from nightshift.stages.scoring import load_pipeline
 from nightshift.stages.training import SPEC_FILE, read_snapshot
 
 SOURCES = (
@@ -69,9 +70,11 @@ def record_of(platform: Platform, version: Facts) -> tuple[Record, pd.DataFrame]
     """Return everything recorded of a version, and the rows of its snapshot.
 
     Raises:
-        ArtifactRefused: the spec or the snapshot is not what was recorded.
+        ArtifactRefused: the spec, the snapshot or the model file is not what was recorded.
     """
-    spec = recorded_spec(platform, version)
+    declared = recorded_spec(platform, version)
+    pipeline = load_pipeline(platform, declared, version["version"])
+    spec = train.as_fitted(declared, pipeline)
     snapshot, rows = read_snapshot(platform, version["snapshot_id"])
     entity = platform.project.feature_set(spec.features).entity
     training = (version["training_id"],)
@@ -88,6 +91,7 @@ def record_of(platform: Platform, version: Facts) -> tuple[Record, pd.DataFrame]
         request=found.row(REQUEST, training),
         url=platform.registry.url(version["mlflow_run_id"]),
         signature=_signature(platform, version["training_id"]),
+        unseeded=pipeline.named_steps["estimator"].get_params().get("random_state", 0) is None,
     )
     return record, rows
 

@@ -158,12 +158,14 @@ def test_limits_follow_from_facts() -> None:
         "temp is missing in 31% of the rows it was fitted on.",
         "Slices with fewer than 200 rows, whose metrics say little: carrier=OO (12).",
     ]
-    unseeded = spec(estimator={"class": "sklearn.linear_model.Ridge", "params": {}})
     first = {**DECISION, "champion": None, "evaluation": {**EVALUATION, "metrics": {"roc_auc": None}}}
-    found = list(limits(record(spec=unseeded, decision=first)))
+    found = list(limits(record(unseeded=True, decision=first)))
     assert "It was compared with no champion: there was none." in found
     assert "roc_auc is undefined on this holdout." in found
-    assert "The spec gives no random_state: trained again, it may come out otherwise." in found
+    assert (
+        "Its estimator has a random_state, and none is set: trained again, it may come out otherwise."
+        in found
+    )
 
 
 def test_a_snapshot_is_counted_night_by_night() -> None:
