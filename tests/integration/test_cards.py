@@ -170,11 +170,6 @@ def test_an_estimator_whose_seed_is_not_set_is_a_limit(
 
 def test_a_signature_is_on_the_card_where_one_is_kept(loop: Platform) -> None:
     loop.warehouse.execute(
-        "CREATE TABLE IF NOT EXISTS governance.signatures (training_id text PRIMARY KEY, model text NOT NULL, "
-        "answer text NOT NULL, signed_by text, comment text, evidence_sha256 text NOT NULL, "
-        "signed_at timestamptz NOT NULL)"
-    )
-    loop.warehouse.execute(
         "INSERT INTO governance.signatures "
         "(training_id, model, answer, signed_by, comment, evidence_sha256, signed_at) "
         "SELECT training_id, model, 'approved', 'vera', %s, evidence_sha256, '2013-02-06 12:00+00' "

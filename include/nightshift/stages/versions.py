@@ -97,9 +97,6 @@ def record_of(platform: Platform, version: Facts) -> tuple[Record, pd.DataFrame]
 
 
 def _signature(platform: Platform, training_id: str) -> Facts | None:
-    present = platform.warehouse.row("SELECT to_regclass('governance.signatures') AS signatures")
-    if not present or present["signatures"] is None:
-        return None
     return platform.warehouse.row(
         "SELECT * FROM governance.signatures WHERE training_id = %s", (training_id,)
     )
