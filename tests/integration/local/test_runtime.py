@@ -115,17 +115,6 @@ def test_roles_cannot_enter_each_others_databases(runtime: Runtime) -> None:
             psycopg2.connect(url.set(database=other).render_as_string(hide_password=False))
 
 
-def test_the_stages_role_may_add_to_the_ledger_and_nothing_more(runtime: Runtime) -> None:
-    from nightshift.warehouse import Warehouse
-
-    found = Warehouse(runtime.warehouse_url).rows(
-        "SELECT array_agg(p ORDER BY p) AS may FROM unnest(%s) p "
-        "WHERE has_table_privilege('nightshift_stage', 'governance.promotions', p)",
-        (["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER"],),
-    )
-    assert found == [{"may": ["INSERT", "SELECT"]}]
-
-
 @pytest.mark.parametrize("name", SERVICES)
 def test_killed_component_is_healthy_within_a_minute(runtime: Runtime, name: str) -> None:
     before = record(runtime, name)
