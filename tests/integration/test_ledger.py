@@ -512,8 +512,9 @@ def test_going_back_to_a_barred_version_by_name_lifts_its_bar(warehouse: Warehou
 
 def test_the_champion_before_is_never_a_barred_one(warehouse: Warehouse) -> None:
     ledger = promoted(warehouse, 1, 2)
-    back(warehouse, None)
-    training = judged(warehouse, 3, 1)
-    ledger.append(training_id=training, effective_from=date(2013, 2, 20), actor="me")
+    copy = judged(warehouse, 3, 2, artifact="artifact of late_arrival 2")
+    ledger.append(training_id=copy, effective_from=date(2013, 2, 8), actor="me")
+    assert (back(warehouse, None) or {})["version"] == 2, "3 is taken out, and 2 is the same model"
+    ledger.append(training_id=judged(warehouse, 4, 2), effective_from=date(2013, 2, 20), actor="me")
     found = back(warehouse, None, "again", effective_from=date(2013, 2, 25), as_of=date(2013, 2, 25)) or {}
-    assert (found["version"], found["taken_out"]) == (1, 3)
+    assert (found["version"], found["taken_out"]) == (1, 4)
