@@ -10,11 +10,14 @@ from uuid import uuid4
 
 import psycopg2
 import psycopg2.errors
+import psycopg2.extensions
 import pytest
 from judged_versions import FROM, MODEL, judged, promoted
 
 from nightshift.errors import Barred, NotReady, RequestError
 from nightshift.govern import Ledger, Rollback, rollback_of, write_rollback
+from nightshift.local import databases
+from nightshift.local.endpoints import DATABASES
 from nightshift.warehouse import Warehouse, migrate
 
 pytestmark = pytest.mark.integration
@@ -312,25 +315,55 @@ def test_the_stages_role_promotes_and_rolls_back(warehouse: Warehouse, stage_url
     assert Ledger(stage, MODEL).verify() is None
 
 
-def test_a_server_that_lets_nobody_create_a_role_is_migrated_all_the_same(
-    postgres_url: str, warehouse: Warehouse
-) -> None:
-    owner, hidden = f"owner_{uuid4().hex[:8]}", f"hidden_{uuid4().hex[:8]}"
-    with closing(psycopg2.connect(postgres_url)) as admin, admin.cursor() as cursor:
-        admin.autocommit = True
-        cursor.execute(f"CREATE ROLE {owner} LOGIN PASSWORD 'test'")
-        cursor.execute(f"CREATE DATABASE {owner} OWNER {owner}")
+@pytest.fixture
+def admin(postgres_url: str, warehouse: Warehouse) -> Iterator[psycopg2.extensions.cursor]:
+    """Return an administrator on a server that has no role for stages; the role comes back afterwards."""
+    hidden = f"hidden_{uuid4().hex[:8]}"
+    with closing(psycopg2.connect(postgres_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
         cursor.execute(f"ALTER ROLE nightshift_stage RENAME TO {hidden}")
         try:
-            url = f"postgresql://{owner}:test@{postgres_url.rpartition('@')[2].rpartition('/')[0]}/{owner}"
-            migrate(url)
-            assert promoted(Warehouse(url), 1).verify() is None
-            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'nightshift_stage'")
-            assert cursor.fetchone() is None
+            yield cursor
         finally:
+            cursor.execute("DROP ROLE IF EXISTS nightshift_stage")
             cursor.execute(f"ALTER ROLE {hidden} RENAME TO nightshift_stage")
-            cursor.execute(f"DROP DATABASE {owner} WITH (FORCE)")
-            cursor.execute(f"DROP ROLE {owner}")
+
+
+def test_a_server_that_lets_nobody_create_a_role_is_migrated_all_the_same(
+    postgres_url: str, admin: psycopg2.extensions.cursor
+) -> None:
+    owner = f"owner_{uuid4().hex[:8]}"
+    admin.execute(f"CREATE ROLE {owner} LOGIN PASSWORD 'test'")
+    admin.execute(f"CREATE DATABASE {owner} OWNER {owner}")
+    try:
+        url = f"postgresql://{owner}:test@{postgres_url.rpartition('@')[2].rpartition('/')[0]}/{owner}"
+        migrate(url)
+        assert promoted(Warehouse(url), 1).verify() is None
+        admin.execute("SELECT 1 FROM pg_roles WHERE rolname = 'nightshift_stage'")
+        assert admin.fetchone() is None
+    finally:
+        admin.execute(f"DROP DATABASE {owner} WITH (FORCE)")
+        admin.execute(f"DROP ROLE {owner}")
+
+
+def test_the_local_runtime_creates_the_role_that_its_warehouse_may_not(
+    postgres_url: str, admin: psycopg2.extensions.cursor
+) -> None:
+    try:
+        databases.create(postgres_url, dict.fromkeys(DATABASES, "test"))
+        address = postgres_url.rpartition("@")[2].rpartition("/")[0]
+        own = Warehouse(f"postgresql://warehouse:test@{address}/warehouse")
+        migrate(own.url)
+        found = own.rows(
+            "SELECT array_agg(p ORDER BY p) AS may FROM unnest(%s) p "
+            "WHERE has_table_privilege('nightshift_stage', 'governance.promotions', p)",
+            (["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER"],),
+        )
+        assert found == [{"may": ["INSERT", "SELECT"]}]
+    finally:
+        for name in DATABASES:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            admin.execute(f"DROP ROLE IF EXISTS {name}")
 
 
 # Rollback and bars
@@ -479,8 +512,9 @@ def test_going_back_to_a_barred_version_by_name_lifts_its_bar(warehouse: Warehou
 
 def test_the_champion_before_is_never_a_barred_one(warehouse: Warehouse) -> None:
     ledger = promoted(warehouse, 1, 2)
-    back(warehouse, None)
-    training = judged(warehouse, 3, 1)
-    ledger.append(training_id=training, effective_from=date(2013, 2, 20), actor="me")
+    copy = judged(warehouse, 3, 2, artifact="artifact of late_arrival 2")
+    ledger.append(training_id=copy, effective_from=date(2013, 2, 8), actor="me")
+    assert (back(warehouse, None) or {})["version"] == 2, "3 is taken out, and 2 is the same model"
+    ledger.append(training_id=judged(warehouse, 4, 2), effective_from=date(2013, 2, 20), actor="me")
     found = back(warehouse, None, "again", effective_from=date(2013, 2, 25), as_of=date(2013, 2, 25)) or {}
-    assert (found["version"], found["taken_out"]) == (1, 3)
+    assert (found["version"], found["taken_out"]) == (1, 4)

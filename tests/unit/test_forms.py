@@ -9,6 +9,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
 from nightshift.errors import RequestError
+from nightshift.local.trigger import NUMBERS, conf_of
 from nightshift.orchestration import forms
 from nightshift.orchestration.forms import LONGEST_REASON, checked
 
@@ -191,3 +192,11 @@ def test_a_rollback_says_why_and_names_a_version_by_its_number(typed: dict[str, 
 def test_grace_is_a_whole_number_of_hours(hours: Any) -> None:
     with pytest.raises(RequestError, match="grace_hours: expected a whole number from 0 to 720"):
         checked({}, {"grace_hours": hours, "reason": None}, set(forms.RECONCILE))
+
+
+def test_the_shell_knows_which_fields_take_numbers() -> None:
+    every = {**EXPLORE, **REPLAY, **forms.ROLLBACK, **forms.RECONCILE, **forms.TRAIN, **forms.FEATURES}
+    numbers = {key for key, param in every.items() if "integer" in str(param.schema.get("type"))}
+    assert numbers == NUMBERS
+    typed = conf_of({}, ["version=3", "reason=3", "sample=many"])
+    assert typed == {"version": 3, "reason": "3", "sample": "many"}

@@ -18,6 +18,9 @@ Conf = dict[str, Any]
 Tell = Callable[[str], None]
 
 
+NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
+
+
 def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
     """Return the parameters of a run: those of ``options`` that were given, and ``KEY=VALUE`` settings.
 
@@ -31,7 +34,7 @@ def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
             raise RequestError(f"--set {setting!r}: expected KEY=VALUE")
         if key in conf:
             raise RequestError(f"--set {setting!r}: '{key}' is given already")
-        conf[key] = value
+        conf[key] = int(value) if key in NUMBERS and value.isdecimal() else value
     return conf
 
 

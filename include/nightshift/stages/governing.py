@@ -139,9 +139,12 @@ def _reconcile_ledger(platform: Platform, name: str, found: Findings) -> None:
 
 
 def _reconcile_versions(platform: Platform, name: str, before: datetime, found: Findings) -> None:
+    registered = platform.registry.versions(
+        name
+    )  # before the rows: one that gets its row meanwhile is no orphan
     rows = platform.warehouse.rows("SELECT version FROM governance.versions WHERE model = %s", (name,))
     known = {row["version"] for row in rows}
-    for version in platform.registry.versions(name):
+    for version in registered:
         what = f"{name}: version {version.version}"
         if version.version in known and version.is_orphan:
             platform.registry.adopt_version(name, version.version)
@@ -156,8 +159,9 @@ def _reconcile_versions(platform: Platform, name: str, before: datetime, found: 
 
 
 def _reconcile_runs(platform: Platform, name: str, before: datetime, found: Findings) -> None:
+    unfinished = platform.registry.unfinished(name)  # before the rows, as above
     finished, ended = _trainings(platform, name)
-    for run in platform.registry.unfinished(name):
+    for run in unfinished:
         what = f"{name}: run {run.run_id} of training '{run.training_id}'"
         if run.training_id in finished:
             if run.is_orphan:
