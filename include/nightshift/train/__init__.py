@@ -5,7 +5,7 @@ from nightshift.train.fitting import fit, importance, out_of_fold, predict
 from nightshift.train.labels import labelled, labels
 from nightshift.train.plots import plots
 from nightshift.train.script import script
-from nightshift.train.tuning import Search, Trial, best, check, judged_by, search, winner
+from nightshift.train.tuning import Search, Trial, best, check, judged_by, search
 
 __all__ = [
     "Search",
@@ -24,5 +24,4 @@ __all__ = [
     "script",
     "search",
     "training_dates",
-    "winner",
 ]
