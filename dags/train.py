@@ -1,7 +1,8 @@
 """Train a challenger, judge it fairly, promote it if it wins.
 
 - **snapshot** freezes the rows that the night knew: features, and labels that had arrived. Named by its hash.
-- **fit** trains the pipeline of the spec, logs it to MLflow, registers a version. Its link opens the run.
+- **fit** trains the pipeline of the spec, after a search if that has a budget, logs it to MLflow, registers a
+  version. Its link opens the run; a search shows one line a trial in the log.
 - **evaluate** scores challenger and champion on the same holdout, later than anything either was trained on,
   and writes the decision with every gate's words to `governance.decisions`.
 - **ask**, **sign_off**, if the model's `approval` is `required`: its approvers read the evidence under *Required

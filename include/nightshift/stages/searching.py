@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ def find(platform: Platform, model: Model, rows: pd.DataFrame, snapshot_id: str,
     searched = train.search(model, feature_set, rows)
     journal = Journal(platform, model, training_id, _sha256(model, feature_set, snapshot_id))
     trials = searched.run(journal.read(), journal.record)
-    return Found(train.winner(model, trials), tuple(trials))
+    return Found(searched.winner(trials), tuple(trials))
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Journal:
                 trial.number,
                 self.model.name,
                 trial.estimator,
-                Json(dict(trial.params)),
+                Json(_readable(trial.params)),
                 Json(dict(trial.sampled)),
                 train.judged_by(self.model),
                 list(trial.scores),
@@ -102,6 +103,11 @@ class Journal:
             ),
         )
         return _trial(row) if row else self.read()[trial.number]
+
+
+def _readable(params: Mapping[str, Any]) -> Any:
+    """Return parameters as JSON may hold them: YAML's dates, NaN and infinity become text."""
+    return json.loads(json.dumps(dict(params), default=str), parse_constant=str)
 
 
 def _trial(row: dict[str, Any]) -> Trial:

@@ -6,7 +6,7 @@ from nightshift.train.labels import labelled, labels
 from nightshift.train.plots import gain_plots, plots
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
-from nightshift.train.tuning import Search, Trial, best, check, judged_by, search, winner
+from nightshift.train.tuning import Search, Trial, best, check, judged_by, search
 
 __all__ = [
     "Search",
@@ -30,5 +30,4 @@ __all__ = [
     "search",
     "training_dates",
     "try_out",
-    "winner",
 ]

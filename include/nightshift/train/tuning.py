@@ -44,8 +44,9 @@ class Trial:
 
     number: int
     estimator: str
+    # For people: a number as a key, say, does not come back from JSON as it was.
     params: Mapping[str, Any]
-    # What the sampler chose, by the sampler's names. Empty for the estimator that the spec declares.
+    # What the sampler chose, by the sampler's names; the estimator follows from it. Empty: the declared one.
     sampled: Mapping[str, Any]
     scores: tuple[float, ...]
     state: State
@@ -92,11 +93,16 @@ class Search:
             log.info(_told(self.model, trials))
         return trials
 
+    def winner(self, trials: Sequence[Trial]) -> Model:
+        """Return the model with the estimator of the best trial."""
+        return with_estimator(self.model, self._estimator(best(self.model, trials).sampled))
+
     def next(self, trials: Sequence[Trial]) -> Trial:
         """Return the trial that follows these."""
-        study = self._study(trials)
-        asked = study.ask()
-        estimator = self._candidate(asked, len(trials))
+        asked = self._study(trials).ask()
+        if trials:
+            self._sample(asked)
+        estimator = self._estimator(asked.params)
         tune, spent, start = self.model.train.tune, _seconds(trials), perf_counter()
         scores: list[float] = []
         state: State = "complete"
@@ -155,13 +161,18 @@ class Search:
         family, _, parameter = name.partition(".")
         return _distribution(self.presets[family].space[parameter])
 
-    def _candidate(self, asked: optuna.Trial, number: int) -> Estimator:
-        if number == 0:
-            return self.model.estimator
+    def _sample(self, asked: optuna.Trial) -> None:
         families = list(self.presets)
         family = asked.suggest_categorical(FAMILY, families) if len(families) > 1 else families[0]
+        for name, values in self.presets[family].space.items():
+            _suggest(asked, f"{family}.{name}", values)
+
+    def _estimator(self, sampled: Mapping[str, Any]) -> Estimator:
+        if not sampled:
+            return self.model.estimator
+        family = sampled.get(FAMILY, next(iter(self.presets)))
         preset = self.presets[family]
-        chosen = {name: _suggest(asked, f"{family}.{name}", values) for name, values in preset.space.items()}
+        chosen = {name: sampled[f"{family}.{name}"] for name in preset.space}
         return Estimator.model_validate({"class": preset.path, "params": {**preset.fixed, **chosen}})
 
     def _scores(self, estimator: Estimator) -> Iterator[float]:
@@ -213,14 +224,6 @@ def best(model: Model, trials: Sequence[Trial]) -> Trial:
         if metrics.better(metric, trial.score, found.score):
             found = trial
     return found
-
-
-def winner(model: Model, trials: Sequence[Trial]) -> Model:
-    """Return ``model`` with the estimator of the best trial."""
-    found = best(model, trials)
-    return with_estimator(
-        model, Estimator.model_validate({"class": found.estimator, "params": dict(found.params)})
-    )
 
 
 def with_estimator(model: Model, estimator: Estimator) -> Model:

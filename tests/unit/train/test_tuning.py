@@ -84,7 +84,7 @@ def test_the_declared_estimator_comes_first_and_the_winner_is_the_best_of_all() 
     ended = [trial.score for trial in trials if trial.state == "complete"]
     found = train.best(model, trials)
     assert found.score == min(ended) < trials[0].score
-    won = train.winner(model, trials)
+    won = train.search(model, feature_set(), rows()).winner(trials)
     assert won.estimator.params == found.params
     assert won.estimator.params["max_iter"] == 5, "what is declared and not searched stays"
     assert 3 <= won.estimator.params["max_leaf_nodes"] <= 31
@@ -95,7 +95,7 @@ def test_an_estimator_as_good_as_the_declared_one_does_not_replace_it() -> None:
     model = searching(trials=4, space={"warm_start": {"choices": [False, True]}})
     trials = searched(model)
     assert {trial.score for trial in trials} == {trials[0].score}
-    assert train.winner(model, trials) == model
+    assert train.search(model, feature_set(), rows()).winner(trials) == model
 
 
 def test_a_larger_score_wins_where_larger_is_better() -> None:
@@ -183,7 +183,8 @@ def test_automl_tries_every_family_and_may_choose_another_than_the_declared(task
     model = searching(task=task, trials=6, automl=True)
     trials = searched(model)
     assert [trial.estimator for trial in trials[1:5]] == [preset[task].path for preset in FAMILIES.values()]
-    assert train.winner(model, trials).estimator.path == FAMILIES["linear"][task].path  # the toy is linear
+    found = train.search(model, feature_set(), rows(task)).winner(trials)
+    assert found.estimator.path == FAMILIES["linear"][task].path  # the toy is linear
 
 
 def test_automl_searches_only_the_families_it_is_given() -> None:

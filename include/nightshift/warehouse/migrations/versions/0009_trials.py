@@ -12,8 +12,8 @@ CREATE TABLE governance.trials (
     trial integer NOT NULL CHECK (trial >= 0), -- 0 is the estimator as declared
     model text NOT NULL,
     estimator text NOT NULL,
-    params json NOT NULL, -- json, not jsonb: numbers come out as they went in
-    sampled json NOT NULL,
+    params json NOT NULL,
+    sampled json NOT NULL, -- json, not jsonb: numbers come out as they went in
     metric text NOT NULL,
     scores double precision[] NOT NULL, -- one a fold, in the order of time
     state text NOT NULL CHECK (state IN ('complete', 'pruned', 'failed')),
