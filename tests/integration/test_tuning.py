@@ -221,7 +221,7 @@ def test_two_tries_at_once_keep_one_trial_of_each_number(loop: Platform) -> None
 
 def test_parameters_that_json_cannot_hold_come_out_of_a_search_as_they_were_declared(loop: Platform) -> None:
     content = loop.project.model(MODEL).model_dump(by_alias=True)
-    params = {"class_weight": {0: 1.0, 1: 2.0}, "C": float("inf"), "max_iter": 50}
+    params = {"class_weight": {0: 1.0, 1: 2.0}, "C": float("inf"), "max_iter": 2000}
     content["estimator"] = {"class": "sklearn.linear_model.LogisticRegression", "params": params}
     content["train"]["tune"] = {"trials": 2, "space": {"tol": {"choices": [0.1, 0.01]}}}
     model = Model.model_validate(content)
@@ -231,7 +231,7 @@ def test_parameters_that_json_cannot_hold_come_out_of_a_search_as_they_were_decl
         found = find(loop, model, rows, frozen, "json")
         assert {name: found.model.estimator.params[name] for name in params} == params
     kept = trials(loop, "json")[0]["params"]
-    assert kept == {"class_weight": {"0": 1.0, "1": 2.0}, "C": "Infinity", "max_iter": 50}
+    assert kept == {"class_weight": {"0": 1.0, "1": 2.0}, "C": "Infinity", "max_iter": 2000}
 
 
 def test_another_search_under_the_same_training_begins_anew_and_more_budget_carries_it_on(
