@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from champions import MODEL, better, promoted
 
+from integration.champions import MODEL, better, promoted
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.stages import Platform, Try

@@ -12,8 +12,8 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 import pytest
-from judged_versions import FROM, MODEL, judged, promoted
 
+from integration.judged_versions import FROM, MODEL, judged, promoted
 from nightshift.errors import Barred, NotReady, RequestError
 from nightshift.govern import Ledger, Rollback, rollback_of, write_rollback
 from nightshift.local import databases

@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 import psycopg2
 import pytest
-from champions import MODEL, better, interrupted, judged, killed_at, own, promoted, with_spec
 from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 from typer.testing import CliRunner
 
+from integration.champions import MODEL, better, interrupted, judged, killed_at, own, promoted, with_spec
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import LedgerBroken, LedgerMismatch, RequestError

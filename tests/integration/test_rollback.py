@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from champions import MODEL, better, interrupted, judged, promoted
 
+from integration.champions import MODEL, better, interrupted, judged, promoted
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import Barred, LedgerMismatch, NotReady, RequestError
