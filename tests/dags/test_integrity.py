@@ -29,7 +29,7 @@ from nightshift.specs.project import INCLUDE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAGS, PLUGINS = REPOSITORY / "dags", REPOSITORY / "plugins"
-HEAVY = ("pandas", "sklearn", "mlflow", "great_expectations", "evidently", "nightshift.stages")
+HEAVY = ("pandas", "sklearn", "mlflow", "great_expectations", "evidently", "optuna", "nightshift.stages")
 MOST_CPU_SECONDS = 1.0
 # The file that declares a stage's DAGs, and of what it declares one each.
 STAGES = {
