@@ -1,8 +1,8 @@
 """`nightshift demo`: the loop closes on real flights, through Airflow's own scheduler.
 
-History is collected as ranges, a champion is trained on the winter, and then the first nights of July run one
-by one. In July flights run late in a way no winter shows: trained to mid February, the model has a log loss
-of 0.61 on that month (0.51 on March); models of the weeks before it have 0.53 to 0.58. The thresholds are the
+History is collected as ranges, a champion is trained on the winter, and then nights of late July run one by one. In
+July flights run late in a way no winter shows: trained to mid February, the model has a log loss of 0.59 to 0.61 on
+fortnights of that month (0.51 on March); models of the weeks before them have 0.52 to 0.54. The thresholds are the
 defaults of the specs. What is done already is found in the warehouse and not done again.
 """
 
@@ -30,10 +30,12 @@ MODEL = "late_arrival"
 # What the champion is trained on, and what its challenger is, with two weeks before it to look back on.
 HISTORY = [
     DateRange(date(2013, 1, 2), date(2013, 3, 4)),
-    DateRange(date(2013, 4, 18), date(2013, 6, 30)),
+    DateRange(date(2013, 5, 9), date(2013, 7, 21)),
 ]
 CHAMPION_AS_OF = date(2013, 3, 4)
-NIGHTS = [date(2013, 7, 1) + timedelta(days=n) for n in range(6)]
+# From 17 July to 4 August a fortnight is enough to be sure that the winter's champion has gone stale: a challenger of
+# the weeks before has a lower log loss in 99 % of the resamples of its days. Early in July it is lower, but not surely.
+NIGHTS = [date(2013, 7, 22) + timedelta(days=n) for n in range(6)]
 RUN_SECONDS = 600
 LONGEST_REASON = 240
 Row = dict[str, Any]
