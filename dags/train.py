@@ -135,14 +135,15 @@ def train_dag(model: Model) -> None:
         traced(fitted, reads=[f"snapshots.{model.name}"], writes=[f"models.{model.name}"])
         judged = evaluate()
         chain(fitted, judged)
+        written = linked(card(), "Model card", "url")
         if model.approval == "auto":
-            chain(judged, promote(), conclude())
+            chain(judged, promote(), [written, conclude()])
             return
         repeated = again()
+        signed = linked(card.override(task_id="card_signed")(), "Model card", "url")
         within = timedelta(hours=model.approve_within_hours)
-        chain(
-            judged, ask(), SignOff(task_id="sign_off", model=model.name, within=within), promote(), repeated
-        )
+        sign_off = SignOff(task_id="sign_off", model=model.name, within=within)
+        chain(judged, written, ask(), sign_off, promote(), [signed, repeated])
         chain(repeated, [train_again(model), conclude()])
 
     flow()

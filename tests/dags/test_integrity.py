@@ -159,6 +159,15 @@ def test_every_model_can_be_rolled_back_and_the_registry_is_reconciled_once(proc
     assert declared["reconcile_registry"][0] == "NightlyTimetable"
 
 
+def test_a_training_has_a_card_and_asks_for_a_signature_only_where_one_is_required(dags: dict) -> None:
+    for name, model in load_project().models.items():
+        tasks = dags[f"train_{name}"].task_dict
+        assert {"snapshot", "fit", "evaluate", "card", "promote", "conclude"} <= set(tasks)
+        signing = {"ask", "sign_off", "card_signed", "again", "train_again"}
+        assert signing & set(tasks) == (signing if model.approval == "required" else set())
+        assert ("sign_off" in tasks["promote"].upstream_task_ids) is (model.approval == "required")
+
+
 def test_every_model_can_be_made_again(processed: dict, dags: dict) -> None:
     for name in load_project().models:
         assert f"reproduce_{name}" in processed["files"]["operations"]["dags"]
