@@ -66,7 +66,7 @@ def test_a_successful_run_is_one_whose_tasks_ran(loop: Demo) -> None:
         assert tasks, f"{run['dag_id']} {run['dag_run_id']}: {run['state']} without a task"
         assert {t["state"] for t in tasks} <= {"success", "skipped"}, run["dag_run_id"]
     trained = {t["task_id"]: t for t in loop.api.task_instances(TRAIN, TRAINING)}
-    assert sorted(trained) == ["conclude", "evaluate", "fit", "promote", "snapshot"]
+    assert sorted(trained) == ["card", "conclude", "evaluate", "fit", "promote", "snapshot"]
     assert all(t["state"] == "success" and t["duration"] > 0 for t in trained.values())
 
 

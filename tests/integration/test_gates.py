@@ -359,7 +359,7 @@ def test_a_champion_that_changed_meanwhile_makes_the_signature_stale_and_the_tra
 
 
 def test_hostile_words_are_shown_and_do_nothing(loop: Platform) -> None:
-    platform, asked = signed_off(loop), Try("hostile")
+    platform, asked = signed_off(loop), Try("hostile words")
     frozen = stages.snapshot(platform, MODEL, AS_OF, asked)
     hostile = "</script><script>alert(1)</script> [x](javascript:alert(1)) {{ conn }} | `"
     stages.fit(platform, MODEL, frozen["snapshot_id"], asked, reason=hostile)

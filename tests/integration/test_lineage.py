@@ -44,7 +44,7 @@ def origins(platform: Platform) -> list[dict[str, Any]]:
         "SELECT min(flight_id) AS id FROM predictions.late_arrival_champion WHERE batch_date = %s", (NIGHT,)
     )
     assert flight
-    query = runbook_query("Lineage").replace("2013-07-03", str(NIGHT)).replace("EWR-1545-UA", flight["id"])
+    query = runbook_query("Lineage").replace("2013-07-24", str(NIGHT)).replace("EWR-1545-UA", flight["id"])
     assert flight["id"] in query
     return platform.warehouse.rows(query)
 
