@@ -338,13 +338,13 @@ def test_a_champion_that_changed_meanwhile_makes_the_signature_stale_and_the_tra
         "VALUES (%s, %s, 'started', 'drift', 'waiting')",
         (MODEL, AS_OF),
     )
-    judged(platform, "waiting")
+    judged(platform, "waiting", by="olga")
     assert stages.judge_again(platform, MODEL, asked) is None, "nobody has signed"
     meanwhile = better(loop)
     judged(meanwhile, "meanwhile", AS_OF - timedelta(days=1))
     champion = stages.promote(meanwhile, MODEL, AS_OF, Try("meanwhile"), actor="tester")
     assert champion["outcome"] == "promoted"
-    stages.sign(platform, MODEL, asked, answer("olga"))
+    stages.sign(platform, MODEL, asked, answer("ben"))
     assert stages.promote(platform, MODEL, AS_OF, asked, actor="tester")["outcome"] == "stale"
     again = stages.judge_again(platform, MODEL, asked)
     assert again is not None
@@ -356,6 +356,9 @@ def test_a_champion_that_changed_meanwhile_makes_the_signature_stale_and_the_tra
     )
     assert request == {"training_id": "again__waiting", "outcome": None}
     assert judged(platform, "again__waiting")["champion"] == champion["version"]
+    assert decision(loop, "again__waiting")["requested_by"] == "olga", (
+        "who does not sign the repetition either"
+    )
 
 
 def test_hostile_words_are_shown_and_do_nothing(loop: Platform) -> None:

@@ -21,6 +21,8 @@ from nightshift.stages.scoring import load_version
 from nightshift.stages.training import decision_of, is_stale, read_snapshot, signature_of, split, version_of
 from nightshift.warehouse import Json, feature_table
 
+AGAIN = "again__"  # before the id of a training whose signature came too late
+
 
 def evaluate(
     platform: Platform, name: str, as_of: date, asked: Try, *, reason: str, requested_by: str | None = None
@@ -39,6 +41,7 @@ def evaluate(
     decided = decision_of(platform, asked.run_id)
     if decided is None:
         evidence = _evidence(platform, model, version)
+        requested_by = requested_by or _first_requested_by(platform, asked.run_id)
         _write_decision(
             platform, model, version, evidence, as_of=as_of, reason=reason, requested_by=requested_by
         )
@@ -146,7 +149,7 @@ def judge_again(platform: Platform, name: str, asked: Try) -> Facts | None:
     if not is_stale(ledger, decision):
         return None
     head = ledger.head()
-    training_id = f"again__{asked.run_id}"
+    training_id = f"{AGAIN}{asked.run_id}"
     platform.warehouse.execute(
         "UPDATE monitoring.retrain_requests SET (training_id, outcome) = (%s, NULL) WHERE training_id = %s",
         (training_id, asked.run_id),
@@ -157,6 +160,14 @@ def judge_again(platform: Platform, name: str, asked: Try) -> Facts | None:
         "reason": f"the champion became version {head.version if head else None} while version "
         f"{decision['challenger']} waited for its signature: {decision['reason']}"[:500],
     }
+
+
+def _first_requested_by(platform: Platform, training_id: str) -> str | None:
+    """Return who started the training that this one repeats: they do not sign the repetition either."""
+    if not training_id.startswith(AGAIN):
+        return None
+    repeated = decision_of(platform, training_id.removeprefix(AGAIN))
+    return repeated["requested_by"] if repeated else None
 
 
 def _require_decision(platform: Platform, asked: Try) -> Facts:
