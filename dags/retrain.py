@@ -12,12 +12,12 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import chain, dag, task
 
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, project
 from nightshift.orchestration.sensors import VerdictSensor
+from nightshift.orchestration.trigger import start_training
 from nightshift.specs import Model
 
 
@@ -37,20 +37,7 @@ def retrain_dag(model: Model) -> None:
     @dag(**lifecycle("retrain", model, __doc__, schedule=nightly(), params=forms.NIGHT))
     def flow() -> None:
         within = timedelta(minutes=model.retrain.verdict_within_minutes)
-        train = TriggerDagRunOperator(
-            task_id="train",
-            trigger_dag_id=f"train_{model.name}",
-            trigger_run_id="{{ ti.xcom_pull('decide')['training_id'] }}",
-            conf={
-                "as_of": "{{ ti.xcom_pull('decide')['as_of'] }}",
-                "reason": "{{ ti.xcom_pull('decide')['reason'][:500] }}",
-            },
-            # None, not the default of now: what a training is as of is in its parameters.
-            logical_date=None,
-            skip_when_already_exists=True,
-            # It would add a key of its own to the form's values, and a key that no form has is refused.
-            openlineage_inject_parent_info=False,
-        )
+        train = start_training("train", model, decided_by="decide")
         chain(VerdictSensor(task_id="verdict", model=model.name, within=within), decide(), train)
 
     flow()

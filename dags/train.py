@@ -26,7 +26,6 @@ build the missing nights first. *UnfairHoldout*: train as of a later night. *Its
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import TriggerRule, chain, dag, get_current_context, task
 
 from nightshift.orchestration import forms
@@ -34,6 +33,7 @@ from nightshift.orchestration.lifecycle import features, lifecycle, project, raw
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
 from nightshift.orchestration.signing import SignOff
+from nightshift.orchestration.trigger import start_training
 from nightshift.specs import Model
 
 
@@ -144,25 +144,9 @@ def train_dag(model: Model) -> None:
         within = timedelta(hours=model.approve_within_hours)
         sign_off = SignOff(task_id="sign_off", model=model.name, within=within)
         chain(judged, written, ask(), sign_off, promote(), [signed, repeated])
-        chain(repeated, [train_again(model), conclude()])
+        chain(repeated, [start_training("train_again", model, decided_by="again"), conclude()])
 
     flow()
-
-
-def train_again(model: Model) -> TriggerDagRunOperator:
-    """Return the task that starts the training again against the champion of now."""
-    return TriggerDagRunOperator(
-        task_id="train_again",
-        trigger_dag_id=f"train_{model.name}",
-        trigger_run_id="{{ ti.xcom_pull('again')['training_id'] }}",
-        conf={
-            "as_of": "{{ ti.xcom_pull('again')['as_of'] }}",
-            "reason": "{{ ti.xcom_pull('again')['reason'] }}",
-        },
-        logical_date=None,
-        skip_when_already_exists=True,
-        openlineage_inject_parent_info=False,
-    )
 
 
 for each in project().models.values():
