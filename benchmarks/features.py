@@ -7,6 +7,7 @@ A night reads its look-back and nothing else, so the cost must not grow: the bar
 CPU-seconds of this process (the best of three) and in rows that the server read. The exit code is 1 above it.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ def server(home: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(60)
+            shutil.rmtree(postgres.shelter(home), ignore_errors=True)
 
 
 def _answering(url: str, seconds: float = 120) -> str:

@@ -9,14 +9,9 @@ server) to those of the trials. The exit code is 1 where one of them exceeds 5 %
 """
 
 import os
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -24,11 +19,9 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # as tasks
 
 import numpy as np
 import pandas as pd
-import psycopg2
 
+from features import server
 from nightshift import metrics, train
-from nightshift.local import postgres
-from nightshift.local.endpoints import any_free_port
 from nightshift.objects import Objects
 from nightshift.registry import Registry
 from nightshift.specs import Estimator, FeatureSet, Model, load_project
@@ -38,40 +31,6 @@ from nightshift.train import Search, Trial, tuning
 from nightshift.warehouse import Warehouse, migrate
 
 ROWS, NIGHTS, TRIALS, BAR = 37_000, 45, 12, 0.05
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Yield the URL of an empty PostgreSQL."""
-    home = Path(tempfile.mkdtemp(prefix="nightshift-tuning-"))
-    prepared, port = postgres.prepare(home, "benchmark"), any_free_port()
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            prepared.command(port),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            **prepared.account.identity,
-        )
-    url = f"postgresql://postgres:benchmark@127.0.0.1:{port}/postgres"
-    try:
-        while not answers(url):
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-        shutil.rmtree(postgres.shelter(home), ignore_errors=True)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def answers(url: str) -> bool:
-    """Return whether the server takes connections."""
-    try:
-        with closing(psycopg2.connect(url)):
-            return True
-    except psycopg2.OperationalError:
-        return False
 
 
 def frame(feature_set: FeatureSet) -> pd.DataFrame:
@@ -107,7 +66,7 @@ def main() -> int:
     plainly(
         search, [Trial(0, model.estimator.path, model.estimator.params, {}, (0.0,), "complete", 0)]
     )  # warm
-    with server() as url:
+    with tempfile.TemporaryDirectory(prefix="nightshift-tuning-") as folder, server(Path(folder)) as url:
         migrate(url)
         platform = Platform(project, Warehouse(url), Registry("http://unused"), Objects(""), {}.__getitem__)
         journal = Journal(platform, model, "benchmark", "0" * 64)
