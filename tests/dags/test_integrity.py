@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 
 from nightshift.calendar import Calendar
+from nightshift.local.trigger import declared_dags, is_of_a_spec
 from nightshift.orchestration.lifecycle import RETRIES, nightly
 from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import load_project
@@ -325,6 +326,12 @@ def test_of_many_specs_a_broken_one_takes_only_what_stands_on_it(
     (error,) = broken["broken_specs"]["errors"].values()
     assert f"{include / file}: " in error
     assert says in error
+
+
+def test_the_command_knows_every_dag_that_a_spec_declares(dags: dict) -> None:
+    declared = declared_dags()
+    assert declared <= set(dags)
+    assert not [dag_id for dag_id in dags if is_of_a_spec(dag_id) and dag_id not in declared]
 
 
 def test_every_dag_has_an_owner_tags_and_a_runbook(dags: dict) -> None:

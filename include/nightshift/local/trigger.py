@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nightshift.calendar import parse_date
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.local.api import FINISHED, Client
 
@@ -19,13 +20,20 @@ Tell = Callable[[str], None]
 
 
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
+# The forms' fields that take a date, each with the option that gives it, if one does.
+DATES = {"batch_date": "--from", "until": "--to", "as_of": "--as-of", "compare_from": "", "compare_until": ""}
+# The stages whose DAGs follow from a spec: `<stage>_<name>`.
+OF_A_SOURCE = ("collect", "replay_quarantine", "reconcile", "explore_source")
+OF_A_SET = ("features", "explore_features")
+OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce")
+OF_THE_PROJECT = {"reconcile_registry"}
 
 
 def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
     """Return the parameters of a run: those of ``options`` that were given, and ``KEY=VALUE`` settings.
 
     Raises:
-        RequestError: a setting without ``=``, or a key given twice.
+        RequestError: a setting without ``=``, a key given twice, or no date where one is expected.
     """
     conf = {key: value for key, value in options.items() if value is not None}
     for setting in settings:
@@ -35,6 +43,8 @@ def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
         if key in conf:
             raise RequestError(f"--set {setting!r}: '{key}' is given already")
         conf[key] = int(value) if key in NUMBERS and value.isdecimal() else value
+    for key in conf.keys() & DATES.keys():
+        parse_date(conf[key], DATES[key] if options.get(key) else f"--set {key}")
     return conf
 
 
@@ -43,8 +53,14 @@ def require_dag(api: Client, dag_id: str, declared: set[str], tell: Tell) -> Non
 
     Raises:
         NotReady: it does not appear.
-        RequestError: no spec declares it.
+        RequestError: no spec declares it, or none does any more: Airflow forgets such a DAG only after a while,
+            and starts none of its runs.
     """
+    if dag_id not in declared and is_of_a_spec(dag_id):
+        raise RequestError(
+            f"DAG '{dag_id}' is declared by no spec that loads{did_you_mean(dag_id, declared)} "
+            "`nightshift check` names the specs that do not load"
+        )
     deadline = time.monotonic() + SECONDS_TO_APPEAR
     told = False
     while dag_id not in (known := api.dags()):
@@ -142,8 +158,13 @@ def declared_dags() -> set[str]:
 
     project = load_project()
     stages: dict[str, Iterable[str]] = {
-        "collect": project.sources,
-        "features": project.feature_sets,
-        **dict.fromkeys(("train", "score", "monitor", "retrain"), project.models),
+        **dict.fromkeys(OF_A_SOURCE, project.sources),
+        **dict.fromkeys(OF_A_SET, project.feature_sets),
+        **dict.fromkeys(OF_A_MODEL, project.models),
     }
-    return {f"{stage}_{name}" for stage, names in stages.items() for name in names}
+    return {f"{stage}_{name}" for stage, names in stages.items() for name in names} | OF_THE_PROJECT
+
+
+def is_of_a_spec(dag_id: str) -> bool:
+    """Return whether a DAG of this id follows from a spec, if there is one."""
+    return dag_id.startswith(tuple(f"{stage}_" for stage in (*OF_A_SOURCE, *OF_A_SET, *OF_A_MODEL)))

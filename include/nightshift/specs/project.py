@@ -1,7 +1,7 @@
 """The project: everything under ``include/`` that the user edits, loaded and checked against itself."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -60,15 +60,15 @@ class Project(Spec):
 
     def source(self, name: str) -> Source:
         """Return a source by name. Raises SpecError with the nearest name."""
-        return _named(self.sources, name, "source")
+        return _named(self.sources, name, "source", self.problems)
 
     def feature_set(self, name: str) -> FeatureSet:
         """Return a feature set by name. Raises SpecError with the nearest name."""
-        return _named(self.feature_sets, name, "feature set")
+        return _named(self.feature_sets, name, "feature set", self.problems)
 
     def model(self, name: str) -> Model:
         """Return a model by name. Raises SpecError with the nearest name."""
-        return _named(self.models, name, "model")
+        return _named(self.models, name, "model", self.problems)
 
     def sources_of(self, model: str) -> list[str]:
         """Return the names of the sources that a model needs: the inputs of its features, and its target's."""
@@ -94,10 +94,10 @@ def load_project(folder: Path = INCLUDE) -> Project:
     sets = _load_all(folder / "features", "[!_]*.py", load_feature_set, problems)
     models = _load_all(folder / "models", "*.yaml", lambda p: _load_yaml(Model, p), problems)
     sets = _keep_sound(
-        sets, lambda s: _check_feature_set(s, sets, sources), problems, folder / "features", ".py"
+        sets, lambda s: _check_feature_set(s, sets, sources, problems), problems, folder / "features", ".py"
     )
     models = _keep_sound(
-        models, lambda m: _check_model(m, sets, sources), problems, folder / "models", ".yaml"
+        models, lambda m: _check_model(m, sets, sources, problems), problems, folder / "models", ".yaml"
     )
     return Project(
         folder=folder, settings=settings, sources=sources, feature_sets=sets, models=models, problems=problems
@@ -137,9 +137,11 @@ def _keep_sound(
     return sound
 
 
-def _check_feature_set(spec: FeatureSet, sets: dict[str, FeatureSet], sources: dict[str, Source]) -> None:
+def _check_feature_set(
+    spec: FeatureSet, sets: dict[str, FeatureSet], sources: dict[str, Source], broken: Iterable[Path]
+) -> None:
     for name in spec.inputs:
-        _named(sources, name, "key 'inputs': source")
+        _named(sources, name, "key 'inputs': source", broken)
     for other in sets.values():
         if other.table == spec.table and other.name != spec.name:
             raise SpecError(
@@ -148,9 +150,11 @@ def _check_feature_set(spec: FeatureSet, sets: dict[str, FeatureSet], sources: d
             )
 
 
-def _check_model(spec: Model, sets: dict[str, FeatureSet], sources: dict[str, Source]) -> None:
-    feature_set = _named(sets, spec.features, "key 'features': feature set")
-    source = _named(sources, spec.target.source, "key 'target.source': source")
+def _check_model(
+    spec: Model, sets: dict[str, FeatureSet], sources: dict[str, Source], broken: Iterable[Path]
+) -> None:
+    feature_set = _named(sets, spec.features, "key 'features': feature set", broken)
+    source = _named(sources, spec.target.source, "key 'target.source': source", broken)
     for column in [spec.target.column, *feature_set.entity]:
         if column not in source.columns:
             raise SpecError(
@@ -165,7 +169,12 @@ def _check_model(spec: Model, sets: dict[str, FeatureSet], sources: dict[str, So
             )
 
 
-def _named(specs: dict[str, S], name: str, what: str) -> S:
-    if name not in specs:
-        raise SpecError(f"{what} '{name}' is unknown{did_you_mean(name, specs)}")
-    return specs[name]
+def _named(specs: dict[str, S], name: str, what: str, broken: Iterable[Path] = ()) -> S:
+    """Return a spec by name. Raises SpecError: there is none, or its own file (of ``broken``) does not load."""
+    if name in specs:
+        return specs[name]
+    folder = "features" if what.endswith("feature set") else f"{what.rpartition(' ')[2]}s"
+    for path in broken:
+        if path.stem == name and path.parent.name == folder:
+            raise SpecError(f"{what} '{name}' does not load: {path} says why; mend that first")
+    raise SpecError(f"{what} '{name}' is unknown{did_you_mean(name, specs)}")

@@ -333,6 +333,37 @@ def test_a_setting_is_a_key_and_a_value_and_given_once(settings: list[str], says
         trigger.conf_of({"reason": "why"}, settings)
 
 
+@pytest.mark.parametrize(
+    ("options", "settings", "says"),
+    [
+        ({"batch_date": "2013-02-30"}, [], "--from: '2013-02-30' is not a calendar date"),
+        ({"batch_date": "2013-07-01", "until": "07/02/2013"}, [], "--to: expected a date YYYY-MM-DD"),
+        ({"as_of": "now"}, [], "--as-of: expected a date YYYY-MM-DD"),
+        ({}, ["compare_from=2013-7-1"], "--set compare_from: expected a date YYYY-MM-DD"),
+        ({}, ["batch_date=tomorrow"], "--set batch_date: expected a date YYYY-MM-DD"),
+    ],
+)
+def test_a_wrong_date_is_told_in_words(options: dict, settings: list[str], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        trigger.conf_of(options, settings)
+
+
+def test_a_dag_whose_spec_is_gone_is_not_waited_for() -> None:
+    class Airflow:
+        """Airflow shows the DAG for a while after its spec is gone."""
+
+        def dags(self) -> list[str]:
+            return ["score_gone", "score_kept", "catalog", "trainings_of_mine"]
+
+    told: list[str] = []
+    for dag_id in ("score_gone", "replay_quarantine_gone"):
+        with pytest.raises(RequestError, match=f"DAG '{dag_id}' is declared by no spec that loads"):
+            trigger.require_dag(Airflow(), dag_id, {"score_kept"}, told.append)
+    for dag_id in ("score_kept", "catalog", "trainings_of_mine"):
+        trigger.require_dag(Airflow(), dag_id, {"score_kept"}, told.append)
+    assert not told
+
+
 def test_the_parameters_of_a_run_are_those_that_were_given() -> None:
     given = {"batch_date": "2013-07-01", "until": None, "reason": "a=b"}
     assert trigger.conf_of(given, ["downstream=leave", "note=a=b"]) == {
