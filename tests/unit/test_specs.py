@@ -89,7 +89,7 @@ def test_a_file_name_is_the_name(folder: Path) -> None:
         (MODEL, "window_days: 45", "window_days: many", "key 'train.window_days'"),
         (MODEL, "breaches: 2", "breaches: 9", "breaches (9) cannot exceed of_last (3)"),
         (MODEL, "task: classification", "task: clustering", "key 'task'"),
-        (MODEL, ", above: 15", "", "target.above: needed for classification"),
+        (MODEL, ", above: 15", "", "target.above, equals or classes: one is needed for"),
         (MODEL, "metric: log_loss}", "metric: mae}", "metric 'mae' is not for classification"),
         (MODEL, "sklearn.ensemble.", "os;", "key 'estimator.class'"),
         (SOURCE, "query:", "qery:", "'connector.qery'; did you mean 'query'?"),

@@ -19,7 +19,6 @@ from nightshift.specs.model import (
     Performance,
     Retrain,
     Size,
-    Target,
     Train,
 )
 from nightshift.specs.project import Project, load_project
@@ -36,6 +35,7 @@ from nightshift.specs.source import (
     SqlConnector,
     Volume,
 )
+from nightshift.specs.target import Target, class_column
 
 __all__ = [
     "FAMILIES",
@@ -70,6 +70,7 @@ __all__ = [
     "Tune",
     "Values",
     "Volume",
+    "class_column",
     "load_project",
     "preset_of",
 ]

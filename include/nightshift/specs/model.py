@@ -6,26 +6,30 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from nightshift.specs.parts import Name, Spec
 from nightshift.specs.search import Tune, families, preset_of
+from nightshift.specs.target import Target
 
 DottedPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\z")]
-Metric = Literal["roc_auc", "log_loss", "brier", "average_precision", "mae", "rmse", "r2"]
-METRICS: dict[str, set[str]] = {
+# What metrics are of: a classification of two classes, of several, or a regression.
+Kind = Literal["classification", "multiclass", "regression"]
+Metric = Literal[
+    "roc_auc",
+    "log_loss",
+    "brier",
+    "average_precision",
+    "roc_auc_ovr",
+    "balanced_accuracy",
+    "macro_f1",
+    "mae",
+    "rmse",
+    "r2",
+]
+METRICS: dict[Kind, set[str]] = {
     "classification": {"roc_auc", "log_loss", "brier", "average_precision"},
+    "multiclass": {"log_loss", "balanced_accuracy", "macro_f1", "roc_auc_ovr"},
     "regression": {"mae", "rmse", "r2"},
 }
 # Fewer days say nothing of how days differ.
 FEWEST_HOLDOUT_DAYS = 5
-
-
-class Target(Spec):
-    """The truth, once it arrives: a column of a source, joined on the feature set's entity."""
-
-    source: Name
-    column: str
-    # classification: the positive class is column > above. Rows where the column is null have no label.
-    above: float | None = None
-    # The label of batch date D is complete in what the night of D + matures_after_days knows.
-    matures_after_days: int = Field(default=1, ge=0, le=366)
 
 
 class Estimator(Spec):
@@ -188,13 +192,15 @@ class Model(Spec):
 
     @model_validator(mode="after")
     def _task_fits(self) -> "Model":
-        if (self.task == "classification") != (self.target.above is not None):
-            raise ValueError("target.above: needed for classification, and only there")
+        if (self.task == "classification") != (self.target.form != "value"):
+            raise ValueError(
+                "target.above, equals or classes: one is needed for classification, and only there"
+            )
         metrics = [*self.gate_metrics, *([self.performance.metric] if self.performance else [])]
         for metric in metrics:
-            if metric not in METRICS[self.task]:
-                known = ", ".join(sorted(METRICS[self.task]))
-                raise ValueError(f"metric '{metric}' is not for {self.task}; known: {known}")
+            if metric not in METRICS[self.kind]:
+                known = ", ".join(sorted(METRICS[self.kind]))
+                raise ValueError(f"metric '{metric}' is not for {self.kind}; known: {known}")
         if "minimum_score" not in {gate.gate for gate in self.gates}:
             raise ValueError("gates: minimum_score is missing; without it nothing judges the first model")
         if "beats_champion" not in {gate.gate for gate in self.gates}:
@@ -230,6 +236,11 @@ class Model(Spec):
         if self.approval == "auto" and self.approvers:
             raise ValueError("approvers: given, but approval is auto; write approval: required")
         return self
+
+    @property
+    def kind(self) -> Kind:
+        """The task of its metrics: ``multiclass`` where the target gives classes."""
+        return "multiclass" if self.target.classes else self.task
 
     @property
     def gate_metrics(self) -> list[str]:

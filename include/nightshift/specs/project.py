@@ -16,6 +16,7 @@ from nightshift.specs.features import FeatureSet, load_feature_set
 from nightshift.specs.model import Model
 from nightshift.specs.parts import Spec, build, read_yaml
 from nightshift.specs.source import Source
+from nightshift.specs.target import class_column
 
 # NIGHTSHIFT_INCLUDE: a project kept elsewhere than beside the engine.
 INCLUDE = Path(os.environ.get("NIGHTSHIFT_INCLUDE") or Path(__file__).resolve().parents[2])
@@ -161,12 +162,30 @@ def _check_model(
                 f"key 'target': source '{source.name}' has no column '{column}'"
                 f"{did_you_mean(column, source.columns)}"
             )
+    spec.target.check_type(source.columns[spec.target.column].type)
+    _check_features_without_target(spec, feature_set, sources)
+    for column in sorted(set(map(class_column, spec.target.labels)) & set(feature_set.entity)):
+        raise SpecError(
+            f"key 'target.classes': '{column}' is a column of the predictions, and the entity's name too"
+        )
     for column in spec.slices:
         if column not in feature_set.columns:
             raise SpecError(
                 f"key 'slices': feature set '{feature_set.name}' has no column '{column}'"
                 f"{did_you_mean(column, feature_set.columns)}"
             )
+
+
+def _check_features_without_target(spec: Model, feature_set: FeatureSet, sources: dict[str, Source]) -> None:
+    """Raise SpecError if the set passes the target on: a feature by its name, and an input that has it."""
+    column = spec.target.column
+    holders = [name for name in feature_set.inputs if name in sources and column in sources[name].columns]
+    if column in feature_set.columns and holders:
+        raise SpecError(
+            f"key 'features': feature set '{feature_set.name}' has the column '{column}' of source '{holders[0]}', "
+            f"which is this model's target: it would learn the answer. Take it out of FEATURES['columns']; if it holds "
+            f"earlier values only, give it a name that says so ({column}_7d)"
+        )
 
 
 def _named(specs: dict[str, S], name: str, what: str, broken: Iterable[Path] = ()) -> S:

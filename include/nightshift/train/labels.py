@@ -1,28 +1,82 @@
 """Labels: the truth as it was known at a given time."""
 
+from math import floor, inf, nextafter
+
 import pandas as pd
 
+from nightshift.distributions import nameable
+from nightshift.errors import SpecError
 from nightshift.specs import Model
 
 LABEL = "label"
+MOST_NAMED = 5
 
 
 def labels(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> pd.DataFrame:
     """Return ``entity`` and ``label`` (float) for every row of ``truth`` whose outcome was known by then.
 
-    The last report counts: a correction replaces what it corrects. Rows whose outcome is null (a flight
-    that never arrived) have no label.
+    The label: 1.0 or 0.0, the number of the class, or a regression's value. The last report counts: a correction
+    replaces what it corrects. Rows whose outcome is null (a flight that never arrived) have no label.
+
+    Raises:
+        SpecError: an outcome is none of ``target.classes``.
     """
     known = truth[truth["known_at"] <= known_by].sort_values("known_at", kind="stable")
     # Entities are text: a source may well keep a day as a date and a shop's number as an integer.
     known = known.assign(**{name: known[name].astype("str") for name in entity})
     known = known.drop_duplicates(entity, keep="last")
-    outcome = known[model.target.column].astype("float64")
-    if model.target.above is not None:
-        outcome = (outcome > model.target.above).astype("float64").where(outcome.notna())
+    outcome = OUTCOMES[model.target.form](model, known[model.target.column])
     return known[entity].assign(**{LABEL: outcome}).dropna(subset=[LABEL])
 
 
 def labelled(features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> pd.DataFrame:
     """Return the feature rows that have a label, in the order of ``features``."""
     return features.merge(truth, on=entity, how="inner", validate="one_to_one")
+
+
+def _value(_: Model, values: pd.Series) -> pd.Series:
+    return values.astype("float64")
+
+
+def _above(model: Model, values: pd.Series) -> pd.Series:
+    """Compare exactly: an integer never becomes a float, and a threshold that no float holds is the one below it."""
+    above = model.target.above or 0
+    if not pd.api.types.is_integer_dtype(values.dtype):
+        nearest = float(above)
+        return _truth(values > (nearest if nearest <= above else nextafter(nearest, -inf)), values)
+    return _truth(values > floor(above), values)
+
+
+def _equals(model: Model, values: pd.Series) -> pd.Series:
+    return _truth(values == model.target.equals, values)
+
+
+def _class(model: Model, values: pd.Series) -> pd.Series:
+    known = values.dropna()
+    numbers = known.map({value: number for number, value in enumerate(model.target.classes or ())})
+    if model.target.other_values == "refuse":
+        _refuse_others(model, known[numbers.isna()])
+    return numbers.astype("float64").reindex(values.index)
+
+
+def _refuse_others(model: Model, others: pd.Series) -> None:
+    if others.empty:
+        return
+    counted = others.astype("str").value_counts()
+    named = [f"'{value}' ({rows} rows)" for value, rows in counted.items() if nameable(str(value))][
+        :MOST_NAMED
+    ]
+    more = len(counted) - len(named)
+    raise SpecError(
+        f"model '{model.name}': key 'target.classes': column '{model.target.column}' of source "
+        f"'{model.target.source}' has {len(counted)} values that are no class: {', '.join(named)}"
+        f"{f' and {more} more' if more else ''}. Add them to classes, or write other_values: unlabelled, and rows with "
+        "them have no label"
+    )
+
+
+def _truth(true: pd.Series, values: pd.Series) -> pd.Series:
+    return true.astype("boolean").fillna(False).astype("float64").where(values.notna())
+
+
+OUTCOMES = {"value": _value, "above": _above, "equals": _equals, "classes": _class}
