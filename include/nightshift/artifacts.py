@@ -5,13 +5,15 @@ So the ledger's SHA-256 is compared first, then every type is held against ``ALL
 """
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import skops.io
 
 from nightshift.errors import ArtifactRefused
 
-# Types outside skops' own defaults that our estimators are made of. Adding one is a security review.
+# Types outside skops' own defaults that our estimators are made of. Adding one is a security review. The registry
+# is handed this list. A project allows others, those of its own estimators, by name: ``more`` below.
 ALLOWED = (
     # A LightGBM booster is its text model, parsed again when it is loaded; OrderedDict holds its scores' names.
     "collections.OrderedDict",
@@ -26,7 +28,7 @@ ALLOWED = (
 )
 
 
-def check(estimator: Any) -> None:
+def check(estimator: Any, more: Collection[str] = ()) -> None:
     """Raise ArtifactRefused, naming the types, if a file of this estimator would be refused. Stores nothing."""
     try:
         content = skops.io.dumps(estimator)
@@ -34,20 +36,20 @@ def check(estimator: Any) -> None:
         raise ArtifactRefused(
             f"{type(estimator).__name__} cannot be written as a skops file: {error}; pickle is no way out"
         ) from error
-    _refuse_unknown_types(content)
+    _refuse_unknown_types(content, more)
 
 
-def seal(content: bytes) -> str:
+def seal(content: bytes, more: Collection[str] = ()) -> str:
     """Return the SHA-256 by which :func:`load` will know this artifact.
 
     Raises:
         ArtifactRefused: it holds a type that :func:`load` would refuse; better now than at night.
     """
-    _refuse_unknown_types(content)
+    _refuse_unknown_types(content, more)
     return hashlib.sha256(content).hexdigest()
 
 
-def load(content: bytes, expected_sha256: str) -> Any:
+def load(content: bytes, expected_sha256: str, more: Collection[str] = ()) -> Any:
     """Return the estimator in ``content``.
 
     Raises:
@@ -55,9 +57,9 @@ def load(content: bytes, expected_sha256: str) -> Any:
             its library is not installed.
     """
     check_sha256(content, expected_sha256, "model artifact")
-    _refuse_unknown_types(content)
+    _refuse_unknown_types(content, more)
     try:
-        return skops.io.loads(content, trusted=list(ALLOWED))
+        return skops.io.loads(content, trusted=allowed(more))
     except ImportError as error:
         raise ArtifactRefused(
             f"model artifact needs a library that is not installed: {error}; install the extra that it was trained with"
@@ -73,13 +75,23 @@ def check_sha256(content: bytes, expected: str, what: str) -> None:
         )
 
 
-def _refuse_unknown_types(content: bytes) -> None:
+def allowed(more: Collection[str] = ()) -> list[str]:
+    """Return the types that a file may hold beyond skops' own."""
+    return sorted({*ALLOWED, *more})
+
+
+def types(content: bytes) -> set[str]:
+    """Return the types in a file that skops does not trust by itself; none of them is imported."""
     try:
-        unknown = set(skops.io.get_untrusted_types(data=content)) - set(ALLOWED)
+        return set(skops.io.get_untrusted_types(data=content))
     except Exception as error:
         raise ArtifactRefused(f"model artifact is not a skops file: {error}") from error
+
+
+def _refuse_unknown_types(content: bytes, more: Collection[str]) -> None:
+    unknown = types(content) - set(allowed(more))
     if unknown:
         raise ArtifactRefused(
-            f"model artifact holds types that are not allowed: {', '.join(sorted(unknown))}; "
-            "if they are safe, add them to nightshift.artifacts.ALLOWED"
+            f"model artifact holds types that are not allowed: {', '.join(sorted(unknown))}; if what they do when a "
+            "file is opened is safe, name them in include/project.yaml, allowed_types"
         )

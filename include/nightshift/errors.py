@@ -13,6 +13,7 @@ NightshiftError
 ├── LedgerMismatch        the registry and the ledger disagree about the champion
 ├── LedgerBroken          an entry of the ledger is not what was written
 ├── Barred                a version, or a copy of one, that was taken out of service by hand
+├── FitFailed             an estimator could not be fitted on the rows it was given: names model, feature, what to do
 ├── ArtifactRefused       an artifact's hash or its types are not what the ledger and we allow
 └── UnfairHoldout         a holdout that champion or challenger has already seen
 
@@ -73,6 +74,10 @@ class LedgerBroken(NightshiftError):
 
 class Barred(NightshiftError):
     """A version, or a copy of one, that was taken out of service by hand."""
+
+
+class FitFailed(NightshiftError):
+    """An estimator could not be fitted on these rows."""
 
 
 class ArtifactRefused(NightshiftError):

@@ -36,17 +36,6 @@ TRAINING_ID = "nightshift.training_id"
 ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
-TRUSTED = [
-    "collections.OrderedDict",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "lightgbm.sklearn.LGBMRegressor",
-    "nightshift.train.networks.NetworkClassifier",
-    "nightshift.train.networks.NetworkRegressor",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-    "numpy.dtype",
-]
 
 
 @dataclass(frozen=True)
@@ -135,15 +124,20 @@ class Registry:
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
             self._client.log_artifact(run_id, str(file), str(Path(path).parent) if "/" in path else None)
 
-    def log_model(self, run_id: str, estimator: Any, *, example: pd.DataFrame, packages: list[str]) -> bytes:
-        """Log a scikit-learn estimator as an MLflow model in skops form; return the bytes of its file."""
+    def log_model(
+        self, run_id: str, estimator: Any, *, example: pd.DataFrame, packages: list[str], trusted: list[str]
+    ) -> bytes:
+        """Log a scikit-learn estimator as an MLflow model in skops form; return the bytes of its file.
+
+        ``trusted``: the types it may hold, as :func:`nightshift.artifacts.allowed` names them.
+        """
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / MODEL_FOLDER
             mlflow.sklearn.save_model(
                 estimator,
                 str(target),
                 serialization_format="skops",
-                skops_trusted_types=TRUSTED,
+                skops_trusted_types=trusted,
                 signature=mlflow.models.infer_signature(example),
                 # Given, so that MLflow does not start a process of its own to guess them.
                 pip_requirements=packages,

@@ -128,10 +128,6 @@ def test_the_first_champion_is_in_ledger_registry_and_files_alike(still: Platfor
     assert [gate["words"] for gate in decision["gates"]][1] == "no champion to beat"
 
 
-def test_what_may_be_stored_may_be_loaded_and_nothing_else() -> None:
-    assert set(registry.TRUSTED) <= set(artifacts.ALLOWED)
-
-
 def test_a_better_challenger_takes_over_from_the_first_night_that_is_not_done(loop: Platform) -> None:
     before = state(loop)
     champion = before["alias"]

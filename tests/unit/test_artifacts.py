@@ -157,7 +157,7 @@ def test_one_flipped_bit_anywhere_is_refused_before_the_file_is_opened(
 
 def test_a_message_about_an_unknown_type_names_it_and_the_list() -> None:
     content = unknown_type(Path())
-    with pytest.raises(ArtifactRefused, match=r"pathlib\.\w*Path.*nightshift\.artifacts\.ALLOWED"):
+    with pytest.raises(ArtifactRefused, match=r"pathlib\.\w*Path.*project\.yaml, allowed_types"):
         artifacts.seal(content)
 
 
@@ -206,7 +206,7 @@ def test_a_lightgbm_model_that_carries_a_function_is_refused(witness: Path) -> N
 @pytest.mark.parametrize(
     ("estimator", "says"),
     [
-        (FunctionTransformer(func=os.mkdir), r"posix\.mkdir; .*nightshift\.artifacts\.ALLOWED"),
+        (FunctionTransformer(func=os.mkdir), r"posix\.mkdir; .*allowed_types"),
         (
             FunctionTransformer(kw_args={"rows": (row for row in ())}),
             "FunctionTransformer cannot be written as a skops file: .*generator",

@@ -151,7 +151,7 @@ def _check_specs(*, deep: bool) -> None:
         for source in project.sources.values():
             check_expectations(source)
         for model in project.models.values():
-            train.check(model)
+            train.check(model, project.own)
     counts = {
         "sources": len(project.sources),
         "feature sets": len(project.feature_sets),

@@ -21,6 +21,7 @@ from nightshift.specs.model import (
     Size,
     Train,
 )
+from nightshift.specs.own import NOTHING, Own
 from nightshift.specs.project import Project, load_project
 from nightshift.specs.search import FAMILIES, Preset, Tune, Values, preset_of
 from nightshift.specs.source import (
@@ -40,6 +41,7 @@ from nightshift.specs.target import Target, class_column
 __all__ = [
     "FAMILIES",
     "FEWEST_HOLDOUT_DAYS",
+    "NOTHING",
     "REPLAY_ACTIONS",
     "BeatsChampion",
     "Calibrated",
@@ -58,6 +60,7 @@ __all__ = [
     "MinimumScore",
     "Model",
     "NoWorseOnSlices",
+    "Own",
     "Performance",
     "Preset",
     "Project",

@@ -13,7 +13,8 @@ from pydantic import Field, field_validator
 from nightshift.calendar import Calendar
 from nightshift.errors import NightshiftError, SpecError, did_you_mean
 from nightshift.specs.features import FeatureSet, load_feature_set
-from nightshift.specs.model import Model
+from nightshift.specs.model import DottedPath, Model
+from nightshift.specs.own import Own, refused
 from nightshift.specs.parts import Spec, build, read_yaml
 from nightshift.specs.source import Source
 from nightshift.specs.target import class_column
@@ -32,6 +33,8 @@ class Settings(Spec):
     first_night: date
     last_night: date | None = None
     owner: str = "nightshift"
+    # Classes and functions that models may be made of, beyond the engine's list: their code is run.
+    allowed_types: list[DottedPath] = []
 
     @field_validator("timezone")
     @classmethod
@@ -40,6 +43,15 @@ class Settings(Spec):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError) as error:
             raise ValueError("no such IANA time zone") from error
+        return value
+
+    @field_validator("allowed_types")
+    @classmethod
+    def _safe_types(cls, value: list[str]) -> list[str]:
+        for path in value:
+            why = refused(path)
+            if why:
+                raise ValueError(why)
         return value
 
 
@@ -58,6 +70,11 @@ class Project(Spec):
         """The project's calendar."""
         s = self.settings
         return Calendar(zone=ZoneInfo(s.timezone), first_night=s.first_night, last_night=s.last_night)
+
+    @property
+    def own(self) -> Own:
+        """What the project brings of its own to its models."""
+        return Own(tuple(self.settings.allowed_types), self.folder)
 
     def source(self, name: str) -> Source:
         """Return a source by name. Raises SpecError with the nearest name."""

@@ -232,7 +232,9 @@ def _trial(platform: Platform, version: Facts, holdout: pd.DataFrame) -> tuple[T
     stored = version["examples"] or {"predictions": [], "features": {}}
     examples = holdout.head(len(stored["predictions"]))
     content = platform.registry.model_bytes(version["mlflow_run_id"])
-    done = train.try_out(content, version["artifact_sha256"], examples.drop(columns="batch_date"))
+    done = train.try_out(
+        content, version["artifact_sha256"], examples.drop(columns="batch_date"), platform.project.own
+    )
     differing = sum(a != b for a, b in zip(done.predictions, stored["predictions"], strict=False))
     trial = Trial(len(examples), differing, done.milliseconds, len(content), done.error)
     return trial, {

@@ -67,7 +67,7 @@ def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
     fitting, holdout = split(snapshot, rows)
     registered_pipeline = load_pipeline(platform, spec, recorded["version"])
     fitted = train.as_fitted(spec, registered_pipeline)
-    pipeline = train.fit(fitted, feature_set, fitting, fitting["label"])
+    pipeline = train.fit(fitted, feature_set, fitting, fitting["label"], platform.project.own)
     again, registered = train.predict(pipeline, rows), train.predict(registered_pipeline, rows)
     differing, largest = cards.distance(registered, again)
     on_holdout = rows.index.isin(holdout.index)

@@ -116,7 +116,9 @@ def load_pipeline(platform: Platform, model: Model, version: int) -> Any:
     if row is None:
         raise NotReady(f"model '{model.name}' has no version {version}")
     content = platform.registry.model_bytes(row["mlflow_run_id"])
-    return artifacts.load(content, row["artifact_sha256"])
+    own = platform.project.own
+    with own.importable():
+        return artifacts.load(content, row["artifact_sha256"], own.types)
 
 
 def read_features(reading: Reading, platform: Platform, model: Model, nights: DateRange) -> pd.DataFrame:

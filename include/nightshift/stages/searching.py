@@ -58,7 +58,7 @@ def find(platform: Platform, model: Model, rows: pd.DataFrame, snapshot_id: str,
     if not model.train.tune.trials:
         return Found(model)
     feature_set = platform.project.feature_set(model.features)
-    searched = train.search(model, feature_set, rows)
+    searched = train.search(model, feature_set, rows, platform.project.own)
     journal = Journal(platform, model, training_id, _sha256(model, feature_set, snapshot_id))
     trials = searched.run(journal.read(), journal.record)
     return Found(searched.winner(trials), tuple(trials))

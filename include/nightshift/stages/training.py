@@ -98,7 +98,11 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     provenance = _provenance(model, platform)
     tags = {**provenance, "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
     run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
-    fitted = _fit_and_log(platform, model, facts, rows, run_id, asked)
+    try:
+        fitted = _fit_and_log(platform, model, facts, rows, run_id, asked)
+    except Exception:
+        platform.registry.finish(run_id, failed=True)  # a run that nobody ends reads as one that runs
+        raise
     version = platform.registry.register(name, run_id, tags=tags)
     platform.registry.finish(run_id)
     platform.warehouse.execute(
@@ -269,12 +273,13 @@ def _fit_and_log(
     fitting, holdout = split(facts, rows)
     found = find(platform, declared, fitting, facts["snapshot_id"], asked.run_id)
     model = found.model
-    pipeline = train.fit(model, feature_set, fitting, fitting["label"])
-    artifacts.check(pipeline)
+    own = platform.project.own
+    pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
+    artifacts.check(pipeline, own.types)
     scores = train.predict(pipeline, holdout)
     weights = train.importance(model, pipeline, holdout, holdout["label"])
     features = fitting[list(feature_set.columns)]
-    out_of_fold = train.out_of_fold(model, feature_set, fitting, fitting["label"])
+    out_of_fold = train.out_of_fold(model, feature_set, fitting, fitting["label"], own)
     profile = build_profile(features, out_of_fold, fitting["batch_date"], weights, model.drift)
     registry = platform.registry
     registry.log(
@@ -297,9 +302,15 @@ def _fit_and_log(
         digest=facts["snapshot_id"],
         target="label",
     )
-    content = registry.log_model(run_id, pipeline, example=features.head(50), packages=_packages(model))
+    content = registry.log_model(
+        run_id,
+        pipeline,
+        example=features.head(50),
+        packages=_packages(model),
+        trusted=artifacts.allowed(own.types),
+    )
     return {
-        "artifact_sha256": artifacts.seal(content),
+        "artifact_sha256": artifacts.seal(content, own.types),
         "profile": profile.to_json(),
         "examples": {"predictions": scores[:EXAMPLES].tolist(), "features": dict(feature_set.columns)},
         "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows)),

@@ -1,9 +1,8 @@
 """From a spec's dotted path to a fitted pipeline, and from a pipeline to predictions."""
 
 import hashlib
-import importlib
-import inspect
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -11,30 +10,35 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import get_tags
 
-from nightshift.errors import SpecError
-from nightshift.specs import FeatureSet, Model
+from nightshift.errors import FitFailed, NightshiftError
+from nightshift.specs import NOTHING, FeatureSet, Model, Own
+from nightshift.train.estimators import made
 
 IMPORTANCE_ROWS = 3000
-# LightGBM's classes take any keyword, and say nothing of one that it does not know.
-KEYWORDS = {
-    "lightgbm": frozenset({"deterministic", "force_col_wise", "force_row_wise", "max_bin", "verbosity"}),
-}
 SCORING = {"classification": "neg_log_loss", "regression": "neg_mean_absolute_error"}
 
 
-def fit(model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series) -> Pipeline:
-    """Return a pipeline fitted on ``features`` (the declared columns) and ``label``."""
+def fit(
+    model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series, own: Own = NOTHING
+) -> Pipeline:
+    """Return a pipeline fitted on ``features`` (the declared columns) and ``label``. ``own``: the project's types.
+
+    Raises:
+        SpecError: the estimator is not what the spec may declare.
+        FitFailed: these rows cannot be learned from; it names the features that are why.
+    """
     categories = [name for name, kind in feature_set.columns.items() if kind == "string"]
     numbers = [name for name in feature_set.columns if name not in categories]
-    estimator = _estimator(model)
+    estimator = made(model, own)
     target = label.astype(int) if model.task == "classification" else label
     pipeline = Pipeline([("columns", _columns(estimator, categories, numbers)), ("estimator", estimator)])
-    return pipeline.fit(features[categories + numbers], target)
+    with _explained(model, features[categories + numbers], target):
+        return pipeline.fit(features[categories + numbers], target)
 
 
 def predict(pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
@@ -68,18 +72,26 @@ def predictions_sha256(predictions: np.ndarray) -> str:
 
 
 def out_of_fold(
-    model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series
+    model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series, own: Own = NOTHING
 ) -> np.ndarray:
     """Return a prediction a row by pipelines that were not fitted on it. Shape (n,).
 
-    Three folds of consecutive rows (so, of consecutive nights). What a model says of its own training rows
+    Three folds of consecutive rows (so, of consecutive nights), or, where one would leave a class out, of rows class by
+    class. What a model says of its own training rows
     is more extreme than what it says of new ones; a drift profile of those would see drift every night.
     """
     predictions = np.empty(len(features))
-    for fitting, left_out in KFold(3).split(features):
-        pipeline = fit(model, feature_set, features.iloc[fitting], label.iloc[fitting])
+    for fitting, left_out in _folds(model, label):
+        rows = features.iloc[fitting]
+        pipeline = fit(model, with_values(feature_set, rows), rows, label.iloc[fitting], own)
         predictions[left_out] = predict(pipeline, features.iloc[left_out])
     return predictions
+
+
+def with_values(feature_set: FeatureSet, rows: pd.DataFrame) -> FeatureSet:
+    """Return the set without the features that are null in all of ``rows``: part of a training, before they began."""
+    known = {name: kind for name, kind in feature_set.columns.items() if rows[name].notna().any()}
+    return feature_set.model_copy(update={"columns": known or feature_set.columns})
 
 
 def importance(
@@ -100,37 +112,60 @@ def importance(
     }
 
 
-def estimator_class(
-    model: Model, path: str, params: Iterable[str], key: str = "estimator.params"
-) -> type[BaseEstimator]:
-    """Return the class at a dotted path. ``key``: where the spec names ``params``.
-
-    Raises:
-        SpecError: it is not there, is no estimator, or has not one of these parameters.
-    """
-    module, _, name = path.rpartition(".")
+@contextmanager
+def _explained(model: Model, features: pd.DataFrame, label: pd.Series) -> Iterator[None]:
+    """Turn what a library says of rows that it cannot learn from into what to do about them."""
+    where = f"model '{model.name}'"
+    if model.task == "classification" and label.nunique() < 2:
+        raise FitFailed(
+            f"{where}: all {len(label)} labels are {label.iloc[0]}: there is nothing to tell apart. Train on more days "
+            f"(train.window_days: {model.train.window_days}), or look at key 'target'"
+        )
     try:
-        kind = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise SpecError(f"model '{model.name}': estimator.class '{path}' not found: {error}") from error
-    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
-        raise SpecError(f"model '{model.name}': estimator.class '{path}' is no scikit-learn estimator")
-    unknown = sorted(set(params) - _parameters(kind))
-    if unknown:
-        raise SpecError(f"model '{model.name}': {key}: {kind.__name__} has no parameter {unknown}")
-    return kind
+        yield
+    except NightshiftError:
+        raise
+    except Exception as error:  # any estimator, any library: whatever it raises
+        said = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no word'])[0][:300]}"
+        raise FitFailed(
+            f"{where}: {model.estimator.path} could not be fitted on {len(features)} rows: {said}. "
+            + (
+                _why(model, features)
+                or "Look at its parameters (estimator.params) and at the features named there"
+            )
+        ) from error
 
 
-def _estimator(model: Model) -> BaseEstimator:
-    declared = model.estimator
-    return estimator_class(model, declared.path, declared.params)(**declared.params)
+def _why(model: Model, features: pd.DataFrame) -> str:
+    """Return what is wrong with features that no estimator can learn from, and what to do."""
+    empty = [name for name in features if not features[name].notna().any()]
+    numbers = features.select_dtypes("number").astype("float64")
+    infinite = [name for name in numbers if np.isinf(numbers[name]).any()]
+    found = [f"feature '{name}' is null in all of them" for name in empty]
+    found += [f"feature '{name}' holds infinities" for name in infinite]
+    if not found:
+        return ""
+    words = "; ".join(found)
+    return f"{words}: take it out of FEATURES['columns'] of {model.features}, or train on nights that have it"
 
 
-def _parameters(kind: type[BaseEstimator]) -> set[str]:
-    """Return the names a class takes; what its ``**kwargs`` would swallow counts only if it is known to mean it."""
-    named = inspect.signature(kind).parameters.values()
-    keywords = KEYWORDS.get(kind.__module__.partition(".")[0], frozenset())
-    return {each.name for each in named if each.kind is not each.VAR_KEYWORD} | keywords
+def _folds(model: Model, label: pd.Series) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the positions to fit on and those left out, three times."""
+    consecutive = list(KFold(3).split(label))
+    if model.task != "classification":
+        yield from consecutive
+        return
+    classes = label.nunique()
+    if all(label.iloc[fitting].nunique() == classes for fitting, _ in consecutive):
+        yield from consecutive
+        return
+    rarest = label.value_counts()
+    if rarest.min() < 3:
+        raise FitFailed(
+            f"model '{model.name}': label {rarest.idxmin()} stands on {rarest.min()} of {len(label)} rows; at least 3 "
+            f"are needed. Train on more days (train.window_days: {model.train.window_days})"
+        )
+    yield from StratifiedKFold(3).split(label, label)
 
 
 def _columns(estimator: BaseEstimator, categories: list[str], numbers: list[str]) -> ColumnTransformer:

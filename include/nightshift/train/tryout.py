@@ -17,6 +17,7 @@ from statistics import median
 import pandas as pd
 
 from nightshift import artifacts
+from nightshift.specs import NOTHING, Own
 from nightshift.train.fitting import predict
 
 SECONDS = 120
@@ -34,12 +35,13 @@ class Tryout:
     error: str | None = None
 
 
-def try_out(content: bytes, sha256: str, rows: pd.DataFrame) -> Tryout:
+def try_out(content: bytes, sha256: str, rows: pd.DataFrame, own: Own = NOTHING) -> Tryout:
     """Return what a fresh process made of a model file: loaded by its hash and the allow-list, asked for ``rows``."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model").write_bytes(content)
         rows.to_parquet(Path(folder) / "rows.parquet")
-        command = [sys.executable, "-m", "nightshift.train.tryout", folder, sha256]
+        own_types = json.dumps({"types": own.types, "folder": str(own.folder) if own.folder else None})
+        command = [sys.executable, "-m", "nightshift.train.tryout", folder, sha256, own_types]
         try:
             done = subprocess.run(
                 command,
@@ -67,8 +69,9 @@ def _environment() -> dict[str, str]:
     return {**kept, **threads, "PYTHONPATH": str(ENGINE)}
 
 
-def _answer(folder: Path, sha256: str) -> dict[str, object]:
-    pipeline = artifacts.load((folder / "model").read_bytes(), sha256)
+def _answer(folder: Path, sha256: str, own: Own) -> dict[str, object]:
+    with own.importable():
+        pipeline = artifacts.load((folder / "model").read_bytes(), sha256, own.types)
     rows = pd.read_parquet(folder / "rows.parquet")
     many = pd.concat([rows] * -(-TIMED_ROWS // len(rows)), ignore_index=True).head(TIMED_ROWS)
     taken = []
@@ -84,5 +87,6 @@ def _answer(folder: Path, sha256: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    (target / "answer.json").write_text(json.dumps(_answer(target, sys.argv[2])))
+    target, given = Path(sys.argv[1]), json.loads(sys.argv[3])
+    ours = Own(tuple(given["types"]), Path(given["folder"]) if given["folder"] else None)
+    (target / "answer.json").write_text(json.dumps(_answer(target, sys.argv[2], ours)))

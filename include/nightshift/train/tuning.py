@@ -24,9 +24,20 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nightshift import artifacts, metrics
-from nightshift.errors import NotReady
-from nightshift.specs import FAMILIES, Estimator, FeatureSet, Model, Preset, Values, preset_of
-from nightshift.train.fitting import estimator_class, fit, predict
+from nightshift.errors import FitFailed, NotReady, SpecError
+from nightshift.specs import (
+    FAMILIES,
+    NOTHING,
+    Estimator,
+    FeatureSet,
+    Model,
+    Own,
+    Preset,
+    Values,
+    preset_of,
+)
+from nightshift.train.estimators import estimator_class, made
+from nightshift.train.fitting import fit, predict, with_values
 
 FAMILY = "family"
 # So many trials are judged to the end before one is given up for being worse than their median.
@@ -79,6 +90,7 @@ class Search:
     feature_set: FeatureSet
     presets: Mapping[str, Preset]
     folds: Sequence[Fold]
+    own: Own = NOTHING
 
     def run(self, past: Sequence[Trial], record: Record) -> list[Trial]:
         """Return all trials as ``record`` has kept them, ``past`` first. Number 0 is the estimator as declared.
@@ -116,7 +128,7 @@ class Search:
                 if trials and len(scores) < len(self.folds) and (asked.should_prune() or too_late):
                     state = "pruned"
                     break
-        except ValueError as error:
+        except (SpecError, FitFailed) as error:
             if not trials:  # the spec is wrong, not a guess
                 raise
             state, note = "failed", str(error)[:500]
@@ -178,9 +190,10 @@ class Search:
     def _scores(self, estimator: Estimator) -> Iterator[float]:
         model, metric = with_estimator(self.model, estimator), judged_by(self.model)
         for fold in self.folds:
-            pipeline = fit(model, self.feature_set, fold.earlier, fold.earlier["label"])
+            known = with_values(self.feature_set, fold.earlier)
+            pipeline = fit(model, known, fold.earlier, fold.earlier["label"], self.own)
             if estimator is self.model.estimator and fold is self.folds[0]:
-                artifacts.check(pipeline)  # now, not after an hour of trials
+                artifacts.check(pipeline, self.own.types)  # now, not after an hour of trials
             scored = metrics.score(model.task, fold.later["label"], predict(pipeline, fold.later))[metric]
             if scored is None:
                 nights = fold.later["batch_date"]
@@ -191,14 +204,14 @@ class Search:
             yield scored
 
 
-def search(model: Model, feature_set: FeatureSet, rows: pd.DataFrame) -> Search:
+def search(model: Model, feature_set: FeatureSet, rows: pd.DataFrame, own: Own = NOTHING) -> Search:
     """Return the search that ``model`` declares over ``rows``: the rows to fit on, never those of the holdout.
 
     Raises:
         SpecError: an estimator is not there, or has not a parameter that is to be searched.
         NotReady: fewer nights than the folds need.
     """
-    return Search(model, feature_set, _presets(model), folds(model, rows))
+    return Search(model, feature_set, _presets(model, own), folds(model, rows), own)
 
 
 def folds(model: Model, rows: pd.DataFrame) -> list[Fold]:
@@ -236,18 +249,18 @@ def judged_by(model: Model) -> str:
     return next(gate.metric for gate in model.gates if gate.gate == "beats_champion")
 
 
-def check(model: Model) -> None:
-    """Raise SpecError unless the estimator, and all that is searched, is there with the parameters it is given."""
-    estimator_class(model, model.estimator.path, model.estimator.params)
+def check(model: Model, own: Own = NOTHING) -> None:
+    """Raise SpecError unless the estimator fits the task, and all that is searched is there, with good parameters."""
+    made(model, own)
     if model.train.tune.trials:
-        _presets(model)
+        _presets(model, own)
 
 
-def _presets(model: Model) -> dict[str, Preset]:
+def _presets(model: Model, own: Own) -> dict[str, Preset]:
     chosen = _families(model) if model.train.automl else _declared(model)
     for preset in chosen.values():
-        estimator_class(model, preset.path, preset.fixed)
-        estimator_class(model, preset.path, preset.space, key="train.tune.space")
+        estimator_class(model, preset.path, preset.fixed, own=own)
+        estimator_class(model, preset.path, preset.space, key="train.tune.space", own=own)
     return chosen
 
 

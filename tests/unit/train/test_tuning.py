@@ -138,7 +138,7 @@ def test_a_candidate_that_cannot_be_fitted_is_set_aside_with_its_words() -> None
 
 def test_a_declared_estimator_that_cannot_be_fitted_is_an_error() -> None:
     wrong = {"class": "sklearn.ensemble.HistGradientBoostingClassifier", "params": {"max_iter": -1}}
-    with pytest.raises(ValueError, match="max_iter"):
+    with pytest.raises(SpecError, match="max_iter"):
         searched(searching(trials=3, estimator=wrong))
 
 

@@ -1,0 +1,112 @@
+"""Which estimator a spec names. Importing a module runs it, so a path is held against a list first.
+
+``LIBRARIES`` and ``OURS`` may always be imported; what else may be, ``allowed_types`` of ``project.yaml`` names.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Any
+
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.utils._param_validation import InvalidParameterError
+
+from nightshift.errors import SpecError
+from nightshift.specs import NOTHING, Model, Own
+
+LIBRARIES = ("sklearn", "lightgbm")
+OURS = ("nightshift.train.networks.NetworkClassifier", "nightshift.train.networks.NetworkRegressor")
+# LightGBM's classes take any keyword, and say nothing of one that it does not know.
+KEYWORDS = {
+    "lightgbm": frozenset({"deterministic", "force_col_wise", "force_row_wise", "max_bin", "verbosity"}),
+}
+INSTEAD = {
+    "classification": "sklearn.linear_model.LogisticRegression or sklearn.ensemble.HistGradientBoostingClassifier",
+    "regression": "sklearn.linear_model.Ridge or sklearn.ensemble.HistGradientBoostingRegressor",
+}
+
+
+def estimator_class(
+    model: Model, path: str, params: Iterable[str], key: str = "estimator.params", own: Own = NOTHING
+) -> type[BaseEstimator]:
+    """Return the class at a dotted path. ``key``: where the spec names ``params``.
+
+    Raises:
+        SpecError: it may not be imported (then it was not), is not there, is no estimator, or has not one of these
+            parameters.
+    """
+    kind = _found(model, path, own)
+    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
+        raise SpecError(f"model '{model.name}': estimator.class '{path}' is no scikit-learn estimator")
+    unknown = sorted(set(params) - _parameters(kind))
+    if unknown:
+        raise SpecError(f"model '{model.name}': {key}: {kind.__name__} has no parameter {unknown}")
+    return kind
+
+
+def made(model: Model, own: Own = NOTHING) -> BaseEstimator:
+    """Return the estimator that a spec declares, not fitted.
+
+    Raises:
+        SpecError: as :func:`estimator_class`; or a parameter's value is wrong, or it is not for the model's task.
+    """
+    declared = model.estimator
+    estimator = estimator_class(model, declared.path, declared.params, own=own)(**declared.params)
+    where = f"model '{model.name}', key 'estimator.params'"
+    try:
+        if hasattr(estimator, "_parameter_constraints"):  # scikit-learn's own check, which fit does first
+            estimator._validate_params()
+    except InvalidParameterError as error:
+        raise SpecError(f"{where}: {error}") from error
+    _require_task(model, estimator)
+    return estimator
+
+
+def _found(model: Model, path: str, own: Own) -> Any:
+    root = path.partition(".")[0]
+    if path in own.types:
+        try:
+            return own.imported(path)
+        except SpecError as error:
+            raise SpecError(f"model '{model.name}': estimator.class {error}") from error
+    if root not in LIBRARIES and path not in OURS:
+        raise SpecError(
+            f"model '{model.name}': estimator.class '{path}' is not imported: it is of none of {', '.join(LIBRARIES)}; "
+            "if its code is to be run, name it in include/project.yaml, allowed_types: "
+            f"[{path}]{_of_the_project(path, own)}"
+        )
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        extra = "" if find_spec(root) else f"; install the extra '{root}'"
+        raise SpecError(
+            f"model '{model.name}': estimator.class '{path}' not found: {error}{extra}"
+        ) from error
+
+
+def _of_the_project(path: str, own: Own) -> str:
+    file = own.file(path.rpartition(".")[0])
+    return f" ({file} would be run)" if file else ""
+
+
+def _require_task(model: Model, estimator: BaseEstimator) -> None:
+    name, where = type(estimator).__name__, f"model '{model.name}', key 'estimator.class'"
+    fits = is_classifier(estimator) if model.task == "classification" else is_regressor(estimator)
+    if not fits:
+        raise SpecError(
+            f"{where}: {name} is no estimator for {model.task}; write one that is, such as {INSTEAD[model.task]}"
+        )
+    if model.task == "classification" and not hasattr(estimator, "predict_proba"):
+        raise SpecError(
+            f"{where}: {name} as declared has no predict_proba, and a classifier is judged by its probabilities; "
+            f"write {INSTEAD['classification']}"
+        )
+
+
+def _parameters(kind: type[BaseEstimator]) -> set[str]:
+    """Return the names a class takes; what its ``**kwargs`` would swallow counts only if it is known to mean it."""
+    named = inspect.signature(kind).parameters.values()
+    keywords = KEYWORDS.get(kind.__module__.partition(".")[0], frozenset())
+    return {each.name for each in named if each.kind is not each.VAR_KEYWORD} | keywords

@@ -1,0 +1,196 @@
+"""An estimator that a spec may not name is refused before its module is imported, a wrong one before it is fitted."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import feature_set, rows, spec
+
+from nightshift import artifacts, train
+from nightshift.errors import FitFailed, SpecError
+from nightshift.specs import Own
+
+TREES = "sklearn.ensemble.HistGradientBoosting{}"
+OWN = """
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import Ridge
+from estimators.parts import HALF
+
+Path("WITNESS").write_text("imported")
+
+
+class Blend(RegressorMixin, BaseEstimator):
+    def __init__(self, *, alpha=1.0):
+        self.alpha = alpha
+
+    def fit(self, X, y):
+        self.ridge_ = Ridge(alpha=self.alpha).fit(X, y)
+        self.mean_ = float(np.mean(y))
+        return self
+
+    def predict(self, X):
+        return HALF * self.ridge_.predict(X) + HALF * self.mean_
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Own]:
+    """Return a project with an estimator of its own, allowed; importing it leaves a witness."""
+    folder = tmp_path / "include"
+    (folder / "estimators").mkdir(parents=True)
+    (folder / "estimators" / "mine.py").write_text(OWN.replace("WITNESS", str(tmp_path / "witness")))
+    (folder / "estimators" / "parts.py").write_text("HALF = 0.5\n")
+    (folder / "estimators" / "other.py").write_text("")
+    yield Own(("estimators.mine.Blend",), folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "estimators"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["this.that.Thing", "antigravity.fly", "os.system", "mlflow.pyfunc.PythonModel", "sklearnish.Ridge"],
+)
+def test_a_module_that_is_on_no_list_is_not_imported(path: str) -> None:
+    sys.modules.pop("antigravity", None)
+    with pytest.raises(
+        SpecError, match=rf"estimator\.class '{path}' is not imported.*allowed_types: \[{path}\]"
+    ):
+        train.check(spec("classification", path, {}))
+    assert "antigravity" not in sys.modules
+
+
+def test_an_estimator_of_the_project_runs_only_once_it_is_allowed(own: Own, tmp_path: Path) -> None:
+    model = spec("regression", "estimators.mine.Blend", {"alpha": 0.1})
+    with pytest.raises(
+        SpecError, match=r"allowed_types: \[estimators\.mine\.Blend\] \(.*mine\.py would be run\)"
+    ):
+        train.check(model, Own((), own.folder))
+    assert not (tmp_path / "witness").exists()
+    train.check(model, own)
+    assert (tmp_path / "witness").exists()
+
+
+def test_an_estimator_of_the_project_is_fitted_stored_and_tried_out_as_any_other(own: Own) -> None:
+    model, frame = spec("regression", "estimators.mine.Blend", {"alpha": 0.1}), rows("regression")
+    pipeline = train.fit(model, feature_set(), frame, frame["label"], own)
+    import skops.io
+
+    content = skops.io.dumps(pipeline)
+    with pytest.raises(artifacts.ArtifactRefused, match=r"estimators\.mine\.Blend.*allowed_types"):
+        artifacts.seal(content)
+    done = train.try_out(content, artifacts.seal(content, own.types), frame.head(20), own)
+    assert done.error is None
+    assert done.predictions == train.predict(pipeline, frame.head(20)).tolist()
+
+
+def test_the_code_behind_an_estimator_is_its_module_and_what_that_imports_of_the_project(own: Own) -> None:
+    before = own.code(own.types)
+    assert set(before) == {"estimators.mine", "estimators.parts"}
+    (own.folder / "estimators" / "parts.py").write_text("HALF = 0.25\n")
+    after = own.code(own.types)
+    assert after["estimators.mine"] == before["estimators.mine"]
+    assert after["estimators.parts"] != before["estimators.parts"]
+
+
+@pytest.mark.parametrize(
+    ("task", "path", "params", "says"),
+    [
+        ("classification", "sklearn.svm.LinearSVC", {}, "LinearSVC as declared has no predict_proba.*write sklearn"),
+        ("classification", "sklearn.svm.SVC", {}, "SVC as declared has no predict_proba"),
+        ("classification", "sklearn.linear_model.RidgeClassifier", {}, "has no predict_proba"),
+        ("classification", "sklearn.linear_model.SGDClassifier", {"loss": "hinge"}, "has no predict_proba"),
+        ("classification", "sklearn.linear_model.Ridge", {}, "Ridge is no estimator for classification; write"),
+        ("regression", "sklearn.linear_model.LogisticRegression", {}, "is no estimator for regression; write"),
+        ("regression", "sklearn.preprocessing.StandardScaler", {}, "is no estimator for regression"),
+        ("regression", "sklearn.cluster.KMeans", {}, "is no estimator for regression"),
+        ("regression", TREES.format("Regressor"), {"max_iter": 0}, r"estimator\.params': The 'max_iter' parameter"),
+        ("regression", TREES.format("Regressor"), {"loss": "huber"}, "The 'loss' parameter"),
+        ("classification", "sklearn.linear_model.LogisticRegression", {"C": "1"}, "The 'C' parameter"),
+        ("regression", "sklearn.linear_model.Ridge", {"alpah": 1}, r"Ridge has no parameter \['alpah'\]"),
+        ("regression", "sklearn.linear_model.Rigde", {}, "'sklearn.linear_model.Rigde' not found"),
+        ("regression", "sklearn.utils.check_array", {}, "is no scikit-learn estimator"),
+    ],
+)  # fmt: skip
+def test_what_would_fail_at_night_is_refused_when_the_spec_is_checked(
+    task: str, path: str, params: dict, says: str
+) -> None:
+    model, frame = spec(task, path, params), rows(task)
+    with pytest.raises(SpecError, match=f"model 'toy'.*{says}"):
+        train.check(model)
+    with pytest.raises(SpecError, match=says):
+        train.fit(model, feature_set(), frame, frame["label"])
+
+
+@pytest.mark.parametrize(
+    ("path", "column", "value", "says"),
+    [
+        (
+            TREES.format("Classifier"),
+            "b",
+            np.nan,
+            "feature 'b' is null in all of them: take it out of FEATURES",
+        ),
+        ("sklearn.linear_model.LogisticRegression", "a", np.inf, "feature 'a' holds infinities"),
+    ],
+)
+def test_rows_that_cannot_be_learned_from_name_the_feature(
+    path: str, column: str, value: float, says: str
+) -> None:
+    model, frame = spec("classification", path, {}), rows().assign(**{column: value})
+    with pytest.raises(FitFailed, match=f"model 'toy': {path} .* on 1200 rows.*{says}"):
+        train.fit(model, feature_set(), frame, frame["label"])
+
+
+def test_labels_of_one_class_say_so() -> None:
+    frame = rows()
+    for path in (TREES.format("Classifier"), "sklearn.ensemble.RandomForestClassifier"):
+        with pytest.raises(FitFailed, match=r"all 1200 labels are 1: .*train\.window_days: 45"):
+            train.fit(spec("classification", path, {}), feature_set(), frame, frame["label"] * 0 + 1)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.linear_model.LogisticRegression",
+        TREES.format("Classifier"),
+    ],
+)
+def test_a_class_that_only_the_last_nights_have_is_in_every_fold(path: str) -> None:
+    frame = rows()
+    frame["label"] = np.where(np.arange(len(frame)) > 1100, frame["label"], 0.0)
+    predictions = train.out_of_fold(spec("classification", path, {}), feature_set(), frame, frame["label"])
+    assert ((predictions >= 0) & (predictions <= 1)).all()
+    assert predictions[frame["label"] == 1].mean() > predictions[frame["label"] == 0].mean()
+
+
+def test_a_class_of_two_rows_is_too_few() -> None:
+    frame = rows()
+    frame["label"] = np.where(np.arange(len(frame)) >= len(frame) - 2, 1.0, 0.0)
+    with pytest.raises(FitFailed, match=r"label 1\.0 stands on 2 of 1200 rows; at least 3"):
+        train.out_of_fold(
+            spec("classification", TREES.format("Classifier"), {}), feature_set(), frame, frame["label"]
+        )
+
+
+def test_a_feature_that_began_late_is_left_out_of_the_folds_before_it() -> None:
+    frame = rows("regression")
+    frame.loc[frame.index < 900, "b"] = np.nan
+    predictions = train.out_of_fold(
+        spec("regression", TREES.format("Regressor"), {}), feature_set(), frame, frame["label"]
+    )
+    assert np.isfinite(predictions).all()
+
+
+def test_types_of_python_itself_or_of_the_engine_are_never_allowed(tmp_path: Path) -> None:
+    from nightshift.specs import load_project
+
+    for path in ("os.system", "builtins.eval", "functools.partial", "nightshift.registry.Registry"):
+        (tmp_path / "project.yaml").write_text(f"first_night: 2013-01-01\nallowed_types: [{path}]\n")
+        with pytest.raises(SpecError, match=f"allowed_types.*'{path}' is"):
+            load_project(tmp_path)
