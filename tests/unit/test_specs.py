@@ -361,3 +361,22 @@ def test_an_unknown_name_is_answered_with_the_nearest(
     with pytest.raises(SpecError) as refused:
         look_up(load_project())
     assert says in str(refused.value)
+
+
+def test_a_sources_clock_is_the_projects_if_it_says_nothing(folder: Path) -> None:
+    rewrite(folder, SOURCE, lambda spec: spec["columns"]["reported_at"].update(timezone="UTC"))
+    rewrite(folder, "sources/weather.yaml", lambda spec: spec.update(timezone="Europe/Rome"))
+    sources = load_project(folder).require_sound().sources
+    assert sources["flights"].zone_of("sched_dep_at").key == "America/New_York"
+    assert sources["weather"].zone_of("observed_at").key == "Europe/Rome"
+    assert sources["arrivals"].zone_of("reported_at").key == "UTC"
+
+
+def test_the_column_that_picks_the_rows_of_a_night_is_declared(folder: Path) -> None:
+    def one_file(spec: dict) -> None:
+        spec["connector"] |= {"path": "all.csv", "date_column": "observed"}
+        spec["other_columns"] = "ignore"
+
+    path = rewrite(folder, "sources/weather.yaml", one_file)
+    told = load_project(folder).problems[path]
+    assert "key 'connector.date_column': unknown column 'observed'; did you mean 'observed_at'?" in told

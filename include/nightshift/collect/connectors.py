@@ -29,7 +29,17 @@ def open_source(source: Source, connection: Connection, *, sleep: Sleep = time.s
             f"source '{source.name}': connector kind '{kind}' is unknown{did_you_mean(kind, CONNECTORS)}"
         )
     with CONNECTORS[kind](source, connection, sleep) as reader:
-        yield reader
+        yield _of_declared(source, reader) if source.other_columns == "ignore" else reader
+
+
+def _of_declared(source: Source, reader: Reader) -> Reader:
+    """Return a reader that leaves out what the source does not declare; a column that is there twice stays so."""
+
+    def read(batch_date: date, window: Window) -> pd.DataFrame:
+        rows = reader.read(batch_date, window)
+        return rows.loc[:, [name in source.columns for name in rows.columns]]
+
+    return Reader(read)
 
 
 def collect(source: Source, batch_date: date, window: Window, connection: Connection) -> pd.DataFrame:

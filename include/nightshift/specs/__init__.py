@@ -4,6 +4,7 @@ Frozen, closed models: an unknown key is an error that names the file, the key a
 Nothing here is heavy: DAG files read specs each time they are parsed.
 """
 
+from nightshift.specs.dialect import Dialect
 from nightshift.specs.features import FeatureInput, FeatureSet
 from nightshift.specs.model import (
     FEWEST_HOLDOUT_DAYS,
@@ -47,6 +48,7 @@ __all__ = [
     "Calibrated",
     "Column",
     "ConnectorSpec",
+    "Dialect",
     "Drift",
     "Estimator",
     "FeatureInput",

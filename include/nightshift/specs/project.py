@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from nightshift.calendar import Calendar
 from nightshift.errors import NightshiftError, SpecError, did_you_mean
+from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, load_feature_set
 from nightshift.specs.model import DottedPath, Model
 from nightshift.specs.own import Own, refused
@@ -27,7 +28,7 @@ S = TypeVar("S", Source, Model, FeatureSet)
 class Settings(Spec):
     """``include/project.yaml``."""
 
-    timezone: str = "UTC"
+    timezone: Zone = "UTC"
     # When a night starts, in that time zone. The cut-off is midnight there.
     cron: str = "30 0 * * *"
     first_night: date
@@ -35,15 +36,6 @@ class Settings(Spec):
     owner: str = "nightshift"
     # Classes and functions that models may be made of, beyond the engine's list: their code is run.
     allowed_types: list[DottedPath] = []
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("no such IANA time zone") from error
-        return value
 
     @field_validator("allowed_types")
     @classmethod
@@ -108,7 +100,7 @@ def load_project(folder: Path = INCLUDE) -> Project:
     """
     settings = build(Settings, read_yaml(folder / "project.yaml"), folder / "project.yaml")
     problems: dict[Path, str] = {}
-    sources = _load_all(folder / "sources", "*.yaml", lambda p: _load_yaml(Source, p), problems)
+    sources = _load_all(folder / "sources", "*.yaml", lambda p: _load_source(p, settings), problems)
     sets = _load_all(folder / "features", "[!_]*.py", load_feature_set, problems)
     models = _load_all(folder / "models", "*.yaml", lambda p: _load_yaml(Model, p), problems)
     sets = _keep_sound(
@@ -122,11 +114,20 @@ def load_project(folder: Path = INCLUDE) -> Project:
     )
 
 
-def _load_yaml(kind: type[S], path: Path) -> S:
+def _load_yaml(kind: type[S], path: Path, **defaults: str) -> S:
     content = read_yaml(path)
     if "name" in content:
         raise SpecError(f"{path}: unknown key 'name'; the file name is the name")
-    return build(kind, {**content, "name": path.stem}, path)
+    return build(kind, {**defaults, **content, "name": path.stem}, path)
+
+
+def _load_source(path: Path, settings: Settings) -> Source:
+    spec = _load_yaml(Source, path, timezone=settings.timezone)
+    picks = getattr(spec.connector, "date_column", None)
+    if picks is not None and picks not in spec.columns:
+        known = did_you_mean(picks, spec.columns)
+        raise SpecError(f"{path}: key 'connector.date_column': unknown column '{picks}'{known}")
+    return spec
 
 
 def _load_all(

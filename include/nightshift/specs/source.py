@@ -1,7 +1,8 @@
 """A source: where rows come from each night, what they look like, and what must hold of them."""
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     Field,
@@ -14,6 +15,7 @@ from pydantic import (
 )
 
 from nightshift.errors import did_you_mean
+from nightshift.specs.dialect import Dialect, Zone
 from nightshift.specs.parts import ColumnType, Name, Spec
 
 RESERVED_COLUMNS = frozenset({"batch_date", "known_at"})
@@ -28,7 +30,15 @@ class Column(Spec):
     nullable: bool = False
     # A whole batch may have no value here. Otherwise a column without one has been lost upstream.
     may_be_empty: bool = False
+    # Whose clock a timestamp without offset shows; default: the source's.
+    timezone: Zone | None = None
     description: str = ""
+
+    @model_validator(mode="after")
+    def _only_instants_have_a_clock(self) -> "Column":
+        if self.timezone and self.type != "timestamp":
+            raise ValueError(f"timezone: only a timestamp has one, this is {self.type}")
+        return self
 
     @model_validator(mode="after")
     def _empty_is_null(self) -> "Column":
@@ -53,7 +63,8 @@ class FilesConnector(Spec):
     """CSV or Parquet files below a folder or fsspec URL: ``folder``, or a connection's (``path`` in its extra).
 
     ``path`` may hold ``{date}`` (or with a format, ``{date:%Y/%m/%d}``): one file a date. Without it,
-    ``date_column`` picks the date's rows out of one file.
+    ``date_column`` picks the date's rows out of one file. ``*`` in it stands for any part of a name: the files
+    that fit, in the order of their names, are one table.
     """
 
     kind: Literal["files"] = "files"
@@ -62,9 +73,12 @@ class FilesConnector(Spec):
     folder: str | None = Field(default=None, min_length=1)
     path: str
     format: Literal["csv", "parquet"] = "csv"
+    dialect: Dialect = Dialect()
     date_column: str | None = None
     # -1: the night of D collects the file of the day before, the last whole one.
     offset_days: int = 0
+    # Of all files of a night together, decompressed.
+    max_megabytes: int = Field(default=1024, ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _one_way_to_the_date(self) -> "FilesConnector":
@@ -84,18 +98,37 @@ class FilesConnector(Spec):
             raise ValueError("folder: holds a login; secrets belong into an Airflow connection")
         return self
 
+    @model_validator(mode="after")
+    def _dialect_of_text(self) -> "FilesConnector":
+        _only_csv_has_a_dialect(self.format, self.dialect)
+        return self
+
+
+def _only_csv_has_a_dialect(form: str, dialect: Dialect) -> None:
+    if form != "csv" and dialect != Dialect():
+        raise ValueError(f"dialect: only CSV has one, not {form}")
+
 
 class Paging(Spec):
-    """How an HTTP source continues: by page number, or by the URL or token found in each answer."""
+    """How an HTTP source continues: by page number, or by the URL or token found in each answer.
 
-    kind: Literal["page", "cursor"] = "page"
+    ``single``: one answer is all there is, whatever else it says.
+    """
+
+    kind: Literal["page", "cursor", "single"] = "page"
     # page: the number goes into this query parameter; cursor: the token does.
     parameter: str = "page"
     first: int = 1
     size_parameter: str | None = None
     size: int = Field(default=1000, ge=1, le=100_000)
-    # cursor: the key of the answer that holds the next token; absent or null ends the pages.
+    # cursor: the key of the answer that holds the next token; null ends the pages, and so does its absence.
     next_key: str = "next"
+    # Whether it may be absent from every answer, the first one being the last.
+    next_may_be_absent: bool = False
+    # The key of the answer that holds the number of all rows. None: 'total' or 'count', if there; false: none does.
+    total: str | Literal[False] | None = None
+    # page: the status of the page after the last one; None: it is an empty page.
+    end_status: int | None = Field(default=None, ge=400, le=499)
     max_pages: int = Field(default=1000, ge=1)
 
 
@@ -106,11 +139,35 @@ class HttpConnector(Spec):
     connection: str
     endpoint: str
     format: Literal["json", "csv"] = "json"
+    dialect: Dialect = Dialect()
     records_key: str | None = None
     parameters: dict[str, str] = {}
     paging: Paging | None = None
+    # Of a whole request, from the first byte sent to the last one received.
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     retries: int = Field(default=3, ge=0, le=10)
+    # Of all answers of a night together, decompressed.
+    max_megabytes: int = Field(default=256, ge=1, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _dialect_of_text(self) -> "HttpConnector":
+        _only_csv_has_a_dialect(self.format, self.dialect)
+        return self
+
+    @model_validator(mode="after")
+    def _each_parameter_once(self) -> "HttpConnector":
+        of_paging = [self.paging.parameter, self.paging.size_parameter] if self.paging else []
+        if self.paging and self.paging.kind == "single":
+            of_paging = []
+        asked = {name for name, _ in parse_qsl(urlsplit(self.endpoint).query, keep_blank_values=True)}
+        given = [*asked, *self.parameters, *(name for name in of_paging if name)]
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"the query parameter '{twice[0]}' is given twice, in endpoint, parameters or paging; which one "
+                "counts would be a guess"
+            )
+        return self
 
 
 ConnectorSpec = Annotated[SqlConnector | FilesConnector | HttpConnector, Field(discriminator="kind")]
@@ -184,6 +241,10 @@ class Source(Spec):
     look_back_days: int = Field(default=0, ge=0, le=31)
     # warn: an undeclared column is left out, a missing nullable one is null. Nothing else is forgiven.
     schema_changes: Literal["fail", "warn"] = "fail"
+    # ignore: columns that are delivered and not declared are left out, without a word.
+    other_columns: Literal["refuse", "ignore"] = "refuse"
+    # Whose clock a timestamp without offset shows. A project's specs have the project's, if they do not say.
+    timezone: Zone = "UTC"
     volume: Volume | None = None
     freshness: Freshness | None = None
     # What a replay of the quarantine may do, by name.
@@ -194,6 +255,16 @@ class Source(Spec):
     def text_is_all(self) -> bool:
         """Whether the source knows only text (CSV), so that numbers and booleans are read from it."""
         return getattr(self.connector, "format", None) == "csv"
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the source spells its values, if it knows only text; otherwise the plain one."""
+        return getattr(self.connector, "dialect", Dialect())
+
+    def zone_of(self, column: str) -> ZoneInfo:
+        """Return the time zone of a column's timestamps without offset."""
+        declared = self.columns.get(column)
+        return ZoneInfo((declared and declared.timezone) or self.timezone)
 
     @field_validator("expectations")
     @classmethod
@@ -222,6 +293,27 @@ class Source(Spec):
         for key, name in instants.items():
             if name and self.columns[name].type != "timestamp":
                 raise ValueError(f"{key}: column '{name}' must be a timestamp")
+        return self
+
+    @model_validator(mode="after")
+    def _date_column_says_the_night(self) -> "Source":
+        files = self.connector
+        name = files.date_column if isinstance(files, FilesConnector) else None
+        column = self.columns.get(name or "")
+        # Whether it is declared, the project asks: a first look at an upstream declares nothing yet.
+        if not isinstance(files, FilesConnector) or column is None:
+            return self
+        if column.type not in ("date", "timestamp") or column.nullable:
+            raise ValueError(
+                f"connector.date_column: '{name}' says which night a row belongs to; it must be a date or a "
+                "timestamp, and not nullable. Rows without a readable one are set aside"
+            )
+        if column.type == "timestamp" and files.offset_days >= 0 and not self.known_at:
+            raise ValueError(
+                f"connector.offset_days: the events of '{name}' on the day of a night happen after its cut-off, and "
+                "are not known at it; write offset_days: -1 (the day before), or name the column that says when a "
+                "row became known in known_at"
+            )
         return self
 
     @model_validator(mode="after")

@@ -112,7 +112,8 @@ def _schema(source: Source, batches: Batches) -> tuple[dict[int, list[Mismatch]]
     seen: dict[tuple[str, ...], list[Mismatch]] = {}
     for number, columns in enumerate(batches.columns):
         if columns not in seen:
-            seen[columns] = mismatches(source.columns, columns)
+            ignoring = source.other_columns == "ignore"
+            seen[columns] = mismatches(source.columns, columns, ignoring=ignoring)
         warned = source.schema_changes == "warn" and all(one.forgivable for one in seen[columns])
         if seen[columns]:
             (forgiven if warned else failing)[number] = seen[columns]

@@ -1,14 +1,18 @@
 """Delivered columns against declared ones. Order is free; a missing or an undeclared column is not.
 
 With ``schema_changes: warn`` two changes are told and forgiven: an undeclared column, and a missing nullable
-one. Whatever cannot be read without guessing always fails.
+one. With ``other_columns: ignore`` an undeclared column is no difference. Whatever cannot be read without
+guessing always fails.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from nightshift.specs import Column
+
+REPEATED = re.compile(r"(.*) \(\d+\)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,10 @@ class Mismatch:
     forgivable: bool
 
 
-def mismatches(declared: Mapping[str, Column], delivered: Iterable[str]) -> list[Mismatch]:
-    """Return every difference, in words."""
+def mismatches(
+    declared: Mapping[str, Column], delivered: Iterable[str], *, ignoring: bool = False
+) -> list[Mismatch]:
+    """Return every difference, in words. ``ignoring``: columns that are not declared are none."""
     given = list(delivered)
     unknown = [name for name in given if name not in declared]
     found = []
@@ -32,12 +38,20 @@ def mismatches(declared: Mapping[str, Column], delivered: Iterable[str]) -> list
             unknown.remove(renamed[0])
             words += f"; '{renamed[0]}', undeclared, may be its new name"
         found.append(Mismatch(name, words, declared[name].nullable))
-    return found + [_undeclared(name) for name in unknown]
+    if ignoring:
+        unknown = [name for name in unknown if _repeats(name, given) in declared]
+    return found + [_undeclared(name, given) for name in unknown]
 
 
-def _undeclared(name: str) -> Mismatch:
-    if name.endswith(")") and " (" in name:
+def _repeats(name: str, given: list[str]) -> str | None:
+    """Return the column that is there under this name because its own was taken, or None."""
+    found = REPEATED.fullmatch(name)
+    return found[1] if found and found[1] in given else None
+
+
+def _undeclared(name: str, given: list[str]) -> Mismatch:
+    if repeated := _repeats(name, given):
         # Which of the two is the column's value would be a guess.
-        return Mismatch(name, f"column '{name.rpartition(' (')[0]}' is delivered more than once", False)
+        return Mismatch(name, f"column '{repeated}' is delivered more than once", False)
     words = f"column '{name[:100]}' is not declared; add it under 'columns', or leave it out of the source"
     return Mismatch(name, words, True)

@@ -58,6 +58,18 @@ def test_csv_values_stay_text_and_only_empty_fields_are_null(tmp_path):
     assert frame["note"].tolist() == ["", 'a, "b"\nc']
 
 
+def test_two_sources_read_their_own_columns_of_one_file(tmp_path):
+    (tmp_path / "2013-02-08.csv").write_text("id,temp,late,late\na,1,yes,no\n")
+    whole = source()
+    left = Source.model_validate({**whole.model_dump(), "other_columns": "ignore"})
+    assert list(read(tmp_path, left).columns) == ["id"]
+    both = {"columns": {"id": {"type": "string"}, "late": {"type": "string"}}}
+    # A declared column that is there twice stays so: which of the two counts, validation would have to guess.
+    assert list(read(tmp_path, left.model_validate({**left.model_dump(), **both})).columns) == [
+        "id", "late", "late",
+    ]  # fmt: skip
+
+
 def test_a_header_alone_is_no_rows(tmp_path):
     (tmp_path / "2013-02-08.csv").write_text("id,temp\n")
     frame = read(tmp_path, source())

@@ -199,6 +199,29 @@ def test_a_changed_schema_fails_by_name_or_is_told_where_the_source_forgives_it(
         assert validation.accepted["gust"].isna().all() == (forgiven is not None and "gust" in forgiven)
 
 
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        (lambda f: f.assign(humidity=1.0, **{"Temperature (C)": 1.0}), None),
+        (lambda f: pd.concat([f.assign(x=1), f.assign(x=2)[["x"]]], axis=1), None),
+        (lambda f: pd.concat([f, f[["temp"]]], axis=1), "column 'temp' is delivered more than once"),
+        (lambda f: f.rename(columns={"temp": "temp_f"}), "'temp_f', undeclared, may be its new name"),
+        (lambda f: f.drop(columns="gust"), "column 'gust' is missing"),
+    ],
+)
+def test_other_columns_that_are_ignored_are_no_word_worth_and_all_else_is(change, failing):
+    _, verdict = judged(change(batch()), other_columns="ignore")
+    assert verdict.passed is (failing is None)
+    assert verdict.warnings == ()
+    assert (failing or "") in " ".join(verdict.reasons)
+
+
+def test_a_column_with_its_unit_in_brackets_is_not_one_that_is_there_twice():
+    _, verdict = judged(batch().assign(**{"Temperature (C)": 1.0, "gust (7)": 2.0, "wind (2)": 3.0}))
+    assert "column 'Temperature (C)' is not declared" in " ".join(verdict.reasons)
+    assert "column 'wind (2)' is not declared" in " ".join(verdict.reasons)
+
+
 def test_a_batch_whose_columns_fail_is_set_aside_whole():
     validation, verdict = judged(batch().drop(columns="temp"))
     assert verdict.rejected == 100

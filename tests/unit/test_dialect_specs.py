@@ -1,0 +1,128 @@
+"""How a source spells its values: what a spec may say of it, and what is refused before anything is read."""
+
+from typing import Any
+
+import pytest
+
+from nightshift.specs import Dialect, Source
+
+COLUMNS: dict[str, Any] = {"id": {"type": "string"}, "day": {"type": "date"}, "at": {"type": "timestamp"}}
+
+
+def source(files: dict[str, Any] | None = None, **changes: Any) -> Source:
+    plain = {"kind": "files", "folder": "data", "path": "all.csv", "date_column": "day"}
+    spec = {"name": "air", "owner": "tests", "description": "", "columns": COLUMNS, "key": ["id"]}
+    return Source.model_validate({**spec, "connector": {**plain, **(files or {})}, **changes})
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        {"delimiter": ";", "decimal": ",", "thousands": "."},
+        {"delimiter": "\t", "thousands": " ", "encoding": "utf-16"},
+        {"delimiter": "§", "quote": ""},
+        {"dates": "%d/%m/%Y", "timestamps": "%d/%m/%Y %H.%M.%S"},
+        {"dates": "%m/%d/%y", "timestamps": "%I:%M %p, %b %d %Y"},
+        {"dates": "%Y%j", "timestamps": "%Y-%m-%dT%H:%M:%S.%f%z"},
+    ],
+)
+def test_a_dialect_is_declared(spelled: dict[str, Any]) -> None:
+    dialect = source({"dialect": spelled}).dialect
+    assert {key: getattr(dialect, key) for key in spelled} == spelled
+
+
+def test_what_stands_for_nothing_is_text_however_yaml_reads_it() -> None:
+    assert Dialect.model_validate({"nulls": ["NA", -200, -99.5]}).nulls == ("NA", "-200", "-99.5")
+    with pytest.raises(ValueError, match="YAML reads None as no text; put it in quotes"):
+        Dialect.model_validate({"nulls": [None]})
+    with pytest.raises(ValueError, match="YAML reads False as no text"):
+        Dialect.model_validate({"nulls": [False]})
+
+
+@pytest.mark.parametrize(
+    ("spelled", "says"),
+    [
+        ({"delimiter": ";;"}, "give one character"),
+        ({"delimiter": ""}, "give one character"),
+        ({"delimiter": "\n"}, "give one character"),
+        ({"delimiter": "a"}, "give one character"),
+        ({"quote": '""'}, "give one character"),
+        ({"quote": " "}, "give one character"),
+        ({"delimiter": "'", "quote": "'"}, "delimiter and quote are both"),
+        ({"decimal": ";"}, 'give "." or ","'),
+        ({"thousands": "x"}, "give one of"),
+        ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
+        ({"thousands": "."}, "decimal and thousands are both '.'"),
+        ({"encoding": "latin-0"}, "no such text encoding"),
+        ({"encoding": "rot13"}, "no such text encoding"),
+        ({"encoding": "zip"}, "no such text encoding"),
+        ({"dates": "%d/%m"}, "names no whole day"),
+        ({"dates": "%m/%Y"}, "names no whole day"),
+        ({"dates": "dd/mm/yyyy"}, "names no whole day"),
+        ({"dates": "%d/%m/%Y %H:%M"}, "a date has no time of day"),
+        ({"dates": "%d/%m/%Y %d"}, "'%d' is there twice"),
+        ({"dates": "%x"}, "'%x' is not known"),
+        ({"dates": "%d/%m/%Y%"}, "not known|not a format"),
+        ({"timestamps": "%d/%m/%Y"}, "names no hour"),
+        ({"timestamps": "%d/%m/%Y %I:%M"}, "needs %p"),
+        ({"timestamps": "%H:%M"}, "names no whole day"),
+        ({"timestamps": "%d/%m/%Y %H:%M %Z"}, "'%Z' is not known"),
+        ({"skip_lines": -1}, "greater than or equal to 0"),
+        ({"seperator": ";"}, "Extra inputs"),
+    ],
+)
+def test_a_dialect_that_could_mean_two_things_is_refused(spelled: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        source({"dialect": spelled})
+
+
+def test_only_text_has_a_dialect() -> None:
+    with pytest.raises(ValueError, match="only CSV has one, not parquet"):
+        source({"format": "parquet", "dialect": {"delimiter": ";"}})
+    http = {"kind": "http", "connection": "api", "endpoint": "/x", "dialect": {"delimiter": ";"}}
+    with pytest.raises(ValueError, match="only CSV has one, not json"):
+        source(connector=http)
+
+
+def test_a_timestamps_clock_is_the_columns_else_the_sources() -> None:
+    columns = {**COLUMNS, "sent": {"type": "timestamp", "timezone": "Europe/Rome"}}
+    spec = source(columns=columns, timezone="Australia/Sydney")
+    assert [spec.zone_of(name).key for name in ("at", "sent")] == ["Australia/Sydney", "Europe/Rome"]
+    with pytest.raises(ValueError, match="no such IANA time zone"):
+        source(timezone="Sydney")
+    with pytest.raises(ValueError, match="only a timestamp has one, this is date"):
+        source(columns={**COLUMNS, "day": {"type": "date", "timezone": "Europe/Rome"}})
+
+
+@pytest.mark.parametrize(
+    ("connector", "columns", "says"),
+    [
+        ({"date_column": "id"}, COLUMNS, "must be a date or a timestamp"),
+        ({}, {**COLUMNS, "day": {"type": "date", "nullable": True}}, "not nullable"),
+        ({"date_column": "at"}, COLUMNS, "happen after its cut-off, and are not known at it"),
+        ({"date_column": "at", "offset_days": 1}, COLUMNS, "write offset_days: -1"),
+    ],
+)
+def test_a_date_column_says_which_night_may_know_a_row(connector: dict, columns: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        source(connector, columns=columns)
+
+
+def test_events_of_the_day_itself_are_collected_if_each_says_when_it_became_known() -> None:
+    known = source({"date_column": "at"}, known_at="at")
+    assert known.known_at == "at"
+    assert source({"date_column": "at", "offset_days": -1}).known_at is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"endpoint": "/x?type=a", "parameters": {"type": "b"}},
+        {"endpoint": "/x?page=1", "paging": {"kind": "page"}},
+        {"endpoint": "/x", "parameters": {"page": "1"}, "paging": {"kind": "page"}},
+        {"endpoint": "/x", "paging": {"kind": "page", "size_parameter": "page"}},
+    ],
+)
+def test_a_query_parameter_that_is_given_twice_is_told(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"the query parameter '(type|page)' is given twice"):
+        source(connector={"kind": "http", "connection": "api", **asked})
