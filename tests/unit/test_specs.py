@@ -117,7 +117,7 @@ def test_a_file_name_is_the_name(folder: Path) -> None:
         (FEATURES, "def build(", "def built(", "no function build(inputs, batch_date)"),
         (FEATURES, '"look_back_days": 28', '"lookback": 28', "did you mean 'look_back_days'?"),
         (FEATURES, '"carrier": "string"', '"flight_id": "string"', "an identifier must not be learned"),
-        (FEATURES, '"carrier": "string"', '"car\\nrier": "string"', "key 'columns.car\nrier"),
+        (FEATURES, '"carrier": "string"', '"car\\nrier": "string"', "key 'columns': 'car\\nrier' is no name"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_by_file_and_key(folder: Path, file: str, old: str, new: str, says: str) -> None:
@@ -278,13 +278,13 @@ def test_several_mistakes_of_a_file_are_several_lines(folder: Path) -> None:
 )
 def test_a_name_that_is_no_identifier_is_refused(folder: Path, name: str) -> None:
     content = read_yaml(folder / SOURCE)
-    with pytest.raises(SpecError, match="key 'name'"):
+    with pytest.raises(SpecError, match="the file's name is no name"):
         build(Source, {**content, "name": name}, folder / SOURCE)
 
 
 def test_a_file_name_with_a_newline_is_refused(folder: Path) -> None:
     (folder / "sources" / "late\n.yaml").write_text((folder / SOURCE).read_text())
-    assert "key 'name'" in problem(folder)
+    assert "the file's name is no name" in problem(folder)
 
 
 def test_declaring_a_feature_set_does_not_run_it(folder: Path) -> None:

@@ -17,6 +17,7 @@ from airflow.sdk import (
 from nightshift.errors import NightshiftError, SourceError
 from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import FeatureSet, Model, Project, Source, load_project
+from nightshift.specs.derived import dag_id
 
 # An upstream may come back; a broken batch, a missing champion or a wrong date will not by itself.
 RETRIES = ExceptionRetryPolicy(
@@ -87,7 +88,7 @@ def lifecycle(
 ) -> dict[str, Any]:
     """Return the arguments of ``@dag`` for one stage of one source, feature set or model."""
     return {
-        "dag_id": f"{stage}_{spec.name}",
+        "dag_id": dag_id(stage, spec),
         "description": spec.description,
         "doc_md": runbook(doc, spec),
         "tags": {stage, spec.owner, *getattr(spec, "tags", [])},

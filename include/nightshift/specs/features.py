@@ -5,13 +5,15 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nightshift.errors import SpecError
-from nightshift.specs.parts import Name, Spec, build
+from nightshift.specs.parts import Name, Spec, Tag, build
+from nightshift.specs.tables import BATCH, OURS_BESIDE_FEATURES, check_columns, check_key, check_width
 
 FeatureType = Literal["float", "integer", "boolean", "string"]
 DECLARATION = "FEATURES"
+MOST_VERSIONS = 9999
 VERSIONED = re.compile(r"(.+)_v([1-9][0-9]*)\Z")
 
 
@@ -28,14 +30,36 @@ class FeatureSet(Spec):
     """
 
     name: Name
-    owner: str
+    owner: Tag
     description: str
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=MOST_VERSIONS)
     entity: list[str] = Field(min_length=1)
     # Entity columns are strings. Features: float, integer, boolean, or string for categories.
     inputs: dict[Name, FeatureInput] = Field(min_length=1)
     columns: dict[Name, FeatureType] = Field(min_length=1)
     path: Path
+
+    @field_validator("entity")
+    @classmethod
+    def _entity_fits_a_table(cls, entity: list[str]) -> list[str]:
+        check_columns(entity, OURS_BESIDE_FEATURES)
+        check_key(entity)
+        return entity
+
+    @field_validator("columns")
+    @classmethod
+    def _features_fit_a_table(cls, columns: dict[str, FeatureType]) -> dict[str, FeatureType]:
+        check_columns(columns, OURS_BESIDE_FEATURES)
+        return columns
+
+    @model_validator(mode="after")
+    def _row_fits_a_table(self) -> "FeatureSet":
+        columns: dict[str, str] = {**dict.fromkeys(self.entity, "string"), **self.columns}
+        try:
+            check_width(columns, BATCH)
+        except ValueError as error:
+            raise ValueError(f"columns: {error}") from None
+        return self
 
     @model_validator(mode="after")
     def _entity_is_no_feature(self) -> "FeatureSet":

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from nightshift.specs.parts import Name, Spec
+from nightshift.specs.parts import Name, Spec, Tag
 from nightshift.specs.search import Tune, families, preset_of
 from nightshift.specs.target import Target
 
@@ -150,7 +150,7 @@ class Drift(Spec):
     psi: float = Field(default=0.2, gt=0)
     share: float = Field(default=0.3, gt=0, le=1)
     breaches: int = Field(default=2, ge=1)
-    of_last: int = Field(default=3, ge=1)
+    of_last: int = Field(default=3, ge=1, le=366)
 
     @model_validator(mode="after")
     def _breaches_fit(self) -> "Drift":
@@ -164,14 +164,14 @@ class Retrain(Spec):
 
     cooldown_days: int = Field(default=7, ge=0, le=366)
     # How long the sensor waits for the night's verdict before it raises the alarm.
-    verdict_within_minutes: int = Field(default=180, ge=1)
+    verdict_within_minutes: int = Field(default=180, ge=1, le=7 * 24 * 60)
 
 
 class Model(Spec):
     """One model. The file name is its name."""
 
     name: Name
-    owner: str
+    owner: Tag
     description: str
     task: Literal["classification", "regression"]
     features: Name
@@ -183,12 +183,12 @@ class Model(Spec):
     slices: list[str] = []
     # required: a person of approvers signs in the Airflow UI before a challenger that passed its gates is promoted.
     approval: Literal["auto", "required"] = "auto"
-    approvers: list[str] = []
+    approvers: list[Tag] = []
     approve_within_hours: int = Field(default=72, ge=1, le=24 * 60)
     drift: Drift = Drift()
     performance: Performance | None = None
     retrain: Retrain = Retrain()
-    tags: list[str] = []
+    tags: list[Tag] = []
 
     @model_validator(mode="after")
     def _task_fits(self) -> "Model":

@@ -1,5 +1,7 @@
 """What all specs share: the closed model, names, and reading a file into a model with good errors."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -10,6 +12,9 @@ from nightshift.errors import SpecError, did_you_mean
 
 # Names become table names, DAG ids and file names. 40: PostgreSQL ends identifiers at 63 bytes.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\z")]
+NAME = "lower-case letters, digits and _, beginning with a letter, at most 40"
+# Owners and tags are tags of DAGs: with a longer one, Airflow refuses the file that declares the DAGs of all.
+Tag = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}\z")]
 TAGS = {"kind", "gate"}  # the keys that say which of several models a mapping is
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 
@@ -17,7 +22,8 @@ ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp
 class Spec(BaseModel):
     """A closed, frozen model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # strict: 1 is no boolean, "3" no number and 20130102 no date; no number of a spec may be infinite or NaN.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Spec)
@@ -32,7 +38,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 a SafeLoader
     except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such file") from error
+        near = [other.name for other in path.parent.glob("*") if other.stem.lower() == path.stem]
+        found = f"; '{near[0]}' is there: rename it" if near else ""
+        raise SpecError(f"{path}: no such file{found}") from error
     except (yaml.YAMLError, ValueError, TypeError) as error:
         # ValueError, TypeError: PyYAML lets them out for 2013-02-30, or a list as a key.
         raise SpecError(f"{path}: not valid YAML: {error}") from error
@@ -49,11 +57,26 @@ def build(kind: type[S], content: dict[str, Any], path: Path) -> S:
     Raises:
         SpecError: one line a mistake, each naming the file, the key and what was expected.
     """
+    unstorable = [f"{path}: key '{where}': {what}" for where, what in _unstorable(content)]
+    if unstorable:
+        raise SpecError("\n".join(unstorable))
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         lines = [_explain(kind, detail) for detail in error.errors()]
-        raise SpecError("\n".join(f"{path}: {line}" for line in lines)) from error
+        raise SpecError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines))) from error
+
+
+def _unstorable(content: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the place of each text that neither PostgreSQL nor a page can hold."""
+    if isinstance(content, dict | list):
+        parts = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in parts:
+            yield from _unstorable(value, f"{where}.{key}".lstrip("."))
+    elif isinstance(content, str) and "\0" in content:
+        yield where, "holds a NUL"
+    elif isinstance(content, str) and any(0xD800 <= ord(letter) <= 0xDFFF for letter in content):
+        yield where, "holds half of a surrogate pair"
 
 
 def _explain(kind: type[BaseModel], detail: Any) -> str:
@@ -63,12 +86,24 @@ def _explain(kind: type[BaseModel], detail: Any) -> str:
         return f"unknown key '{where}'{did_you_mean(parts[-1], {n for m in models for n in m.model_fields})}"
     if detail["type"] == "missing":
         return f"key '{where}' is missing"
+    if parts[-1:] in (["[key]"], ["name"]):
+        return _explain_name(parts, detail)
     if detail["type"].startswith("union_tag"):
         return _explain_tag(where, detail)
     message = detail["msg"].removeprefix("Value error, ")
     given = repr(detail["input"])
     shown = "" if detail["type"] == "value_error" else f", got {given[:60]}"
     return f"key '{where}': {message}{shown}" if where else message
+
+
+def _explain_name(parts: list[str], detail: Any) -> str:
+    """Return what is wrong with a key of a mapping, or with the name of the file."""
+    if parts == ["name"]:
+        return f"the file's name is no name: {NAME}"
+    where, given = ".".join(parts[:-2]), repr(detail["input"])[:60]
+    if not isinstance(detail["input"], str):
+        return f"key '{where}': {given} is no text; write it in quotes"
+    return f"key '{where}': {given} is no name: {NAME}"
 
 
 def _explain_tag(where: str, detail: Any) -> str:
@@ -114,7 +149,7 @@ _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _UniqueKeys(_Safe):
-    """A safe loader that refuses a key given twice: the second would silently win."""
+    """A safe loader that refuses a key given twice: the second would silently win. 1e-3 is a number to it."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -126,3 +161,9 @@ class _UniqueKeys(_Safe):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+# YAML 1.1, which PyYAML reads, wants a dot and a sign: it takes 1e-3 and 1E5 for text.
+_UniqueKeys.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d[\d_]*(?:\.\d*)?[eE][-+]?\d+\Z"), list("-+0123456789")
+)

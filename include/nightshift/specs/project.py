@@ -1,28 +1,34 @@
 """The project: everything under ``include/`` that the user edits, loaded and checked against itself."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from nightshift.calendar import Calendar
 from nightshift.errors import NightshiftError, SpecError, did_you_mean
+from nightshift.specs.derived import Named, collisions
 from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, load_feature_set
+from nightshift.specs.ignored import PATTERNS, PROJECT, ignored
 from nightshift.specs.model import DottedPath, Model
 from nightshift.specs.own import Own, refused
-from nightshift.specs.parts import Spec, build, read_yaml
+from nightshift.specs.parts import Spec, Tag, build, read_yaml
 from nightshift.specs.source import Source
 from nightshift.specs.target import class_column
 
 # NIGHTSHIFT_INCLUDE: a project kept elsewhere than beside the engine.
 INCLUDE = Path(os.environ.get("NIGHTSHIFT_INCLUDE") or Path(__file__).resolve().parents[2])
 S = TypeVar("S", Source, Model, FeatureSet)
+# Far enough from either end of what a date can be: look-backs and label delays are added to it.
+Night = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
+ONCE_A_DAY = re.compile(r"[0-5]?[0-9][ \t]+(?:[01]?[0-9]|2[0-3])(?:[ \t]+\*){3}")
 
 
 class Settings(Spec):
@@ -31,9 +37,9 @@ class Settings(Spec):
     timezone: Zone = "UTC"
     # When a night starts, in that time zone. The cut-off is midnight there.
     cron: str = "30 0 * * *"
-    first_night: date
-    last_night: date | None = None
-    owner: str = "nightshift"
+    first_night: Night
+    last_night: Night | None = None
+    owner: Tag = "nightshift"
     # Classes and functions that models may be made of, beyond the engine's list: their code is run.
     allowed_types: list[DottedPath] = []
 
@@ -45,6 +51,22 @@ class Settings(Spec):
             if why:
                 raise ValueError(why)
         return value
+
+    @field_validator("cron")
+    @classmethod
+    def _once_a_day(cls, value: str) -> str:
+        if not ONCE_A_DAY.fullmatch(value.strip()):
+            raise ValueError(
+                f"expected 'MINUTE HOUR * * *', once a day, got {value[:60]!r}: a night is a calendar date, and each "
+                "date has one; hourly, weekly and working-day nights are not supported"
+            )
+        return value.strip()
+
+    @model_validator(mode="after")
+    def _nights_are_in_order(self) -> "Settings":
+        if self.last_night and self.last_night < self.first_night:
+            raise ValueError(f"last_night: {self.last_night} lies before first_night {self.first_night}")
+        return self
 
 
 class Project(Spec):
@@ -98,17 +120,20 @@ def load_project(folder: Path = INCLUDE) -> Project:
     Raises:
         SpecError: ``project.yaml`` itself is missing or wrong.
     """
-    settings = build(Settings, read_yaml(folder / "project.yaml"), folder / "project.yaml")
-    problems: dict[Path, str] = {}
-    sources = _load_all(folder / "sources", "*.yaml", lambda p: _load_source(p, settings), problems)
-    sets = _load_all(folder / "features", "[!_]*.py", load_feature_set, problems)
-    models = _load_all(folder / "models", "*.yaml", lambda p: _load_yaml(Model, p), problems)
+    settings = build(Settings, read_yaml(folder / PROJECT), folder / PROJECT)
+    problems = {path: f"{path}: {why}" for path, why in ignored(folder)}
+    sources = _load_all(folder / "sources", lambda p: _load_source(p, settings), problems)
+    sets = _load_all(folder / "features", load_feature_set, problems)
+    models = _load_all(folder / "models", lambda p: _load_yaml(Model, p), problems)
+    sources = _named_apart(sources, [], problems, folder / "sources")
     sets = _keep_sound(
         sets, lambda s: _check_feature_set(s, sets, sources, problems), problems, folder / "features", ".py"
     )
+    sets = _named_apart(sets, [*sources.values()], problems, folder / "features")
     models = _keep_sound(
         models, lambda m: _check_model(m, sets, sources, problems), problems, folder / "models", ".yaml"
     )
+    models = _named_apart(models, [*sources.values(), *sets.values()], problems, folder / "models")
     return Project(
         folder=folder, settings=settings, sources=sources, feature_sets=sets, models=models, problems=problems
     )
@@ -130,11 +155,9 @@ def _load_source(path: Path, settings: Settings) -> Source:
     return spec
 
 
-def _load_all(
-    folder: Path, pattern: str, load: Callable[[Path], S], problems: dict[Path, str]
-) -> dict[str, S]:
+def _load_all(folder: Path, load: Callable[[Path], S], problems: dict[Path, str]) -> dict[str, S]:
     found = {}
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted(folder.glob(PATTERNS[folder.name])):
         try:
             found[path.stem] = load(path)
         except NightshiftError as error:
@@ -154,6 +177,17 @@ def _keep_sound(
             path = folder / f"{name}{suffix}"
             problems[path] = f"{path}: {error}"
     return sound
+
+
+def _named_apart(
+    specs: dict[str, S], beside: list[Named], problems: dict[Path, str], folder: Path
+) -> dict[str, S]:
+    """Return ``specs`` without those whose names lead to a table or a DAG that is another's."""
+    refused = {spec.name: why for spec, why in collisions(specs.values(), beside)}
+    for name, why in refused.items():
+        path = (folder / name).with_suffix(Path(PATTERNS[folder.name]).suffix)
+        problems[path] = f"{path}: {why}"
+    return {name: spec for name, spec in specs.items() if name not in refused}
 
 
 def _check_feature_set(

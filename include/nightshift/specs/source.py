@@ -1,5 +1,7 @@
 """A source: where rows come from each night, what they look like, and what must hold of them."""
 
+from collections.abc import Iterator
+from math import isfinite
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
@@ -16,9 +18,9 @@ from pydantic import (
 
 from nightshift.errors import did_you_mean
 from nightshift.specs.dialect import Dialect, Zone
-from nightshift.specs.parts import ColumnType, Name, Spec
+from nightshift.specs.parts import ColumnType, Name, Spec, Tag
+from nightshift.specs.tables import OURS_BESIDE_ROWS, RAW, check_columns, check_key, check_width
 
-RESERVED_COLUMNS = frozenset({"batch_date", "known_at"})
 # What a replay of the quarantine can do beside a declared fix.
 REPLAY_ACTIONS = ("revalidate", "recollect", "discard")
 
@@ -55,8 +57,8 @@ class SqlConnector(Spec):
     """
 
     kind: Literal["sql"] = "sql"
-    connection: str
-    query: str
+    connection: str = Field(min_length=1)
+    query: str = Field(min_length=1)
 
 
 class FilesConnector(Spec):
@@ -76,7 +78,7 @@ class FilesConnector(Spec):
     dialect: Dialect = Dialect()
     date_column: str | None = None
     # -1: the night of D collects the file of the day before, the last whole one.
-    offset_days: int = 0
+    offset_days: int = Field(default=0, ge=-366, le=366)
     # Of all files of a night together, decompressed.
     max_megabytes: int = Field(default=1024, ge=1, le=1_000_000)
 
@@ -136,7 +138,7 @@ class HttpConnector(Spec):
     """JSON or CSV over HTTP from a connection's host. Parameters may hold ``{batch_date}``."""
 
     kind: Literal["http"] = "http"
-    connection: str
+    connection: str = Field(min_length=1)
     endpoint: str
     format: Literal["json", "csv"] = "json"
     dialect: Dialect = Dialect()
@@ -220,14 +222,14 @@ class Freshness(Spec):
     """How old the newest event of a batch may be at the night's cut-off: event time, not load time."""
 
     column: str
-    within_hours: float = Field(gt=0)
+    within_hours: float = Field(gt=0, le=24 * 366)
 
 
 class Source(Spec):
     """One source. The file name is its name."""
 
     name: Name
-    owner: str
+    owner: Tag
     description: str
     connector: ConnectorSpec
     columns: dict[str, Column] = Field(min_length=1)
@@ -249,7 +251,7 @@ class Source(Spec):
     freshness: Freshness | None = None
     # What a replay of the quarantine may do, by name.
     fixes: dict[Name, Fix] = {}
-    tags: list[str] = []
+    tags: list[Tag] = []
 
     @property
     def text_is_all(self) -> bool:
@@ -274,17 +276,40 @@ class Source(Spec):
         for item in items:
             if len(item) != 1 or not next(iter(item)).startswith("expect_"):
                 raise ValueError(f"expected one 'expect_...' with its arguments, got {item}")
+            if not all(map(isfinite, _numbers(item))):
+                raise ValueError(f"expected finite numbers, got {item}")
         return items
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_fit_a_table(cls, columns: dict[str, Column]) -> dict[str, Column]:
+        check_columns(columns, OURS_BESIDE_ROWS)
+        check_width({name: column.type for name, column in columns.items()}, RAW)
+        return columns
+
+    @field_validator("key")
+    @classmethod
+    def _key_fits_a_table(cls, key: list[str]) -> list[str]:
+        check_key(key)
+        return key
 
     @model_validator(mode="after")
     def _columns_exist(self) -> "Source":
-        taken = sorted(RESERVED_COLUMNS & self.columns.keys())
-        if taken:
-            raise ValueError(f"columns: '{taken[0]}' is a name of ours; alias it in the source")
         for where, names in self._references():
             for name in names:
                 if name not in self.columns:
                     raise ValueError(f"{where}: unknown column '{name}'{did_you_mean(name, self.columns)}")
+        return self
+
+    @model_validator(mode="after")
+    def _what_tells_rows_apart_is_there(self) -> "Source":
+        for where, names in (("key", self.key), ("known_at", [self.known_at] if self.known_at else [])):
+            for name in names:
+                if self.columns[name].nullable:
+                    raise ValueError(
+                        f"{where}: column '{name}' is nullable; take nullable: true away, and rows without a value "
+                        "are set aside"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -348,3 +373,11 @@ class Source(Spec):
                 columns = [v for k, v in arguments.items() if k in {"column", "column_A", "column_B"}]
                 named.append((expectation, [*columns, *arguments.get("column_list", [])]))
         return named
+
+
+def _numbers(content: Any) -> Iterator[float]:
+    if isinstance(content, dict | list):
+        for value in content.values() if isinstance(content, dict) else content:
+            yield from _numbers(value)
+    elif isinstance(content, float):
+        yield content

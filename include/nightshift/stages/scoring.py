@@ -12,6 +12,7 @@ from nightshift.errors import NotReady
 from nightshift.govern import Ledger
 from nightshift.score import CHAMPION_ARM, Predict
 from nightshift.specs import FeatureSet, Model
+from nightshift.specs.derived import CHAMPION
 from nightshift.stages.lineage import feature_contents
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.warehouse import Reading, Table, feature_table, prediction_table, raw_table
@@ -93,7 +94,7 @@ def compare(
 def ensure_predictions(platform: Platform, table: Table) -> None:
     """Create the model's table and the view its consumers read: the champion's rows only."""
     platform.warehouse.ensure(table)
-    platform.warehouse.ensure_view(table, f"{table.name}_champion", arm=CHAMPION_ARM)
+    platform.warehouse.ensure_view(table, f"{table.name}{CHAMPION}", arm=CHAMPION_ARM)
 
 
 def load_version(platform: Platform, model: Model, version: int) -> Predict:

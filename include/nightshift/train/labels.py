@@ -7,8 +7,8 @@ import pandas as pd
 from nightshift.distributions import nameable
 from nightshift.errors import SpecError
 from nightshift.specs import Model
+from nightshift.specs.tables import LABEL
 
-LABEL = "label"
 MOST_NAMED = 5
 
 

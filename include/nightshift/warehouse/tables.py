@@ -8,6 +8,7 @@ import pyarrow as pa
 from psycopg2 import sql
 
 from nightshift.specs import FeatureSet, Model, Source
+from nightshift.specs.tables import BATCH, PREDICTIONS, RAW
 
 # COPY in binary form is exact: the Arrow type and the column type must be the same width.
 POSTGRES = {
@@ -80,12 +81,9 @@ class Table:
 
 def raw_table(source: Source) -> Table:
     """Return the table of a source's accepted rows."""
-    columns = {
-        "batch_date": "date",
-        **{n: c.type for n, c in source.columns.items()},
-        "known_at": "timestamp",
-    }
-    required = frozenset({"batch_date", "known_at", *source.key})
+    # BATCH first: the batch date's column comes before the declared ones, known_at after them.
+    columns = {**BATCH, **{n: c.type for n, c in source.columns.items()}, **RAW}
+    required = frozenset({*RAW, *source.key})
     return Table("raw", source.name, columns, ("batch_date", *source.key), required)
 
 
@@ -108,7 +106,7 @@ def quarantine_table() -> Table:
 def feature_table(spec: FeatureSet) -> Table:
     """Return the table of one version of a feature set."""
     entity = dict.fromkeys(spec.entity, "string")
-    columns = {"batch_date": "date", **entity, **spec.columns}
+    columns = {**BATCH, **entity, **spec.columns}
     return Table("features", spec.table, columns, ("batch_date", *spec.entity))
 
 
@@ -128,15 +126,7 @@ def feature_inputs_table() -> Table:
 
 def prediction_table(model: Model, feature_set: FeatureSet) -> Table:
     """Return a model's predictions: what was said, by which version, from which features."""
-    columns = {
-        "batch_date": "date",
-        **dict.fromkeys(feature_set.entity, "string"),
-        "arm": "string",
-        "prediction": "float",
-        "model_version": "integer",
-        "run_id": "string",
-        "feature_version": "integer",
-    }
+    columns = {**BATCH, **dict.fromkeys(feature_set.entity, "string"), **PREDICTIONS}
     required = frozenset(columns)
     return Table("predictions", model.name, columns, ("batch_date", "arm", *feature_set.entity), required)
 

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from nightshift.local.scaffold.inference import Inferred
-from nightshift.specs.source import RESERVED_COLUMNS
+from nightshift.specs.tables import OURS_BESIDE_ROWS
 
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.]*")
 # What YAML 1.1 takes for something else than text.
@@ -97,6 +97,6 @@ def _columns(found: Inferred) -> list[str]:
         about: dict[str, Any] = {"type": guess.type}
         about |= {"nullable": True} if guess.nullable else {}
         about |= {"may_be_empty": True} if guess.may_be_empty else {}
-        note = "  # a name of ours: alias it in the source" if name in RESERVED_COLUMNS else ""
+        note = "  # a name of ours: alias it in the source" if name in OURS_BESIDE_ROWS else ""
         lines.append(f"  {scalar(name)}: {flow(about)}{note}")
     return lines

@@ -1,0 +1,63 @@
+"""What is named after specs: DAGs, and tables, views and indexes of the warehouse. No two may have one name."""
+
+from collections.abc import Iterable, Iterator
+
+from nightshift.errors import SpecError
+from nightshift.specs.features import FeatureSet
+from nightshift.specs.model import Model
+from nightshift.specs.source import Source
+
+# The DAGs of one spec are `<stage>_<name>`; these are the stages of a source, a feature set, a model.
+STAGES: dict[type, tuple[str, ...]] = {
+    Source: ("collect", "replay_quarantine", "reconcile", "explore_source"),
+    FeatureSet: ("features", "explore_features"),
+    Model: ("train", "score", "monitor", "retrain", "rollback", "reproduce"),
+}
+OF_THE_PROJECT = ("catalog", "reconcile_registry")
+# The view of a model's predictions that consumers read.
+CHAMPION = "_champion"
+# PostgreSQL names a table's index so, in the schema's one list of names.
+INDEX = "_pkey"
+Named = Source | FeatureSet | Model
+
+
+def dag_id(stage: str, spec: Named) -> str:
+    """Return the id of the DAG of one stage of one spec.
+
+    Raises:
+        SpecError: STAGES knows no such stage, so nothing would keep another spec's DAG from the same id.
+    """
+    if stage not in STAGES[type(spec)]:
+        raise SpecError(f"stage '{stage}' is in no list of nightshift.specs.derived.STAGES; add it there")
+    return f"{stage}_{spec.name}"
+
+
+def collisions(specs: Iterable[Named], beside: Iterable[Named] = ()) -> Iterator[tuple[Named, str]]:
+    """Yield each of ``specs`` that comes to a name of another one, of ``beside``, or of the project; and which.
+
+    Of two, the one with the longer name: ``late_champion`` gives way to the view of ``late``.
+    """
+    taken = {("DAG", name): "of the project" for name in OF_THE_PROJECT}
+    taken |= {name: f"of '{spec.name}'" for spec in beside for name in _names(spec)}
+    for spec in sorted(specs, key=lambda spec: (len(spec.name), spec.name)):
+        mine = list(_names(spec))
+        clash = next(filter(taken.__contains__, mine), None)
+        if clash:
+            yield spec, f"its {' '.join(clash)} would be that {taken[clash]} too; rename the file"
+        else:
+            taken |= dict.fromkeys(mine, f"of '{spec.name}'")
+
+
+def _names(spec: Named) -> Iterator[tuple[str, str]]:
+    """Yield what is named after a spec: the kind of thing, and its name."""
+    yield from (("DAG", dag_id(stage, spec)) for stage in STAGES[type(spec)])
+    schema, tables = _tables(spec)
+    yield from (("table", f"{schema}.{table}") for table in tables)
+
+
+def _tables(spec: Named) -> tuple[str, list[str]]:
+    if isinstance(spec, Source):
+        return "raw", [spec.name, spec.name + INDEX]
+    if isinstance(spec, FeatureSet):
+        return "features", [spec.table, spec.table + INDEX]
+    return "predictions", [spec.name, spec.name + INDEX, spec.name + CHAMPION]
