@@ -329,7 +329,7 @@ def test_of_many_specs_a_broken_one_takes_only_what_stands_on_it(
 
 
 def test_the_command_knows_every_dag_that_a_spec_declares(dags: dict) -> None:
-    declared = declared_dags()
+    declared = declared_dags(load_project())
     assert declared <= set(dags)
     assert not [dag_id for dag_id in dags if is_of_a_spec(dag_id) and dag_id not in declared]
 

@@ -54,7 +54,7 @@ class Client:
             self._http.headers.pop("Authorization", None)
             answer = self._send(method, path, json, params)
         if answer.is_error:
-            raise RequestError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+            raise RequestError(f"{method} {path}: {answer.status_code} {_reason(answer)[:500]}")
         return answer
 
     def get(self, path: str, **params: object) -> Json:
@@ -176,6 +176,17 @@ class Client:
             answer = self._http.post("/auth/token", json=login).raise_for_status()
             self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return self._http.request(method, f"/api/v2{path}", json=json, params=params)
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Return why Airflow refused, without the JSON schema that it prints after a wrong parameter."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return answer.text
+    if isinstance(detail, list):  # one entry a key of the request's body
+        return "; ".join(f"{'.'.join(map(str, one.get('loc', ())))}: {one.get('msg')}" for one in detail)
+    return str(detail).partition("\n\nFailed validating")[0]
 
 
 def _line(entry: object) -> str:

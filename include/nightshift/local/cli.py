@@ -253,12 +253,16 @@ def demo() -> None:
 @app.command()
 def sql(
     statement: Annotated[str, typer.Argument(help="for instance 'SELECT * FROM catalog.batches'")],
+    *,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="fold nothing: a row is a line, however wide")
+    ] = False,
 ) -> None:
-    """Ask the local stack's warehouse, with psql."""
+    """Ask the local stack's warehouse, with psql. Wide cells are folded to the width of the terminal."""
     from nightshift.local import postgres
 
     with clear_errors():
-        raise typer.Exit(postgres.ask(control.running().warehouse_url, statement))
+        raise typer.Exit(postgres.ask(control.running().warehouse_url, statement, whole=whole))
 
 
 @app.command()
@@ -279,6 +283,7 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
     """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""
     from nightshift.local import trigger as runs
     from nightshift.local.api import Client
+    from nightshift.specs import load_project
 
     began = time.monotonic()
     options = {"batch_date": first, "until": last, "as_of": as_of, "reason": reason}
@@ -288,8 +293,10 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
         console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}", soft_wrap=True)
 
     with clear_errors(), Client.of(control.running()) as api:
+        project = load_project()
         conf = runs.conf_of(options, settings or [])
-        runs.require_dag(api, dag_id, runs.declared_dags(), tell)
+        runs.require_nights(project.calendar, conf)
+        runs.require_dag(api, dag_id, runs.declared_dags(project), tell)
         runs.require_form(api, dag_id, conf)
         woken = runs.Woken.of(api, until, conf) if until else None
         run_id = api.trigger(dag_id, conf=conf)

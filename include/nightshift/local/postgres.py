@@ -153,8 +153,11 @@ def _package() -> Path:
     return Path(spec.origin).parent
 
 
-def ask(url: str, statement: str) -> int:
-    """Run one statement of the user's with psql; print what it answers, and return psql's exit code."""
+def ask(url: str, statement: str, *, whole: bool = False) -> int:
+    """Run one statement of the user's with psql; print what it answers, and return psql's exit code.
+
+    Cells wider than the terminal are folded, unless ``whole``.
+    """
     parts = make_url(url)
     login = {
         "PGHOST": parts.host,
@@ -167,8 +170,8 @@ def ask(url: str, statement: str) -> int:
     psql = _package() / INSTALLATIONS["16"] / "bin" / "psql"
     # A verdict is thousands of characters of JSON: wide cells are folded, wide rows are shown one column a line.
     width = shutil.get_terminal_size((WIDTH, 0)).columns
-    shape = ["pager=off", "format=wrapped", f"columns={width}", "expanded=auto"]
-    options = [part for setting in shape for part in ("-P", setting)]
+    folded = [] if whole else ["format=wrapped", f"columns={width}", "expanded=auto"]
+    options = [part for setting in ["pager=off", *folded] for part in ("-P", setting)]
     command = [str(psql), "-X", *options, "-v", "ON_ERROR_STOP=1", "-c", statement]
     return subprocess.run(command, env=os.environ | given, check=False).returncode
 

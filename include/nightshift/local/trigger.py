@@ -1,13 +1,15 @@
 """Start a run on the local stack by hand, and wait for it: what `nightshift trigger` does."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nightshift.calendar import parse_date
+from nightshift.calendar import Calendar, compared, parse_date, typed
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.local.api import FINISHED, Client
+from nightshift.specs import Project, derived
+from nightshift.specs.derived import OF_THE_PROJECT, STAGES
 
 # A changed spec is parsed within 45 s; then its DAG is there.
 SECONDS_TO_APPEAR = 120
@@ -22,11 +24,6 @@ Tell = Callable[[str], None]
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
 # The forms' fields that take a date, each with the option that gives it, if one does.
 DATES = {"batch_date": "--from", "until": "--to", "as_of": "--as-of", "compare_from": "", "compare_until": ""}
-# The stages whose DAGs follow from a spec: `<stage>_<name>`.
-OF_A_SOURCE = ("collect", "replay_quarantine", "reconcile", "explore_source")
-OF_A_SET = ("features", "explore_features")
-OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce")
-OF_THE_PROJECT = {"reconcile_registry"}
 
 
 def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
@@ -46,6 +43,14 @@ def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
     for key in conf.keys() & DATES.keys():
         parse_date(conf[key], DATES[key] if options.get(key) else f"--set {key}")
     return conf
+
+
+def require_nights(calendar: Calendar, conf: Conf) -> None:
+    """Raise RequestError for dates that the run would fail on: a range that is reversed, or beyond the project's."""
+    typed(calendar, conf)
+    compared(calendar, conf)
+    if conf.get("as_of"):
+        calendar.check(parse_date(conf["as_of"], "as_of"))
 
 
 def require_dag(api: Client, dag_id: str, declared: set[str], tell: Tell) -> None:
@@ -152,19 +157,16 @@ def _tell_news(api: Client, dag_id: str, run_id: str, seen: dict[str, str], tell
             tell(f"{name}: {state}")
 
 
-def declared_dags() -> set[str]:
+def declared_dags(project: Project) -> set[str]:
     """Return the ids of the DAGs that the specs declare."""
-    from nightshift.specs import load_project
-
-    project = load_project()
-    stages: dict[str, Iterable[str]] = {
-        **dict.fromkeys(OF_A_SOURCE, project.sources),
-        **dict.fromkeys(OF_A_SET, project.feature_sets),
-        **dict.fromkeys(OF_A_MODEL, project.models),
-    }
-    return {f"{stage}_{name}" for stage, names in stages.items() for name in names} | OF_THE_PROJECT
+    specs: list[derived.Named] = [
+        *project.sources.values(),
+        *project.feature_sets.values(),
+        *project.models.values(),
+    ]
+    return {derived.dag_id(stage, spec) for spec in specs for stage in STAGES[type(spec)]} | {*OF_THE_PROJECT}
 
 
 def is_of_a_spec(dag_id: str) -> bool:
     """Return whether a DAG of this id follows from a spec, if there is one."""
-    return dag_id.startswith(tuple(f"{stage}_" for stage in (*OF_A_SOURCE, *OF_A_SET, *OF_A_MODEL)))
+    return dag_id.startswith(tuple(f"{stage}_" for stages in STAGES.values() for stage in stages))

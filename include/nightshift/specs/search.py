@@ -98,12 +98,12 @@ def preset_of(path: str) -> Preset | None:
 
 
 def _linear() -> dict[str, Preset]:
-    strength = {"low": 1e-3, "high": 1e3, "log": True}
+    strength = Values(low=1e-3, high=1e3, log=True)
     return {
         "classification": Preset(
-            "sklearn.linear_model.LogisticRegression", {"max_iter": 1000}, {"C": Values(**strength)}
+            "sklearn.linear_model.LogisticRegression", {"max_iter": 1000}, {"C": strength}
         ),
-        "regression": Preset("sklearn.linear_model.Ridge", {}, {"alpha": Values(**strength)}),
+        "regression": Preset("sklearn.linear_model.Ridge", {}, {"alpha": strength}),
     }
 
 

@@ -348,6 +348,44 @@ def test_a_wrong_date_is_told_in_words(options: dict, settings: list[str], says:
         trigger.conf_of(options, settings)
 
 
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ({"batch_date": "2013-07-02", "until": "2013-07-01"}, "until: 2013-07-01 lies before batch_date 2013-07-02"),
+        ({"until": "2013-07-01"}, "until: give batch_date too"),
+        ({"batch_date": "2013-01-01"}, "batch date 2013-01-01: outside the project's nights"),
+        ({"batch_date": "2013-07-01", "until": "2014-01-01"}, "batch date 2014-01-01: outside the project's nights"),
+        ({"as_of": "2031-01-01"}, "batch date 2031-01-01: outside the project's nights"),
+        ({"compare_from": "2013-07-02", "compare_until": "2013-07-01"}, "compare_until: 2013-07-01 lies before"),
+    ],
+)  # fmt: skip
+def test_nights_that_a_run_would_fail_on_are_refused_before_it(conf: dict, says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        trigger.require_nights(load_project().calendar, conf)
+
+
+def test_airflows_refusal_is_a_sentence_and_no_schema() -> None:
+    import httpx
+
+    from nightshift.local.api import Client
+
+    detail = "Invalid input for param sample: 5 is less than the minimum of 100\n\nFailed validating in {...}"
+    answers = {"/a": {"detail": detail}, "/b": {"detail": [{"loc": ["body", "conf"], "msg": "no object"}]}}
+    client = Client("http://airflow", "secret")
+    client._http = httpx.Client(
+        base_url="http://airflow",
+        headers={"Authorization": "Bearer x"},
+        transport=httpx.MockTransport(lambda asked: httpx.Response(400, json=answers[asked.url.path[-2:]])),
+    )
+    with pytest.raises(RequestError) as refused:
+        client.get("/a")
+    assert (
+        str(refused.value) == "GET /a: 400 Invalid input for param sample: 5 is less than the minimum of 100"
+    )
+    with pytest.raises(RequestError, match=r"GET /b: 400 body\.conf: no object"):
+        client.get("/b")
+
+
 def test_a_dag_whose_spec_is_gone_is_not_waited_for() -> None:
     class Airflow:
         """Airflow shows the DAG for a while after its spec is gone."""
