@@ -62,6 +62,10 @@ def connection_of(source: Source, find: Callable[[str], Connection], beside: Pat
 
 
 class Reader(NamedTuple):
-    """An open source: ``read(batch_date, window)`` gives one batch date's rows as delivered."""
+    """An open source: ``read(batch_date, window)`` gives one batch date's rows as delivered.
+
+    ``nights``: the batch dates that there are rows of, where the source can tell without reading each.
+    """
 
     read: Callable[[date, Window], pd.DataFrame]
+    nights: Callable[[], list[date]] | None = None

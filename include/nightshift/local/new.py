@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from nightshift.errors import NightshiftError, RequestError
 
+if TYPE_CHECKING:
+    from nightshift.local.scaffold.inference import Inferred
+
+LONGEST_CELL = 40
 app = typer.Typer(help="Draft a spec from what is really there.", no_args_is_help=True)
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -45,8 +50,15 @@ def source(  # noqa: PLR0913 a command's options are its arguments
     endpoint: Annotated[str | None, typer.Option(help="path below the connection's host")] = None,
     records_key: Annotated[str | None, typer.Option(help="the key of the answer's list")] = None,
     parameter: Annotated[list[str] | None, typer.Option("--parameter", help="KEY=VALUE of the query")] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(help="COLUMN[,COLUMN]: what becomes known later than its row; drafts NAME_outcome too"),
+    ] = None,
+    outcome_after: Annotated[
+        int, typer.Option(min=1, max=366, help="days from the event until its outcome is delivered")
+    ] = 1,
     night: Annotated[
-        str | None, typer.Option(help="the night to look at; default: the first that delivers")
+        str | None, typer.Option(help="the first night to look at; default: the first that delivers")
     ] = None,
 ) -> None:
     """Look at an upstream and write include/sources/NAME.yaml."""
@@ -59,14 +71,27 @@ def source(  # noqa: PLR0913 a command's options are its arguments
     }
     with clear_errors():
         connector = _connector(files, {"connection": connection, "query": query}, http, offset_days)
-        from nightshift.local.scaffold.drafts import new_source
+        from nightshift.local.scaffold.drafts import Outcome, new_source
 
-        written, found = new_source(name, connector, night)
-    console.print(f"Wrote {escape(str(written))}, from {found.rows} rows of {len(found.nights)} nights.")
-    if found.targets:
+        later = tuple(part.strip() for part in outcome.split(",")) if outcome else ()
+        written, found = new_source(
+            name, connector, night, outcome=Outcome(later, outcome_after) if later else None
+        )
+    for file in written:
+        console.print(f"Wrote {escape(str(file))}, from {found.rows} rows of {len(found.nights)} nights.")
+    console.print(_read(found))
+    for column, why in found.outcome.items():
+        console.print(f"  known only later: {escape(column)} ({escape(why)})")
+    if found.targets and not later:
         console.print(f"  could be a target: {escape(', '.join(found.targets))}")
+        console.print(
+            "  A target that becomes known later than the rest of its row: draft again with --outcome COLUMN"
+        )
     first, last = found.nights[0], found.nights[-1]
-    _next("nightshift check --deep", f"nightshift trigger collect_{name} --from {first} --to {last} --leave")
+    collects = (
+        f"nightshift trigger collect_{file.stem} --from {first} --to {last} --leave" for file in written
+    )
+    _next("nightshift check --deep", *collects)
 
 
 @app.command()
@@ -78,12 +103,14 @@ def features(
         list[str] | None, typer.Option("--entity", help="default: the first source's key")
     ] = None,
 ) -> None:
-    """Write include/features/NAME.py, a module that builds, from the specs of its sources."""
+    """Write include/features/NAME.py, a module that builds, from its sources and what is collected of them."""
     with clear_errors():
         from nightshift.local.scaffold.drafts import new_features
 
-        written = new_features(name, source, entity or [])
+        written, left = new_features(name, source, entity or [])
     console.print(f"Wrote {escape(str(written))}.")
+    for column, why in left.items():
+        console.print(f"  left out: {escape(column)} ({escape(why)})")
     _next("nightshift check", f"nightshift trigger features_{name} --from FIRST --to LAST --leave")
 
 
@@ -99,6 +126,8 @@ def model(
     above: Annotated[
         float | None, typer.Option(help="classification: where the positive class begins")
     ] = None,
+    equals: Annotated[str | None, typer.Option(help="classification: the positive class")] = None,
+    classes: Annotated[str | None, typer.Option(help="classification: A,B,C, one of several")] = None,
 ) -> None:
     """Write include/models/NAME.yaml from what its target looks like."""
     with clear_errors():
@@ -110,7 +139,8 @@ def model(
         from nightshift.local.scaffold.drafts import new_model
         from nightshift.local.scaffold.model import Ask
 
-        written = new_model(name, Ask(features, column, task, above), where)
+        several = tuple(part.strip() for part in classes.split(",")) if classes else None
+        written = new_model(name, Ask(features, column, task, above, equals, several), where)
     console.print(f"Wrote {escape(str(written))}.")
     _next("nightshift check", f"nightshift trigger train_{name} --as-of NIGHT --reason 'first champion'")
 
@@ -141,6 +171,26 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise RequestError(f"--parameter {text!r}: expected KEY=VALUE")
     return key, value
+
+
+def _read(found: "Inferred") -> Table:
+    """Return how some rows are read, column by column: as delivered, and as what."""
+    table = Table(box=None, header_style="bold")
+    table.add_column("column", overflow="fold")
+    table.add_column("is")
+    for _ in range(len(found.read)):
+        table.add_column("delivered", overflow="fold")
+        table.add_column("read as", overflow="fold")
+    for name, guess in found.columns.items():
+        pairs = zip(found.delivered[name], found.read[name], strict=True)
+        cells = [escape(_cell(value)) for pair in pairs for value in pair]
+        table.add_row(escape(name), guess.type, *cells)
+    return table
+
+
+def _cell(value: Any) -> str:
+    text = "" if str(value) in ("None", "nan", "NaT", "<NA>") else str(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}..."
 
 
 def _next(*commands: str) -> None:

@@ -17,6 +17,7 @@ from nightshift.specs.derived import Named, collisions
 from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, load_feature_set
 from nightshift.specs.ignored import PATTERNS, PROJECT, ignored
+from nightshift.specs.leaks import check_target_comes_later
 from nightshift.specs.model import DottedPath, Model
 from nightshift.specs.own import Own, refused
 from nightshift.specs.parts import Spec, Tag, build, read_yaml
@@ -216,6 +217,7 @@ def _check_model(
             )
     spec.target.check_type(source.columns[spec.target.column].type)
     _check_features_without_target(spec, feature_set, sources)
+    check_target_comes_later(spec, feature_set, sources)
     for column in sorted(set(map(class_column, spec.target.labels)) & set(feature_set.entity)):
         raise SpecError(
             f"key 'target.classes': '{column}' is a column of the predictions, and the entity's name too"

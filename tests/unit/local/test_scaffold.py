@@ -34,8 +34,17 @@ def found(batches: dict[date, dict], *, text_is_all: bool = True) -> inference.I
         (["0", "1"], "integer"),
         (["1.0", "2.0"], "float"),
         (["1", "2.5", "nan"], "float"),
-        (["1e3", "2"], "float"),
+        (["1.5e3", "2"], "float"),
+        (["1e-05", "2"], "float"),
         (["007", "012"], "string"),
+        (["1E5", "2E7", "31"], "string"),
+        (["+4915112345678", "+431234567"], "string"),
+        (["+3", "-2"], "integer"),
+        (["12345678901234567", "12345678901234568"], "integer"),
+        (["99999999999999999999999", "1"], "string"),
+        (["99999999999999999999999", "0.5"], "string"),
+        (["01234", "99999"], "string"),
+        (["Yes", "No"], "string"),
         (["0.5", "-0.5"], "float"),
         (["true", "False"], "boolean"),
         (["2024-03-01", "2024/03/02"], "date"),
@@ -83,6 +92,16 @@ def test_a_column_without_a_value_in_a_night_may_be_empty() -> None:
         ({"level": ["1.5", "2.5"], "shop": ["x", "y"]}, ("shop",)),
         ({"shop": ["x", "x", "y"], "day": ["2024-03-01", "2024-03-02", "2024-03-01"]}, ("shop", "day")),
         ({"id": ["x", None], "shop": ["x", "y"]}, ("shop",)),
+        ({"Index": ["5", "9", "7"], "level": ["1", "1", "2"]}, ("Index",)),
+        ({"Booking_ID": ["3", "1", "2"], "level": ["9", "8", "7"]}, ("Booking_ID",)),
+        ({"Unnamed: 0": ["4", "2", "3"], "level": ["9", "8", "7"]}, ("Unnamed: 0",)),
+        ({"n": ["1", "2", "3"], "level": ["9", "8", "7"]}, ("n",)),
+        ({f"code{n}": ["a", "a", "b"] for n in range(15)} | {"no": ["1", "2", "3"]}, ("no",)),
+        ({"shop": ["x", "x"], "period": ["0.00", "0.02"]}, ("shop", "period")),
+        (
+            {"a": list("xxxxy"), "b": list("xxxyx"), "c": list("xxyxx"), "d": list("xyxxx")},
+            ("a", "b", "c", "d"),
+        ),
     ],
 )
 def test_the_key_is_the_smallest_unique_and_looks_like_an_identifier(columns: dict, best: tuple) -> None:
@@ -99,9 +118,46 @@ def test_a_register_delivered_each_night_has_the_key_of_one_night() -> None:
     assert found({DAY: register, DAY + timedelta(1): register}).keys[0] == ("tailnum",)
 
 
-def test_rows_that_repeat_have_no_key() -> None:
-    with pytest.raises(NotReady, match="rows repeat"):
-        found({DAY: {"shop": ["x", "x"], "level": ["1", "1"]}})
+def test_rows_that_repeat_have_no_key_and_are_shown_with_the_cure() -> None:
+    with pytest.raises(NotReady, match=r"rows repeat: 2 of 3 rows .*: shop x, level 1\. .*row_number\(\)"):
+        found({DAY: {"shop": ["x", "x", "y"], "level": ["1", "1", "1"]}})
+
+
+def test_a_measurement_is_no_key_because_few_rows_were_seen() -> None:
+    day = {"shop": ["x", "x", "y"], "hour": ["1", "2", "1"], "demand": ["871", "902", "633"]}
+    assert found({DAY: day}).keys[0] == ("shop", "hour")
+
+
+def test_a_fraction_in_a_key_is_read_as_it_is_spelled() -> None:
+    seen = found({DAY: {"shop": ["x", "x"], "period": ["0.00", "0.02"]}})
+    assert seen.columns["period"].type == "string"
+    assert seen.read["period"].tolist() == ["0.00", "0.02"]
+
+
+def test_no_set_of_values_is_closed_after_few_nights_or_if_one_came_late() -> None:
+    def sets(nights: int, last: str) -> list[str]:
+        values = [
+            {"id": [f"{n}-{m}" for m in range(30)], "kind": ["a", "b", "a"] * 10} for n in range(nights)
+        ]
+        values[-1]["kind"] = [*["a", "b"] * 10, *[last] * 10]
+        seen = found({DAY + timedelta(n): value for n, value in enumerate(values)})
+        return [item["expect_column_values_to_be_in_set"]["value_set"] for item in seen.expectations
+                if "expect_column_values_to_be_in_set" in item]  # fmt: skip
+
+    assert sets(60, "a") == [["a", "b"]]
+    assert sets(60, "c") == []
+    assert sets(20, "a") == []
+
+
+@pytest.mark.parametrize("nights", [1, 2, 3, 7, 100])
+def test_a_look_is_at_nights_all_over_the_range_and_on_every_weekday(nights: int) -> None:
+    days = [DAY + timedelta(n) for n in range(nights)]
+    order = look.spread(days)
+    assert sorted(order) == days
+    assert {order[0], order[min(1, nights - 1)]} == {days[0], days[-1]}
+    if nights == 100:
+        assert len({day.weekday() for day in order[:20]}) == 7
+        assert len({(day - DAY).days // 10 for day in order[:20]}) == 10
 
 
 @pytest.mark.parametrize(
@@ -183,7 +239,7 @@ DAILY = {"kind": "files", "folder": "data", "path": "{date}.csv", "format": "csv
 
 
 def test_a_foreign_csv_becomes_a_source_that_accepts_what_was_looked_at(include: Path) -> None:
-    path, seen = drafts.new_source("shops", SHOPS, None, include=include)
+    (path,), seen = drafts.new_source("shops", SHOPS, None, include=include)
     spec = load_project(include).require_sound().source("shops")
     assert spec.key == ["Day", "shop"]
     assert {n: c.type for n, c in spec.columns.items()} == {
@@ -257,10 +313,75 @@ def test_a_drafted_module_builds_a_day_from_the_rows_before_it(include: Path) ->
 
 def test_a_model_asks_for_what_nothing_says(include: Path) -> None:
     spec = shops(include)
-    with pytest.raises(RequestError, match="is string; a target is a number"):
-        model.draft(Ask("selling", "shop"), spec, None, owner="me")
-    with pytest.raises(RequestError, match="--above"):
-        model.draft(Ask("selling", "sold", "classification"), spec, None, owner="me")
+    for column, task in (("shop", None), ("sold", "classification")):
+        with pytest.raises(RequestError, match=r"--above, --equals or --classes: what is the positive class"):
+            model.draft(Ask("selling", column, task), spec, None, owner="me")
+    with pytest.raises(RequestError, match="column 'Day' of source 'shops' is date; a target is a number"):
+        model.draft(Ask("selling", "Day"), spec, None, owner="me")
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "says"),
+    [
+        ("integer", [0, 0, 0, 1] * 20, "equals: 1,"),
+        ("integer", [1, 2] * 30, "equals: 1,"),
+        ("integer", [1, 2, 3] * 30, "classes: [1, 2, 3],"),
+        ("integer", list(range(60)), None),
+        ("integer", [1] * 50 + [2] * 50 + [3], None),
+        ("string", ["No", "No", "Yes"] * 20, 'equals: "Yes",'),
+        ("string", ["UP", "DOWN", "UP"] * 20, "equals: UP,"),
+        ("string", ["good"] * 50 + ["bad"] * 9, "equals: bad,"),
+        ("string", ["oak", "fir", "elm"] * 20, "classes: [elm, fir, oak],"),
+        ("boolean", [True, False] * 20, "equals: true,"),
+        ("float", [0.0, 1.0] * 20, "above: 0,"),
+        ("float", [0.5, 1.0, 7.25] * 20, None),
+    ],
+)
+def test_a_target_is_learned_as_what_it_looks_like(
+    include: Path, kind: str, values: list, says: str | None
+) -> None:
+    spec = of_one_column(kind)
+    seen = look.Seen(pd.Series(values), rows_a_night=20.0, matures_after=1)
+    text = model.draft(Ask("set", "x"), spec, seen, owner="me")
+    assert ("task: regression" if says is None else "task: classification") in text
+    assert says is None or f"{{source: s, column: x, {says}" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "ask", "says"),
+    [
+        ("string", {"equals": "UP"}, "equals: UP,"),
+        ("integer", {"equals": "7"}, "equals: 7,"),
+        ("boolean", {"equals": "false"}, "equals: false,"),
+        ("string", {"classes": ("b", "a")}, "classes: [b, a],"),
+        ("float", {"above": 2.5}, "above: 2.5,"),
+        ("integer", {"task": "regression"}, "matures"),
+    ],
+)
+def test_what_was_asked_is_not_guessed(kind: str, ask: dict, says: str) -> None:
+    assert f"column: x, {says}" in model.draft(Ask("set", "x", **ask), of_one_column(kind), None, owner="me")
+
+
+@pytest.mark.parametrize(
+    ("kind", "ask", "says"),
+    [
+        ("float", {"equals": "1"}, "the column is float; give --above NUMBER"),
+        ("integer", {"equals": "x"}, "the column is integer"),
+        ("string", {"task": "regression"}, "a regression learns a number"),
+        ("string", {"equals": "a", "above": 1.0}, "give one of --above"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(kind: str, ask: dict, says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        model.draft(Ask("set", "x", **ask), of_one_column(kind), None, owner="me")
+
+
+def of_one_column(kind: str) -> Source:
+    """Return a source with a column ``x`` of a type."""
+    connector = {"kind": "files", "folder": "d", "path": "{date}.csv"}
+    columns = {"id": {"type": "string"}, "x": {"type": kind}}
+    about = {"name": "s", "owner": "me", "description": "d"}
+    return Source.model_validate({**about, "connector": connector, "columns": columns, "key": ["id"]})
 
 
 def shops(include: Path) -> Source:

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import combinations
 from typing import Any
@@ -12,17 +12,27 @@ import numpy as np
 import pandas as pd
 
 from nightshift.errors import NotReady
+from nightshift.featurise.giveaway import gives_away, is_classes, summed
 from nightshift.specs.parts import ColumnType
 from nightshift.validate.batches import gathered
 from nightshift.validate.coerce import coerce, kind_of
 
-IDENTIFIER = re.compile(r"(^|_)(id|key|code|uuid|no|nr|num|number|name)$|(id|num)$", re.IGNORECASE)
+IDENTIFIER = re.compile(
+    r"(^|[_ ])(id|key|code|uuid|guid|no|nr|num|number|name|index|idx|row|ref|reference)$|(id|num)$|^unnamed|^column_1$",
+    re.IGNORECASE,
+)
 BECAME_KNOWN = re.compile(r"publish|report|known|creat|updat|record|ingest|receiv|load", re.IGNORECASE)
 TRUTHS = {"true", "false"}
+# +4915112345678 is a telephone's, 007 a name, 1E5 a code, whatever a number's reader makes of them.
+DIALLED, PADDED, CODED = r"\+\d{7,}", r"[+-]?0\d", r"\d+[eE]\d+"
 KEYS_FROM_COLUMNS = 12
 LONGEST_KEY = 3
-FEW_CATEGORIES = 12
-ROWS_A_CATEGORY = 5
+# A set of values is closed only if none came late: seen on many nights, each many times, all of them early on.
+FEW_CATEGORIES, NIGHTS_TO_CLOSE = 12, 50
+ROWS_A_CATEGORY, NIGHTS_A_CATEGORY = 20, 10
+EXACT_DIGITS = 15
+# What is a class of a model's and not a measurement, an identifier or free text.
+MOST_CLASSES, ROWS_A_CLASS = 20, 10
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,26 @@ class Inferred:
     known_at: list[str]
     targets: list[str]
     expectations: list[dict[str, dict[str, Any]]]
+    # What becomes known only with the outcome, each with why it is thought so; the outcome itself first.
+    outcome: dict[str, str]
+    # Some rows as delivered, and as they are read.
+    delivered: pd.DataFrame
+    read: pd.DataFrame
+
+    def only(self, names: Collection[str]) -> "Inferred":
+        """Return what was found of these columns."""
+        kept = [
+            item
+            for item in self.expectations
+            if all(arguments.get("column", "") in {"", *names} for arguments in item.values())
+        ]
+        return replace(
+            self,
+            columns={name: guess for name, guess in self.columns.items() if name in names},
+            known_at=[name for name in self.known_at if name in names],
+            targets=[name for name in self.targets if name in names],
+            expectations=kept,
+        )
 
     @property
     def known_at_by_name(self) -> str | None:
@@ -55,9 +85,17 @@ class Inferred:
 
 
 def infer(
-    batches: Mapping[date, pd.DataFrame], cutoffs: Mapping[date, datetime], *, text_is_all: bool
+    batches: Mapping[date, pd.DataFrame],
+    cutoffs: Mapping[date, datetime],
+    *,
+    text_is_all: bool,
+    outcome: Sequence[str] = (),
+    event: str | None = None,
 ) -> Inferred:
     """Return what the rows of some nights, as delivered, say of themselves.
+
+    ``outcome``: columns that become known later than the rest of their row. They, and what gives them away, are in no
+    key. ``event``: the column that says on which day a row happens; it is known beforehand.
 
     Raises:
         NotReady: rows repeat, so that nothing could be their key.
@@ -72,7 +110,16 @@ def infer(
         nullable = bool(typed[name].isna().any())
         guesses[name] = ColumnGuess(kind, nullable, nullable and not bool(filled.all()))
     table = pd.DataFrame(typed)
-    keys = key_candidates(table, day, guesses)
+    later = dict.fromkeys(outcome, "the outcome, as asked") | given_away(table, outcome, event)
+    keys = key_candidates(
+        table.drop(columns=list(later)), day, _without(guesses, later), text_is_all=text_is_all
+    )
+    for name in keys[0]:
+        if guesses[name].type == "float":
+            # As the file spells it: a key is compared, never computed with.
+            guesses[name] = replace(guesses[name], type="string")
+            table[name] = frame[name]
+    shown = sorted({0, len(table) // 2, len(table) - 1})
     return Inferred(
         nights=tuple(sorted(batches)),
         rows=len(table),
@@ -81,7 +128,37 @@ def infer(
         known_at=known_at_candidates(table, day, guesses, cutoffs),
         targets=target_candidates(table, guesses, keys[0]),
         expectations=list(expectations(table, day, guesses, keys[0])),
+        outcome=later,
+        delivered=frame.iloc[shown],
+        read=table.iloc[shown],
     )
+
+
+def given_away(table: pd.DataFrame, outcome: Sequence[str], event: str | None) -> dict[str, str]:
+    """Return the columns that say an outcome by themselves, or as parts of a sum that it is; each with the words."""
+    found: dict[str, str] = {}
+    others = table.drop(columns=[*outcome, *([event] if event in table.columns else [])])
+    for target in outcome:
+        parts = [] if is_classes(table[target]) else summed(others, table[target])
+        found |= dict.fromkeys(parts, f"{target} is a sum of {' and '.join(parts)}")
+        for name in others.columns.difference(parts, sort=False):
+            if gives_away(others[name], table[target]):
+                found[name] = f"says {target} by itself"
+            elif _days_say(table, name, event, target):
+                found[name] = f"says {target} by how far from {event} it lies"
+    return found
+
+
+def _days_say(table: pd.DataFrame, name: str, event: str | None, target: str) -> bool:
+    """Return whether the days between a date and the event's say the outcome: a cancellation lies before it."""
+    if event is None or event not in table.columns or table[name].dtype.kind != "M":
+        return False
+    days = table[name].dt.tz_localize(None) - table[event].dt.tz_localize(None)
+    return gives_away(days.dt.days.clip(-1, 1), table[target]) or gives_away(days.dt.days, table[target])
+
+
+def _without(guesses: Mapping[str, ColumnGuess], names: Collection[str]) -> dict[str, ColumnGuess]:
+    return {name: guess for name, guess in guesses.items() if name not in names}
 
 
 def column_type(values: pd.Series, *, text_is_all: bool) -> ColumnType:
@@ -111,47 +188,110 @@ def _readable(present: pd.Series, found: str, text_is_all: bool) -> Sequence[Col
 
 
 def _numbers_of_text(present: pd.Series) -> Iterator[ColumnType]:
-    text = present.astype("str").str.strip().str.lower()
+    text = present.astype("str").str.strip()
     # 0 and 1 are numbers as well; only words are surely booleans.
-    if set(text.unique()) <= TRUTHS:
+    if set(text.str.lower().unique()) <= TRUTHS:
         yield "boolean"
-    # 007 is a name, not the number 7; 12.0 is a measurement that happens to be whole.
-    if text.str.match(r"[+-]?0\d").any():
+    if text.str.match(f"{PADDED}|(?:{DIALLED}|{CODED})$").any():
         return
-    if not text.str.contains(r"[.e]", regex=True).any():
+    whole = text.str.fullmatch(r"[+-]?\d+").astype(bool)
+    # 12.0 is a measurement that happens to be whole.
+    if not text.str.contains(r"[.eE]", regex=True).any():
         yield "integer"
-    yield "float"
+    # As floats, whole numbers this long would be others: they are names.
+    if not text[whole].str.len().gt(EXACT_DIGITS).any():
+        yield "float"
 
 
 def key_candidates(
-    table: pd.DataFrame, day: pd.Series, guesses: Mapping[str, ColumnGuess]
+    table: pd.DataFrame, day: pd.Series, guesses: Mapping[str, ColumnGuess], *, text_is_all: bool
 ) -> list[tuple[str, ...]]:
     """Return the smallest sets of columns that are unique, best first: over all nights, else within each.
 
     Raises:
-        NotReady: there is none of up to three columns.
+        NotReady: there is none; naming what rows repeat, and what to do.
     """
-    usable = [n for n, g in guesses.items() if not g.nullable and g.type not in ("float", "boolean")]
-    usable = sorted(usable, key=lambda name: -_identifies(name, guesses[name].type))[:KEYS_FROM_COLUMNS]
-    for within in ([], [day.rename("batch_date")]):
-        for size in range(1, LONGEST_KEY + 1):
-            found = [
-                names
-                for names in combinations(usable, size)
-                if not pd.concat([*within, table[list(names)]], axis=1).duplicated().any()
-            ]
+    whole = [n for n, g in guesses.items() if not g.nullable and g.type not in ("float", "boolean")]
+    # Of numbers with a fraction a key is made only if nothing else is left, and as the file spells them.
+    fractions = [n for n, g in guesses.items() if not g.nullable and g.type == "float" and text_is_all]
+    for usable in (whole, [*whole, *fractions]):
+        ranked = sorted(usable, key=lambda name: -_identifies(name, guesses[name].type))
+        for within in ([], [day.rename("batch_date")]):
+            found = list(_unique(table, ranked, guesses, within)) or list(_long_key(table, ranked, within))
             if found:
                 best = sorted(found, key=lambda names: -sum(_identifies(n, guesses[n].type) for n in names))
                 # In the order of the table: a key reads as its columns do.
                 return [tuple(name for name in table.columns if name in names) for names in best]
-    raise NotReady(
-        f"rows repeat: no {LONGEST_KEY} columns without nulls are unique; the upstream must tell rows apart"
+    raise NotReady(_no_key(table))
+
+
+def _long_key(
+    table: pd.DataFrame, ranked: Sequence[str], within: Sequence[pd.Series]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the one key that is left when all columns are unique together and those are dropped that need not be."""
+    needed = list(ranked)
+    if not needed or _repeats(table, needed, within):
+        return
+    for name in reversed(ranked):
+        fewer = [other for other in needed if other != name]
+        if fewer and not _repeats(table, fewer, within):
+            needed = fewer
+    yield tuple(needed)
+
+
+def _repeats(table: pd.DataFrame, names: Sequence[str], within: Sequence[pd.Series]) -> bool:
+    return bool(pd.concat([*within, table[list(names)]], axis=1).duplicated().any())
+
+
+def _unique(
+    table: pd.DataFrame,
+    ranked: Sequence[str],
+    guesses: Mapping[str, ColumnGuess],
+    within: Sequence[pd.Series],
+) -> Iterator[tuple[str, ...]]:
+    """Yield the sets of columns of the smallest size at which any is unique."""
+    for size in range(1, LONGEST_KEY + 1):
+        # A single column is quickly asked, however many there are.
+        columns = ranked if size == 1 else ranked[:KEYS_FROM_COLUMNS]
+        found = False
+        for names in combinations(columns, size):
+            if size == 1 and not _may_identify(table[names[0]], names[0], guesses[names[0]].type):
+                continue
+            if not _repeats(table, names, within):
+                found = True
+                yield names
+        if found:
+            return
+
+
+def _may_identify(values: pd.Series, name: str, kind: ColumnType) -> bool:
+    """Return whether a column alone may be a key: a number must be called so, or count the rows.
+
+    A measurement is unique too, as long as few rows are looked at.
+    """
+    if kind not in ("integer", "float") or IDENTIFIER.search(name):
+        return True
+    return kind == "integer" and len(values) > 1 and values.is_monotonic_increasing
+
+
+def _no_key(table: pd.DataFrame) -> str:
+    again = table.duplicated(keep=False)
+    what = "those columns that have no nulls do not tell the rows apart"
+    if again.any():
+        first = table[again].iloc[0].astype("str").to_dict()
+        shown = ", ".join(f"{name} {value}" for name, value in list(first.items())[:5])
+        what = (
+            f"{int(again.sum())} of {len(table)} rows are there more than once, in every column: {shown:.200}"
+        )
+    return (
+        f"rows repeat: {what}. A row needs a key that is the same when it is delivered again: give a file a column "
+        "that numbers its rows, a query row_number() OVER (ORDER BY ...) AS row_no over all its columns"
     )
 
 
 def _identifies(name: str, kind: ColumnType) -> float:
     """Return how much a column looks like (a part of) an identifier."""
-    by_type = {"string": 2.0, "date": 2.0, "timestamp": 1.0}.get(kind, 0.0)
+    by_type = {"string": 2.0, "date": 2.0, "timestamp": 1.0, "float": -2.0}.get(kind, 0.0)
     return by_type + 3 * bool(IDENTIFIER.search(name)) - 3 * bool(BECAME_KNOWN.search(name))
 
 
@@ -174,20 +314,34 @@ def known_at_candidates(
 def target_candidates(
     table: pd.DataFrame, guesses: Mapping[str, ColumnGuess], key: tuple[str, ...]
 ) -> list[str]:
-    """Return the numbers and booleans that vary and identify nothing: what a model could predict."""
-    kinds = ("float", "integer", "boolean")
-    return [n for n, g in guesses.items() if g.type in kinds and n not in key and table[n].nunique() > 1]
+    """Return what a model could predict: numbers and booleans that vary, and texts of a few values."""
+    return [
+        name
+        for name, guess in guesses.items()
+        if name not in key and _varies(table[name]) and (guess.type in NUMBERS or has_classes(table[name]))
+    ]
+
+
+NUMBERS = ("float", "integer", "boolean")
+
+
+def _varies(values: pd.Series) -> bool:
+    return bool(values.nunique() > 1)
+
+
+def has_classes(values: pd.Series) -> bool:
+    """Return whether the values are few and come often: classes, and neither free text nor identifiers."""
+    found = values.nunique()
+    return bool(1 < found <= MOST_CLASSES and found * ROWS_A_CLASS <= values.notna().sum())
 
 
 def expectations(
     table: pd.DataFrame, day: pd.Series, guesses: Mapping[str, ColumnGuess], key: tuple[str, ...]
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Yield modest expectations: few categories, ranges of numbers widened generously, numbers of rows."""
+    """Yield modest expectations: sets that are surely closed, ranges widened generously, numbers of rows."""
     for name, guess in guesses.items():
         values = table[name].dropna()
-        if guess.type == "string" and 0 < values.nunique() <= min(
-            FEW_CATEGORIES, len(values) / ROWS_A_CATEGORY
-        ):
+        if guess.type == "string" and name not in key and _is_closed(values, day):
             categories = sorted(map(str, values.unique()))
             yield {"expect_column_values_to_be_in_set": {"column": name, "value_set": categories}}
         if guess.type in ("float", "integer") and name not in key and len(values):
@@ -202,6 +356,21 @@ def expectations(
             "max_value": int(widened(0, 4.0 * float(sizes.max()))[1]),
         }
     }
+
+
+def _is_closed(values: pd.Series, day: pd.Series) -> bool:
+    """Return whether the values that were seen are surely all there are.
+
+    Few of them, each on many nights and in many rows, and none that came only after the first half of the nights:
+    what has not been seen by then is rarer than any budget.
+    """
+    nights = day[values.index]
+    if not 0 < values.nunique() <= FEW_CATEGORIES or nights.nunique() < NIGHTS_TO_CLOSE:
+        return False
+    seen = nights.groupby(values.astype("str")).agg(["size", "nunique", "min"])
+    half = nights.drop_duplicates().sort_values().iloc[nights.nunique() // 2]
+    often = (seen["size"] >= ROWS_A_CATEGORY) & (seen["nunique"] >= NIGHTS_A_CATEGORY)
+    return bool((often & (seen["min"] <= half)).all())
 
 
 def widened(low: float, high: float) -> tuple[float, float]:

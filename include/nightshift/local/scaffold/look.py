@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -19,12 +20,13 @@ from nightshift.local.configuration import connections
 from nightshift.specs import FilesConnector, Source
 from nightshift.warehouse import Warehouse, raw_table
 
-# A source with a row a night shows its seasons and rare categories only over a year of nights; files are cheap.
-ENOUGH_ROWS, FEWEST_NIGHTS = 400, 3
-MOST_NIGHTS = {"files": 400, "sql": 60, "http": 60}
+# A look is at nights spread over the whole range, until it has seen enough or taken long enough. Files are cheap.
+MOST_NIGHTS = {"files": 400, "sql": 60, "http": 40}
+ENOUGH_ROWS, FEWEST_NIGHTS, SECONDS = 60_000, 3, 4.0
 # How far a search for the first night that delivers goes.
 NIGHTS_TO_SEARCH = 800
 NIGHTS_OF_RAW = 365
+GOLDEN = (5**0.5 - 1) / 2
 DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
 
 
@@ -98,21 +100,21 @@ def _of_uri(uri: str) -> dict[str, Any]:
 def look(
     source: Source, where: Connection, calendar: Calendar, night: date | None = None
 ) -> dict[date, pd.DataFrame]:
-    """Return the rows of ``night``, by default of the first night that delivers, and of some nights after it.
+    """Return the rows of nights spread over all that deliver, from ``night`` or the first one on.
 
     Raises:
         NotReady: nothing is delivered.
         SourceError: the upstream is down, or has nothing for the night that was asked for.
     """
-    found: dict[date, pd.DataFrame] = {}
+    began, found = time.monotonic(), {}
     with open_source(source, where) as reader:
-        for day in _nights(calendar, night):
+        nights = _delivered(source, reader, calendar, night)
+        for day in spread(nights)[: MOST_NIGHTS[source.connector.kind]]:
             rows = _read(source, reader, calendar, day, must=day == night)
             if rows is not None and len(rows):
                 found[day] = rows
-            if len(found) >= FEWEST_NIGHTS and sum(map(len, found.values())) >= ENOUGH_ROWS:
-                break
-            if found and day >= min(found) + timedelta(days=MOST_NIGHTS[source.connector.kind]):
+            enough = sum(map(len, found.values())) >= ENOUGH_ROWS or time.monotonic() - began > SECONDS
+            if enough and len(found) >= FEWEST_NIGHTS:
                 break
     if not found:
         first = night or calendar.first_night
@@ -120,16 +122,52 @@ def look(
             f"source '{source.name}': nothing is delivered from {first} on; check the path or the query, and "
             "first_night in include/project.yaml"
         )
-    return found
+    return dict(sorted(found.items()))
+
+
+def spread(nights: Sequence[date]) -> list[date]:
+    """Return the nights in an order of which each beginning lies all over them: first, last, then by golden steps.
+
+    Even steps would meet one weekday only.
+    """
+    if len(nights) < 3:
+        return list(nights)
+    places = [0, len(nights) - 1, *(int(n * GOLDEN % 1 * len(nights)) for n in range(1, 3 * len(nights)))]
+    return [nights[place] for place in dict.fromkeys([*places, *range(len(nights))])]
+
+
+def _delivered(source: Source, reader: Reader, calendar: Calendar, night: date | None) -> list[date]:
+    """Return the nights that may deliver: those that the source lists, or from the first that does to the last.
+
+    Where nothing lists them, the last is looked for in steps that double.
+    """
+    possible = list(_nights(calendar, night))
+    if reader.nights is not None:
+        listed = set(reader.nights())
+        return [day for day in possible if day in listed or day == night]
+
+    def delivers(day: date) -> bool:
+        rows = _read(source, reader, calendar, day, must=day == night)
+        return rows is not None and len(rows) > 0
+
+    start = next((n for n, day in enumerate(possible[:NIGHTS_TO_SEARCH]) if delivers(day)), None)
+    if start is None:
+        return []
+    end, step = start, 1
+    while start + step < len(possible):
+        # A weekend, a holiday: one night that is missing is not the end.
+        if not any(delivers(day) for day in possible[start + step : start + step + 4]):
+            break
+        end, step = start + step, step * 2
+    return possible[start : max(end, min(start + 2 * (end - start), len(possible) - 1)) + 1]
 
 
 def _nights(calendar: Calendar, night: date | None) -> Iterator[date]:
-    first = calendar.check(night) if night else calendar.first_night
-    for n in range(NIGHTS_TO_SEARCH):
-        day = first + timedelta(days=n)
-        if calendar.last_night and day > calendar.last_night:
-            return
+    day = calendar.check(night) if night else calendar.first_night
+    last = calendar.last_night or datetime.now(calendar.zone).date()
+    while day <= last:
         yield day
+        day += timedelta(days=1)
 
 
 def _read(
@@ -155,8 +193,8 @@ class Seen:
     matures_after: int | None
 
 
-def in_warehouse(source: Source, column: str) -> Seen | None:
-    """Return what the local stack's warehouse holds of a column over the last year, or None if it is not up."""
+def collected(source: Source) -> pd.DataFrame | None:
+    """Return what the local stack's warehouse holds of a source over the last year, or None if it is not up."""
     try:
         warehouse = Warehouse(control.running().warehouse_url)
     except NotReady:
@@ -168,12 +206,12 @@ def in_warehouse(source: Source, column: str) -> Seen | None:
     if not last or last["night"] is None:
         return None
     first = last["night"] - timedelta(days=NIGHTS_OF_RAW - 1)
-    return seen_in(source, column, warehouse.read(raw_table(source), first, last["night"]))
+    return warehouse.read(raw_table(source), first, last["night"])
 
 
 def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:
     """Return what rows of ``raw.<source>`` say of a column."""
-    values = rows[column].dropna().astype("float64")
+    values = rows[column].dropna()
     if values.empty:
         return None
     days = [name for name, spec in source.columns.items() if spec.type == "date"]

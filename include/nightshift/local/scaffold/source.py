@@ -10,10 +10,19 @@ from nightshift.specs.tables import OURS_BESIDE_ROWS
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.]*")
 # What YAML 1.1 takes for something else than text.
 WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+OFFSET = (
+    "A guess. -1: the night of D collects the day before, the last one that is over.",
+    "0: the rows of D are there before D begins, as a plan's are.",
+)
 
 
-def draft(connector: dict[str, Any], found: Inferred, *, owner: str, description: str) -> str:
-    """Return the YAML of a source with this connector."""
+def draft(
+    connector: dict[str, Any], found: Inferred, *, owner: str, description: str, of_more: str = ""
+) -> str:
+    """Return the YAML of a source with this connector.
+
+    ``of_more``: why it declares only some of the columns that its file has; the others are then left out.
+    """
     first, last = found.nights[0], found.nights[-1]
     nights = f"the night of {first}" if first == last else f"{len(found.nights)} nights, {first} .. {last}"
     lines = [
@@ -24,9 +33,10 @@ def draft(connector: dict[str, Any], found: Inferred, *, owner: str, description
         *_connector(connector),
         *_key(found),
         *_known_at(found),
+        *([*(f"# {line}" for line in of_more.splitlines()), "other_columns: ignore"] if of_more else []),
         "columns:",
         *_columns(found),
-        "# Guesses: the categories that were seen; ranges with as much room again on either side.",
+        "# Guesses: ranges with as much room again on either side; sets of values only where no value came late.",
         "expectations:",
         *(
             f"  - {name}: {flow(arguments)}"
@@ -63,10 +73,7 @@ def _connector(connector: dict[str, Any]) -> list[str]:
     lines = []
     for key, value in connector.items():
         if key == "offset_days":
-            lines.append(
-                "  # A guess. -1: the night of D collects the day before, the last one that is over."
-            )
-            lines.append("  # 0: the rows of D are there before D begins, as a plan's are.")
+            lines += [f"  # {line}" for line in OFFSET]
         lines.append(f"  {key}: {flow(value) if isinstance(value, dict) else scalar(value)}")
     return lines
 
