@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.integration
 DAY = date(2013, 2, 8)
 WINDOW = (datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 8, 5, tzinfo=UTC))
 SECRET = "s3cret-horse"
+HOME = ZoneInfo("UTC")
+HOME = ZoneInfo("UTC")
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -96,7 +99,10 @@ def js(content: Any, status: int = 200, **headers: str) -> Answer:
 def read(api: Api, connector: dict[str, Any], slept: list[float] | None = None) -> pd.DataFrame:
     waits = slept if slept is not None else []
     with open_source(
-        source({"kind": "http", "endpoint": "/aircraft", **connector}), api.connection, sleep=waits.append
+        source({"kind": "http", "endpoint": "/aircraft", **connector}),
+        api.connection,
+        HOME,
+        sleep=waits.append,
     ) as r:
         return r.read(DAY, WINDOW)
 
@@ -120,7 +126,7 @@ def test_pages_are_read_to_the_end_though_the_server_caps_their_size(api):
 
 def test_the_login_is_sent_and_the_connection_kept(api):
     api.answer = lambda path, query: js([{"id": "a"}])
-    with open_source(source({"kind": "http", "endpoint": "/aircraft"}), api.connection) as reader:
+    with open_source(source({"kind": "http", "endpoint": "/aircraft"}), api.connection, HOME) as reader:
         assert [len(reader.read(day, WINDOW)) for day in (DAY, date(2013, 2, 9))] == [1, 1]
     assert all(headers["Authorization"].startswith("Basic ") for _, _, headers in api.asked)
 
@@ -231,7 +237,7 @@ def test_a_server_that_is_not_there_is_told():
     connection = Connection("api", host="http://127.0.0.1", port=1, password=SECRET, login="robot")
     with (
         pytest.raises(SourceError, match=r"ConnectError.*1 tries"),
-        open_source(source({"kind": "http", "endpoint": "/a", "retries": 0}), connection) as reader,
+        open_source(source({"kind": "http", "endpoint": "/a", "retries": 0}), connection, HOME) as reader,
     ):
         reader.read(DAY, WINDOW)
 
@@ -318,7 +324,7 @@ def postgres(query: str) -> Source:
 
 def test_postgresql_rows_are_collected_typed_and_valid(flights):
     spec = postgres("SELECT * FROM test_connectors.flights WHERE day = :batch_date")
-    frame = collect(spec, DAY, WINDOW, flights)
+    frame = collect(spec, DAY, WINDOW, flights, HOME)
     assert len(frame) == 100
     assert frame["seats"].tolist() == [2**60 + 1] * 100
     assert isinstance(frame["fare"].iloc[0], Decimal)
@@ -331,7 +337,7 @@ def test_postgresql_windows_meet_without_gap_or_overlap(flights):
         "SELECT id, at FROM test_connectors.flights WHERE at >= :window_start AND at < :window_end"
     )
     edges = [datetime(2013, 2, 8, hour, tzinfo=UTC) for hour in (0, 1, 3, 4)]
-    with open_source(spec, flights) as reader:
+    with open_source(spec, flights, HOME) as reader:
         parts = [reader.read(DAY, window) for window in pairwise(edges)]
     assert sorted(row for part in parts for row in part["id"]) == sorted(f"f{n}" for n in range(1, 201))
 
@@ -345,12 +351,12 @@ def test_postgresql_windows_meet_without_gap_or_overlap(flights):
 )
 def test_a_source_is_never_written_to(flights, query, message):
     with pytest.raises(SourceError, match=message):
-        collect(postgres(query), DAY, WINDOW, flights)
+        collect(postgres(query), DAY, WINDOW, flights, HOME)
 
 
 def test_a_retyped_postgresql_column_stops_at_validation_by_name(flights):
     spec = postgres(
         "SELECT id, day, at, fare, delay::text AS delay, seats, late FROM test_connectors.flights"
     )
-    verdict = validate_batches(spec, {DAY: collect(spec, DAY, WINDOW, flights)}).verdicts[DAY]
+    verdict = validate_batches(spec, {DAY: collect(spec, DAY, WINDOW, flights, HOME)}).verdicts[DAY]
     assert verdict.reasons[0].startswith("column 'delay' is not float any more")

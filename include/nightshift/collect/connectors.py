@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -16,8 +17,12 @@ from nightshift.specs import Source
 
 
 @contextmanager
-def open_source(source: Source, connection: Connection, *, sleep: Sleep = time.sleep) -> Iterator[Reader]:
+def open_source(
+    source: Source, connection: Connection, zone: ZoneInfo, *, sleep: Sleep = time.sleep
+) -> Iterator[Reader]:
     """Yield a reader of ``source``; its dates share one engine, one HTTP client, one look at a whole file.
+
+    ``zone``: the project's; whose calendar the nights are of.
 
     Raises:
         SpecError: the spec's connector cannot work as written (unknown bind name, path out of the root).
@@ -28,7 +33,7 @@ def open_source(source: Source, connection: Connection, *, sleep: Sleep = time.s
         raise SpecError(
             f"source '{source.name}': connector kind '{kind}' is unknown{did_you_mean(kind, CONNECTORS)}"
         )
-    with CONNECTORS[kind](source, connection, sleep) as reader:
+    with CONNECTORS[kind](source, connection, zone, sleep) as reader:
         yield _of_declared(source, reader) if source.other_columns == "ignore" else reader
 
 
@@ -42,13 +47,15 @@ def _of_declared(source: Source, reader: Reader) -> Reader:
     return Reader(read)
 
 
-def collect(source: Source, batch_date: date, window: Window, connection: Connection) -> pd.DataFrame:
+def collect(
+    source: Source, batch_date: date, window: Window, connection: Connection, zone: ZoneInfo
+) -> pd.DataFrame:
     """Return the rows of one batch date as delivered, without a batch_date column. Raises as open_source."""
-    with open_source(source, connection) as reader:
+    with open_source(source, connection, zone) as reader:
         return reader.read(batch_date, window)
 
 
-CONNECTORS: dict[str, Callable[[Source, Connection, Sleep], AbstractContextManager[Reader]]] = {
+CONNECTORS: dict[str, Callable[[Source, Connection, ZoneInfo, Sleep], AbstractContextManager[Reader]]] = {
     "sql": open_sql,
     "files": open_files,
     "http": open_http,

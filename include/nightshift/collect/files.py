@@ -1,43 +1,65 @@
 """Files: CSV or Parquet below a folder or an fsspec URL; one file a date, or one file with a date column."""
 
+import glob
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path, PurePosixPath
 from string import Formatter
 from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
 
 import fsspec
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from nightshift.collect.archives import MEGABYTE, BadArchive, TooLarge, read_whole
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
 from nightshift.collect.delimited import NotCsv, read_csv
+from nightshift.collect.sniff import looks_like
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
 from nightshift.specs import FilesConnector, Source
+from nightshift.spelling import days
 
-# Year first, so that month and day cannot be mistaken for each other.
-SLASHED = r"^(\d{4})/(\d{2})/(\d{2})$"
+# What a value of Parquet takes in memory, at least.
+VALUE_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One files source, open."""
+
+    source: Source
+    spec: FilesConnector
+    connection: Connection
+    root: str
+
+    def failure(self, path: str, happened: object, remedy: str) -> SourceError:
+        """Return the error that names source, folder and file."""
+        return self.connection.failure(self.source, f"{without_login(path)}: {happened}", remedy)
 
 
 @contextmanager
-def open_files(source: Source, connection: Connection, sleep: Sleep) -> Iterator[Reader]:
+def open_files(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sleep) -> Iterator[Reader]:
     """Yield a reader; a file that serves several dates is read once."""
     spec = source.connector
     if not isinstance(spec, FilesConnector):
         raise SpecError(f"source '{source.name}': its connector is not files")
-    root = _root(source, connection)
-    place(root, spec.path, date(2000, 1, 1), source)  # a wrong path fails now, not at the first read
-    load = cache(lambda path, batch_date: _load(source, spec, connection, path, batch_date))
+    folder = Folder(source, spec, connection, _root(source, connection))
+    place(folder.root, spec.path, date(2000, 1, 1), source)  # a wrong path fails now, not at the first read
+    whole = cache(lambda path: _dated(folder, path, zone))
 
     def read(batch_date: date, window: Window) -> pd.DataFrame:
         day = batch_date + timedelta(days=spec.offset_days)
-        path = place(root, spec.path, day, source)
+        path = place(folder.root, spec.path, day, source)
         if spec.date_column is None:
-            return _load(source, spec, connection, path, day)
-        return _rows_of(source, load(path, None), spec.date_column, day, path)
+            return _table(folder, path, f" (rows of {day})")
+        rows, dates = whole(path)
+        return rows[(dates == pd.Timestamp(day)).to_numpy()].reset_index(drop=True)
 
     yield Reader(read)
 
@@ -86,53 +108,145 @@ def _root(source: Source, connection: Connection) -> str:
     return str(root).removeprefix("file://")
 
 
-def _load(
-    source: Source, spec: FilesConnector, connection: Connection, path: str, day: date | None
-) -> pd.DataFrame:
-    shown = without_login(path) + (f" (rows of {day})" if day else "")
+def _table(folder: Folder, path: str, rows_of: str = "") -> pd.DataFrame:
+    """Return the rows of the file, or of the files that fit the pattern, one after the other."""
+    if "*" not in path:
+        return _load(folder, path, folder.spec.max_megabytes * MEGABYTE, rows_of)[0]
+    frames: list[pd.DataFrame] = []
+    left, first = folder.spec.max_megabytes * MEGABYTE, ""
+    for one in _matching(folder, path, rows_of):
+        frame, size = _load(folder, one, left, rows_of)
+        first = first or one
+        _require_same_columns(folder, (first, frames[0] if frames else frame), (one, frame))
+        frames.append(frame)
+        left -= size
+    return _stacked(frames)
+
+
+def _matching(folder: Folder, path: str, rows_of: str) -> list[str]:
+    # Only the star means something; other signs of a pattern are part of a name.
+    pattern = "*".join(map(glob.escape, path.split("*")))
+    system, within = fsspec.core.url_to_fs(pattern, **folder.connection.extra.get("storage_options", {}))
     try:
-        with fsspec.open(
-            path, "rb", compression="infer", **connection.extra.get("storage_options", {})
-        ) as file:
-            if spec.format == "csv":
-                return read_csv(file.read())
-            # Integers beside nulls stay integers; the writer's pandas index is no concern of ours.
-            return parquet.read_table(file).to_pandas(integer_object_nulls=True, ignore_metadata=True)
+        found = sorted(one for one in system.glob(within) if not system.isdir(one))
+    except (OSError, ValueError) as error:
+        raise folder.failure(path, error, "check the folder, its path and rights") from None
+    if not found:
+        raise folder.connection.failure(
+            folder.source,
+            f"no file {without_login(path)}{rows_of}",
+            "check that the upstream delivered it, then run the date again",
+        )
+    for one in found if "://" not in path else ():
+        if not Path(one).resolve().is_relative_to(Path(folder.root).resolve()):
+            raise SpecError(
+                f"source '{folder.source.name}': '{one}' is a link out of the folder {folder.root}"
+            )
+    return found if "://" not in path else [system.unstrip_protocol(one) for one in found]
+
+
+def _require_same_columns(
+    folder: Folder, first: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]
+) -> None:
+    """Raise SchemaMismatch if two files differ in the columns that count: their order is free."""
+    counts = folder.source.columns if folder.source.other_columns == "ignore" else None
+    one, two = (
+        {name for name in frame.columns if counts is None or name in counts} for _, frame in (first, other)
+    )
+    lacking = [(other[0], first[0], one - two), (first[0], other[0], two - one)]
+    for path, beside, names in lacking:
+        if names:
+            raise SchemaMismatch(
+                f"source '{folder.source.name}': {without_login(path)} has no column '{min(map(str, names))}', "
+                f"which {without_login(beside)} has; files of one night have the same columns"
+            )
+
+
+def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    kinds = [frame.dtypes.astype(str) for frame in filled]
+    mixed = {name for name in filled[0].columns if len({str(kind.get(name)) for kind in kinds}) > 1}
+    # Left to pandas, integers of one file beside floats of another would all become floats.
+    alike = [frame.astype(dict.fromkeys(mixed & set(frame.columns), object)) for frame in filled]
+    return pd.concat(alike, ignore_index=True)
+
+
+def _load(folder: Folder, path: str, limit: int, rows_of: str) -> tuple[pd.DataFrame, int]:
+    """Return the rows of one file and its size in bytes, decompressed."""
+    try:
+        with fsspec.open(path, "rb", **folder.connection.extra.get("storage_options", {})) as file:
+            content = read_whole(file, urlsplit(path).path if "://" in path else path, limit)
     except FileNotFoundError:
-        raise connection.failure(
-            source, f"no file {shown}", "check that the upstream delivered it, then run the date again"
+        raise folder.connection.failure(
+            folder.source,
+            f"no file {without_login(path)}{rows_of}",
+            "check that the upstream delivered it, then run the date again",
         ) from None
-    except NotCsv as error:
-        raise connection.failure(
-            source, f"{shown}: {error}", "ask the upstream for the whole file"
+    except BadArchive as error:
+        raise folder.failure(
+            path, error, "ask the upstream for the whole file, alone in its archive"
         ) from error
-    except pa.ArrowException as error:
-        raise connection.failure(
-            source, f"{shown}: not Parquet: {error}", "ask for the whole file"
-        ) from error
+    except TooLarge as error:
+        raise folder.failure(path, error, "raise connector.max_megabytes if that is right") from error
     except (OSError, ImportError, ValueError) as error:
-        raise connection.failure(
-            source, f"{shown}: {error}", "check the folder, its path and rights"
-        ) from None
+        raise folder.failure(path, error, "check the folder, its path and rights") from None
+    read = _csv if folder.spec.format == "csv" else _parquet
+    return read(folder, path, content), len(content)
 
 
-def _rows_of(source: Source, frame: pd.DataFrame, column: str, day: date, path: str) -> pd.DataFrame:
-    if column not in frame.columns:
+def _csv(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
+    dialect = folder.source.dialect
+    try:
+        frame = read_csv(content, dialect)
+    except NotCsv as error:
+        hint = looks_like(content, dialect) or "ask the upstream for the whole file"
+        raise folder.failure(path, error, hint) from error
+    if not folder.source.columns.keys() & set(frame.columns):
+        hint = looks_like(content, dialect)
+        if hint:
+            shown = ", ".join(map(repr, frame.columns[:3]))
+            raise SchemaMismatch(str(folder.failure(path, f"its columns are {shown:.120}", hint)))
+    return frame
+
+
+def _parquet(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
+    try:
+        about = parquet.read_metadata(io.BytesIO(content))
+        size = about.num_rows * about.num_columns * VALUE_BYTES
+        if size > folder.spec.max_megabytes * MEGABYTE:
+            raise folder.failure(
+                path,
+                f"{about.num_rows} rows of {about.num_columns} columns take more than {folder.spec.max_megabytes} MB",
+                "raise connector.max_megabytes if that is right",
+            )
+        # Integers beside nulls stay integers; the writer's pandas index is no concern of ours.
+        table = parquet.read_table(io.BytesIO(content))
+        return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise folder.failure(path, f"not Parquet: {error}", "ask for the whole file") from error
+
+
+def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows and the day of each. A row whose date cannot be read goes with the row above it.
+
+    So each row belongs to exactly one night, whichever night asks, and none is lost: validation sets it aside there.
+    """
+    source, name = folder.source, folder.spec.date_column or ""
+    rows = _table(folder, path)
+    if name not in rows.columns:
         raise SchemaMismatch(
-            f"source '{source.name}': {path} has no column '{column}' (connector.date_column)"
-            f"{did_you_mean(column, map(str, frame.columns))}"
+            f"source '{source.name}': {without_login(path)} has no column '{name}' (connector.date_column)"
+            f"{did_you_mean(name, map(str, rows.columns))}"
         )
-    # The first ten letters of a date or timestamp, year first; datetimes and dates print as such.
-    days = frame[column].astype("str").str.slice(0, 10)
-    days = days.str.replace(SLASHED, r"\1-\2-\3", regex=True)
-    wrong = frame[column][~days.str.fullmatch(r"\d{4}-\d{2}-\d{2}").fillna(False).astype(bool)]
-    if len(wrong):
-        # Such a row belongs to no night: dropping it would lose it without a trace.
-        raise SourceError(
-            f"source '{source.name}': {path}, column '{column}': {len(wrong)} values are no dates "
-            f"YYYY-MM-DD, the first {wrong.iloc[0]!r:.60}; correct the file"
+    declared = source.columns.get(name)
+    found = days(rows[name], declared.type if declared else None, source.dialect, source.zone_of(name), zone)
+    if len(rows) and found.isna().all():
+        raise folder.failure(
+            path,
+            f"column '{name}': none of {len(rows)} values reads as a date, such as {rows[name].iloc[0]!r:.60}",
+            "correct the file, or say how it spells dates in connector.dialect.dates",
         )
-    return frame[days == day.isoformat()].reset_index(drop=True)
+    return rows, found.ffill().bfill()
 
 
 def without_login(path: str) -> str:

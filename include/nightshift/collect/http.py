@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from itertools import count, islice
 from typing import Any
 from urllib.parse import urljoin
+from zoneinfo import ZoneInfo
 
 import httpx
 import pandas as pd
@@ -48,7 +49,7 @@ class Api:
 
 
 @contextmanager
-def open_http(source: Source, connection: Connection, sleep: Sleep) -> Iterator[Reader]:
+def open_http(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sleep) -> Iterator[Reader]:
     """Yield a reader over one HTTP client."""
     spec = source.connector
     if not isinstance(spec, HttpConnector):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from pandas.api.types import infer_dtype
@@ -22,7 +23,7 @@ CHUNK_ROWS = 50_000
 
 
 @contextmanager
-def open_sql(source: Source, connection: Connection, sleep: Sleep) -> Iterator[Reader]:
+def open_sql(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sleep) -> Iterator[Reader]:
     """Yield a reader over one engine, disposed of at the end."""
     query = _query(source)
     if connection.engine is None:

@@ -66,7 +66,8 @@ def collect(
     landed = []
     beside = platform.project.folder.parent
     connection = collecting.connection_of(source, platform.connection, beside)
-    with collecting.open_source(source, connection) as reader:
+    zone = platform.project.calendar.zone
+    with collecting.open_source(source, connection, zone) as reader:
         # Those that must be there come first: a source that is down is then asked once.
         for batch_date in sorted(nights.dates, key=lambda night: night not in must):
             try:

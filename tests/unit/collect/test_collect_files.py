@@ -1,17 +1,30 @@
 """File sources: which file a date names, what is read of it, and what is told when it is not there."""
 
+import bz2
 import gzip
+import io
+import lzma
+import tracemalloc
+import zipfile
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from nightshift.collect import Connection, collect, connection_of, open_source
+from nightshift import collect as collecting
+from nightshift.collect import Connection, connection_of, open_source
 from nightshift.errors import SchemaMismatch, SourceError, SpecError
 from nightshift.specs import Source
 
 DAY = date(2013, 2, 8)
 WINDOW = (datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 8, 5, tzinfo=UTC))
+HOME = ZoneInfo("UTC")
+
+
+def collect(spec, day, window, connection, home=HOME):
+    return collecting.collect(spec, day, window, connection, home)
 
 
 def source(path="{date}.csv", **connector):
@@ -91,10 +104,11 @@ def test_parquet_keeps_its_types_and_integers_beside_nulls(tmp_path):
 
 
 BROKEN = [
+    (b'id,temp\na,"1\nb,2\n', "the quote opened on line 2 is never closed"),
     (b"", "empty: zero bytes"),
     (b"\n \n", "empty: zero bytes"),
-    (b"id,temp\na,1\nb\n", "not a CSV table: .*Expected 2 columns, got 1"),
-    (b"id,temp\na,1,2\n", "not a CSV table: .*Expected 2 columns, got 3"),
+    (b"id,temp\na,1\nb\n", "not a CSV table: line 3 has 1 fields, the header has 2"),
+    (b"id,temp\na,1,2\n", "not a CSV table: line 2 has 3 fields, the header has 2"),
     (b"id,temp\n\xff\xfe,1\n", "not UTF-8 text"),
     (b"\xff\xfei\x00d\x00", "not UTF-8"),
 ]
@@ -176,16 +190,205 @@ def test_one_file_is_read_once_for_all_dates(tmp_path):
     path = tmp_path / "all.csv"
     path.write_text("id,day\na,2013-02-08\nb,2013-02-09\n")
     connection = Connection("files", extra={"path": str(tmp_path)})
-    with open_source(source("all.csv", date_column="day"), connection) as reader:
+    with open_source(source("all.csv", date_column="day"), connection, HOME) as reader:
         first = reader.read(DAY, WINDOW)["id"].tolist()
         path.unlink()
         assert [first, reader.read(date(2013, 2, 9), WINDOW)["id"].tolist()] == [["a"], ["b"]]
 
 
-def test_a_row_without_a_readable_date_belongs_to_no_night_and_is_told(tmp_path):
-    (tmp_path / "all.csv").write_text("id,day\na,2013-02-08\nb,\nc,8 Feb\n")
-    with pytest.raises(SourceError, match="column 'day': 2 values are no dates"):
+def nights_of(folder, spec, days, home=HOME):
+    with open_source(spec, Connection("files", extra={"path": str(folder)}), home) as reader:
+        return {day: reader.read(day, WINDOW)["id"].tolist() for day in days}
+
+
+def test_a_row_without_a_readable_date_goes_once_with_the_row_above_it(tmp_path):
+    rows = "x,soon\na,2013-02-08\nb,\nc,2013-02-30\nd,2013-02-09\ne,8 Feb\nf,2013-02-08\ng,2013-02-09 \n"
+    (tmp_path / "all.csv").write_text("id,day\n" + rows)
+    days = [date(2013, 2, n) for n in range(1, 29)]
+    spec = source("all.csv", date_column="day")
+    found = {day: ids for day, ids in nights_of(tmp_path, spec, days).items() if ids}
+    assert found == {DAY: ["x", "a", "b", "c", "f"], date(2013, 2, 9): ["d", "e", "g"]}
+    assert nights_of(tmp_path, spec, [date(2013, 2, 9), DAY]) == {
+        date(2013, 2, 9): ["d", "e", "g"],
+        DAY: found[DAY],
+    }
+
+
+def test_a_column_without_one_readable_date_is_told(tmp_path):
+    (tmp_path / "all.csv").write_text("id,day\na,08/02/2013\nb,09/02/2013\n")
+    with pytest.raises(
+        SourceError, match=r"none of 2 values reads as a date, such as '08/02/2013'.*dialect.dates"
+    ):
         read(tmp_path, source("all.csv", date_column="day"))
+    spec = source("all.csv", date_column="day", dialect={"dates": "%d/%m/%Y"})
+    assert read(tmp_path, dated(spec, "date"))["id"].tolist() == ["a"]
+
+
+def dated(spec, kind, **changes):
+    columns = {"id": {"type": "string"}, "day": {"type": kind}}
+    return Source.model_validate({**spec.model_dump(), "columns": columns, **changes})
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "night"),
+    [
+        (None, "2012-05-07T23:30:00Z", date(2012, 5, 9)),
+        (None, "2012-05-07 23:30", date(2012, 5, 8)),
+        ("UTC", "2012-05-07 23:30", date(2012, 5, 9)),
+        ("America/New_York", "2012-05-07 09:59", date(2012, 5, 8)),
+        ("America/New_York", "2012-05-07 10:00", date(2012, 5, 9)),
+        (None, "2012-05-07T23:59:59.999999+10:00", date(2012, 5, 8)),
+    ],
+)
+def test_an_instant_is_of_the_day_it_falls_on_where_the_project_is(tmp_path, zone, text, night):
+    (tmp_path / "all.csv").write_text(f"id,day\na,{text}\n")
+    home = ZoneInfo("Australia/Sydney")
+    whole = source("all.csv", date_column="day", offset_days=-1)
+    spec = dated(whole, "timestamp", timezone=zone or home.key)
+    found = nights_of(tmp_path, spec, [date(2012, 5, n) for n in range(5, 12)], home)
+    assert [day for day, ids in found.items() if ids] == [night]
+
+
+def test_several_files_of_a_night_are_one_table_in_the_order_of_their_names(tmp_path):
+    (tmp_path / "2013-02-08").mkdir()
+    for name, rows in {"b.csv": "temp,id\n2,b\n", "a.csv": "id,temp\na,1\n", "c[1].csv": "id,temp\n"}.items():
+        (tmp_path / "2013-02-08" / name).write_text(rows)
+    (tmp_path / "2013-02-08" / "notes.txt").write_text("no table")
+    found = read(tmp_path, source("{date}/*.csv"))
+    assert found.to_dict("list") == {"id": ["a", "b"], "temp": ["1", "2"]}
+    assert read(tmp_path, source("{date}/c[1]*"))["id"].tolist() == []
+    with pytest.raises(SourceError, match=r"no file .*2013-02-08/x\*\.csv \(rows of 2013-02-08\)"):
+        read(tmp_path, source("{date}/x*.csv"))
+
+
+@pytest.mark.parametrize("lacking", ["a.csv", "b.csv", "c.csv"])
+def test_the_file_of_several_that_lacks_a_column_is_named(tmp_path, lacking):
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / name).write_text(
+            "id,day\na,2013-02-08\n" if name == lacking else "id,temp,day\na,1,2013-02-08\n"
+        )
+    spec = source("*.csv", date_column="day")
+    with pytest.raises(SchemaMismatch, match=rf"{lacking} has no column 'temp', which .*/[abc]\.csv has"):
+        read(tmp_path, spec)
+    left = dated(spec, "date", other_columns="ignore")
+    assert read(tmp_path, left)["id"].tolist() == ["a", "a", "a"]
+
+
+def test_several_files_share_one_limit_and_lead_out_of_no_folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    for n in range(3):
+        (tmp_path / f"in/2013-02-08-{n}.csv").write_bytes(b"id\n" + b"x\n" * 300_000)
+    assert len(read(tmp_path / "in", source("{date}*.csv", max_megabytes=2))) == 900_000
+    with pytest.raises(
+        SourceError, match=r"2013-02-08-1\.csv: larger than 0 MB; raise connector.max_megabytes"
+    ):
+        read(tmp_path / "in", source("{date}*.csv", max_megabytes=1))
+    (tmp_path / "secret").write_text("id\na\n")
+    (tmp_path / "in/2013-02-08-9.csv").symlink_to(tmp_path / "secret")
+    with pytest.raises(SpecError, match="is a link out of"):
+        read(tmp_path / "in", source("{date}*.csv"))
+
+
+def test_several_files_below_a_url(tmp_path):
+    import fsspec
+
+    for name in ("a", "b"):
+        with fsspec.open(f"memory://several/2013-02-08/{name}.csv", "w") as file:
+            file.write(f"id\n{name}\n")
+    frame = collect(
+        source("{date}/*.csv"), DAY, WINDOW, Connection("files", extra={"path": "memory://several"})
+    )
+    assert frame["id"].tolist() == ["a", "b"]
+
+
+def stream(name, content):
+    with pa.CompressedOutputStream(out := pa.BufferOutputStream(), name) as file:
+        file.write(content)
+    return out.getvalue().to_pybytes()
+
+
+def zipped(**members):
+    with zipfile.ZipFile(out := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+ROWS = b"id\n" + b"".join(b"row %d\n" % n for n in range(3000))
+PACKED = {
+    "gz": gzip.compress(ROWS),
+    "bz2": bz2.compress(ROWS),
+    "xz": lzma.compress(ROWS),
+    "zst": stream("zstd", ROWS),
+    "zip": zipped(**{"all.csv": ROWS, "__MACOSX/._all.csv": b"\0"}),
+}
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_a_packed_file_is_read_to_its_end_or_refused(tmp_path, kind):
+    def unpacked(content):
+        (tmp_path / f"2013-02-08.csv.{kind}").write_bytes(content)
+        return read(tmp_path, source(f"{{date}}.csv.{kind}", max_megabytes=1))
+
+    whole = PACKED[kind]
+    assert len(unpacked(whole)) == 3000
+    for cut in (1, 5, 9, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(SourceError, match=rf"csv\.{kind}: (cut short|not a whole zip)"):
+            unpacked(whole[:-cut])
+    with pytest.raises(SourceError, match=rf"csv\.{kind}: (\d+ bytes follow the end|cut short)"):
+        unpacked(whole + b"garbage")
+    with pytest.raises(SourceError, match=rf"csv\.{kind}: (not a|cut short, or not a)"):
+        unpacked(b"id\nplain text that nobody packed\n")
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zst", "zip"])
+def test_a_bomb_is_given_up_at_the_limit(tmp_path, kind):
+    zeros = bytes(30 * 2**20)
+    pack = {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+        "zst": lambda content: stream("zstd", content),
+        "zip": lambda content: zipped(x=content),
+    }
+    (tmp_path / f"2013-02-08.csv.{kind}").write_bytes(pack[kind](zeros))
+    tracemalloc.start()
+    with pytest.raises(SourceError, match=r"larger than 4 MB; raise connector.max_megabytes"):
+        read(tmp_path, source(f"{{date}}.csv.{kind}", max_megabytes=4))
+    assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    tracemalloc.stop()
+
+
+def test_a_zip_of_two_files_is_refused_by_their_names(tmp_path):
+    (tmp_path / "2013-02-08.zip").write_bytes(zipped(**{"a.csv": b"id\na\n", "b.csv": b"id\nb\n"}))
+    with pytest.raises(SourceError, match=r"exactly one file, this one holds 2: 'a\.csv', 'b\.csv'"):
+        read(tmp_path, source("{date}.zip"))
+    (tmp_path / "2013-02-08.zip").write_bytes(zipped())
+    with pytest.raises(SourceError, match="this one holds 0: none"):
+        read(tmp_path, source("{date}.zip"))
+
+
+def test_a_large_parquet_file_is_refused_by_what_it_would_take(tmp_path):
+    pd.DataFrame({"id": ["same"] * 600_000}).to_parquet(tmp_path / "2013-02-08.parquet")
+    with pytest.raises(SourceError, match="600000 rows of 1 columns take more than 1 MB"):
+        read(tmp_path, source("{date}.parquet", format="parquet", max_megabytes=1))
+
+
+LOOKS = [
+    ("id;temp\na;1,5\nb;2,5\n", "utf-8", 'write connector.dialect: {delimiter: ";", decimal: ","}'),
+    ("id;temp\na;1\nb;2\n", "utf-8", 'write connector.dialect: {delimiter: ";"}'),
+    ("id\ttemp\na\t1\nb\t2\n", "utf-8", r'write connector.dialect: {delimiter: "\\t"}'),
+    ("id,temp\nKöln,1\nb,2\n", "cp1252", 'write connector.dialect: {encoding: "cp1252"}'),
+    ("id,temp\nKöln,1\nb,2\n", "utf-16", 'write connector.dialect: {encoding: "utf-16"}'),
+    ("Weather\nof today\nid,temp\na,1\nb,2\n", "utf-8", "write connector.dialect: {skip_lines: 2}"),
+]
+
+
+@pytest.mark.parametrize(("text", "encoding", "says"), LOOKS)
+def test_a_file_in_another_dialect_is_told_with_what_to_write(tmp_path, text, encoding, says):
+    (tmp_path / "2013-02-08.csv").write_bytes(text.encode(encoding))
+    with pytest.raises((SourceError, SchemaMismatch), match=says):
+        read(tmp_path, source())
 
 
 def test_a_renamed_date_column_is_a_changed_schema(tmp_path):

@@ -2,18 +2,25 @@
 
 import sqlite3
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
 from sqlalchemy import create_engine
 
-from nightshift.collect import CONNECTORS, Connection, collect, open_source
+from nightshift import collect as collecting
+from nightshift.collect import CONNECTORS, Connection, open_source
 from nightshift.errors import SourceError, SpecError
 from nightshift.specs import Source
 
 DAY = date(2013, 2, 8)
 WINDOW = (datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 8, 5, tzinfo=UTC))
 SECRET = "s3cret-horse"
+HOME = ZoneInfo("UTC")
+
+
+def collect(spec, day, window, connection, home=HOME):
+    return collecting.collect(spec, day, window, connection, home)
 
 
 def source(query):
@@ -83,7 +90,7 @@ def test_dates_share_one_engine(connection):
         made.append(create_engine("sqlite://"))
         return made[-1]
 
-    with open_source(source("SELECT :batch_date AS d"), Connection("ops", engine=engine)) as reader:
+    with open_source(source("SELECT :batch_date AS d"), Connection("ops", engine=engine), HOME) as reader:
         days = [reader.read(day, WINDOW)["d"][0] for day in (DAY, date(2013, 2, 9))]
     assert days == ["2013-02-08", "2013-02-09"]
     assert len(made) == 1

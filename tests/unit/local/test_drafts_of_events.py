@@ -75,7 +75,8 @@ def collected(include: Path) -> dict[str, pd.DataFrame]:
     """Return every night of both halves as the warehouse gives them."""
     project, found = load_project(include).require_sound(), {}
     for name, spec in project.sources.items():
-        with open_source(spec, connection_of(spec, look.find_connection, include.parent)) as reader:
+        where = connection_of(spec, look.find_connection, include.parent)
+        with open_source(spec, where, project.calendar.zone) as reader:
             days = [FIRST + timedelta(n + (name == "hotel_outcome")) for n in range(NIGHTS)]
             batches = {day: reader.read(day, project.calendar.window(day)) for day in days[:-1]}
         rows = validate_batches(spec, batches).require_passed().accepted

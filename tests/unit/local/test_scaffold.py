@@ -286,7 +286,8 @@ def shop_rows(spec: Source, include: Path) -> pd.DataFrame:
     from nightshift.validate import validate_batches
 
     project = load_project(include)
-    with open_source(spec, connection_of(spec, look.find_connection, include.parent)) as reader:
+    where = connection_of(spec, look.find_connection, include.parent)
+    with open_source(spec, where, project.calendar.zone) as reader:
         days = [date(2022, 1, 2) + timedelta(n) for n in range(60)]
         batches = {day: reader.read(day, project.calendar.window(day)) for day in days}
     rows = validate_batches(spec, batches).require_passed().accepted

@@ -107,7 +107,7 @@ def look(
         SourceError: the upstream is down, or has nothing for the night that was asked for.
     """
     began, found = time.monotonic(), {}
-    with open_source(source, where) as reader:
+    with open_source(source, where, calendar.zone) as reader:
         nights = _delivered(source, reader, calendar, night)
         for day in spread(nights)[: MOST_NIGHTS[source.connector.kind]]:
             rows = _read(source, reader, calendar, day, must=day == night)

@@ -1,0 +1,212 @@
+"""From a source's spelling to the plain one: text of its dialect, and timestamps by whose clock.
+
+What comes out is read alike everywhere: numbers with a decimal point, dates with the year first, timestamps with
+their offset, nothing as nothing. What the dialect cannot read becomes a text that nothing reads as a value.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from nightshift.specs import Dialect
+from nightshift.specs.dialect import SPACES
+from nightshift.specs.parts import ColumnType
+
+UNREADABLE = "unreadable"
+PLAIN = Dialect()
+ALIKE = {" ": SPACES, "'": "'\u2019", "\u2019": "'\u2019"} | dict.fromkeys(SPACES[1:], SPACES)
+WORDS = r"(?i)(?:[+-]?(?:nan|inf|infinity))?"
+NAIVE = r"\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
+DAY = r"\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
+INSTANT = NAIVE + r" ?(?:Z|[+-]\d{2}(?::?\d{2})?)?"
+
+
+def plain(values: pd.Series, kind: ColumnType, dialect: Dialect, zone: ZoneInfo) -> pd.Series:
+    """Return the values of a column of type ``kind`` in the plain spelling; what is no text stays as it is.
+
+    ``zone``: whose clock timestamps without an offset show. An hour that it shows twice or never is unreadable.
+    """
+    if dialect != PLAIN:
+        values = _of_texts(values, lambda text: _of_dialect(text, kind, dialect))
+    if kind != "timestamp" or zone.key == "UTC":
+        return values
+    return _of_texts(_with_zone(values, zone), lambda text: _with_offset(text, zone))
+
+
+def days(
+    values: pd.Series, kind: ColumnType | None, dialect: Dialect, zone: ZoneInfo, home: ZoneInfo
+) -> pd.Series:
+    """Return the day of each date, or the day at ``home`` of each instant, as datetime64[s]; NaT if unreadable.
+
+    ``kind``: date or timestamp; None: whichever of the two reads a value.
+    """
+    found = pd.Series(pd.NaT, index=values.index, dtype="datetime64[s]")
+    if kind in ("timestamp", None):
+        found = _local_days(plain(values, "timestamp", dialect, zone), home)
+    if kind in ("date", None):
+        found = found.fillna(_own_days(plain(values, "date", dialect, zone)))
+    return found
+
+
+def _of_texts(values: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:
+    """Return the values with those that are text changed."""
+    if isinstance(values.dtype, pd.StringDtype):
+        texts = values.dropna()
+        changed = change(texts)
+        return changed if len(texts) == len(values) else changed.reindex(values.index)
+    if values.dtype != object:
+        return values
+    texts = values[[isinstance(value, str) for value in values]].astype("str")
+    if not len(texts):
+        return values
+    values = values.copy()
+    values.loc[texts.index] = change(texts).astype(object)
+    return values
+
+
+def _of_dialect(text: pd.Series, kind: ColumnType, dialect: Dialect) -> pd.Series:
+    read = SPELLINGS.get(kind)
+    spelled = read(text, dialect) if read else text
+    missing = _stands_for_nothing(text, spelled, kind, dialect)
+    return spelled.mask(missing) if missing.any() else spelled
+
+
+def _stands_for_nothing(text: pd.Series, spelled: pd.Series, kind: ColumnType, dialect: Dialect) -> pd.Series:
+    markers = list(dialect.nulls)
+    if kind == "string":
+        return text.isin(markers)
+    found = text.str.strip().isin(markers)
+    if kind in ("integer", "float") and markers:
+        # -200 is -200 whether a column spells it -200 or -200,0.
+        own = pd.Series(markers, dtype="str")
+        numbers = pd.concat([pd.to_numeric(each, errors="coerce") for each in (own, _numbers(own, dialect))])
+        found |= pd.to_numeric(spelled, errors="coerce").isin(numbers.dropna())
+    return found
+
+
+def number_pattern(decimal: str, thousands: str | None) -> tuple[str, str]:
+    """Return what a number is, and what may stand between its digits, as regular expressions."""
+    point, whole, between = re.escape(decimal), r"\d+", ""
+    if thousands:
+        between = f"[{ALIKE.get(thousands, thousands)}]"
+        # Groups of three, or India's: three, then two. Anything else is a number that is spelled otherwise.
+        whole = rf"(?:[1-9]\d{{0,2}}(?:{between}\d{{3}})+|[1-9]\d?(?:{between}\d{{2}})+{between}\d{{3}}|\d+)"
+    return rf"[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?", between
+
+
+def _numbers(text: pd.Series, dialect: Dialect) -> pd.Series:
+    if (dialect.decimal, dialect.thousands) == (".", None):
+        return text
+    text = text.str.strip()
+    number, between = number_pattern(dialect.decimal, dialect.thousands)
+    reads = text.str.fullmatch(number).astype(bool) | text.str.fullmatch(WORDS).astype(bool)
+    bare = text.str.replace(between, "", regex=True) if between else text
+    return bare.str.replace(dialect.decimal, ".", regex=False).where(reads, UNREADABLE)
+
+
+def _dates(text: pd.Series, dialect: Dialect) -> pd.Series:
+    return text if dialect.dates is None else _moments(text, dialect.dates, "D")
+
+
+def _timestamps(text: pd.Series, dialect: Dialect) -> pd.Series:
+    return text if dialect.timestamps is None else _moments(text, dialect.timestamps, "us")
+
+
+def _moments(text: pd.Series, form: str, unit: Any) -> pd.Series:
+    codes, different = pd.factorize(text)
+    each = pd.Series(different, dtype="str").str.strip()
+    # pandas reads "now" and "today" in any format.
+    dated = each.where(each.str.contains(r"\d", regex=True))
+    read = pd.to_datetime(dated, format=form, errors="coerce", utc="%z" in form)
+    ends = "Z" if "%z" in form else ""
+    iso = np.datetime_as_string(read.to_numpy(dtype="datetime64[us]"), unit=unit, casting="unsafe").astype(
+        object
+    )
+    spelled = pd.Series(iso + ends, dtype="str").where(read.notna(), UNREADABLE).mask(each == "", "")
+    return pd.Series(spelled.to_numpy()[codes], index=text.index, dtype="str")
+
+
+def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:
+    """Return timestamps that are none of text with their zone."""
+    if values.dtype == object:
+        return values.map(lambda value: _one_with_zone(value, zone))
+    if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) is not None:
+        return values
+    local = values.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert(UTC)
+    lost = local.isna() & values.notna()
+    return local.astype(object).mask(lost, UNREADABLE) if lost.any() else local
+
+
+def _one_with_zone(value: Any, zone: ZoneInfo) -> Any:
+    if not isinstance(value, datetime) or pd.isna(value) or value.tzinfo is not None:
+        return value
+    early, late = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    return early.astimezone(UTC) if early.utcoffset() == late.utcoffset() else UNREADABLE
+
+
+def _with_offset(text: pd.Series, zone: ZoneInfo) -> pd.Series:
+    """Return the text with the offset of its zone at its end, where it has none."""
+    bare = text.str.strip()
+    naive = bare[bare.str.fullmatch(NAIVE).astype(bool)].str.replace("/", "-", regex=False)
+    read = pd.to_datetime(naive, format="ISO8601", errors="coerce").dropna()
+    if not len(read):
+        return text
+    local = read.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    instant = local.dt.tz_convert(UTC).dt.tz_localize(None)
+    offset = read - instant
+    ends = {one: _spelled(one) for one in offset.dropna().unique()}
+    spelled = naive.loc[read.index] + offset.map(ends).astype("str")
+    odd = offset.dt.total_seconds() % 60 != 0  # local time before there were zones
+    if odd.any():
+        utc = np.datetime_as_string(instant.to_numpy(dtype="datetime64[us]"), unit="us").astype(object) + "Z"
+        spelled = spelled.mask(odd, pd.Series(utc, index=spelled.index, dtype="str"))
+    spelled = spelled.mask(local.isna(), UNREADABLE)
+    return spelled if len(spelled) == len(text) else text.mask(text.index.isin(spelled.index), spelled)
+
+
+def _spelled(offset: pd.Timedelta) -> str:
+    minutes = int(offset.total_seconds() // 60)
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+def _local_days(values: pd.Series, home: ZoneInfo) -> pd.Series:
+    instants = pd.to_datetime(values, utc=True) if values.dtype.kind == "M" else _instants(values)
+    # The day that its clock shows there, whatever the offset.
+    return instants.dt.tz_convert(home).dt.tz_localize(None).dt.normalize().astype("datetime64[s]")
+
+
+def _instants(values: pd.Series) -> pd.Series:
+    text = values.where(values.notna(), "").astype("str").str.strip().str.replace("/", "-", regex=False)
+    read = text.where(text.str.fullmatch(INSTANT).astype(bool))
+    return pd.to_datetime(read, format="ISO8601", errors="coerce", utc=True)
+
+
+def _own_days(values: pd.Series) -> pd.Series:
+    if values.dtype.kind == "M":
+        whole = getattr(values.dtype, "tz", None) is None
+        return (
+            values.where(values == values.dt.normalize()).astype("datetime64[s]")
+            if whole
+            else _nothing(values)
+        )
+    text = values.where(values.notna(), "").astype("str").str.strip().str.replace("/", "-", regex=False)
+    read = text.where(text.str.fullmatch(DAY).astype(bool)).str.slice(0, 10)
+    return pd.to_datetime(read, format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
+
+
+def _nothing(values: pd.Series) -> pd.Series:
+    return pd.Series(pd.NaT, index=values.index, dtype="datetime64[s]")
+
+
+SPELLINGS: dict[ColumnType, Callable[[pd.Series, Dialect], pd.Series]] = {
+    "integer": _numbers,
+    "float": _numbers,
+    "date": _dates,
+    "timestamp": _timestamps,
+}
