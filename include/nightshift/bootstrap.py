@@ -25,7 +25,7 @@ def draws(days: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Array:
 def replicates(metric: str, y_true: ArrayLike, y_score: ArrayLike, day: ArrayLike, weights: Array) -> Array:
     """Return a metric of every resample, shape (resamples,); NaN where a resample does not define it.
 
-    ``y_true``, ``y_score``: shape (n,), finite, as :data:`nightshift.metrics.METRICS` takes them. ``day``: shape (n,),
+    ``y_true``, ``y_score``: n rows, finite, as :data:`nightshift.metrics.METRICS` takes them. ``day``: shape (n,),
     the index of each row's day in the columns of ``weights`` (:func:`draws`). The same weights for two models make
     the comparison paired.
 
@@ -58,7 +58,34 @@ def _log_loss(truth: Array, scores: Array, day: NDArray[np.int64], weights: Arra
     # Clipped as scikit-learn clips: a certainty that is wrong costs much, not infinitely much.
     smallest = np.finfo("float64").eps
     p = np.clip(scores, smallest, 1 - smallest)
-    return _mean(-np.log(np.where(truth > 0, p, 1 - p)), day, weights)
+    likely = np.where(truth > 0, p, 1 - p) if p.ndim == 1 else p[np.arange(len(p)), truth.astype("int64")]
+    return _mean(-np.log(likely), day, weights)
+
+
+def _balanced_accuracy(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    right = (scores.argmax(axis=1) == truth).astype("float64")
+    return _over_classes([_mean(right[truth == k], day[truth == k], weights) for k in np.unique(truth)])
+
+
+def _macro_f1(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    said, found = scores.argmax(axis=1), []
+    for k in np.union1d(truth, said):
+        is_k, says_k = truth == k, said == k
+        hits = _sums((is_k & says_k).astype("float64"), day, weights)
+        found.append(2 * hits / _sums(is_k.astype("float64") + says_k, day, weights))
+    return _over_classes(found)
+
+
+def _roc_auc_ovr(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    return _over_classes(
+        [_roc_auc((truth == k).astype("float64"), scores[:, int(k)], day, weights) for k in np.unique(truth)]
+    )
+
+
+def _over_classes(found: list[Array]) -> Array:
+    """Return the mean over the classes that a resample has; where it has none of some, their number is NaN."""
+    values = np.array(found)
+    return np.nansum(values, axis=0) / np.count_nonzero(~np.isnan(values), axis=0)
 
 
 def _r2(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
@@ -106,6 +133,9 @@ REPLICATES: dict[str, Callable[[Array, Array, NDArray[np.int64], Array], Array]]
     "roc_auc": _roc_auc,
     "average_precision": _average_precision,
     "log_loss": _log_loss,
+    "roc_auc_ovr": _roc_auc_ovr,
+    "balanced_accuracy": _balanced_accuracy,
+    "macro_f1": _macro_f1,
     "brier": lambda truth, scores, day, weights: _mean((scores - truth) ** 2, day, weights),
     "mae": lambda truth, scores, day, weights: _mean(np.abs(scores - truth), day, weights),
     "rmse": lambda truth, scores, day, weights: np.sqrt(_mean((scores - truth) ** 2, day, weights)),

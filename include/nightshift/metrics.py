@@ -1,8 +1,8 @@
 """The metrics by which models are trained, judged and watched: one table, one meaning everywhere.
 
-``METRICS`` maps a metric's name to its function and its direction. All functions take
-``(y_true, y_score)``, arrays of shape (n,): for classification the labels 0/1 and P(label = 1), for
-regression two arrays in the target's unit.
+``METRICS`` maps a metric's name to its function and its direction. All functions take ``(y_true, y_score)``,
+``y_true`` of shape (n,): for classification the labels 0/1 and P(label = 1), for multiclass the numbers of the classes
+and P(class), shape (n, classes), for regression two arrays in the target's unit.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sk
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multiclass", "regression"]
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """``function(y_true, y_score) -> float``, its direction, and the task it belongs to."""
+    """``function(y_true, y_score) -> float``, its direction, and the tasks it belongs to.
+
+    ``too_good``: no honest model of data that leaves anything open scores above it.
+    """
 
     function: Callable[[Array, Array], float]
     greater_is_better: bool
-    task: Task
+    tasks: tuple[Task, ...]
+    too_good: float = inf
 
 
 def roc_auc(y_true: Array, y_score: Array) -> float:
@@ -38,13 +42,34 @@ def average_precision(y_true: Array, y_score: Array) -> float:
 
 
 def log_loss(y_true: Array, y_score: Array) -> float:
-    """Return the mean negative log-likelihood (nats a row; ln 2 = 0.693 is a coin's)."""
-    return float(sk.log_loss(y_true, y_score, labels=[0.0, 1.0]))
+    """Return the mean negative log-likelihood (nats a row; ln 2 = 0.693 is a coin's, ln k that of k even classes)."""
+    classes = y_score.shape[1] if y_score.ndim == 2 else 2
+    return float(sk.log_loss(y_true, y_score, labels=np.arange(float(classes))))
 
 
 def brier(y_true: Array, y_score: Array) -> float:
     """Return the mean squared error of the probability (0 to 1)."""
     return float(np.mean((y_score - y_true) ** 2))
+
+
+def balanced_accuracy(y_true: Array, y_score: Array) -> float:
+    """Return the share of a class that is chosen right, averaged over the classes that occur (0 to 1)."""
+    return float(sk.recall_score(y_true, chosen(y_score), labels=np.unique(y_true), average="macro"))
+
+
+def macro_f1(y_true: Array, y_score: Array) -> float:
+    """Return the F1 of a class, averaged over the classes that occur or are chosen (0 to 1)."""
+    return float(sk.f1_score(y_true, chosen(y_score), average="macro", zero_division=0.0))
+
+
+def roc_auc_ovr(y_true: Array, y_score: Array) -> float:
+    """Return the ROC AUC of a class against the rest, averaged over the classes that occur (0.5 is chance)."""
+    return float(np.mean([roc_auc(y_true == k, y_score[:, int(k)]) for k in np.unique(y_true)]))
+
+
+def chosen(y_score: Array) -> Array:
+    """Return the number of the likeliest class, a row; of equals, the first."""
+    return y_score.argmax(axis=1).astype("float64")
 
 
 def mae(y_true: Array, y_score: Array) -> float:
@@ -73,7 +98,7 @@ def score(task: Task, y_true: ArrayLike, y_score: ArrayLike) -> dict[str, float 
         ValueError: shapes differ, or a labelled row's ``y_score`` is NaN or infinite.
     """
     truth, scores = labelled(y_true, y_score)
-    wanted = {name: metric for name, metric in METRICS.items() if metric.task == task}
+    wanted = {name: metric for name, metric in METRICS.items() if task in metric.tasks}
     if not truth.size:
         return dict.fromkeys(wanted)
     values = {name: metric.function(truth, scores) for name, metric in wanted.items()}
@@ -87,13 +112,13 @@ def labelled(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Array, Array]:
         ValueError: shapes differ, or a labelled row's ``y_score`` is NaN or infinite.
     """
     truth, scores = np.asarray(y_true, dtype=float), np.asarray(y_score, dtype=float)
-    if truth.shape != scores.shape:
+    if truth.shape != scores.shape[:1]:
         raise ValueError(f"{truth.shape} labels for {scores.shape} scores")
     known = ~np.isnan(truth)
     truth, scores = truth[known], scores[known]
-    unscored = int(np.count_nonzero(~np.isfinite(scores)))
-    if unscored:
-        raise ValueError(f"{unscored} of {scores.size} labelled rows have no finite score")
+    finite = np.isfinite(scores) if scores.ndim == 1 else np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"{np.count_nonzero(~finite)} of {truth.size} labelled rows have no finite score")
     return truth, scores
 
 
@@ -102,11 +127,16 @@ def calibration_error(y_true: ArrayLike, y_score: ArrayLike, bins: int = 10) -> 
 
     Source: Naeini, Cooper and Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian binning";
     bins of equal mass after Nixon et al. 2019, "Measuring calibration in deep learning". Rows with the same
-    probability share a bin, so a model that says one number has one bin.
+    probability share a bin, so a model that says one number has one bin. Of several classes it is the mean of theirs,
+    each against the rest: classwise, after Kull et al. 2019, "Beyond temperature scaling: obtaining well-calibrated
+    multiclass probabilities with Dirichlet calibration".
     """
     truth, scores = labelled(y_true, y_score)
     if not truth.size:
         return None
+    if scores.ndim == 2:
+        errors = [calibration_error(truth == k, scores[:, k], bins) for k in range(scores.shape[1])]
+        return float(np.mean([error for error in errors if error is not None]))
     edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
     index = np.searchsorted(edges, scores, "right")
     rows = np.bincount(index)
@@ -135,12 +165,18 @@ def _both_classes(y_true: Array) -> bool:
     return bool(y_true.min() < y_true.max())
 
 
+BINARY: tuple[Task, ...] = ("classification",)
+SEVERAL: tuple[Task, ...] = ("multiclass",)
+REGRESSION: tuple[Task, ...] = ("regression",)
 METRICS: dict[str, Metric] = {
-    "roc_auc": Metric(roc_auc, greater_is_better=True, task="classification"),
-    "average_precision": Metric(average_precision, greater_is_better=True, task="classification"),
-    "log_loss": Metric(log_loss, greater_is_better=False, task="classification"),
-    "brier": Metric(brier, greater_is_better=False, task="classification"),
-    "mae": Metric(mae, greater_is_better=False, task="regression"),
-    "rmse": Metric(rmse, greater_is_better=False, task="regression"),
-    "r2": Metric(r2, greater_is_better=True, task="regression"),
+    "roc_auc": Metric(roc_auc, greater_is_better=True, tasks=BINARY, too_good=0.995),
+    "average_precision": Metric(average_precision, greater_is_better=True, tasks=BINARY),
+    "log_loss": Metric(log_loss, greater_is_better=False, tasks=BINARY + SEVERAL),
+    "brier": Metric(brier, greater_is_better=False, tasks=BINARY),
+    "roc_auc_ovr": Metric(roc_auc_ovr, greater_is_better=True, tasks=SEVERAL, too_good=0.995),
+    "balanced_accuracy": Metric(balanced_accuracy, greater_is_better=True, tasks=SEVERAL),
+    "macro_f1": Metric(macro_f1, greater_is_better=True, tasks=SEVERAL),
+    "mae": Metric(mae, greater_is_better=False, tasks=REGRESSION),
+    "rmse": Metric(rmse, greater_is_better=False, tasks=REGRESSION),
+    "r2": Metric(r2, greater_is_better=True, tasks=REGRESSION, too_good=0.999),
 }

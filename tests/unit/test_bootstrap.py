@@ -14,6 +14,14 @@ def rows(task: str, seed: int = 3, n: int = 700) -> tuple[np.ndarray, np.ndarray
     rng = np.random.default_rng(seed)
     day = np.sort(rng.integers(0, DAYS, n) * rng.integers(0, 2, n))
     day[:DAYS] = range(DAYS)
+    if task == "multiclass":
+        odds = np.round(rng.random((n, 4)), 1) + np.array([0.1, 0.6, 0.3, 0.001])
+        score = odds / odds.sum(axis=1, keepdims=True)
+        # The last class occurs on one day only: many resamples have none of it, and none is of a class of one day.
+        truth = np.where(day == 3, 3, (score.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1) % 3).astype(
+            float
+        )
+        return truth, score, day
     score = np.round(rng.random(n), 2)
     truth = (
         (rng.random(n) < score).astype(float) if task == "classification" else score * 9 + rng.normal(size=n)
@@ -21,9 +29,11 @@ def rows(task: str, seed: int = 3, n: int = 700) -> tuple[np.ndarray, np.ndarray
     return truth, score, day
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_a_resample_has_the_metric_of_the_rows_it_drew(metric: str) -> None:
-    truth, score, day = rows(METRICS[metric].task)
+@pytest.mark.parametrize(
+    ("metric", "task"), [(name, task) for name, m in METRICS.items() for task in m.tasks]
+)
+def test_a_resample_has_the_metric_of_the_rows_it_drew(metric: str, task: str) -> None:
+    truth, score, day = rows(task)
     weights = bootstrap.draws(DAYS, resamples=40)
     found = bootstrap.replicates(metric, truth, score, day, weights)
     for replicate, drawn in zip(found, weights.astype(int), strict=True):
@@ -48,6 +58,12 @@ def test_a_resample_of_one_class_is_no_number(metric: str) -> None:
     found = bootstrap.replicates(metric, [1.0, 0.0], [0.6, 0.4], [0, 1], np.array([[0.0, 2.0], [1.0, 1.0]]))
     assert np.isnan(found[0])
     assert found[1] == 1.0
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "log_loss"])
+def test_a_resample_of_no_rows_is_no_number_for_several_classes(metric: str) -> None:
+    even, none = np.full((2, 3), 1 / 3), np.array([[0.0, 0.0, 1.0]])
+    assert np.isnan(bootstrap.replicates(metric, [1.0, 0.0], even, [0, 1], none)[0])
 
 
 def test_interval_of_no_numbers_is_none() -> None:

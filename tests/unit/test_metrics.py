@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics as sk
 
-from nightshift.metrics import METRICS, better, score, worsening
+from nightshift.metrics import METRICS, better, calibration_error, score, worsening
 from nightshift.specs.model import METRICS as SPEC_METRICS
 
 
 def test_the_table_holds_exactly_the_metrics_a_spec_may_name() -> None:
-    by_task = {task: {name for name, m in METRICS.items() if m.task == task} for task in SPEC_METRICS}
+    by_task = {task: {name for name, m in METRICS.items() if task in m.tasks} for task in SPEC_METRICS}
 
     assert by_task == SPEC_METRICS
 
@@ -32,6 +33,57 @@ def test_regression_metrics_of_a_small_case_by_hand() -> None:
     assert scores == pytest.approx({"mae": 2 / 3, "rmse": math.sqrt(4 / 3), "r2": -1.0})
 
 
+THREE = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.4, 0.35, 0.25]])
+
+
+def test_metrics_of_three_classes_of_a_small_case_by_hand() -> None:
+    scores = score("multiclass", [0, 1, 2, 1], THREE)
+
+    assert scores["log_loss"] == pytest.approx(-np.log([0.7, 0.8, 0.4, 0.35]).mean())
+    assert scores["balanced_accuracy"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert scores["roc_auc_ovr"] == pytest.approx((1 + 1 + 1) / 3)
+
+
+def test_metrics_of_several_classes_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    odds = rng.random((400, 4))
+    given, truth = odds / odds.sum(axis=1, keepdims=True), rng.integers(0, 4, 400)
+    said = given.argmax(axis=1)
+
+    assert score("multiclass", truth, given) == pytest.approx(
+        {
+            "log_loss": sk.log_loss(truth, given),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, said),
+            "macro_f1": sk.f1_score(truth, said, average="macro"),
+            "roc_auc_ovr": sk.roc_auc_score(truth, given, multi_class="ovr"),
+        },
+        rel=1e-12,
+    )
+
+
+def test_a_class_that_does_not_occur_leaves_the_others_their_score() -> None:
+    scores = score("multiclass", [0, 1, 0], THREE[:3])
+
+    assert scores["log_loss"] == pytest.approx(-np.log([0.7, 0.8, 0.3]).mean())
+    assert scores["balanced_accuracy"] == pytest.approx((0.5 + 1) / 2)
+    assert scores["roc_auc_ovr"] == 1.0
+
+
+def test_of_a_single_class_there_is_no_ranking_but_a_loss() -> None:
+    scores = score("multiclass", [2, 2], THREE[2:])
+
+    assert scores["roc_auc_ovr"] is None
+    assert scores["log_loss"] == pytest.approx(-np.log([0.4, 0.25]).mean())
+
+
+def test_several_classes_are_calibrated_each_against_the_rest() -> None:
+    given = np.tile([0.5, 0.3, 0.2], (10, 1))
+
+    assert calibration_error([0] * 5 + [1] * 3 + [2] * 2, given) == pytest.approx(0.0, abs=1e-12)
+    assert calibration_error([0] * 10, given) == pytest.approx((0.5 + 0.3 + 0.2) / 3)
+
+
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_has_no_ranking_but_still_a_loss(label: int) -> None:
     scores = score("classification", [label] * 5, [0.2] * 5)
@@ -45,7 +97,7 @@ def test_a_constant_target_has_no_r2() -> None:
     assert score("regression", [2.0, 2.0], [1.0, 3.0])["r2"] is None
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "multiclass", "regression"])
 def test_no_labels_give_none_and_never_zero(task: str) -> None:
     scores = score(task, [np.nan, np.nan], [0.5, 0.5])  # type: ignore[arg-type]
 
@@ -59,6 +111,13 @@ def test_rows_without_a_label_are_left_out() -> None:
 def test_a_labelled_row_without_a_score_is_an_error() -> None:
     with pytest.raises(ValueError, match="1 of 2 labelled rows have no finite score"):
         score("regression", [1.0, 2.0], [1.0, np.nan])
+
+
+def test_a_row_without_a_probability_of_one_class_is_an_error() -> None:
+    broken = THREE.copy()
+    broken[1, 2] = np.nan
+    with pytest.raises(ValueError, match="1 of 4 labelled rows have no finite score"):
+        score("multiclass", [0, 1, 2, 1], broken)
 
 
 def test_lengths_must_agree() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nightshift.cards.document import Bullets, Document, Link, Part, Section, Table
 from nightshift.cards.record import Record
-from nightshift.specs import Model
+from nightshift.specs import Model, class_column
 
 # Below this many rows of the holdout a slice's metrics are noise.
 FEW_ROWS = 200
@@ -56,6 +56,8 @@ def limits(record: Record) -> Iterator[str]:
     for name, share in sorted(found.missing.items()):
         if share >= MUCH_MISSING:
             yield f"{name} is missing in {share:.0%} of the rows it was fitted on."
+    if record.spec.near_perfect:
+        yield f"A score too good to be true is expected of it: {record.spec.near_perfect.reason}"
     yield from _limits_of_the_judgement(record)
     if record.unseeded:
         yield "Its estimator has a random_state, and none is set: trained again, it may come out otherwise."
@@ -80,14 +82,15 @@ def _limits_of_the_judgement(record: Record) -> Iterator[str]:
 
 def _predicts(spec: Model) -> Table:
     target = spec.target
-    outcome = f"{target.source}.{target.column}"
-    says = f"P({outcome} > {target.above:g})" if target.above is not None else outcome
+    says = f"P({target.rule})" if spec.kind == "classification" else target.rule
+    classes = ", ".join(f"{name} ({class_column(name)})" for name in spec.classes)
     return Table(
         (),
         (
             ("Owner", spec.owner),
-            ("Task", spec.task),
+            ("Task", spec.kind),
             ("Says", says),
+            *((("Of the classes (column)", classes),) if classes else ()),
             ("Its truth is complete after", f"{target.matures_after_days} nights"),
             ("From", f"feature set {spec.features}"),
         ),

@@ -89,8 +89,10 @@ class Reproduction:
 
 
 def distance(registered: NDArray[np.float64], again: NDArray[np.float64]) -> tuple[int, float]:
-    """Return on how many rows two arrays of shape (n,) differ in any bit, and by how much at most."""
+    """Return on how many rows two arrays of n rows differ in any bit, and by how much at most."""
     differs = registered.view(np.int64) != again.view(np.int64)
+    if differs.ndim == 2:
+        differs = differs.any(axis=1)
     largest = float(np.max(np.abs(registered - again), initial=0.0))
     return int(differs.sum()), largest
 

@@ -209,6 +209,9 @@ class _Looking:
         if self.subject.target is None or name == LABEL or hidden or values.kind == "time":
             return None
         label = self.drawn[0][LABEL].reset_index(drop=True)
+        several = self.subject.columns[LABEL] == "string"
+        if values.kind == "number" and several:
+            return Relation("correlation ratio", correlation_ratio(label, values.series))
         if values.kind == "number":
             return Relation("Spearman", spearman(values.series, label))
         if self.subject.classes:

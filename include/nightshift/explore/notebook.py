@@ -7,7 +7,7 @@ import json
 from html import escape
 from typing import Any
 
-from nightshift.explore.examine import Exploration
+from nightshift.explore.examine import LABEL, Exploration
 
 OPEN = """\
 import hashlib, io, os
@@ -56,6 +56,9 @@ TARGET = """\
 with_label = correlations["label"].drop("label").dropna()
 with_label.reindex(with_label.abs().sort_values(ascending=False).index)"""
 
+OF_CLASSES = """\
+numbers.groupby(rows["label"]).mean().transpose()"""
+
 
 def notebook(exploration: Exploration, key: str, sha256: str) -> bytes:
     """Return the notebook of the snapshot at ``key`` of the file store, whose hash is ``sha256``."""
@@ -63,7 +66,7 @@ def notebook(exploration: Exploration, key: str, sha256: str) -> bytes:
         _text(_about(exploration, key, sha256)),
         _code(OPEN.format(key=key, sha256=sha256)),
         *map(_code, (HEAD, DESCRIBE, MISSING, MISSING_BY_NIGHT, NIGHTS, HISTOGRAMS, CORRELATIONS)),
-        *([_code(TARGET)] if exploration.subject.target else []),
+        *_with_label(exploration),
     ]
     numbered = [{"id": f"cell-{n}", **cell} for n, cell in enumerate(cells)]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -74,6 +77,12 @@ def notebook(exploration: Exploration, key: str, sha256: str) -> bytes:
         "nbformat_minor": 5,
     }
     return json.dumps(content, indent=1, ensure_ascii=False).encode()
+
+
+def _with_label(e: Exploration) -> list[dict[str, Any]]:
+    if not e.subject.target:
+        return []
+    return [_code(OF_CLASSES if e.subject.columns[LABEL] == "string" else TARGET)]
 
 
 def _about(e: Exploration, key: str, sha256: str) -> str:

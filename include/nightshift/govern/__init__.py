@@ -1,5 +1,6 @@
 """Governance: the fair gate, the signature, the ledger. No code path promotes without a decision that passed."""
 
+from nightshift.govern.doubt import Doubt, too_good
 from nightshift.govern.evaluation import Evaluation, Part, evaluate
 from nightshift.govern.gates import Candidate, Evidence, GateResult, Trial, judge
 from nightshift.govern.ledger import Ledger, Misfit, Promotion
@@ -7,6 +8,7 @@ from nightshift.govern.rollback import Rollback, rollback_of, write_rollback
 
 __all__ = [
     "Candidate",
+    "Doubt",
     "Evaluation",
     "Evidence",
     "GateResult",
@@ -19,5 +21,6 @@ __all__ = [
     "evaluate",
     "judge",
     "rollback_of",
+    "too_good",
     "write_rollback",
 ]

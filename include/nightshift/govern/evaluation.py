@@ -92,12 +92,12 @@ def evaluate(
     """Return the evaluation of two models' scores on a holdout.
 
     ``holdout``: a row an entity, with ``batch_date``, ``label`` and the columns of ``slices``. ``challenger``,
-    ``champion``: shape (n,), as :data:`nightshift.metrics.METRICS` takes them. ``asked``: metrics that gates name.
+    ``champion``: n rows, as :data:`nightshift.metrics.METRICS` takes them. ``asked``: metrics that gates name.
     """
     days, day = np.unique(holdout["batch_date"].to_numpy(), return_inverse=True)
     weights = bootstrap.draws(len(days)) if len(days) >= FEWEST_HOLDOUT_DAYS else np.empty((0, len(days)))
     truth = holdout["label"].to_numpy(dtype="float64")
-    resampled = [n for n, m in METRICS.items() if m.task == task and (n in asked or n not in DEAR)]
+    resampled = [n for n, m in METRICS.items() if task in m.tasks and (n in asked or n not in DEAR)]
 
     def part(rows: Any) -> tuple[Part, dict[str, Array]]:
         mine = {
@@ -115,7 +115,7 @@ def evaluate(
 
     overall, replicates = part(slice(None))
     errors: dict[str, float | None] = {}
-    if task == "classification":
+    if task != "regression":
         errors["challenger"] = metrics.calibration_error(truth, challenger)
         errors["champion"] = None if champion is None else metrics.calibration_error(truth, champion)
     return Evaluation(

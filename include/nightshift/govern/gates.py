@@ -12,6 +12,7 @@ from typing import Any
 
 from nightshift.bootstrap import RESAMPLES
 from nightshift.errors import UnfairHoldout
+from nightshift.govern.doubt import Doubt
 from nightshift.govern.evaluation import INTERVAL, Evaluation, Part
 from nightshift.metrics import METRICS, better
 from nightshift.specs import (
@@ -51,7 +52,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything a decision rests on. ``trained``, ``live``: a feature's type by name, then and now."""
+    """Everything a decision rests on. ``trained``, ``live``: a feature's type by name, then and now.
+
+    ``doubt``: a score that is too good to be true, if there is one.
+    """
 
     holdout_first: date
     evaluation: Evaluation
@@ -60,6 +64,7 @@ class Evidence:
     trial: Trial
     trained: Mapping[str, str]
     live: Mapping[str, str]
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,20 @@ def stable_features(evidence: Evidence) -> Judgement:
     return True, f"{len(trained)} features as they are served"
 
 
+def credible(evidence: Evidence) -> Judgement:
+    """Pass unless a score is too good to be true, and the spec does not say why it is right."""
+    doubt = evidence.doubt
+    if doubt is None:
+        return True, "no score is too good to be true"
+    if doubt.expected:
+        return True, f"{doubt.words}. Expected: {doubt.expected}"
+    ways_out = (
+        "What is known only with the target is no feature: take it out of the set; if the score is right, say why in "
+        "near_perfect: {reason: ...}"
+    )
+    return False, f"{doubt.words}. {ways_out}"
+
+
 def _shown(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
@@ -230,4 +249,8 @@ GATES: dict[str, Callable[[Any, Evidence], Judgement]] = {
     "latency": latency,
     "size": size,
 }
-ALWAYS: dict[str, Callable[[Evidence], Judgement]] = {"smoke": smoke, "stable_features": stable_features}
+ALWAYS: dict[str, Callable[[Evidence], Judgement]] = {
+    "smoke": smoke,
+    "stable_features": stable_features,
+    "credible": credible,
+}

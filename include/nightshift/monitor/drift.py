@@ -25,7 +25,7 @@ from scipy.special import chdtri, ndtri
 
 from nightshift.distributions import psi
 from nightshift.errors import SchemaMismatch, did_you_mean
-from nightshift.monitor.profile import FeatureProfile, Profile, count
+from nightshift.monitor.profile import PREDICTION, FeatureProfile, Profile, columns_of, count
 from nightshift.specs.model import Drift
 
 FAMILY_ERROR = 0.01
@@ -53,7 +53,11 @@ class FeatureDrift:
 
 @dataclass(frozen=True)
 class DriftResult:
-    """What one window showed. With too few rows nothing is measured: the numbers are None, not 0."""
+    """What one window showed. With too few rows nothing is measured: the numbers are None, not 0.
+
+    ``predictions``: of several classes one a class; ``prediction_psi`` and its limit are then those of the class that
+    comes nearest to its limit, or passes it farthest.
+    """
 
     rows: int
     status: Literal["ok", "drifted", "too_few_rows"]
@@ -63,16 +67,23 @@ class DriftResult:
     prediction_limit: float | None
     prediction_drifted: bool
     reasons: tuple[str, ...]
+    predictions: tuple[FeatureDrift, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain dicts, lists, strings and numbers, ready for JSON."""
-        return {**asdict(self), "features": [asdict(f) for f in self.features], "reasons": list(self.reasons)}
+        listed = {
+            "features": [asdict(f) for f in self.features],
+            "predictions": [asdict(p) for p in self.predictions],
+        }
+        return {**asdict(self), **listed, "reasons": list(self.reasons)}
 
 
 def decide(
     profile: Profile, features: pd.DataFrame, predictions: NDArray[np.float64], drift: Drift
 ) -> DriftResult:
     """Return whether the window, (n, k) features and (n,) predictions, drifted from ``profile``.
+
+    Predictions of several classes are P(class), (n, classes), in the order of ``profile.classes``.
 
     The window is all rows of the last ``drift.window_days`` nights. Columns may come in any order. A
     category that the profile does not know counts as "other".
@@ -83,9 +94,11 @@ def decide(
     _check_columns(profile, features, predictions)
     if len(features) < drift.min_rows:
         return _too_few(len(features), drift)
-    error = FAMILY_ERROR / (len(profile.features) + 1)
+    error = FAMILY_ERROR / (len(profile.features) + len(profile.predictions))
     columns = tuple(_compare(then, features[then.name], drift, error) for then in profile.features)
-    scores = _compare(profile.predictions, pd.Series(predictions), drift, error)
+    said = columns_of(predictions, [then.name for then in profile.predictions])
+    scores = tuple(_compare(then, said[then.name], drift, error) for then in profile.predictions)
+    farthest = max(scores, key=lambda score: (score.drifted, score.psi / score.limit))
     share = sum(column.importance for column in columns if column.drifted)
     reasons = _reasons(columns, scores, share, drift)
     return DriftResult(
@@ -93,10 +106,11 @@ def decide(
         status="drifted" if reasons else "ok",
         drifted_share=share,
         features=columns,
-        prediction_psi=scores.psi,
-        prediction_limit=scores.limit,
-        prediction_drifted=scores.drifted,
+        prediction_psi=farthest.psi,
+        prediction_limit=farthest.limit,
+        prediction_drifted=farthest.drifted,
         reasons=reasons,
+        predictions=scores if profile.classes else (),
     )
 
 
@@ -135,7 +149,7 @@ def _is_ruined(then: FeatureProfile, missing_now: float, n: int, m: int, error: 
 
 
 def _reasons(
-    columns: tuple[FeatureDrift, ...], scores: FeatureDrift, share: float, drift: Drift
+    columns: tuple[FeatureDrift, ...], scores: tuple[FeatureDrift, ...], share: float, drift: Drift
 ) -> tuple[str, ...]:
     """Return why the window counts as drifted, gravest first; empty if it does not."""
     reasons = _told(
@@ -145,8 +159,7 @@ def _reasons(
             if c.ruined
         ]
     )
-    if scores.drifted:
-        reasons.append(f"predictions drifted: PSI {scores.psi:.2f}, limit {scores.limit:.2f}")
+    reasons += _told([_prediction_words(score) for score in scores if score.drifted], "classes")
     # The sum of shares that make up exactly drift.share may fall short of it by a rounding error.
     if share >= drift.share - 1e-9:
         drifted = sorted((c for c in columns if c.drifted), key=lambda c: -c.importance)
@@ -155,10 +168,15 @@ def _reasons(
     return tuple(reasons)
 
 
-def _told(reasons: list[str]) -> list[str]:
+def _prediction_words(score: FeatureDrift) -> str:
+    of = "" if score.name == PREDICTION else f" of '{score.name}'"
+    return f"predictions{of} drifted: PSI {score.psi:.2f}, limit {score.limit:.2f}"
+
+
+def _told(reasons: list[str], what: str = "features") -> list[str]:
     """Return the first few reasons and the number of the others: they go into messages."""
     more = len(reasons) - MOST_REASONS
-    return [*reasons[:MOST_REASONS], f"and {more} more features"] if more > 1 else reasons
+    return [*reasons[:MOST_REASONS], f"and {more} more {what}"] if more > 1 else reasons
 
 
 def _too_few(rows: int, drift: Drift) -> DriftResult:

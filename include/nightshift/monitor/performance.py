@@ -67,7 +67,7 @@ def assess(
     """
     truth, scores = labelled(y_true, y_score)
     nights = _night_numbers(dates, y_true)
-    known = dict.fromkeys(name for name, metric in METRICS.items() if metric.task == task)
+    known = dict.fromkeys(name for name, metric in METRICS.items() if task in metric.tasks)
     metrics = score(task, truth, scores) if truth.size >= spec.min_labels else known
     result = PerformanceResult(
         status="pending",

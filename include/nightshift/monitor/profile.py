@@ -10,12 +10,12 @@ a week that differs from the average is no drift yet.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from nightshift.distributions import FEWEST_ROWS, MOST_CATEGORIES, Floats, decile_edges, nameable, psi
 from nightshift.errors import EmptyBatch, SchemaMismatch
@@ -63,7 +63,19 @@ class Profile(_Frozen):
     last: date
     window_days: int
     features: tuple[FeatureProfile, ...]
-    predictions: FeatureProfile
+    # One, named ``prediction``; of several classes one a class, by its name: the histogram of its probability.
+    predictions: tuple[FeatureProfile, ...]
+
+    @field_validator("predictions", mode="before")
+    @classmethod
+    def _of_one(cls, given: Any) -> Any:
+        """Take a profile from before there were classes: it holds the one column by itself."""
+        return (given,) if isinstance(given, Mapping) else given
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes whose probabilities the predictions are; none where they are one number a row."""
+        return tuple(each.name for each in self.predictions) if len(self.predictions) > 1 else ()
 
     def to_json(self) -> str:
         """Return the profile as JSON; floats round-trip exactly."""
@@ -86,8 +98,11 @@ def build_profile(
     importance: Mapping[str, float],
     drift: Drift,
     categories: Mapping[str, Sequence[str]] | None = None,
+    classes: Sequence[str] = (),
 ) -> Profile:
     """Return the profile of the rows a model was trained on, (n, k) features and (n,) predictions.
+
+    ``classes``: of several classes the predictions are P(class), (n, classes), in this order.
 
     ``importance`` is any non-negative weight a feature (negative ones, as permutation importance has for
     noise, count as 0; all 0 means all alike). ``categories`` names the values of string columns that the
@@ -114,15 +129,25 @@ def build_profile(
         windows.histogram(_bins_of(name, features[name], known.get(name)), features[name], weights[name])
         for name in map(str, features.columns)
     ]
-    scores = pd.Series(predictions)
+    scores = columns_of(predictions, classes or (PREDICTION,))
     return Profile(
         rows=len(features),
         first=date.fromordinal(int(nights.min())),
         last=date.fromordinal(int(nights.max())),
         window_days=drift.window_days,
         features=tuple(columns),
-        predictions=windows.histogram(_bins_of(PREDICTION, scores, None), scores, 0.0),
+        predictions=tuple(
+            windows.histogram(_bins_of(name, values, None), values, 0.0) for name, values in scores.items()
+        ),
     )
+
+
+def columns_of(predictions: Floats, names: Sequence[str]) -> dict[str, pd.Series]:
+    """Return predictions, (n,) or (n, classes), as a column a name. Raises SchemaMismatch if there are others."""
+    values = predictions.reshape(len(predictions), -1) if len(predictions) else np.empty((0, len(names)))
+    if values.shape[1] != len(names):
+        raise SchemaMismatch(f"{values.shape[1]} predictions a row for {', '.join(names)}")
+    return {name: pd.Series(values[:, number]) for number, name in enumerate(names)}
 
 
 def count(column: FeatureProfile, values: pd.Series) -> Ints:

@@ -166,9 +166,14 @@ def _decision(title: str, summary: DriftResult) -> str:
 def _overall(summary: DriftResult) -> str:
     if summary.drifted_share is None or summary.prediction_psi is None:
         return ""
+    of_classes = [
+        f"{shown(each.name)} {each.psi:.3f} of {each.limit:.3f}{' (drifted)' if each.drifted else ''}"
+        for each in summary.predictions
+    ]
+    classes = f"<p>PSI of each class's probability: {'; '.join(of_classes)}.</p>" if of_classes else ""
     return (
         f"<p>Importance drifted: {summary.drifted_share:.0%}. "
-        f"Predictions: PSI {summary.prediction_psi:.3f}, limit {summary.prediction_limit:.3f}.</p>"
+        f"Predictions: PSI {summary.prediction_psi:.3f}, limit {summary.prediction_limit:.3f}.</p>{classes}"
     )
 
 

@@ -126,6 +126,12 @@ class Size(Spec):
 Gate = MinimumScore | BeatsChampion | NoWorseOnSlices | Calibrated | Latency | Size
 
 
+class NearPerfect(Spec):
+    """A score on the holdout that nobody would believe (ROC AUC above 0.995, R2 above 0.999) is right here: why."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=500)]
+
+
 class Performance(Spec):
     """Realised performance that asks for retraining: ``metric`` worse than at the gate by ``tolerance``."""
 
@@ -179,6 +185,8 @@ class Model(Spec):
     estimator: Estimator
     train: Train = Train()
     gates: list[Annotated[Gate, Field(discriminator="gate")]] = Field(min_length=1)
+    # Without it, such a score stops at the gate ``credible``.
+    near_perfect: NearPerfect | None = None
     # Feature columns whose values the evaluation looks at one by one.
     slices: list[str] = []
     # required: a person of approvers signs in the Airflow UI before a challenger that passed its gates is promoted.
@@ -241,6 +249,11 @@ class Model(Spec):
     def kind(self) -> Kind:
         """The task of its metrics: ``multiclass`` where the target gives classes."""
         return "multiclass" if self.target.classes else self.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes as texts, in their order; none but for multiclass."""
+        return self.target.labels
 
     @property
     def gate_metrics(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The target: a column of a source, and what of it is learned. Each way to say it fits some declared types only."""
 
+import json
 import re
 from collections.abc import Mapping
 from hashlib import sha256
@@ -103,6 +104,18 @@ class Target(Spec):
         """Which way it is said."""
         given: list[Form] = ["above", "equals", "classes"]
         return next((name for name in given if getattr(self, name) is not None), "value")
+
+    @property
+    def rule(self) -> str:
+        """What is learned of the column, in words: ``flights.delay > 15``."""
+        column = f"{self.source}.{self.column}"
+        if self.above is not None:
+            return (
+                f"{column} > {self.above:g}" if isinstance(self.above, float) else f"{column} > {self.above}"
+            )
+        if self.equals is not None:
+            return f"{column} = {json.dumps(self.equals, ensure_ascii=False)}"
+        return column
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
 
     def side(row: Facts) -> cards.Side:
         scores = load_version(platform, record.spec, row["version"])(holdout)
-        found = metrics.score(record.spec.task, holdout["label"], scores)
+        found = metrics.score(record.spec.kind, holdout["label"], scores)
         run_id = row["mlflow_run_id"]
         return cards.Side(row["version"], found, run_id, platform.registry.url(run_id))
 

@@ -79,7 +79,7 @@ def explore_features(
         key=f"features_{name}",
         title=f"Feature set {name}, version {spec.version}",
         description=spec.description,
-        columns={**columns, LABEL: "float"} if model else columns,
+        columns={**columns, LABEL: "string" if model.classes else "float"} if model else columns,
         identity=tuple(spec.entity),
         spec_sha256=featurise.definition_sha256(spec),
         target=target,
@@ -175,6 +175,8 @@ def _model_on(platform: Platform, feature_set: str, target: str) -> Model:
 def _with_label(platform: Platform, model: Model, rows: pd.DataFrame, nights: DateRange) -> pd.DataFrame:
     entity = platform.project.feature_set(model.features).entity
     truth = read_labels(platform, model, nights.first, nights.last)
+    if model.classes:
+        truth[LABEL] = truth[LABEL].map(dict(enumerate(model.classes))).astype("str")
     return rows.merge(truth, on=entity, how="left", validate="many_to_one")
 
 

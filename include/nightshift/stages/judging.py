@@ -11,7 +11,7 @@ import pandas as pd
 
 from nightshift import train
 from nightshift.errors import NotReady, RequestError
-from nightshift.govern import Candidate, Evidence, Ledger, Trial, judge
+from nightshift.govern import Candidate, Doubt, Evaluation, Evidence, Ledger, Trial, judge, too_good
 from nightshift.govern import evaluate as evaluated
 from nightshift.govern.request import markdown
 from nightshift.specs import Model
@@ -178,7 +178,7 @@ def _require_decision(platform: Platform, asked: Try) -> Facts:
 
 
 def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
-    facts, rows = read_snapshot(platform, version["snapshot_id"])
+    facts, rows = read_snapshot(platform, version["snapshot_id"], model)
     fitted, holdout = split(facts, rows)
     entity = platform.project.feature_set(model.features).entity
     challenger_scores = load_version(platform, model, version["version"])(holdout)
@@ -188,23 +188,39 @@ def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
     if head is not None:
         champion = _champion(platform, model, head.version, holdout)
         champion_scores = load_version(platform, model, head.version)(holdout)
-    trial, features = _trial(platform, version, holdout)
+    trial, features = _trial(platform, model, version, holdout)
+    evaluation = evaluated(
+        model.kind, holdout, challenger_scores, champion_scores, slices=model.slices, asked=model.gate_metrics
+    )
     return Evidence(
         holdout_first=facts["holdout_first"],
-        evaluation=evaluated(
-            model.task,
-            holdout,
-            challenger_scores,
-            champion_scores,
-            slices=model.slices,
-            asked=model.gate_metrics,
-        ),
+        evaluation=evaluation,
         challenger=challenger,
         champion=champion,
         trial=trial,
         trained=features,
         live=_live_features(platform, model),
+        doubt=_doubt(platform, model, version, evaluation, fitted, holdout),
     )
+
+
+def _doubt(
+    platform: Platform,
+    model: Model,
+    version: Facts,
+    evaluation: Evaluation,
+    fitted: pd.DataFrame,
+    holdout: pd.DataFrame,
+) -> Doubt | None:
+    """Return the doubt about a score that is too good to be true: who makes it. None is there without one."""
+    inside = (version["examples"] or {}).get("out_of_fold", {})
+    label = pd.concat([fitted["label"], holdout["label"]]).to_numpy(dtype="float64")
+    found = too_good(model.kind, evaluation.overall.challenger, inside, label)
+    if found is None:
+        return None
+    feature_set = platform.project.feature_set(model.features)
+    alone = train.alone(model, feature_set, found[0], fitted, holdout)
+    return Doubt(*found, alone, model.near_perfect.reason if model.near_perfect else None)
 
 
 def _champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
@@ -227,14 +243,15 @@ def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> 
     return int(pd.MultiIndex.from_frame(holdout[entity].astype("str")).isin(seen).sum())
 
 
-def _trial(platform: Platform, version: Facts, holdout: pd.DataFrame) -> tuple[Trial, dict[str, str]]:
+def _trial(
+    platform: Platform, model: Model, version: Facts, holdout: pd.DataFrame
+) -> tuple[Trial, dict[str, str]]:
     """Return what a fresh process made of the challenger's artifact, and its features' types as they were trained."""
     stored = version["examples"] or {"predictions": [], "features": {}}
     examples = holdout.head(len(stored["predictions"]))
     content = platform.registry.model_bytes(version["mlflow_run_id"])
-    done = train.try_out(
-        content, version["artifact_sha256"], examples.drop(columns="batch_date"), platform.project.own
-    )
+    rows = examples.drop(columns="batch_date")
+    done = train.try_out(content, version["artifact_sha256"], rows, platform.project.own, model.classes)
     differing = sum(a != b for a, b in zip(done.predictions, stored["predictions"], strict=False))
     trial = Trial(len(examples), differing, done.milliseconds, len(content), done.error)
     return trial, {

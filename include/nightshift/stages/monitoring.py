@@ -12,7 +12,7 @@ from nightshift.monitor.drift import DriftResult, decide
 from nightshift.monitor.performance import PerformanceResult, assess
 from nightshift.monitor.profile import Profile
 from nightshift.monitor.verdict import decide_night
-from nightshift.score import CHAMPION_ARM
+from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import load_version, read_labels
@@ -44,7 +44,7 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
     judged = _outcomes(platform, model, batch_date)
     rows = []
     for night, part in judged.groupby("batch_date"):
-        measured = metrics.score(model.task, part["label"], part["prediction"])
+        measured = metrics.score(model.kind, part["label"], predicted(part, model.classes))
         version, labelled = int(part["model_version"].iloc[0]), int(part["label"].notna().sum())
         rows.append((name, night, version, len(part), labelled, Json(measured), batch_date))
     with platform.warehouse.transaction() as cursor:
@@ -136,7 +136,7 @@ def _drift(platform: Platform, model: Model, version: int, batch_date: date) -> 
     )
     profile = Profile.from_json((row or {})["profile"])
     window = _window(platform, model, batch_date)
-    predictions = load_version(platform, model, version)(window)
+    predictions = load_version(platform, model, version, profile.classes)(window)
     return decide(profile, window[[f.name for f in profile.features]], predictions, model.drift)
 
 
@@ -173,10 +173,10 @@ def _performance(
     outcomes = _outcomes(platform, model, batch_date)
     mine = outcomes[outcomes["model_version"] == version]
     return assess(
-        model.task,
+        model.kind,
         model.performance,
         mine["label"],
-        mine["prediction"],
+        predicted(mine, model.classes),
         len(mine),
         float(baseline),
         dates=mine["batch_date"],

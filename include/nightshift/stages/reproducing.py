@@ -68,12 +68,12 @@ def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
     registered_pipeline = load_pipeline(platform, spec, recorded["version"])
     fitted = train.as_fitted(spec, registered_pipeline)
     pipeline = train.fit(fitted, feature_set, fitting, fitting["label"], platform.project.own)
-    again, registered = train.predict(pipeline, rows), train.predict(registered_pipeline, rows)
+    again, registered = (train.predict(each, rows, spec.classes) for each in (pipeline, registered_pipeline))
     differing, largest = cards.distance(registered, again)
     on_holdout = rows.index.isin(holdout.index)
     then = _metrics_then(platform, recorded)
     if then is None:
-        then = metrics.score(spec.task, holdout["label"], registered[on_holdout])
+        then = metrics.score(spec.kind, holdout["label"], registered[on_holdout])
     return cards.Reproduction(
         model=spec.name,
         version=recorded["version"],
@@ -86,7 +86,7 @@ def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
             differing=differing,
             largest=largest,
         ),
-        scores=cards.scores(then, metrics.score(spec.task, holdout["label"], again[on_holdout])),
+        scores=cards.scores(then, metrics.score(spec.kind, holdout["label"], again[on_holdout])),
         differences=_differences(platform, recorded, spec, feature_set),
     )
 

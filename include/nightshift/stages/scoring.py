@@ -1,5 +1,6 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -51,7 +52,8 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
     for batch_date in nights.dates:
         version = ledger.champion_on(batch_date).version
         rows = features[features["batch_date"] == batch_date]
-        predicted = scoring.score(rows, load_version(platform, model, version), feature_set.entity)
+        predict = load_version(platform, model, version)
+        predicted = scoring.score(rows, predict, feature_set.entity, model.classes)
         parts.append(predicted.assign(model_version=version))
     predictions = pd.concat(parts, ignore_index=True).assign(
         arm=CHAMPION_ARM, run_id=asked.run_id, feature_version=feature_set.version
@@ -85,7 +87,7 @@ def compare(
         {
             "version": version,
             "labels": len(rows),
-            "metrics": metrics.score(model.task, rows["label"], load_version(platform, model, version)(rows)),
+            "metrics": metrics.score(model.kind, rows["label"], load_version(platform, model, version)(rows)),
         }
         for version in versions
     ]
@@ -97,10 +99,15 @@ def ensure_predictions(platform: Platform, table: Table) -> None:
     platform.warehouse.ensure_view(table, f"{table.name}{CHAMPION}", arm=CHAMPION_ARM)
 
 
-def load_version(platform: Platform, model: Model, version: int) -> Predict:
-    """Return the prediction function of a registered version. Raises as :func:`load_pipeline`."""
-    pipeline = load_pipeline(platform, model, version)
-    return lambda rows: train.predict(pipeline, rows)
+def load_version(
+    platform: Platform, model: Model, version: int, classes: Sequence[str] | None = None
+) -> Predict:
+    """Return the prediction function of a registered version. Raises as :func:`load_pipeline`.
+
+    ``classes``: whose probabilities it gives, in their order; None: those that the spec declares.
+    """
+    pipeline, of = load_pipeline(platform, model, version), model.classes if classes is None else classes
+    return lambda rows: train.predict(pipeline, rows, of)
 
 
 def load_pipeline(platform: Platform, model: Model, version: int) -> Any:

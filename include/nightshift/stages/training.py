@@ -40,7 +40,8 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
     """Freeze the rows a training as of ``as_of`` may use: features, and labels known at that cut-off.
 
     Raises:
-        NotReady: too few labelled rows, or none in the holdout.
+        NotReady: too few labelled rows, none in the holdout, or all of one class here or there.
+        SpecError: an outcome is none of ``target.classes``.
     """
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
@@ -54,15 +55,11 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
         nights = DateRange(dates.train_first, dates.holdout_last)
         made_of = origin(reading, feature_set, nights, target, reported)
     rows = train.labelled(features, truth, feature_set.entity)
-    held_out = int((rows["batch_date"] >= dates.holdout_first).sum())
-    if len(rows) - held_out < model.train.min_rows or not held_out:
-        raise NotReady(
-            f"model '{name}' as of {as_of}: {len(rows) - held_out} labelled rows in {dates.train_first}.."
-            f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
-            f"run features_{model.features} for these nights"
-        )
-    # The split is part of what is frozen: the same rows, split otherwise, are another snapshot.
-    content = parquet(rows, model=name, as_of=as_of, **asdict(dates))
+    held_out = _require_enough(model, rows, dates, as_of)
+    # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So are the classes:
+    # labels are their numbers.
+    classes = {"classes": json.dumps(model.classes)} if model.classes else {}
+    content = parquet(rows, model=name, as_of=as_of, **asdict(dates), **classes)
     key, digest = platform.objects.put_once(f"snapshots/{name}", content, ".parquet")
     with platform.warehouse.transaction() as cursor:
         cursor.execute(
@@ -94,7 +91,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     known = version_of(platform, asked.run_id)
     if known:
         return _trained(platform, known)
-    facts, rows = read_snapshot(platform, snapshot_id)
+    facts, rows = read_snapshot(platform, snapshot_id, model)
     provenance = _provenance(model, platform)
     tags = {**provenance, "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
     run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
@@ -248,8 +245,15 @@ def _outcome(row: Facts | None) -> str:
     )
 
 
-def read_snapshot(platform: Platform, snapshot_id: str) -> tuple[Facts, pd.DataFrame]:
-    """Return a snapshot's facts and rows. Raises ArtifactRefused if the file is not what was frozen."""
+def read_snapshot(
+    platform: Platform, snapshot_id: str, model: Model | None = None
+) -> tuple[Facts, pd.DataFrame]:
+    """Return a snapshot's facts and rows. ``model``: whose labels they are to be.
+
+    Raises:
+        ArtifactRefused: the file is not what was frozen.
+        NotReady: there is none, or the model's classes are others than those it was frozen with.
+    """
     facts = platform.warehouse.row(
         "SELECT * FROM governance.snapshots WHERE snapshot_id = %s", (snapshot_id,)
     )
@@ -257,7 +261,48 @@ def read_snapshot(platform: Platform, snapshot_id: str) -> tuple[Facts, pd.DataF
         raise NotReady(f"no snapshot {snapshot_id}; clear 'snapshot'")
     content = platform.objects.get(facts["object_key"])
     artifacts.check_sha256(content, snapshot_id, f"snapshot {facts['object_key']}")
-    return facts, pq.read_table(io.BytesIO(content)).to_pandas()
+    table = pq.read_table(io.BytesIO(content))
+    if model is not None:
+        frozen = json.loads((table.schema.metadata or {}).get(b"classes", b"[]"))
+        _require_classes(model, frozen, facts)
+    return facts, table.to_pandas()
+
+
+def _require_classes(model: Model, frozen: list[str], facts: Facts) -> None:
+    """Raise NotReady unless the numbers of a snapshot's labels mean the classes that the spec declares."""
+    if frozen != list(model.classes):
+        raise NotReady(
+            f"model '{model.name}': target.classes is {', '.join(model.classes) or 'not given'} now; the snapshot as "
+            f"of {facts['as_of']} was frozen with {', '.join(frozen) or 'none'}: its labels mean others. Train again"
+        )
+
+
+def _require_enough(model: Model, rows: pd.DataFrame, dates: train.TrainingDates, as_of: date) -> int:
+    """Return how many rows are held out. Raises NotReady if they, or those to fit on, are too few or all alike."""
+    later = rows["batch_date"] >= dates.holdout_first
+    held_out = int(later.sum())
+    if len(rows) - held_out < model.train.min_rows or not held_out:
+        raise NotReady(
+            f"model '{model.name}' as of {as_of}: {len(rows) - held_out} labelled rows in {dates.train_first}.."
+            f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
+            f"run features_{model.features} for these nights"
+        )
+    _require_difference(model, rows[~later]["label"], "to fit on", dates.train_first, dates.train_last)
+    _require_difference(model, rows[later]["label"], "held out", dates.holdout_first, dates.holdout_last)
+    return held_out
+
+
+def _require_difference(model: Model, label: pd.Series, what: str, first: date, last: date) -> None:
+    """Raise NotReady if all labels are of one class: there is nothing to tell apart, and no gate could judge it."""
+    if model.kind == "regression" or label.nunique() > 1:
+        return
+    number, target = int(label.iloc[0]), model.target
+    only = f"'{model.classes[number]}'" if model.classes else f"{number} ({target.rule}: {bool(number)})"
+    raise NotReady(
+        f"model '{model.name}': all {len(label)} labels {what}, {first}..{last}, are {only}. More nights may have "
+        f"others (train.window_days: {model.train.window_days}, holdout_days: {model.train.holdout_days}), or train as "
+        f"of a later night; if the column never says anything else, look at key 'target.{target.form}'"
+    )
 
 
 def split(facts: Facts, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -276,18 +321,20 @@ def _fit_and_log(
     own = platform.project.own
     pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
     artifacts.check(pipeline, own.types)
-    scores = train.predict(pipeline, holdout)
+    scores = train.predict(pipeline, holdout, model.classes)
     weights = train.importance(model, pipeline, holdout, holdout["label"])
     features = fitting[list(feature_set.columns)]
     out_of_fold = train.out_of_fold(model, feature_set, fitting, fitting["label"], own)
-    profile = build_profile(features, out_of_fold, fitting["batch_date"], weights, model.drift)
+    profile = build_profile(
+        features, out_of_fold, fitting["batch_date"], weights, model.drift, classes=model.classes
+    )
     registry = platform.registry
     registry.log(
         run_id,
         params={**_params(model, facts), **found.params()},
         metrics={**_training_metrics(model, fitting, holdout, out_of_fold, scores), **found.metrics()},
     )
-    for file, content in train.plots(model.task, holdout["label"].to_numpy(), scores, weights).items():
+    for file, content in train.plots(model, holdout["label"].to_numpy(), scores, weights).items():
         registry.log_file(run_id, f"plots/{file}", content)
     registry.log_file(run_id, SPEC_FILE, spec_text(declared))
     registry.log_file(run_id, ENVIRONMENT_FILE, environment())
@@ -312,16 +359,20 @@ def _fit_and_log(
     return {
         "artifact_sha256": artifacts.seal(content, own.types),
         "profile": profile.to_json(),
-        "examples": {"predictions": scores[:EXAMPLES].tolist(), "features": dict(feature_set.columns)},
-        "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows)),
+        "examples": {
+            "predictions": scores[:EXAMPLES].tolist(),
+            "features": dict(feature_set.columns),
+            "out_of_fold": metrics.score(model.kind, fitting["label"], out_of_fold),
+        },
+        "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
     }
 
 
 def _training_metrics(
     model: Model, fitting: Any, holdout: Any, out_of_fold: Any, scores: Any
 ) -> dict[str, float | None]:
-    found = {f"holdout_{k}": v for k, v in metrics.score(model.task, holdout["label"], scores).items()}
-    inside = metrics.score(model.task, fitting["label"], out_of_fold)
+    found = {f"holdout_{k}": v for k, v in metrics.score(model.kind, holdout["label"], scores).items()}
+    inside = metrics.score(model.kind, fitting["label"], out_of_fold)
     return {**found, **{f"out_of_fold_{k}": v for k, v in inside.items()}}
 
 

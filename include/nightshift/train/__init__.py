@@ -1,5 +1,6 @@
 """Training: which days, which rows, which pipeline. Pure: frames in, estimators and numbers out."""
 
+from nightshift.train.alone import alone
 from nightshift.train.dates import TrainingDates, training_dates
 from nightshift.train.fitting import as_fitted, fit, importance, out_of_fold, predict, predictions_sha256
 from nightshift.train.labels import labelled, labels
@@ -13,6 +14,7 @@ __all__ = [
     "TrainingDates",
     "Trial",
     "Tryout",
+    "alone",
     "as_fitted",
     "best",
     "check",

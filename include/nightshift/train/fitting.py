@@ -1,7 +1,8 @@
 """From a spec's dotted path to a fitted pipeline, and from a pipeline to predictions."""
 
 import hashlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,11 +17,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import get_tags
 
 from nightshift.errors import FitFailed, NightshiftError
-from nightshift.specs import NOTHING, FeatureSet, Model, Own
+from nightshift.metrics import METRICS
+from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
+from nightshift.train import classes
 from nightshift.train.estimators import made
 
 IMPORTANCE_ROWS = 3000
-SCORING = {"classification": "neg_log_loss", "regression": "neg_mean_absolute_error"}
+# What shuffling a feature adds to.
+LOSS: dict[Kind, str] = {"classification": "log_loss", "multiclass": "log_loss", "regression": "mae"}
 
 
 def fit(
@@ -35,18 +39,24 @@ def fit(
     categories = [name for name, kind in feature_set.columns.items() if kind == "string"]
     numbers = [name for name in feature_set.columns if name not in categories]
     estimator = made(model, own)
-    target = label.astype(int) if model.task == "classification" else label
     pipeline = Pipeline([("columns", _columns(estimator, categories, numbers)), ("estimator", estimator)])
-    with _explained(model, features[categories + numbers], target):
-        return pipeline.fit(features[categories + numbers], target)
+    with _explained(model, features[categories + numbers], label):
+        return pipeline.fit(features[categories + numbers], classes.learned(model, label))
 
 
-def predict(pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
-    """Return one number a row: P(positive) of a classifier, the value of a regressor. Shape (n,), float64."""
+def predict(pipeline: Pipeline, features: pd.DataFrame, of: Sequence[str] = ()) -> np.ndarray:
+    """Return one number a row, (n,) float64: P(positive) of a classifier, the value of a regressor.
+
+    ``of``: the classes of a model of several; then P(class), a row, in their order, shape (n, classes).
+
+    Raises:
+        SchemaMismatch: the pipeline knows other classes.
+    """
     columns = features[list(pipeline.feature_names_in_)]
-    if is_classifier(pipeline):
-        return np.asarray(pipeline.predict_proba(columns)[:, 1], dtype="float64")
-    return np.asarray(pipeline.predict(columns), dtype="float64")
+    if not is_classifier(pipeline):
+        return np.asarray(pipeline.predict(columns), dtype="float64")
+    known, found = pipeline.classes_, pipeline.predict_proba(columns)
+    return classes.each(known, found, of) if of else classes.positive(known, found)
 
 
 def as_fitted(model: Model, pipeline: Pipeline) -> Model:
@@ -67,24 +77,24 @@ def as_fitted(model: Model, pipeline: Pipeline) -> Model:
 
 
 def predictions_sha256(predictions: np.ndarray) -> str:
-    """Return the hash of predictions, (n,): their float64 bytes in order. One bit of one of them changes it."""
+    """Return the hash of predictions, n rows: their float64 bytes in order. One bit of one of them changes it."""
     return hashlib.sha256(np.ascontiguousarray(predictions, dtype="<f8").tobytes()).hexdigest()
 
 
 def out_of_fold(
     model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series, own: Own = NOTHING
 ) -> np.ndarray:
-    """Return a prediction a row by pipelines that were not fitted on it. Shape (n,).
+    """Return predictions by pipelines that were not fitted on their rows, as :func:`predict` gives them.
 
     Three folds of consecutive rows (so, of consecutive nights), or, where one would leave a class out, of rows class by
     class. What a model says of its own training rows
     is more extreme than what it says of new ones; a drift profile of those would see drift every night.
     """
-    predictions = np.empty(len(features))
+    predictions = np.empty((len(features), len(model.classes)) if model.classes else len(features))
     for fitting, left_out in _folds(model, label):
         rows = features.iloc[fitting]
         pipeline = fit(model, with_values(feature_set, rows), rows, label.iloc[fitting], own)
-        predictions[left_out] = predict(pipeline, features.iloc[left_out])
+        predictions[left_out] = predict(pipeline, features.iloc[left_out], model.classes)
     return predictions
 
 
@@ -103,9 +113,14 @@ def importance(
     """
     rows = features.sample(min(len(features), IMPORTANCE_ROWS), random_state=0)
     columns = rows[list(pipeline.feature_names_in_)]
-    target = label.loc[rows.index].astype(int) if model.task == "classification" else label.loc[rows.index]
+    loss = METRICS[LOSS[model.kind]].function
+
+    def scoring(fitted: Pipeline, shuffled: pd.DataFrame, truth: np.ndarray) -> float:
+        return -loss(truth, predict(fitted, shuffled, model.classes))
+
+    target = label.loc[rows.index].to_numpy(dtype="float64")
     found = permutation_importance(
-        pipeline, columns, target, scoring=SCORING[model.task], n_repeats=2, random_state=0, n_jobs=1
+        pipeline, columns, target, scoring=scoring, n_repeats=2, random_state=0, n_jobs=1
     )
     return {
         str(name): max(float(value), 0.0) for name, value in zip(columns, found.importances_mean, strict=True)
@@ -117,8 +132,9 @@ def _explained(model: Model, features: pd.DataFrame, label: pd.Series) -> Iterat
     """Turn what a library says of rows that it cannot learn from into what to do about them."""
     where = f"model '{model.name}'"
     if model.task == "classification" and label.nunique() < 2:
+        only = np.asarray(classes.learned(model, label))[0]
         raise FitFailed(
-            f"{where}: all {len(label)} labels are {label.iloc[0]}: there is nothing to tell apart. Train on more days "
+            f"{where}: all {len(label)} labels are {only}: there is nothing to tell apart. Train on more days "
             f"(train.window_days: {model.train.window_days}), or look at key 'target'"
         )
     try:
@@ -155,17 +171,21 @@ def _folds(model: Model, label: pd.Series) -> Iterator[tuple[np.ndarray, np.ndar
     if model.task != "classification":
         yield from consecutive
         return
-    classes = label.nunique()
-    if all(label.iloc[fitting].nunique() == classes for fitting, _ in consecutive):
+    there = label.nunique()
+    if all(label.iloc[fitting].nunique() == there for fitting, _ in consecutive):
         yield from consecutive
         return
-    rarest = label.value_counts()
-    if rarest.min() < 3:
+    # Of several classes a rare one may be missing where it is left out; two there must be everywhere.
+    second = label.value_counts().iloc[1:2]
+    if second.sum() < 3:
+        name = np.asarray(classes.learned(model, second.index.to_series()))[0]
         raise FitFailed(
-            f"model '{model.name}': label {rarest.idxmin()} stands on {rarest.min()} of {len(label)} rows; at least 3 "
-            f"are needed. Train on more days (train.window_days: {model.train.window_days})"
+            f"model '{model.name}': label {name} stands on {second.sum()} of {len(label)} rows; at least 3 are needed. "
+            f"Train on more days (train.window_days: {model.train.window_days})"
         )
-    yield from StratifiedKFold(3).split(label, label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
+        yield from list(StratifiedKFold(3).split(label, label))
 
 
 def _columns(estimator: BaseEstimator, categories: list[str], numbers: list[str]) -> ColumnTransformer:

@@ -33,7 +33,7 @@ HOLDOUT_FIRST = pd.Timestamp("{holdout_first}")
 CATEGORIES = {categories}
 NUMBERS = {numbers}
 LABEL = "label"
-
+{class_names}
 
 {classes}def pipeline():
     """Return the pipeline, not fitted."""
@@ -51,7 +51,7 @@ def main(snapshot):
     rows = pd.read_parquet(snapshot)
     night = pd.to_datetime(rows["batch_date"])
     fitting, holdout = rows[night <= TRAIN_LAST], rows[night >= HOLDOUT_FIRST]
-    model = pipeline().fit(fitting[CATEGORIES + NUMBERS], fitting[LABEL]{as_integers})
+    model = pipeline().fit(fitting[CATEGORIES + NUMBERS], {learned})
     print(json.dumps(score(holdout[LABEL].to_numpy(), predict(model, holdout))))
 
 
@@ -73,6 +73,25 @@ def score(label, predicted):
         "roc_auc": float(metrics.roc_auc_score(label, predicted)),
     }'''
 
+SEVERAL = '''\
+def predict(model, rows):
+    """Return P(class), a row, in the order of CLASSES; one that was in no row to fit on has 0."""
+    found = model.predict_proba(rows[CATEGORIES + NUMBERS])
+    predicted = np.zeros((len(rows), len(CLASSES)))
+    predicted[:, [CLASSES.index(name) for name in model.classes_]] = found
+    return predicted
+
+
+def score(label, predicted):
+    chosen, there = predicted.argmax(axis=1), np.unique(label)
+    ranked = [metrics.roc_auc_score(label == k, predicted[:, int(k)]) for k in there]
+    return {
+        "balanced_accuracy": float(metrics.recall_score(label, chosen, labels=there, average="macro")),
+        "log_loss": float(metrics.log_loss(label, predicted, labels=np.arange(float(len(CLASSES))))),
+        "macro_f1": float(metrics.f1_score(label, chosen, average="macro", zero_division=0.0)),
+        "roc_auc_ovr": float(np.mean(ranked)),
+    }'''
+
 REGRESSION = '''\
 def predict(model, rows):
     """Return a value a row."""
@@ -87,6 +106,12 @@ def score(label, predicted):
         "rmse": float(np.sqrt(np.mean(off**2))),
     }'''
 
+# Of each kind: what comes after the pipeline, and what it learns.
+KINDS = {
+    "classification": (CLASSIFICATION, "fitting[LABEL].astype(int)"),
+    "multiclass": (SEVERAL, "np.array(CLASSES)[fitting[LABEL].astype(int)]"),
+    "regression": (REGRESSION, "fitting[LABEL]"),
+}
 IMPORTS = {
     "sklearn.compose": {"ColumnTransformer"},
     "sklearn.pipeline": {"Pipeline"},
@@ -106,14 +131,15 @@ def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
     (_, _, categories), (_, encoding, numbers) = pipeline.named_steps["columns"].transformers
     name = model.estimator.path.rpartition(".")[2]
     imported, classes = _where_from(model.estimator.path)
-    scaled, classifies = encoding != "passthrough", model.task == "classification"
+    scaled = encoding != "passthrough"
+    predict_and_score, learned = KINDS[model.kind]
     return TEMPLATE.format(
         model=model.name,
         snapshot=facts["snapshot_id"],
         imports=_imports(
             IMPORTS,
             imported,
-            FOR_CLASSIFICATION if classifies else {},
+            FOR_CLASSIFICATION if model.task == "classification" else {},
             FOR_SCALED if scaled else {},
         ),
         train_last=facts["train_last"],
@@ -123,8 +149,11 @@ def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
         classes=classes,
         encoding=SCALED if scaled else '"passthrough"',
         estimator=_call(name, model.estimator.params),
-        predict_and_score=CLASSIFICATION if classifies else REGRESSION,
-        as_integers=".astype(int)" if classifies else "",
+        class_names=f"CLASSES = {pformat(list(model.classes), width=100, compact=True)}\n"
+        if model.classes
+        else "",
+        predict_and_score=predict_and_score,
+        learned=learned,
     )
 
 

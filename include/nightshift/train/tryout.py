@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pandas as pd
 
@@ -27,21 +29,30 @@ ENGINE = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Tryout:
-    """``milliseconds``: for a thousand rows. ``error``: the last line of what went wrong."""
+    """``predictions``: a number a row, or one a class and row. ``milliseconds``: for a thousand rows.
 
-    predictions: list[float]
+    ``error``: the last line of what went wrong.
+    """
+
+    predictions: list[Any]
     milliseconds: float
     features: list[str]
     error: str | None = None
 
 
-def try_out(content: bytes, sha256: str, rows: pd.DataFrame, own: Own = NOTHING) -> Tryout:
+def try_out(
+    content: bytes, sha256: str, rows: pd.DataFrame, own: Own = NOTHING, classes: Sequence[str] = ()
+) -> Tryout:
     """Return what a fresh process made of a model file: loaded by its hash and the allow-list, asked for ``rows``."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model").write_bytes(content)
         rows.to_parquet(Path(folder) / "rows.parquet")
-        own_types = json.dumps({"types": own.types, "folder": str(own.folder) if own.folder else None})
-        command = [sys.executable, "-m", "nightshift.train.tryout", folder, sha256, own_types]
+        told = {
+            "types": own.types,
+            "folder": str(own.folder) if own.folder else None,
+            "classes": list(classes),
+        }
+        command = [sys.executable, "-m", "nightshift.train.tryout", folder, sha256, json.dumps(told)]
         try:
             done = subprocess.run(
                 command,
@@ -69,7 +80,7 @@ def _environment() -> dict[str, str]:
     return {**kept, **threads, "PYTHONPATH": str(ENGINE)}
 
 
-def _answer(folder: Path, sha256: str, own: Own) -> dict[str, object]:
+def _answer(folder: Path, sha256: str, own: Own, classes: Sequence[str]) -> dict[str, object]:
     with own.importable():
         pipeline = artifacts.load((folder / "model").read_bytes(), sha256, own.types)
     rows = pd.read_parquet(folder / "rows.parquet")
@@ -77,10 +88,10 @@ def _answer(folder: Path, sha256: str, own: Own) -> dict[str, object]:
     taken = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        predict(pipeline, many)
+        predict(pipeline, many, classes)
         taken.append((time.perf_counter() - began) * 1000)
     return {
-        "predictions": predict(pipeline, rows).tolist(),
+        "predictions": predict(pipeline, rows, classes).tolist(),
         "milliseconds": median(taken),
         "features": [str(name) for name in pipeline.feature_names_in_],
     }
@@ -89,4 +100,4 @@ def _answer(folder: Path, sha256: str, own: Own) -> dict[str, object]:
 if __name__ == "__main__":
     target, given = Path(sys.argv[1]), json.loads(sys.argv[3])
     ours = Own(tuple(given["types"]), Path(given["folder"]) if given["folder"] else None)
-    (target / "answer.json").write_text(json.dumps(_answer(target, sys.argv[2], ours)))
+    (target / "answer.json").write_text(json.dumps(_answer(target, sys.argv[2], ours, given["classes"])))

@@ -194,7 +194,8 @@ class Search:
             pipeline = fit(model, known, fold.earlier, fold.earlier["label"], self.own)
             if estimator is self.model.estimator and fold is self.folds[0]:
                 artifacts.check(pipeline, self.own.types)  # now, not after an hour of trials
-            scored = metrics.score(model.task, fold.later["label"], predict(pipeline, fold.later))[metric]
+            predicted = predict(pipeline, fold.later, model.classes)
+            scored = metrics.score(model.kind, fold.later["label"], predicted)[metric]
             if scored is None:
                 nights = fold.later["batch_date"]
                 raise NotReady(

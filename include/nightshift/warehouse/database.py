@@ -90,12 +90,19 @@ class Warehouse(Database):
                 cursor.execute(statement)
 
     def ensure_view(self, table: Table, name: str, **only: str) -> None:
-        """Create the view ``name`` beside ``table``: its rows where the columns ``only`` have these values."""
+        """Create the view ``name`` beside ``table``: its rows where the columns ``only`` have these values.
+
+        It gains the columns that the table has gained.
+        """
         conditions = [sql.SQL("{} = {}").format(sql.Identifier(k), sql.Literal(v)) for k, v in only.items()]
         with self.transaction() as cursor:
-            cursor.execute("SELECT to_regclass(%s) AS present", (f"{table.schema}.{name}",))
+            cursor.execute(
+                "SELECT array_agg(attname::text) AS names FROM pg_attribute "
+                "WHERE attrelid = to_regclass(%s) AND attnum > 0",
+                (f"{table.schema}.{name}",),
+            )
             present = cursor.fetchone()
-            if present and present["present"]:
+            if present and set(table.columns) <= set(present["names"] or ()):
                 return
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
             cursor.execute(

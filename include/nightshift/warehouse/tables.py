@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from psycopg2 import sql
 
-from nightshift.specs import FeatureSet, Model, Source
+from nightshift.specs import FeatureSet, Model, Source, class_column
 from nightshift.specs.tables import BATCH, PREDICTIONS, RAW
 
 # COPY in binary form is exact: the Arrow type and the column type must be the same width.
@@ -125,8 +125,13 @@ def feature_inputs_table() -> Table:
 
 
 def prediction_table(model: Model, feature_set: FeatureSet) -> Table:
-    """Return a model's predictions: what was said, by which version, from which features."""
+    """Return a model's predictions: what was said, by which version, from which features.
+
+    Of several classes ``prediction`` is the likeliest, and each has a column with its probability.
+    """
     columns = {**BATCH, **dict.fromkeys(feature_set.entity, "string"), **PREDICTIONS}
+    if model.classes:
+        columns |= {"prediction": "string", **dict.fromkeys(map(class_column, model.classes), "float")}
     required = frozenset(columns)
     return Table("predictions", model.name, columns, ("batch_date", "arm", *feature_set.entity), required)
 

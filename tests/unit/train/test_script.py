@@ -22,6 +22,7 @@ CASES = {
     "sklearn.linear_model.LogisticRegression": ("classification", {"C": 1 / 3, "class_weight": {0: 1.0, 1: 2.5}}),
     "sklearn.ensemble.RandomForestRegressor": ("regression", {**TREES, "n_estimators": 10}),
     "sklearn.linear_model.Ridge": ("regression", {}),
+    "sklearn.ensemble.RandomForestClassifier": ("multiclass", {**TREES, "n_estimators": 10}),
     "lightgbm.LGBMClassifier": ("classification", BOOSTED),
     "lightgbm.LGBMRegressor": ("regression", BOOSTED),
     "nightshift.train.networks.NetworkClassifier": ("classification", {"hidden": [8], "max_epochs": 3}),
@@ -33,12 +34,12 @@ PATHS = [pytest.param(path, marks=[needs_torch] if path.startswith("nightshift."
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_script_alone_in_a_folder_comes_to_the_same_metrics(path: str, tmp_path: Path) -> None:
-    task, params = CASES[path]
-    model, frame = spec(task, path, params), rows(task)
+    kind, params = CASES[path]
+    model, frame = spec(kind, path, params), rows(kind)
     fitting = frame[frame["batch_date"] <= FACTS["train_last"]]
     holdout = frame[frame["batch_date"] >= FACTS["holdout_first"]]
     pipeline = train.fit(model, feature_set(), fitting, fitting["label"])
-    expected = metrics.score(task, holdout["label"], train.predict(pipeline, holdout))
+    expected = metrics.score(kind, holdout["label"], train.predict(pipeline, holdout, model.classes))
     (tmp_path / "snapshot.parquet").write_bytes(parquet(frame))
     (tmp_path / "train_toy.py").write_text(train.script(model, FACTS, pipeline))
     # -I: no PYTHONPATH, nothing of the folder or the user's; -W error: nobody is to read past a warning.

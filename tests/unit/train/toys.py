@@ -11,23 +11,34 @@ import pytest
 from nightshift.specs import FeatureSet, Model
 
 NIGHTS, A_NIGHT = 24, 50
+# Their order is not that of the alphabet, and their texts would be no names of columns.
+CLASSES = ("Light Rain", "C++", "high", "none yet")
+METRICS = {
+    "classification": ("roc_auc", "log_loss"),
+    "multiclass": ("balanced_accuracy", "log_loss"),
+    "regression": ("r2", "mae"),
+}
+TARGETS: dict[str, dict] = {
+    "classification": {"above": 0},
+    "multiclass": {"classes": CLASSES},
+    "regression": {},
+}
 needs_torch = pytest.mark.skipif(
     find_spec("torch") is None, reason="the extra 'torch' is not installed: it weighs more than all the rest"
 )
 
 
-def spec(task: str, path: str, params: dict, **train: object) -> Model:
+def spec(kind: str, path: str, params: dict, **train: object) -> Model:
     """Return a model of the toy, chosen by log loss or mean absolute error."""
-    classifies = task == "classification"
-    minimum, better = ("roc_auc", "log_loss") if classifies else ("r2", "mae")
+    minimum, better = METRICS[kind]
     return Model.model_validate(
         {
             "name": "toy",
             "owner": "me",
             "description": '""" \\ {braces}',
-            "task": task,
+            "task": "regression" if kind == "regression" else "classification",
             "features": "toy",
-            "target": {"source": "truth", "column": "y", "above": 0 if classifies else None},
+            "target": {"source": "truth", "column": "y", **TARGETS[kind]},
             "estimator": {"class": path, "params": params},
             "train": train,
             "gates": [
@@ -45,8 +56,8 @@ def feature_set() -> FeatureSet:
     return FeatureSet(**described, inputs={"truth": {}}, columns=columns, path=Path("toy.py"))
 
 
-def rows(task: str = "classification") -> pd.DataFrame:
-    """Return labelled rows: the label is linear in ``a`` and ``word``, with noise."""
+def rows(kind: str = "classification") -> pd.DataFrame:
+    """Return labelled rows: the label, or what it is cut from, is linear in ``a`` and ``word``, with noise."""
     random = np.random.default_rng(0)
     n = NIGHTS * A_NIGHT
     made = pd.DataFrame(
@@ -56,5 +67,9 @@ def rows(task: str = "classification") -> pd.DataFrame:
     made.loc[random.random(n) < 0.1, "b"] = np.nan
     made["batch_date"] = np.repeat([date(2013, 1, 1) + timedelta(days=day) for day in range(NIGHTS)], A_NIGHT)
     value = made["a"] * 2 + (made["word"] == "x") + random.normal(size=n)
-    made["label"] = (value > 0).astype(float) if task == "classification" else value
+    made["label"] = value
+    if kind == "classification":
+        made["label"] = (value > 0).astype(float)
+    if kind == "multiclass":  # nothing is of the last class
+        made["label"] = np.digitize(value, [-1, 1]).astype(float)
     return made
