@@ -9,7 +9,19 @@ import psycopg2
 import psycopg2.extras
 from psycopg2 import sql
 
+from nightshift.errors import NightshiftError, Unreachable, WarehouseRefused
+
 CONNECT_SECONDS = 10
+MOST_SAID = 600
+# SQLSTATE, by its beginning: what may pass by itself (a lost connection, a deadlock, a full disk, a shutdown) ...
+PASSING = ("08", "40", "53", "55P03", "57", "58")
+# ... and what to do about some that do not. The second are those of a connection, which has no SQLSTATE.
+REMEDIES = {
+    "42P01": "run `nightshift migrate`",
+    "3F000": "run `nightshift migrate`",
+    "42501": "run `nightshift migrate`, or grant it to the login of connection 'warehouse'",
+}
+LOGINS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "is not permitted to log in")
 
 
 @dataclass(frozen=True)
@@ -20,11 +32,27 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg2.extras.RealDictCursor]:
-        """Yield a cursor in one transaction: committed on success, rolled back on an exception."""
+        """Yield a cursor in one transaction: committed on success, rolled back on an exception.
+
+        Raises:
+            Unreachable: the server is down, or went away meanwhile.
+            WarehouseRefused: it refuses the login, or a statement.
+        """
+        try:
+            with (
+                self._connection() as connection,
+                connection,
+                connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
+            ):
+                yield cursor
+        except psycopg2.Error as error:
+            raise told(error, error.pgcode) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
         connection = psycopg2.connect(self.url, connect_timeout=CONNECT_SECONDS)
         try:
-            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-                yield cursor
+            yield connection
         finally:
             connection.close()
 
@@ -48,3 +76,26 @@ class Database:
         with self.transaction() as cursor:
             cursor.execute(statement, values)
             return cursor.rowcount
+
+
+def told(error: Exception, code: str | None, where: str = "") -> NightshiftError:
+    """Return a driver's error as ours. ``code``: its SQLSTATE, if it has one; ``where``: table, column, row."""
+    said = _said(str(error))
+    lost = type(error).__name__ in ("OperationalError", "InterfaceError") and code is None
+    if lost and any(words in said for words in LOGINS):
+        return WarehouseRefused(f"warehouse: {said}; check the connection 'warehouse'")
+    if lost or (code or "").startswith(PASSING):
+        return Unreachable(f"warehouse: {said}; this may pass, and is tried again")
+    remedy = REMEDIES.get(
+        code or "", "mend these rows, or the spec; nothing of them was written" if where else ""
+    )
+    return WarehouseRefused("; ".join(filter(None, [f"warehouse: {where}{said}", remedy])))
+
+
+def _said(text: str) -> str:
+    """Return what the server said: without what the drivers put around it, and without values of the row."""
+    said = " ".join(text.split())
+    said = said.partition(" ERROR: ")[2] or said
+    for rest in (" CONTEXT: ", " DETAIL: Failing row", " Query was: ", " . SQLSTATE", ". SQLSTATE"):
+        said = said.partition(rest)[0]
+    return said[:MOST_SAID]

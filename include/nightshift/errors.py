@@ -4,11 +4,14 @@ NightshiftError
 ├── SpecError             a spec or a project file is wrong: names file, key, what was expected
 ├── RequestError          a manual run's parameters are wrong
 ├── SourceError           an upstream is down, missing, or answers nonsense
+│   └── SourceRefused     it answers, and what it says to this query will be the same the next time
 ├── BatchRejected         a batch broke its contract: nothing downstream may run
 │   ├── EmptyBatch
 │   └── SchemaMismatch
 ├── Unreconciled          rows that were collected are neither accepted nor in quarantine, or are there twice
 ├── NotReady              something that must exist first does not (no champion, no features)
+├── Unreachable           a server of ours is down, too busy, or went away meanwhile
+├── WarehouseRefused      PostgreSQL takes no such rows or statement: names table, column, row
 ├── Superseded            a newer try holds the lease of this partition: this one writes nothing
 ├── LedgerMismatch        the registry and the ledger disagree about the champion
 ├── LedgerBroken          an entry of the ledger is not what was written
@@ -17,7 +20,8 @@ NightshiftError
 ├── ArtifactRefused       an artifact's hash or its types are not what the ledger and we allow
 └── UnfairHoldout         a holdout that champion or challenger has already seen
 
-A retry can cure SourceError; it cannot cure the others, and orchestration fails those tasks at once.
+A retry can cure SourceError and Unreachable, but for SourceRefused; it cannot cure the others: orchestration fails
+those tasks at once.
 """
 
 from collections.abc import Iterable
@@ -40,6 +44,10 @@ class SourceError(NightshiftError):
     """An upstream is down, missing, or answers nonsense."""
 
 
+class SourceRefused(SourceError):
+    """An upstream that answers, and whose answer to this query stays what it is."""
+
+
 class BatchRejected(NightshiftError):
     """A batch broke its contract; nothing downstream of it may run."""
 
@@ -58,6 +66,14 @@ class Unreconciled(NightshiftError):
 
 class NotReady(NightshiftError):
     """Something that must exist first does not."""
+
+
+class Unreachable(NightshiftError):
+    """A server of ours is down, too busy, or went away meanwhile."""
+
+
+class WarehouseRefused(NightshiftError):
+    """PostgreSQL takes no such rows or statement."""
 
 
 class Superseded(NightshiftError):

@@ -6,14 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from integration.conftest import MODEL, with_model
 from nightshift import artifacts, stages, train
-from nightshift.errors import NotReady, RequestError, UnfairHoldout
+from nightshift.errors import NotReady, RequestError, UnfairHoldout, WarehouseRefused
 from nightshift.govern import Ledger
 from nightshift.stages import Answer, Platform, Try
 from nightshift.stages.training import read_snapshot
@@ -313,7 +312,7 @@ def test_the_database_takes_no_promotion_without_a_signature_on_its_evidence(
             "VALUES ('forged', %s, 'approved', %s, %s, %s)",
             (MODEL, forged[0], forged[1] or evidence, NOON),
         )
-    with pytest.raises(psycopg2.errors.RaiseException, match="training forged of late_arrival is not signed"):
+    with pytest.raises(WarehouseRefused, match="training forged of late_arrival is not signed"):
         Ledger(loop.warehouse, MODEL).append(training_id="forged", effective_from=AS_OF, actor="somebody")
 
 
@@ -325,7 +324,7 @@ def test_a_signature_stays_as_it_was_given(loop: Platform) -> None:
         "UPDATE governance.signatures SET answer = 'approved'",
         "DELETE FROM governance.signatures",
     ):
-        with pytest.raises(psycopg2.errors.RaiseException, match="append-only"):
+        with pytest.raises(WarehouseRefused, match="append-only"):
             loop.warehouse.execute(statement)
 
 

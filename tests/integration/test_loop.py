@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psycopg2
 import pytest
 import sqlalchemy
 from mlflow.exceptions import MlflowException
@@ -26,6 +25,7 @@ from nightshift.errors import (
     SourceError,
     SpecError,
     UnfairHoldout,
+    WarehouseRefused,
 )
 from nightshift.govern import Ledger
 from nightshift.registry import Registry
@@ -374,7 +374,7 @@ def test_a_registry_that_is_down_fails_scoring_and_changes_nothing(still: Platfo
     ],
 )
 def test_a_promotion_once_written_stays(still: Platform, statement: str) -> None:
-    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"):
+    with pytest.raises(WarehouseRefused, match="append-only"):
         still.warehouse.execute(statement)
     assert all_rows(still, "governance.promotions") == 1
 
@@ -395,7 +395,7 @@ def test_no_promotion_without_a_decision_that_passed(
         "INSERT INTO governance.decisions SELECT 'rejected', model, challenger, champion, as_of, reason, snapshot_id, "
         "false, gates, challenger_metrics, champion_metrics, 'bad', decided_at FROM governance.decisions"
     )
-    with pytest.raises(psycopg2.errors.RaiseException, match="no passed decision"):
+    with pytest.raises(WarehouseRefused, match="no passed decision"):
         loop.warehouse.execute(
             "INSERT INTO governance.promotions (model, version, effective_from, artifact_sha256, training_id, "
             "evidence_sha256, actor, reason) VALUES (%s, %s, %s, '', %s, %s, 'me', 'because')",

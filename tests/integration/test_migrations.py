@@ -6,6 +6,7 @@ import sys
 import psycopg2
 import pytest
 
+from nightshift.errors import WarehouseRefused
 from nightshift.warehouse import Warehouse, migrate
 
 pytestmark = pytest.mark.integration
@@ -126,7 +127,7 @@ def test_a_password_with_signs_that_mean_something_elsewhere(database_url: str, 
 
 
 def test_decisions_cannot_be_written_for_versions_that_do_not_exist(warehouse: Warehouse) -> None:
-    with pytest.raises(psycopg2.errors.ForeignKeyViolation):
+    with pytest.raises(WarehouseRefused, match="foreign key constraint"):
         warehouse.execute(
             "INSERT INTO governance.decisions (training_id, model, challenger, as_of, reason, snapshot_id, passed, "
             "gates, challenger_metrics, evidence_sha256) "
@@ -135,7 +136,7 @@ def test_decisions_cannot_be_written_for_versions_that_do_not_exist(warehouse: W
 
 
 def test_a_holdout_before_the_end_of_training_cannot_be_recorded(warehouse: Warehouse) -> None:
-    with pytest.raises(psycopg2.errors.CheckViolation):
+    with pytest.raises(WarehouseRefused, match="check constraint"):
         warehouse.execute(
             "INSERT INTO governance.snapshots (snapshot_id, model, as_of, feature_set, feature_version, object_key, "
             "row_count, train_first, train_last, holdout_first, holdout_last) VALUES ('s', 'm', '2013-02-08', 'f', 1, "

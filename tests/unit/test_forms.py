@@ -142,6 +142,12 @@ def test_a_key_that_no_form_has_is_refused(conf: dict[Any, Any], says: str) -> N
         ({"version": True}, "version: expected"),
         ({"version": "7; drop"}, "version: expected"),
         ({"version": 1.5}, "version: expected"),
+        ({"reason": "a\0b"}, "reason: holds '\\x00', which no text may"),
+        ({"reason": "\x1b[31mred"}, "reason: holds '\\x1b'"),
+        ({"reason": "half \ud83d"}, "reason: holds '\\ud83d'"),
+        ({"target": "late\0arrival"}, "target: holds '\\x00'"),
+        ({"compare_from": {"a": ["b\0"]}}, "compare_from: holds '\\x00'"),
+        ({"compare_until": "x" * 200_000}, "compare_until: expected text of at most 100000 characters"),
     ],
 )
 def test_the_task_looks_again(params: dict[str, Any], says: str) -> None:

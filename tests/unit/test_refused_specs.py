@@ -312,3 +312,23 @@ def test_a_number_with_an_exponent_is_a_number(folder: Path, text: str, value: f
     path = folder / MODEL
     path.write_text(path.read_text().replace("learning_rate: 0.06", f"learning_rate: {text}"))
     assert load_project(folder).model("late_arrival").estimator.params["learning_rate"] == value
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELECT 1;", None),
+        ("SELECT ';' AS a, \"b;c\" FROM t -- ;\n", None),
+        ("/* a; b */ SELECT $$;$$, E'it\\';' ;", None),
+        ("SELECT 1; SELECT 2", "holds several statements; of them only the first would be read: give one"),
+        ("SELECT 1;\nDROP TABLE x;", "holds several statements"),
+        ("COMMIT; SELECT 1", "holds several statements"),
+        (" ; ", "holds no statement"),
+        ("-- SELECT 1", "holds no statement"),
+        ("", "key 'connector.query'"),
+    ],
+)
+def test_a_query_is_one_statement(folder: Path, query: str, says: str | None) -> None:
+    path = spec(folder, "sources/arrivals.yaml", lambda s: s["connector"].update(query=query))
+    words = load_project(folder).problems.get(path)
+    assert (says in words) if says else words is None, words

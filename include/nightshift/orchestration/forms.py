@@ -3,6 +3,7 @@
 The REST API accepts keys that no form has, and JSON schema's ``$`` admits a newline: so the task looks again.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs import REPLAY_ACTIONS
 
 LONGEST_REASON = 500
+LONGEST_TEXT = 100_000
+# NUL and the other control characters but newline and tab; half a surrogate pair, which JSON can spell.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 LARGEST_VERSION = 2**31 - 1  # of the warehouse's integers
 FEWEST_SAMPLED, MOST_SAMPLED = 100, 200_000
 
@@ -159,8 +163,8 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     """Return the parameters of a run.
 
     Raises:
-        RequestError: an unknown key, a reason too long or not text, a choice that is none of the form's, a
-            number out of bounds, a rollback without a reason.
+        RequestError: an unknown key, a reason too long or not text, a text that no table holds, a choice that is none
+            of the form's, a number out of bounds, a rollback without a reason.
     """
     for key in conf or {}:
         if key not in allowed:
@@ -169,6 +173,7 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     reason = values.get("reason")
     if reason is not None and not (isinstance(reason, str) and len(reason) <= LONGEST_REASON):
         raise RequestError(f"reason: expected text of at most {LONGEST_REASON} characters")
+    _check_texts("", values)
     for key in values.keys() & CHOICES.keys():
         # A list: a list or a mapping sent as the choice has no hash.
         options: list[Any] = CHOICES[key].schema["enum"]
@@ -177,6 +182,26 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     _check_exploration(values)
     _check_governing(values)
     return values
+
+
+def _check_texts(key: str, given: Any) -> None:
+    """Raise RequestError for a text anywhere in ``given`` that PostgreSQL or a terminal would choke on."""
+    if isinstance(given, Mapping):
+        for name, part in given.items():
+            _check_texts(key or str(name), part)
+    elif isinstance(given, list):
+        for part in given:
+            _check_texts(key, part)
+    elif isinstance(given, str):
+        _check_text(key, given)
+
+
+def _check_text(key: str, given: str) -> None:
+    wrong = CONTROL.search(given)
+    if wrong:
+        raise RequestError(f"{key}: holds {wrong[0]!r}, which no text may; take it out")
+    if len(given) > LONGEST_TEXT:
+        raise RequestError(f"{key}: expected text of at most {LONGEST_TEXT} characters")
 
 
 def _check_governing(values: Mapping[str, Any]) -> None:

@@ -14,15 +14,16 @@ from airflow.sdk import (
     RetryRule,
 )
 
-from nightshift.errors import NightshiftError, SourceError
+from nightshift.errors import NightshiftError, SourceError, SourceRefused, Unreachable
 from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import FeatureSet, Model, Project, Source, load_project
 from nightshift.specs.derived import dag_id
 
-# An upstream may come back; a broken batch, a missing champion or a wrong date will not by itself.
+# An upstream, or the warehouse, may come back; a broken batch, a missing champion or a wrong date will not by itself.
 RETRIES = ExceptionRetryPolicy(
     rules=[
-        RetryRule(SourceError, RetryAction.RETRY, reason="the upstream may come back"),
+        RetryRule(SourceRefused, RetryAction.FAIL, reason="the upstream would answer the same"),
+        RetryRule([SourceError, Unreachable], RetryAction.RETRY, reason="the server may come back"),
         RetryRule(
             NightshiftError, RetryAction.FAIL, reason="trying again cannot help; the message says what does"
         ),

@@ -1,5 +1,6 @@
 """A source: where rows come from each night, what they look like, and what must hold of them."""
 
+import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Annotated, Any, Literal
@@ -21,6 +22,11 @@ from nightshift.specs.dialect import Dialect, Zone
 from nightshift.specs.parts import ColumnType, Name, Spec, Tag
 from nightshift.specs.tables import OURS_BESIDE_ROWS, RAW, check_columns, check_key, check_width
 
+# Comments, texts and quoted names of SQL: what is written in them is no code.
+NO_CODE = re.compile(
+    r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:\\.|''|[^'\\])*'|'(?:''|[^'])*'|\"(?:\"\"|[^\"])*\"|`[^`]*`|(\$\w*\$).*?\1",
+    re.DOTALL,
+)
 # What a replay of the quarantine can do beside a declared fix.
 REPLAY_ACTIONS = ("revalidate", "recollect", "discard")
 
@@ -59,6 +65,16 @@ class SqlConnector(Spec):
     kind: Literal["sql"] = "sql"
     connection: str = Field(min_length=1)
     query: str = Field(min_length=1)
+
+    @field_validator("query")
+    @classmethod
+    def _one_statement(cls, query: str) -> str:
+        bare = NO_CODE.sub(" ", query).strip()
+        if not bare.strip(";").strip():
+            raise ValueError("holds no statement")
+        if ";" in bare.rstrip("; \t\n"):
+            raise ValueError("holds several statements; of them only the first would be read: give one")
+        return query
 
 
 class FilesConnector(Spec):

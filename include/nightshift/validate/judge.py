@@ -16,7 +16,14 @@ from nightshift.validate.quarantine import rejected_rows, values_as_text
 from nightshift.validate.report import report_of
 from nightshift.validate.schema import Mismatch, mismatches
 from nightshift.validate.verdict import BatchVerdict, Cause, Validation
-from nightshift.validate.violations import Violation, of_discarded, of_expectations, of_key, typed_columns
+from nightshift.validate.violations import (
+    Violation,
+    of_discarded,
+    of_expectations,
+    of_key,
+    of_room,
+    typed_columns,
+)
 from nightshift.validate.volume import freshness, volume
 
 # A handful of rows may well have nothing in a nullable column; more of them, and the column was lost.
@@ -87,6 +94,7 @@ def _find(
     violations = [violation for violation in violations if len(violation.rows)]
     typed, found = typed_columns(source, batches, rows)
     filled = {name: batches.per_date(rows[typed[name].notna().to_numpy()]) for name in source.columns}
+    found += of_room(source, typed, rows)
     found += of_expectations(rules, typed, batches, rows)
     found += of_discarded(source, batches, rows, _among(rows, found), discarded)
     found += of_key(source, typed, batches, rows, _among(rows, found))

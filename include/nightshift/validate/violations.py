@@ -11,7 +11,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from nightshift.room import long_keys, wide_rows
 from nightshift.specs import Column, Source
+from nightshift.specs.tables import RAW
 from nightshift.validate.batches import Batches
 from nightshift.validate.coerce import coerce
 from nightshift.validate.expectations import Rule, failing_rows
@@ -54,6 +56,18 @@ def _of_column(
     for rule, mask in checks.items():
         if mask.any():
             yield Violation(rule, (name,), rows[mask])
+
+
+def of_room(source: Source, typed: pd.DataFrame, rows: np.ndarray) -> Iterator[Violation]:
+    """Yield the rows at positions ``rows`` that PostgreSQL has no room for: it would refuse the whole night."""
+    kinds = {name: column.type for name, column in source.columns.items()}
+    texts = [name for name in source.key if kinds[name] == "string"]
+    long = long_keys(typed, texts, len(source.key))
+    if long.any():
+        yield Violation("key_length", tuple(source.key), rows[long])
+    wide = wide_rows(typed, kinds, [*RAW.values()])
+    if wide.any():
+        yield Violation("row_length", (next(iter(kinds)),), rows[wide])
 
 
 def of_expectations(

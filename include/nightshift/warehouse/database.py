@@ -10,7 +10,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import pandas as pd
 from psycopg2 import sql
 
-from nightshift.database import Database
+from nightshift.database import Database, told
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
 from nightshift.warehouse.tables import POSTGRES, Table, rendered
 
@@ -135,8 +135,11 @@ class Warehouse(Database):
     @contextmanager
     def _bulk(self) -> Iterator[Any]:
         # Leaving the block without commit rolls back.
-        with adbc.connect(self.url) as connection:
-            yield connection
+        try:
+            with adbc.connect(self.url) as connection:
+                yield connection
+        except adbc.Error as error:
+            raise told(error, error.sqlstate) from error
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,23 @@ replaces them locks those lease rows and compares: a zombie, whose task was retr
 newer generation and writes nothing. A reader sees the old partition whole, or the new one whole.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+import adbc_driver_postgresql.dbapi as adbc
 import pandas as pd
 import pyarrow as pa
 from psycopg2 import sql
 
+from nightshift.database import told
 from nightshift.errors import Superseded
 from nightshift.warehouse.tables import Table, rendered
 
+# How PostgreSQL says which row it could not take: "COPY flights, line 3, column origin".
+COPIED = re.compile(r"COPY .+?, line (\d+)(?:, column ([^\n]+?))?(?:\n|\. SQLSTATE|$)")
 # A COPY's rows are encoded so many at a time: the server takes in one piece while the next is made.
 ROWS_A_PIECE = 20_000
 
@@ -90,9 +95,15 @@ class PartitionWrite:
         for first, last in consecutive(self.lease.generations if dates is None else dates):
             self.cursor.execute(rendered(statement), parameters=[first, last, *only.values()])
         if arrow.num_rows:
-            pieces = arrow.to_reader(max_chunksize=ROWS_A_PIECE)
-            self.cursor.adbc_ingest(table.name, pieces, mode="append", db_schema_name=table.schema)
+            self._copy(table, arrow)
         return int(arrow.num_rows)
+
+    def _copy(self, table: Table, arrow: pa.Table) -> None:
+        pieces = arrow.to_reader(max_chunksize=ROWS_A_PIECE)
+        try:
+            self.cursor.adbc_ingest(table.name, pieces, mode="append", db_schema_name=table.schema)
+        except adbc.Error as error:
+            raise told(error, error.sqlstate, _place(table, arrow, str(error))) from error
 
     def counts(self, table: Table, dates: Iterable[date], **only: str) -> dict[date, int]:
         """Return how many rows of ``table`` each of ``dates`` has, as this transaction sees them; ``only`` as above."""
@@ -110,6 +121,18 @@ class PartitionWrite:
     def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
         """Run one more statement in the same transaction; placeholders are ``$1``, ``$2``, ..."""
         self.cursor.execute(statement, parameters=list(values) or None)
+
+
+def _place(table: Table, arrow: pa.Table, said: str) -> str:
+    """Return the table, and the row and column that an error of a COPY names: the row by its key."""
+    found = COPIED.search(said)
+    number = int(found[1]) - 1 if found else arrow.num_rows
+    if not found or number >= arrow.num_rows:
+        return f"table {table.qualified}: "
+    values = arrow.select(list(table.key)).slice(number, 1).to_pylist()[0]
+    key = ", ".join(f"{name}={str(value)[:60]!r}" for name, value in values.items())
+    column = f", column '{found[2]}'" if found[2] else ""
+    return f"table {table.qualified}{column}, row {key}: "
 
 
 def _equal(only: Mapping[str, str | int]) -> list[sql.Composable]:

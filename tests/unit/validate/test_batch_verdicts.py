@@ -40,6 +40,27 @@ def test_a_good_batch_passes_typed_and_whole():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("letter", "most"), [("x", 2600), ("ä", 1300), ("😀", 650)])
+def test_a_key_too_long_for_an_index_is_set_aside_and_the_night_goes_on(letter, most):
+    frame = batch()
+    frame.loc[3, "station"], frame.loc[7, "station"] = letter * most, letter * (most + 1)
+    validation, verdict = judged(frame, expectations=[{BETWEEN: {"column": "temp", "min_value": 0}}])
+    assert verdict.passed
+    (row,) = validation.rejected.to_dict("records")
+    assert (row["row_number"], row["rule"], row["column_name"]) == (8, "key_length", "station, hour")
+
+
+def test_a_row_too_wide_for_a_page_is_set_aside_and_the_night_goes_on():
+    wide = {f"s{n}": {"type": "string", "nullable": True, "may_be_empty": True} for n in range(400)}
+    columns = {**source().model_dump()["columns"], **wide}
+    frame = batch().assign(**dict.fromkeys(wide, "short"))
+    frame.loc[5, list(wide)] = "a text of 23 characters"
+    frame.loc[6, list(wide)] = "a text that is moved out of the row"
+    validation, verdict = judged(frame, columns=columns)
+    assert verdict.passed
+    assert validation.rejected[["row_number", "rule"]].to_numpy().tolist() == [[6, "row_length"]]
+
+
 # One bad value each: which rule it breaks.
 BAD_VALUES = [
     ("temp", -40.0, BETWEEN, "-40"),
