@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 
 from nightshift.calendar import Calendar
+from nightshift.errors import SourceError, SourceRefused, SpecError, Unreachable, WarehouseRefused
 from nightshift.local.trigger import declared_dags, is_of_a_spec
 from nightshift.orchestration.lifecycle import RETRIES, nightly
 from nightshift.orchestration.timetable import NightlyTimetable
@@ -350,6 +351,21 @@ def test_every_task_retries_only_what_trying_again_can_cure(dags: dict) -> None:
             assert task.retry_policy is RETRIES, task
             assert 0 < task.retries <= 5, task
             assert task.execution_timeout, task
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (SourceError, "retry"),
+        (Unreachable, "retry"),
+        (SourceRefused, "fail"),
+        (WarehouseRefused, "fail"),
+        (SpecError, "fail"),
+        (OSError, "default"),
+    ],
+)
+def test_what_may_pass_is_tried_again_and_what_will_not_is_not(error: type, action: str) -> None:
+    assert RETRIES.evaluate(error("why"), 1, 3).action.value == action
 
 
 def test_a_triggered_run_gets_values_of_its_form_and_nothing_more(dags: dict) -> None:
