@@ -18,21 +18,10 @@ init() {
     nightshift migrate
 }
 
-mlflow_server() {
-    export MLFLOW_AUTH_CONFIG_PATH="${TMPDIR:-/tmp}/mlflow-auth.ini"
-    {
-        echo "[mlflow]"
-        echo "default_permission = READ"
-        echo "database_uri = $MLFLOW_BACKEND_STORE_URI"
-    } >"$MLFLOW_AUTH_CONFIG_PATH"
-    # One worker: two would create the tables of users at the same time.
-    exec mlflow server --app-name basic-auth --host 0.0.0.0 --port "${MLFLOW_PORT:-5000}" --workers 1 \
-        --serve-artifacts --artifacts-destination "${MLFLOW_ARTIFACTS:-/mlflow}"
-}
-
 case "${1:-}" in
     init) init ;;
-    mlflow) mlflow_server ;;
+    # One process: two would create the tables of users at the same time.
+    mlflow) exec python -m nightshift.local.mlflow_server ;;
     "") echo "nightshift: no command; try: init, mlflow, airflow, nightshift" >&2; exit 64 ;;
     *) exec "$@" ;;
 esac

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Runs once, when the volume is empty: one database and one role for each of Airflow, MLflow and the
-# warehouse. Each role owns its own database and may not even connect to the others.
+# Runs once, when the volume is empty: one database and one role for each of Airflow, its queue (Celery),
+# MLflow and the warehouse. Each role owns its own database and may not even connect to the others.
 set -euo pipefail
 
 # \getenv, so that no password is an argument.
-for name in airflow mlflow warehouse; do
+for name in airflow celery mlflow warehouse; do
     psql --set=ON_ERROR_STOP=1 --no-psqlrc --quiet --username "${POSTGRES_USER:-postgres}" --dbname postgres \
         --set=name="$name" --set=variable="${name^^}_DB_PASSWORD" <<-'SQL'
 	\getenv password :variable

@@ -44,7 +44,9 @@ def test_ledger_and_registry_name_the_same_champion(loop: Demo) -> None:
     )
     assert [(row["version"], row["effective_from"]) for row in ledger][1:] == [(2, SCORED_ANEW)]
     path = f"{loop.runtime.mlflow_url}/api/2.0/mlflow/registered-models/alias"
-    answer = httpx.get(path, params={"name": MODEL, "alias": "champion"}, trust_env=False).raise_for_status()
+    login = (loop.runtime.mlflow_user, loop.runtime.mlflow_password)
+    asked = {"name": MODEL, "alias": "champion"}
+    answer = httpx.get(path, params=asked, auth=login, trust_env=False).raise_for_status()
     assert int(answer.json()["model_version"]["version"]) == 2
 
 

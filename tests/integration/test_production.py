@@ -2,7 +2,6 @@
 
 import base64
 import http.client
-import json
 import os
 import shutil
 import signal
@@ -18,10 +17,12 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
+from integration import intruder
+
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("try_airflow", "try_mlflow", "try_warehouse")
+NAMES = ("try_airflow", "try_celery", "try_mlflow", "try_warehouse")
 PASSWORD = "4f1c09ad77e25b3860d1"
 
 
@@ -30,7 +31,7 @@ def databases(postgres_url: str) -> Iterator[str]:
     """The server's ``host:port`` after the first-start script ran, under names that nobody else uses."""
     url = urlsplit(postgres_url)
     script = (ROOT / "deploy/postgres/10-databases.sh").read_text()
-    assert "airflow mlflow warehouse" in script
+    assert "airflow celery mlflow warehouse" in script
     environment = os.environ | {
         "PATH": f"{_postgres_binaries()}:/usr/bin:/bin",
         "PGHOST": str(url.hostname),
@@ -41,7 +42,7 @@ def databases(postgres_url: str) -> Iterator[str]:
     }
     subprocess.run(
         ["bash", "-s"],
-        input=script.replace("airflow mlflow warehouse", " ".join(NAMES)),
+        input=script.replace("airflow celery mlflow warehouse", " ".join(NAMES)),
         env=environment,
         text=True,
         check=True,
@@ -97,7 +98,6 @@ def mlflow(databases: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": PASSWORD,
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"mlflow:5000,localhost:{port}",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_PORT": str(port),
         "MLFLOW_ARTIFACTS": str(folder / "artifacts"),
@@ -164,7 +164,12 @@ SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
         pytest.param(SEARCH, {"password": "password1234"}, 401, id="MLflow's old default password"),
         pytest.param(SEARCH, {"password": PASSWORD}, 200, id="the account"),
         pytest.param(SEARCH, {"password": PASSWORD, "host": "mlflow:5000"}, 200, id="the name in compose"),
-        pytest.param(SEARCH, {"password": PASSWORD, "host": "evil.example"}, 403, id="another host"),
+        pytest.param(SEARCH, {"password": PASSWORD, "host": "evil.example"}, 421, id="another host"),
+        pytest.param(
+            SEARCH, {"password": PASSWORD, "host": "10.evil.example:5000"}, 421, id="like a private one"
+        ),
+        pytest.param(SEARCH, {"password": PASSWORD, "host": "localhost:1"}, 421, id="another port"),
+        pytest.param("/health", {"host": "evil.example"}, 421, id="the health check of another host"),
         pytest.param("/", {}, 401, id="the UI"),
     ],
 )
@@ -174,11 +179,49 @@ def test_mlflow_answers_only_its_account(
     assert ask(mlflow, path, **options)[0] == status
 
 
-def test_mlflow_runs_no_jobs(mlflow: int) -> None:
-    job = json.dumps({"job_name": "invoke_scorer", "params": {}})
-    status, text = ask(mlflow, "/ajax-api/3.0/jobs/", password=PASSWORD, body=job)
-    assert status >= 400
-    assert "not enabled" in text
+@pytest.mark.parametrize("login", [None, f"nightshift:{PASSWORD}"], ids=["anonymous", "the account"])
+def test_no_door_of_mlflow_is_open_that_we_did_not_open(mlflow: int, login: str | None) -> None:
+    assert intruder.opened(mlflow, login) == []
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:9999", "http://127.0.0.1:9999", "http://evil.example", "null"]
+)
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "GET"])
+def test_a_page_of_another_place_gets_nothing_from_mlflow(mlflow: int, method: str, origin: str) -> None:
+    login = f"nightshift:{PASSWORD}"
+    status, text = intruder.send(mlflow, method, SEARCH, login=login, body={"max_results": 1}, Origin=origin)
+    assert status == 421
+    assert "access-control" not in text.lower()
+    own = intruder.send(
+        mlflow, "POST", SEARCH, login=login, body={"max_results": 1}, Origin=f"http://localhost:{mlflow}"
+    )
+    assert own[0] == 200
+
+
+def test_mlflow_takes_what_a_training_writes(mlflow: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nightshift.registry import Registry
+
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "nightshift")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    registry = Registry(f"http://localhost:{mlflow}")
+    run_id = registry.run_of("late_arrival", "training", tags={"reason": "test"})
+    registry.log(run_id, params={"a": 1}, metrics={"roc_auc": 0.7})
+    registry.log_file(run_id, "model/model.skops", b"bytes")
+    version = registry.register("late_arrival", run_id, tags={"a": "b"})
+    registry.promote("late_arrival", version)
+    registry.tag_version("late_arrival", version, {"a": "c"})
+    registry.orphan_version("late_arrival", version, "test")
+    registry.adopt_version("late_arrival", version)
+    registry.orphan_run(run_id, "test")
+    registry.adopt_run(run_id)
+    registry.finish(run_id)
+    assert registry.champion("late_arrival") == version
+    assert registry.model_bytes(run_id) == b"bytes"
+    registry.withdraw("late_arrival")
+    assert [found.run_id for found in registry.versions("late_arrival")] == [run_id]
+    assert registry.unfinished("late_arrival") == []
+    assert registry.url(run_id).endswith(run_id)
 
 
 def test_the_health_check_tells_up_from_down(mlflow: int) -> None:

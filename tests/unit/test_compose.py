@@ -141,6 +141,46 @@ def connections_go_only_where_they_are_used(compose: Compose) -> list[str]:
     ]
 
 
+# Every variable with a secret in it that a service is given, of those that open Airflow itself.
+TOLD = {
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": {"init", "apiserver", "scheduler", "dag-processor", "triggerer"},
+    "AIRFLOW__CORE__FERNET_KEY": {"init", "apiserver", "scheduler", "dag-processor", "triggerer"},
+    "AIRFLOW__API_AUTH__JWT_SECRET": {"apiserver", "scheduler"},
+    "AIRFLOW__API__SECRET_KEY": {"apiserver"},
+    "AIRFLOW__CELERY__BROKER_URL": {"scheduler", "worker"},
+    "AIRFLOW__CELERY__RESULT_BACKEND": {"scheduler", "worker"},
+}
+
+
+def each_service_is_told_what_it_needs_and_no_more(compose: Compose) -> list[str]:
+    known = {
+        key: {
+            name.removeprefix("airflow-") for name, s in services(compose) if key in s.get("environment", {})
+        }
+        for key in TOLD
+    }
+    faults = [f"{key}: {sorted(known[key])}" for key in TOLD if known[key] != TOLD[key]]
+    # The same secret under another name would be told all the same.
+    return faults + [
+        f"{name} sees {secret}"
+        for name, service in services(compose)
+        for secret, allowed in (
+            ("AIRFLOW_JWT_SECRET", "JWT_SECRET"),
+            ("AIRFLOW_DB_PASSWORD", "SQL_ALCHEMY_CONN"),
+        )
+        for key, value in service.get("environment", {}).items()
+        if name != "postgres" and secret in str(value) and not key.endswith(allowed)
+    ]
+
+
+def nobody_takes_all_memory(compose: Compose) -> list[str]:
+    return [
+        f"{name}: {service.get('mem_limit')}"
+        for name, service in services(compose)
+        if not re.fullmatch(r"\d+g|\$\{[A-Z_]+:-\d+g\}", str(service.get("mem_limit")))
+    ]
+
+
 def mlflow_is_closed(compose: Compose) -> list[str]:
     mlflow = compose["services"]["mlflow"]["environment"]
     faults = [] if mlflow.get("MLFLOW_SERVER_ENABLE_JOB_EXECUTION") == "false" else ["jobs are on"]
@@ -193,6 +233,16 @@ RULES: list[tuple[Rule, Callable[[Compose], object]]] = [
     (stores_have_no_way_out, change("mlflow", networks=["backend", "outside"])),
     (stores_have_no_way_out, lambda compose: compose["networks"]["backend"].clear()),
     (connections_go_only_where_they_are_used, set_variable("airflow-scheduler", "AIRFLOW_CONN_OPS", "x")),
+    (
+        each_service_is_told_what_it_needs_and_no_more,
+        set_variable("airflow-worker", "AIRFLOW__CORE__FERNET_KEY", "${AIRFLOW_FERNET_KEY:?}"),
+    ),
+    (
+        each_service_is_told_what_it_needs_and_no_more,
+        set_variable("airflow-worker", "ANOTHER_NAME", "${AIRFLOW_JWT_SECRET:?}"),
+    ),
+    (nobody_takes_all_memory, without("airflow-worker", "mem_limit")),
+    (nobody_takes_all_memory, change("redis", mem_limit="0")),
     (mlflow_is_closed, set_variable("mlflow", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "true")),
     (mlflow_is_closed, set_variable("mlflow", "MLFLOW_SERVER_ALLOWED_HOSTS", "*")),
 ]
@@ -339,7 +389,7 @@ def test_generated_secrets_pass_the_check_and_are_private(tmp_path: Path) -> Non
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     values = dict(re.findall(r"^([A-Z_]+)=(.*)$", file.read_text(), re.MULTILINE))
     secrets = {name: value for name, value in values.items() if SECRET.search(name)}
-    assert len(set(secrets.values())) == len(secrets) == 11
+    assert len(set(secrets.values())) == len(secrets) == 12
     assert run(ROOT / "deploy/check-secrets.sh", "true", **secrets).returncode == 0
     again = run(tmp_path / "deploy/make-env.sh")
     assert again.returncode == 1

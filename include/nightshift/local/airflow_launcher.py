@@ -15,9 +15,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 from nightshift.orchestration.preload import import_heavy
 
@@ -26,10 +28,11 @@ LARGEST_ORDER = 1 << 16
 
 @dataclass(frozen=True)
 class Order:
-    """What to become: a role of :data:`ROLES`, with its arguments and the sockets or pipes handed over."""
+    """What to become: a role of :data:`ROLES`, with its arguments, its secrets, the sockets or pipes handed over."""
 
     role: str
     arguments: list[str] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     descriptors: list[int] = field(default_factory=list)
 
 
@@ -96,10 +99,41 @@ def _settle(order: dict[str, object], descriptors: list[int]) -> Order:
     return Order(descriptors=others, **order)  # type: ignore[arg-type]
 
 
+def learn(secrets: Mapping[str, str]) -> None:
+    """Tell this component its secrets, and have all that it forks forget them: tasks, DAG files, triggers.
+
+    Airflow was imported without them: what it keeps of its configuration is read again.
+    """
+    from airflow import settings
+    from airflow.configuration import conf
+
+    before = {name: os.environ.get(name) for name in secrets}
+    os.environ |= secrets
+    settings.dispose_orm()
+    settings.configure_vars()
+    settings.configure_orm()
+    conf.mask_secrets()
+    os.register_at_fork(after_in_child=partial(forget, before))
+
+
+def forget(before: Mapping[str, str | None]) -> None:
+    """Put the environment back as it was, and Airflow's copies of it."""
+    from airflow import settings
+    from airflow.models import crypto
+
+    for name, value in before.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    settings.configure_vars()
+    crypto.get_fernet.cache_clear()
+
+
 def _airflow(order: Order) -> None:
     """Run ``airflow`` with the order's arguments."""
     from airflow.__main__ import main as airflow
 
+    learn(order.secrets)
     # The scheduler's command line is how orchestration.preload recognises it.
     sys.argv = ["airflow", *order.arguments]
     airflow()
@@ -111,6 +145,7 @@ def _metadata(order: Order) -> None:
 
     from nightshift.local import settings_file
 
+    learn(order.secrets)
     settings, local = order.arguments
     initdb()
     settings_file.apply(settings_file.Settings.model_validate_json(settings), json.loads(local))
@@ -119,9 +154,11 @@ def _metadata(order: Order) -> None:
 
 def _mlflow(order: Order) -> None:
     """Run the MLflow server in this process; its own command would start a second one beside it."""
-    from nightshift.local.mlflow_server import run
+    from nightshift.local.mlflow_server import Server, run
 
-    run(*order.arguments)
+    os.environ |= order.secrets
+    port, artifacts, settings, *names = order.arguments
+    run(Server("127.0.0.1", int(port), artifacts, Path(settings), frozenset(names)))
 
 
 ROLES: dict[str, Callable[[Order], None]] = {"airflow": _airflow, "metadata": _metadata, "mlflow": _mlflow}

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nightshift.local import control, health, new, processes, state
+from nightshift.local import control, health, log_files, new, processes, state
 from nightshift.local.components import BY_NAME, COMPONENTS
 from nightshift.local.new import clear_errors
 from nightshift.local.state import Record, Runtime, Snapshot
@@ -74,7 +74,12 @@ def status() -> None:
         console.print(
             "[red]Nobody watches over it:[/] the supervisor is gone; `nightshift up` brings it back"
         )
-    raise typer.Exit(0 if supervised and all(verdicts.values()) else 1)
+    trouble = log_files.nearly_full(home, home / "logs", home / "objects")
+    stands = health.standstill(snapshot.runtime, snapshot.components)
+    trouble += [f"scheduler: {stands}"] if stands else []
+    for words in trouble:
+        console.print(f"[red]{escape(words)}[/]", soft_wrap=True)
+    raise typer.Exit(0 if supervised and all(verdicts.values()) and not trouble else 1)
 
 
 @app.command()
@@ -398,6 +403,7 @@ def _print_doors(runtime: Runtime) -> None:
     console.print(f"  Airflow  {runtime.airflow_url}")
     console.print(f"           user admin, password {runtime.admin_password}")
     console.print(f"  MLflow   {runtime.mlflow_url}")
+    console.print(f"           user {runtime.mlflow_user}, password {runtime.mlflow_password}")
     console.print(f"  State    {runtime.home} (more users: airflow-passwords.json there)")
 
 

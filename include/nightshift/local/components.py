@@ -19,7 +19,7 @@ from typing import Any
 from nightshift.errors import NotReady
 from nightshift.local import databases, postgres, processes, settings_file
 from nightshift.local.airflow_launcher import LARGEST_ORDER
-from nightshift.local.configuration import connections, environment
+from nightshift.local.configuration import connections, environment, own_names, secrets_of
 from nightshift.local.credentials import Credentials
 from nightshift.local.endpoints import DATABASES, ports_of
 from nightshift.local.state import REPOSITORY, Record, Runtime
@@ -52,7 +52,7 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=environment(self.runtime, self.credentials),
+                env=environment(self.runtime),
                 # Neutral ground: a file named like a module in the working directory would shadow it.
                 cwd="/" if identity else self.runtime.home,
                 pass_fds=pass_fds,
@@ -74,7 +74,8 @@ class Stack:
             NotReady: the launcher does not answer. It is cut off, so that it ends and a new one is started.
         """
         control = self.controls[launcher]
-        order = json.dumps({"role": role, "arguments": arguments}).encode()
+        secrets = secrets_of(name, self.runtime, self.credentials)
+        order = json.dumps({"role": role, "arguments": arguments, "secrets": secrets}).encode()
         with self.log_of(name).open("ab") as log:
             try:
                 control.settimeout(SECONDS_TO_FORK)
@@ -208,11 +209,11 @@ def _work(work: str) -> Callable[[Stack], Record]:
 
 
 def _mlflow(stack: Stack) -> Record:
+    home, url = stack.runtime.home, stack.runtime.mlflow_url
+    artifacts = (home / "mlflow-artifacts").as_uri()
     port = str(ports_of(stack.runtime)["mlflow"])
-    artifacts = stack.runtime.home / "mlflow-artifacts"
-    return stack.fork(
-        "ml-launcher", "mlflow", "mlflow", port, stack.runtime.mlflow_database_url, artifacts.as_uri()
-    )
+    settings = str(home / "mlflow-auth.ini")
+    return stack.fork("ml-launcher", "mlflow", "mlflow", port, artifacts, settings, *sorted(own_names(url)))
 
 
 def _aircraft(stack: Stack) -> Record:

@@ -1,14 +1,21 @@
-"""The environment in which every component runs. Airflow is configured here and nowhere else."""
+"""The environment in which components run, and which of them is told which secret.
+
+The environment has no secrets: every process of this account can read it in /proc. A component that needs one
+is forked, and told over the socket of its launcher; what it forks in turn forgets it again, so that no task, no
+DAG file and no trigger has it in its environment. Airflow is configured here and nowhere else.
+"""
 
 import json
 import os
 from collections.abc import Mapping
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
+from nightshift.hosts import listed, names_of
 from nightshift.local.credentials import Credentials
 from nightshift.local.processes import MARK
 from nightshift.local.state import REPOSITORY, Runtime
+from nightshift.local.work import PARALLELISM
 
 # What a surrounding Airflow, MLflow or Python would leak into ours.
 FOREIGN = (
@@ -21,11 +28,46 @@ FOREIGN = (
     "NIGHTSHIFT_DATABASE_URL",
 )
 
+# What says at each look at a DAG file, every 45 seconds, that it looked: 47 MB a day of an idle stack.
+TALKATIVE = (
+    "airflow.models.dag",
+    "airflow.serialization.definitions.dag",
+    "airflow.dag_processing.manager.DagFileProcessorManager",
+)
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+FERNET = "AIRFLOW__CORE__FERNET_KEY"
+JWT = "AIRFLOW__API_AUTH__JWT_SECRET"
+SESSIONS = "AIRFLOW__API__SECRET_KEY"
+# Airflow's database: all but tasks. What encrypts connections and the arguments of triggers: whoever stores or
+# reads them. What signs tokens: the scheduler makes those of tasks, the API server checks them and makes people's.
+SECRETS: Mapping[str, tuple[str, ...]] = {
+    "metadata": (DATABASE, FERNET),
+    "api-server": (DATABASE, FERNET, JWT, SESSIONS),
+    "scheduler": (DATABASE, FERNET, JWT),
+    "dag-processor": (DATABASE, FERNET),
+    "triggerer": (DATABASE, FERNET),
+    "mlflow": ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"),
+}
 
-def environment(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
-    """Return the whole environment of the components: what was there, without foreign settings, and ours."""
+
+def environment(runtime: Runtime) -> dict[str, str]:
+    """Return the environment of every component: what was there, without foreign settings, and ours."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
-    return kept | _process(runtime) | _airflow(runtime, credentials) | _quiet() | _one_thread()
+    return kept | _process(runtime) | _airflow(runtime) | _mlflow(runtime) | _quiet() | _one_thread()
+
+
+def secrets_of(component: str, runtime: Runtime, credentials: Credentials) -> dict[str, str]:
+    """Return what this component is told beside its environment."""
+    known = {
+        DATABASE: runtime.airflow_database_url.replace("postgresql:", "postgresql+psycopg2:", 1),
+        FERNET: credentials.fernet_key,
+        JWT: credentials.jwt_secret,
+        SESSIONS: credentials.api_secret_key,
+        "MLFLOW_BACKEND_STORE_URI": runtime.mlflow_database_url,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": credentials.mlflow_user,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": credentials.mlflow_session_key,
+    }
+    return {name: known[name] for name in SECRETS.get(component, ())}
 
 
 def _process(runtime: Runtime) -> dict[str, str]:
@@ -45,25 +87,40 @@ def _process(runtime: Runtime) -> dict[str, str]:
     }
 
 
-def _airflow(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
+def _mlflow(runtime: Runtime) -> dict[str, str]:
+    return {
+        "MLFLOW_AUTH_ADMIN_USERNAME": runtime.mlflow_user,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(sorted(own_names(runtime.mlflow_url))),
+        # Jobs are another way to run code on the tracking server; nothing here needs it.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def own_names(url: str) -> frozenset[str]:
+    """Return the names under which a server at ``url`` answers: its own, and those of NIGHTSHIFT_ALLOWED_HOSTS."""
+    return names_of(url) | listed(os.environ.get("NIGHTSHIFT_ALLOWED_HOSTS", ""))
+
+
+def _airflow(runtime: Runtime) -> dict[str, str]:
     logs = runtime.home / "logs"
-    database = runtime.airflow_database_url.replace("postgresql:", "postgresql+psycopg2:", 1)
+    parts = make_url(runtime.airflow_database_url)
+    place = URL.create("postgresql+psycopg2", host=parts.host, port=parts.port, database=parts.database)
     sections: Mapping[str, Mapping[str, object]] = {
         "core": {
             "dags_folder": REPOSITORY / "dags",
             "plugins_folder": REPOSITORY / "plugins",
             "executor": "LocalExecutor",
-            "parallelism": 6,
+            "parallelism": PARALLELISM,
             "mp_start_method": "fork",
             "load_examples": False,
             "dags_are_paused_at_creation": False,
-            "fernet_key": credentials.fernet_key,
             "simple_auth_manager_users": "admin:admin,olga:op,vic:viewer",
             "simple_auth_manager_passwords_file": runtime.home / "airflow-passwords.json",
             "execution_api_server_url": f"{runtime.airflow_url}/execution/",
         },
         "database": {
-            "sql_alchemy_conn": database,
+            # Without its login, which is a secret.
+            "sql_alchemy_conn": place,
             # The launcher migrates before anything starts.
             "check_migrations": False,
         },
@@ -72,10 +129,9 @@ def _airflow(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
             "port": runtime.airflow_url.rpartition(":")[2],
             "base_url": runtime.airflow_url,
             "workers": 1,
-            "secret_key": credentials.api_secret_key,
             "instance_name": "Nightshift",
         },
-        "api_auth": {"jwt_secret": credentials.jwt_secret, "jwt_issuer": "nightshift"},
+        "api_auth": {"jwt_issuer": "nightshift"},
         "workers": {
             # The execution API is built at its first call, which can take longer than the default 5 s.
             "execution_api_timeout": 60,
@@ -96,12 +152,15 @@ def _airflow(runtime: Runtime, credentials: Credentials) -> dict[str, str]:
             # A changed DAG file is parsed at once; this is how soon a changed spec is noticed.
             "min_file_process_interval": 45,
             "parsing_processes": 2,
+            # A table of all files, every half minute, is most of what an idle stack would write.
+            "print_stats_interval": 0,
         },
         "triggerer": {"capacity": 200},
         "logging": {
             "base_log_folder": logs / "tasks",
             "dag_processor_child_process_log_directory": logs / "dag-files",
             "colored_console_log": False,
+            "namespace_levels": " ".join(f"{name}=warning" for name in TALKATIVE),
         },
         "usage_data_collection": {"enabled": False},
         "openlineage": {
@@ -135,8 +194,6 @@ def _quiet() -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GX_ANALYTICS_ENABLED": "false",
         "GIT_PYTHON_REFRESH": "quiet",
-        # Jobs are another way to run code on the tracking server; nothing here needs it.
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
 
 
@@ -155,7 +212,8 @@ def connections(runtime: Runtime) -> dict[str, dict[str, object]]:
     return {
         "warehouse": _endpoint(runtime.warehouse_url),
         "ops": _endpoint(runtime.ops_url),
-        "mlflow": _endpoint(runtime.mlflow_url) | {"schema": "http"},
+        "mlflow": _endpoint(runtime.mlflow_url)
+        | {"schema": "http", "login": runtime.mlflow_user, "password": runtime.mlflow_password},
         "aircraft_api": _endpoint(runtime.aircraft_url) | {"schema": "http"},
         "weather_files": {"extra": json.dumps({"path": str(runtime.weather_folder)})},
     }

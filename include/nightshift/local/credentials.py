@@ -30,6 +30,8 @@ class Credentials:
     admin: str = field(default_factory=_word, repr=False)
     olga: str = field(default_factory=_word, repr=False)
     vic: str = field(default_factory=_word, repr=False)
+    mlflow_user: str = field(default_factory=_word, repr=False)
+    mlflow_session_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     fernet_key: str = field(default_factory=_fernet_key, repr=False)
     jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
     api_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)

@@ -22,6 +22,7 @@ from rich.table import Table
 from nightshift.calendar import DateRange
 from nightshift.errors import NightshiftError, NotReady
 from nightshift.local.api import Client
+from nightshift.local.handles import local_registry
 from nightshift.local.state import Runtime
 from nightshift.specs import Project, load_project
 from nightshift.warehouse import Warehouse
@@ -287,9 +288,8 @@ def _stale_against_current(demo: Demo) -> str:
         return "No night of the new champion has its labels yet."
     from nightshift import stages
     from nightshift.objects import Objects
-    from nightshift.registry import Registry
 
-    registry = Registry(demo.runtime.mlflow_url)
+    registry = local_registry(demo.runtime)
     objects = Objects(str(demo.runtime.home / "objects"))
     platform = stages.Platform(load_project(), demo.warehouse, registry, objects, connection=_no_source)
     nights = DateRange(served[0]["batch_date"], served[-1]["batch_date"])
@@ -372,7 +372,9 @@ def _require_closed(warehouse: Warehouse) -> None:
 
 def _print_where(runtime: Runtime) -> None:
     console.print(f"Airflow  {runtime.airflow_url}  user admin, password {runtime.admin_password}")
-    console.print(f"MLflow   {runtime.mlflow_url}")
+    console.print(
+        f"MLflow   {runtime.mlflow_url}  user {runtime.mlflow_user}, password {runtime.mlflow_password}"
+    )
     console.print("The stack stays up; `make down` stops it, `make status` shows it.")
 
 

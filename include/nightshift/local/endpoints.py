@@ -87,6 +87,7 @@ def arrange(home: Path, credentials: Credentials, ports: Mapping[str, int]) -> R
         postgres_port=None if given else ports["postgres"],
         weather_folder=home / "upstream" / "weather",
         passwords=credentials.users,
+        mlflow_password=credentials.mlflow_user,
     )
 
 

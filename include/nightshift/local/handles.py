@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, NoReturn
 
 from nightshift.errors import NightshiftError
 from nightshift.local import state
+from nightshift.local.state import Runtime
 from nightshift.specs import load_project
 
 if TYPE_CHECKING:
+    from nightshift.registry import Registry
     from nightshift.stages import Platform
 
 LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def platform(registry: str | None = None) -> "Platform":
+def platform(registry: "Registry | None" = None) -> "Platform":
     """Return handles on NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or the local stack's.
 
-    ``registry``: another address than these. Libraries compute in one thread, as in tasks, unless told otherwise.
+    ``registry``: another than these. Libraries compute in one thread, as in tasks, unless told otherwise.
 
     Raises:
         NightshiftError: neither is the environment set nor a local stack known.
@@ -24,7 +26,6 @@ def platform(registry: str | None = None) -> "Platform":
     for limit in LIMITS:  # read once, when the library is imported
         os.environ.setdefault(limit, "1")
     from nightshift.objects import Objects
-    from nightshift.registry import Registry
     from nightshift.stages import Platform
     from nightshift.warehouse import Warehouse
 
@@ -32,10 +33,26 @@ def platform(registry: str | None = None) -> "Platform":
     return Platform(
         load_project(),
         Warehouse(url or state.load().warehouse_url),
-        Registry(registry or os.environ.get("MLFLOW_TRACKING_URI") or state.load().mlflow_url),
+        registry or _registry(os.environ.get("MLFLOW_TRACKING_URI")),
         Objects(objects or str(state.home() / "objects")),
         connection=_no_source,
     )
+
+
+def local_registry(runtime: Runtime | None = None) -> "Registry":
+    """Return the local stack's registry, its login told to MLflow by environment: MLflow logs its addresses."""
+    from nightshift.registry import Registry
+
+    runtime = runtime or state.load()
+    os.environ["MLFLOW_TRACKING_USERNAME"] = runtime.mlflow_user
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = runtime.mlflow_password
+    return Registry(runtime.mlflow_url)
+
+
+def _registry(given: str | None) -> "Registry":
+    from nightshift.registry import Registry
+
+    return Registry(given) if given else local_registry()
 
 
 def _no_source(name: str) -> NoReturn:

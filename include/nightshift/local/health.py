@@ -1,4 +1,4 @@
-"""Who is well. A component is judged by what it does (heartbeat, answer), never by its pid alone.
+"""Who is well. A component is judged by what it does (heartbeat, answer, work), never by its pid alone.
 
 Three answers: well, unwell, and None for "cannot be known now": without the API server nobody can read the
 heartbeats of the others, and that is no fault of theirs.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from nightshift.local import databases
+from nightshift.local import databases, work
 from nightshift.local.processes import alive
 from nightshift.local.state import Record, Runtime
 
@@ -32,8 +32,16 @@ def examine(runtime: Runtime, records: Mapping[str, Record]) -> dict[str, bool |
     }
     for name, key in BEATS.items():
         found[name] = _beats((airflow or {}).get(key), records.get(name), database_since)
+    # Only of a scheduler whose heart beats: without one, it is no wonder that nothing begins.
+    found["scheduler"] = found["scheduler"] and standstill(runtime, records) is None
     running = {name: alive(r.pid, r.started) for name, r in records.items()}
     return {name: well and running.get(name, True) for name, well in found.items()}
+
+
+def standstill(runtime: Runtime, records: Mapping[str, Record]) -> str | None:
+    """Return in words that tasks wait and none begins, or None."""
+    scheduler = records.get("scheduler")
+    return work.standstill(runtime.airflow_database_url, scheduler.since) if scheduler else None
 
 
 def execution_api_answers(runtime: Runtime) -> bool:

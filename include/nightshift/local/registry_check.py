@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 from nightshift.errors import RequestError
-from nightshift.local import handles, state
+from nightshift.local import handles
 
 
 def run(model: str | None, grace: timedelta) -> list[str]:
@@ -21,7 +21,7 @@ def run(model: str | None, grace: timedelta) -> list[str]:
     if given and not os.environ.get("MLFLOW_TRACKING_URI"):
         raise RequestError("NIGHTSHIFT_WAREHOUSE_URL is set: set MLFLOW_TRACKING_URI too")
     # One warehouse's ledger must not move another's alias.
-    platform = handles.platform(None if given else state.load().mlflow_url)
+    platform = handles.platform(None if given else handles.local_registry())
     from nightshift.stages import reconcile_registry
 
     facts = reconcile_registry(platform, now=datetime.now(UTC), grace=grace, model=model)

@@ -34,6 +34,9 @@ class Runtime:
     weather_folder: Path
     # Airflow's users by name: admin, olga (operator), vic (viewer).
     passwords: dict[str, str] = field(repr=False)
+    # MLflow's one account, which tasks and people share.
+    mlflow_user: str = "nightshift"
+    mlflow_password: str = field(default="", repr=False)
 
     @property
     def admin_password(self) -> str:

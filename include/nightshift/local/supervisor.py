@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightshift.errors import NightshiftError
-from nightshift.local import credentials, endpoints, health, processes, state
+from nightshift.local import credentials, endpoints, health, log_files, processes, state
 from nightshift.local.components import BY_NAME, COMPONENTS, Stack, record
 from nightshift.local.state import Record, Snapshot
 from nightshift.local.unit import Unit
@@ -28,6 +28,7 @@ PR_SET_CHILD_SUBREAPER = 36
 ATTEMPTS = 3
 SECONDS_TO_A_DEAF_ONE = 5.0
 LINES_SHOWN = 12
+SECONDS_BETWEEN_BOUNDS = 120.0
 
 
 class Supervisor:
@@ -41,7 +42,7 @@ class Supervisor:
         self.message = ""
         self.stopping = False
         self.written: Snapshot | None = None
-        self.examine_at = 0.0
+        self.examine_at = self.bound_at = 0.0
 
     def run(self) -> None:
         """Watch over the stack until told to stop, or until it cannot be started."""
@@ -79,6 +80,9 @@ class Supervisor:
         """Look at everything once, and act."""
         processes.reap()
         self.examine(now)
+        if now >= self.bound_at:
+            log_files.bound(self.stack.runtime.home / "logs")
+            self.bound_at = now + SECONDS_BETWEEN_BOUNDS
         for unit in self.units.values():
             if not (unit.settled or self.stopping):
                 self.tend(unit, now)
@@ -97,9 +101,16 @@ class Supervisor:
             unit = self.units[name]
             if name == "api-server" and well and not unit.well_once:
                 well = health.execution_api_answers(self.stack.runtime)  # noqa: PLW2901
+            self.say_why(unit, well)
             unit.note(well, now)
         all_well = all(unit.well for unit in self.units.values())
         self.examine_at = time.monotonic() + (5.0 if all_well else 0.5)
+
+    def say_why(self, unit: Unit, well: bool | None) -> None:
+        """Note what changed for the worse; a standstill is nothing that the component's own log would tell."""
+        if unit.well and well is False:
+            why = unit.name == "scheduler" and health.standstill(self.stack.runtime, self.records())
+            self.say(f"{unit.name} is unwell{f': {why}' if why else ''}")
 
     def tend(self, unit: Unit, now: float) -> None:
         """Start it, bury it, end it, or leave it alone."""

@@ -24,6 +24,7 @@ import psycopg2
 
 from nightshift.calendar import parse_date
 from nightshift.errors import RequestError, SourceError
+from nightshift.hosts import is_own, names_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -233,7 +234,11 @@ class AircraftService(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self) -> None:
-        """Answer with JSON: 200, 400 naming the parameter, or 404."""
+        """Answer with JSON: 200, 400 naming the parameter, 404, or 421 where another name was asked for."""
+        names = names_of(f"http://127.0.0.1:{self.connection.getsockname()[1]}")
+        asked = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in self.headers.items()]
+        if not is_own(asked, names):
+            return self._answer(421, {"error": f"this service goes by {' and '.join(sorted(names))} only"})
         url = urlsplit(self.path)
         if url.path == "/health":
             return self._answer(200, {"status": "ok"})

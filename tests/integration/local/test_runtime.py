@@ -1,5 +1,6 @@
 """The whole local stack, really started: it heals what is killed, and leaves nothing behind."""
 
+import json
 import os
 import signal
 import time
@@ -7,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from integration import intruder
 
 from nightshift.local import control, endpoints, health, processes, state
-from nightshift.local.api import Client
+from nightshift.local.api import FINISHED, Client
 from nightshift.local.state import Record, Runtime, Snapshot
+from nightshift.local.work import PARALLELISM
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 SECONDS_TO_HEAL = 60
@@ -85,6 +88,79 @@ def test_settings_file_is_applied_with_local_endpoints(runtime: Runtime) -> None
 def test_secrets_are_private(runtime: Runtime) -> None:
     for name in ("runtime.json", "credentials.json", "airflow-passwords.json"):
         assert (runtime.home / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_no_process_shows_a_secret_in_its_environment(runtime: Runtime) -> None:
+    drawn = json.loads((runtime.home / "credentials.json").read_text())
+    urls = (runtime.airflow_database_url, runtime.mlflow_database_url, runtime.warehouse_url, runtime.ops_url)
+    secrets = [*drawn.values(), *urls, runtime.admin_database_url]
+    looked_at = 0
+    for process in processes.marked(runtime.home):
+        for kind in ("environ", "cmdline"):
+            shown = _shown(process.pid, kind)
+            looked_at += bool(shown)
+            found = [name for name in drawn if drawn[name] in shown]
+            assert not any(secret in shown for secret in secrets), f"{kind} of {process.pid}: {found}"
+    # All components, and the workers that wait for tasks.
+    assert looked_at > 2 * (len(SERVICES) + PARALLELISM)
+
+
+def test_mlflow_lets_nobody_in_without_the_login(runtime: Runtime) -> None:
+    port = int(runtime.mlflow_url.rpartition(":")[2])
+    login = f"{runtime.mlflow_user}:{runtime.mlflow_password}"
+    search = "/api/2.0/mlflow/experiments/search"
+    for known in (None, login):
+        assert intruder.opened(port, known) == []
+    body = {"max_results": 1}
+    assert intruder.send(port, "POST", search, body=body)[0] == 401
+    assert (
+        intruder.send(port, "POST", search, body=body, login=f"{runtime.mlflow_user}:password1234")[0] == 401
+    )
+    assert intruder.send(port, "POST", search, body=body, login=login)[0] == 200
+    alias = {"name": "late_arrival", "alias": "champion", "version": "1"}
+    assert intruder.send(port, "POST", "/api/2.0/mlflow/registered-models/alias", body=alias)[0] == 401
+    model = "/api/2.0/mlflow-artifacts/artifacts/1/a/artifacts/model/model.skops"
+    assert intruder.send(port, "PUT", model, body="mine")[0] == 401
+
+
+@pytest.mark.parametrize(
+    "host", ["10.evil.example:5000", "evil.example", "127.0.0.1", "localhost:1", "0.0.0.0:80"]
+)
+def test_servers_answer_to_their_own_names_only(runtime: Runtime, host: str) -> None:
+    login = f"{runtime.mlflow_user}:{runtime.mlflow_password}"
+    for url, path in {
+        runtime.mlflow_url: "/api/2.0/mlflow/experiments/search",
+        runtime.airflow_url: "/api/v2/version",
+        runtime.aircraft_url: "/health",
+    }.items():
+        port = int(url.rpartition(":")[2])
+        status, text = intruder.send(port, "GET", path, login=login, Host=host)
+        assert status == 421, f"{url}: {text}"
+        assert intruder.send(port, "GET", path, login=login)[0] in {200, 400}
+
+
+def test_a_killed_idle_worker_does_not_stop_the_work(runtime: Runtime) -> None:
+    scheduler = record(runtime, "scheduler")
+    for process in processes.session_of(scheduler.pid, scheduler.started):
+        if "<idle>" in _shown(process.pid, "cmdline"):
+            os.kill(process.pid, signal.SIGKILL)
+    with Client.of(runtime) as airflow:
+        run_id = airflow.trigger("collect_weather", conf={"batch_date": "2013-01-02", "downstream": "leave"})
+        stuck = None
+        while stuck is None and airflow.run("collect_weather", run_id)["state"] not in FINISHED:
+            stuck = health.standstill(runtime, snapshot(runtime).components)
+            time.sleep(1)
+        assert stuck is not None, "the workers that were left got the lock: nothing was tried"
+        assert airflow.wait("collect_weather", run_id, timeout=240)["state"] == "success"
+    assert record(runtime, "scheduler").pid != scheduler.pid
+    assert "scheduler is unwell: 1 tasks are queued" in (runtime.home / "logs" / "supervisor.log").read_text()
+
+
+def test_an_idle_stack_writes_no_log_at_each_look_at_a_dag_file(runtime: Runtime) -> None:
+    log = (runtime.home / "logs" / "dag-processor.log").read_text()
+    assert "next dagrun info" not in log
+    assert "Searching for files" not in log
+    assert len(log) < 100_000
 
 
 def test_only_the_loopback_address_listens(runtime: Runtime) -> None:
@@ -165,6 +241,13 @@ def test_down_leaves_no_process_even_if_the_supervisor_was_killed(runtime: Runti
     assert again.airflow_url == runtime.airflow_url
     assert control.down()
     assert processes.marked(runtime.home) == []
+
+
+def _shown(pid: int, kind: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{kind}").read_text()
+    except OSError:
+        return ""
 
 
 def _links(folder: Path) -> list[str]:

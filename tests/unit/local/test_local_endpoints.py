@@ -3,12 +3,15 @@
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from nightshift.errors import NotReady
 from nightshift.local import configuration, credentials, endpoints
+from nightshift.local.components import COMPONENTS
 from nightshift.local.state import REPOSITORY, Runtime
 
 PORTS = {"airflow": 18081, "mlflow": 15001, "aircraft": 18091, "postgres": 15433}
@@ -109,7 +112,7 @@ def test_a_given_server_wins_over_the_embedded_one(tmp_path: Path, monkeypatch: 
 
 
 def test_airflow_is_configured_as_the_design_says(runtime: Runtime) -> None:
-    environment = configuration.environment(runtime, credentials.Credentials())
+    environment = configuration.environment(runtime)
     expected = {
         "AIRFLOW_HOME": str(runtime.home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -135,15 +138,46 @@ def test_airflow_is_configured_as_the_design_says(runtime: Runtime) -> None:
     assert {key: environment.get(key) for key in expected} == expected
 
 
+def test_the_environment_of_components_holds_no_secret(runtime: Runtime) -> None:
+    drawn = credentials.Credentials()
+    environment = configuration.environment(runtime)
+    told = {name: configuration.secrets_of(name, runtime, drawn) for name in configuration.SECRETS}
+    values = {value for secrets in told.values() for value in secrets.values()}
+    values |= {value for value in asdict(drawn).values() if isinstance(value, str)}
+    values |= {runtime.mlflow_password, *runtime.passwords.values()}
+    assert [name for name, value in environment.items() if any(secret in value for secret in values)] == []
+    assert "@" not in environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+
+
+def test_each_component_is_told_what_it_needs_and_no_more(runtime: Runtime) -> None:
+    told = {
+        component.name: set(configuration.secrets_of(component.name, runtime, credentials.Credentials()))
+        for component in COMPONENTS
+    }
+    database, fernet = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY"
+    jwt, sessions = "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY"
+    assert {name: names for name, names in told.items() if names} == {
+        "metadata": {database, fernet},
+        "api-server": {database, fernet, jwt, sessions},
+        "scheduler": {database, fernet, jwt},
+        "dag-processor": {database, fernet},
+        "triggerer": {database, fernet},
+        "mlflow": {
+            "MLFLOW_BACKEND_STORE_URI",
+            "MLFLOW_AUTH_ADMIN_PASSWORD",
+            "MLFLOW_FLASK_SERVER_SECRET_KEY",
+        },
+    }
+
+
 def test_every_airflow_option_we_set_exists(runtime: Runtime) -> None:
     from airflow.configuration import conf
 
     # What Airflow reads without describing it in its configuration file.
     undescribed = {"usage_data_collection": {"enabled"}}
     known = conf.configuration_description
-    environment = configuration.environment(runtime, credentials.Credentials())
     unknown = []
-    for key in environment:
+    for key in configuration.environment(runtime) | dict.fromkeys(chain(*configuration.SECRETS.values())):
         parts = key.lower().split("__")
         if parts[0] == "airflow" and len(parts) == 3:
             section, option = parts[1:]
@@ -157,7 +191,7 @@ def test_a_surrounding_airflow_does_not_leak_in(runtime: Runtime, monkeypatch: p
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgresql://elsewhere/warehouse")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "foreign")
     monkeypatch.setenv("NIGHTSHIFT_DATABASE_URL", "postgresql://root:secret@db/postgres")
-    environment = configuration.environment(runtime, credentials.Credentials())
+    environment = configuration.environment(runtime)
     assert environment["AIRFLOW__CORE__PARALLELISM"] == "6"
     for key in ("AIRFLOW_CONN_WAREHOUSE", "MLFLOW_TRACKING_TOKEN", "NIGHTSHIFT_DATABASE_URL"):
         assert key not in environment
@@ -167,5 +201,11 @@ def test_connections_carry_the_local_endpoints(runtime: Runtime) -> None:
     laid_over = configuration.connections(runtime)
     assert laid_over["warehouse"]["port"] == 15433
     assert str(laid_over["warehouse"]["password"]) in runtime.warehouse_url
-    assert laid_over["mlflow"] == {"host": "127.0.0.1", "port": 15001, "schema": "http"}
+    assert laid_over["mlflow"] == {
+        "host": "127.0.0.1",
+        "port": 15001,
+        "schema": "http",
+        "login": "nightshift",
+        "password": runtime.mlflow_password,
+    }
     assert json.loads(str(laid_over["weather_files"]["extra"])) == {"path": str(runtime.weather_folder)}
