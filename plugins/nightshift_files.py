@@ -1,7 +1,8 @@
-"""Kept files in Airflow's UI: the catalog, data docs, drift reports and explorations, for whoever is logged in.
+"""Kept files in Airflow's UI: the catalog, data docs, drift reports and explorations, for who may see their DAG.
 
-Airflow does not authenticate the apps that plugins mount: every route here takes ``GetUserDep``. Pages are
-served in a sandbox (no origin, no access to the session), whatever a data value in them may try.
+Airflow does not authenticate the apps that plugins mount: every route here takes ``GetUserDep``, and asks the
+auth manager for the DAG. What is absent and what is forbidden look the same. Pages are served in a sandbox (no
+origin, no access to the session), whatever a data value in them may try.
 """
 
 from airflow.plugins_manager import AirflowPlugin
@@ -11,18 +12,24 @@ from nightshift.orchestration.links import file_url
 
 
 def _app():
+    from airflow.api_fastapi import app as airflow_app
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
     from airflow.api_fastapi.core_api.security import GetUserDep
     from fastapi import FastAPI, HTTPException, Response
 
     from nightshift.objects import Objects
-    from nightshift.orchestration.files import SERVED, objects_root, sent_as
+    from nightshift.orchestration.files import SERVED, dag_of, objects_root, policy_of, sent_as
 
     app = FastAPI(title="Nightshift files", docs_url=None, redoc_url=None, openapi_url=None)
+
+    def may_see(user: GetUserDep, dag_id: str) -> bool:
+        manager = airflow_app.get_auth_manager()
+        return manager.is_authorized_dag(method="GET", details=DagDetails(id=dag_id), user=user)
 
     @app.get("/files/{key:path}")
     def file(key: str, user: GetUserDep) -> Response:
         """Return a kept page or notebook by its key."""
-        if not SERVED.fullmatch(key):
+        if not (SERVED.fullmatch(key) and may_see(user, dag_of(key))):
             raise HTTPException(404, "no such file")
         try:
             content = Objects(objects_root()).get(key)
@@ -31,8 +38,7 @@ def _app():
         media_type, more = sent_as(key)
         headers = {
             **more,
-            "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' "
-            "'unsafe-eval'; style-src 'unsafe-inline'; img-src data:; font-src data:",
+            "Content-Security-Policy": policy_of(key),
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
         }

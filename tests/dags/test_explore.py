@@ -5,6 +5,7 @@ import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -57,6 +58,15 @@ HASH = "ab" * 32
 FOLDER = "explorations/features_departure"
 
 
+# Files of DAGs that the auth manager of these tests shows to nobody.
+FORBIDDEN = {
+    "reports/late_arrival/2013-02-08.html": "monitor_late_arrival",
+    "data_docs/flights/2013-02-08.html": "collect_flights",
+    "catalog/index.html": "catalog",
+    f"explorations/source_flights/{HASH}.html": "explore_source_flights",
+    f"reproductions/late_arrival/{HASH}.html": "reproduce_late_arrival",
+    "cards/late_arrival/1/card.html": "train_late_arrival",
+}
 Ask = Callable[[str], httpx.Response]
 
 
@@ -67,7 +77,15 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     for suffix in ("html", "ipynb", "parquet", "html.part"):
         Objects(str(root)).put(f"{FOLDER}/{HASH}.{suffix}", b"content")
     Objects(str(root)).put(f"snapshots/late_arrival/{HASH}.parquet", b"rows")
+    for key in FORBIDDEN:
+        Objects(str(root)).put(key, b"content")
     app = plugin_app()
+
+    class Manager:
+        """Lets everybody see one DAG."""
+
+        def is_authorized_dag(self, *, method: str, details: Any, user: object) -> bool:
+            return method == "GET" and details.id == "explore_features_departure"
 
     async def get(key: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
@@ -75,6 +93,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHIFT_OBJECTS", str(root))
+        patch.setattr("airflow.api_fastapi.app.get_auth_manager", Manager)
         yield lambda key: asyncio.run(get(key))
 
 
@@ -106,8 +125,27 @@ def test_a_report_is_a_page_in_a_sandbox_and_a_notebook_a_download(ask: Ask) -> 
         book.headers["content-disposition"] == 'attachment; filename="features_departure-abababababab.ipynb"'
     )
     for answer in (page, book):
-        assert answer.headers["content-security-policy"].startswith("sandbox")
+        assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+        assert "script" not in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("key", FORBIDDEN)
+def test_who_may_not_see_the_dag_does_not_see_that_its_file_is_there(ask: Ask, key: str) -> None:
+    answer, absent = ask(key), ask(key.replace("departure", "absent").replace("late_arrival", "absent"))
+    assert (answer.status_code, answer.content) == (absent.status_code, absent.content)
+    assert answer.status_code == 404
+
+
+def test_every_kind_of_file_belongs_to_a_dag_that_there_is() -> None:
+    from nightshift.orchestration.files import dag_of, policy_of
+    from nightshift.specs import load_project
+
+    assert {key: dag_of(key) for key in FORBIDDEN} == FORBIDDEN
+    assert {key for key in FORBIDDEN if "script" in policy_of(key)} == {
+        "reports/late_arrival/2013-02-08.html"
+    }
+    assert "late_arrival" in load_project().models
 
 
 @pytest.mark.parametrize(

@@ -297,6 +297,12 @@ def test_the_image_is_pinned_unprivileged_and_checked_by_hash() -> None:
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "10001:10001"
 
 
+def test_actions_of_the_pipeline_are_pinned_by_commit() -> None:
+    used = re.findall(r"uses: (.*)", (ROOT / ".github/workflows/ci.yml").read_text())
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", action)] == []
+
+
 @pytest.mark.parametrize(
     "switch",
     [
@@ -341,6 +347,22 @@ def test_the_entrypoint_starts_what_it_is_given() -> None:
         ("WAREHOUSE_DB_PASSWORD", "CHANGE-ME-4f1c09ad77e25b38", "is a placeholder"),
         ("WAREHOUSE_DB_PASSWORD", "your-password-here-4f1c", "is a placeholder"),
         ("WAREHOUSE_DB_PASSWORD", "4f1c09ad", "is too simple"),
+        ("API_TOKEN", "changeme", "is a placeholder"),
+        ("API_TOKEN", "", "is empty"),
+        (
+            "AIRFLOW_CONN_OPS",
+            '{"conn_type": "postgres", "login": "u", "password": "changeme"}',
+            "is a placeholder",
+        ),
+        ("AIRFLOW_CONN_OPS", '{"conn_type":"postgres","password" : ""}', "is empty"),
+        ("AIRFLOW_CONN_OPS", '{"login": "reader", "password": "reader"}', "has the user name for a password"),
+        (
+            "AIRFLOW_CONN_API",
+            '{"extra": {"headers": {"Authorization": "Bearer your-token"}}}',
+            "is a placeholder",
+        ),
+        ("AIRFLOW_CONN_API", '{"extra": "{\\"api_token\\": \\"changeme\\"}"}', "is a placeholder"),
+        ("AIRFLOW_CONN_API", '{"host": "http://u:changeme@proxy"}', "is a placeholder"),
         ("WAREHOUSE_DB_PASSWORD", "aaaaaaaaaaaaaaaaaaaaaaaa", "is too simple"),
         ("WAREHOUSE_DB_PASSWORD", "4f1c09ad77e25b38@d1", "goes into URLs"),
         ("AIRFLOW__CORE__FERNET_KEY", "", "is empty"),
@@ -360,23 +382,29 @@ def test_nothing_starts_on_a_placeholder(script: str, name: str, value: str, why
     assert not value or value not in refused.stderr
 
 
-def test_mlflow_starts_behind_accounts_kept_in_a_private_file(tmp_path: Path) -> None:
-    fake = tmp_path / "mlflow"
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"conn_type": "fs", "extra": {"path": "/weather"}}',
+        '{"conn_type": "postgres", "login": "reader", "password": "4f1c09ad77e25b38", "host": "db.example.org"}',
+        '{"extra": "{\\"api_token\\": \\"4f1c09ad77e25b38\\", \\"sslkey\\": \\"/etc/example.pem\\"}"}',
+        '{"host": "http://u:4f1c09ad77e25b38@proxy.example"}',
+        '{"type": "file", "log_file_path": "/logs/openlineage.jsonl", "append": true}',
+    ],
+)
+def test_connections_of_other_systems_pass(value: str) -> None:
+    started = run(ROOT / "deploy/check-secrets.sh", "echo", "started", **SOUND, AIRFLOW_CONN_OPS=value)
+    assert (started.returncode, started.stderr) == (0, "")
+
+
+def test_mlflow_starts_behind_our_door(tmp_path: Path) -> None:
+    fake = tmp_path / "python"
     fake.write_text('#!/bin/sh\necho "$@"\n')
     fake.chmod(0o755)
     url = "postgresql://mlflow:4f1c09ad77e25b3860d1@postgres:5432/mlflow"
-    started = run(
-        ROOT / "deploy/entrypoint.sh",
-        "mlflow",
-        PATH=f"{tmp_path}:/usr/bin:/bin",
-        TMPDIR=str(tmp_path),
-        MLFLOW_BACKEND_STORE_URI=url,
-    )
-    assert "--app-name basic-auth" in started.stdout
-    assert "4f1c09ad77e25b3860d1" not in started.stdout
-    accounts = tmp_path / "mlflow-auth.ini"
-    assert f"database_uri = {url}\n" in accounts.read_text()
-    assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
+    path = f"{tmp_path}:/usr/bin:/bin"
+    started = run(ROOT / "deploy/entrypoint.sh", "mlflow", PATH=path, MLFLOW_BACKEND_STORE_URI=url)
+    assert started.stdout == "-m nightshift.local.mlflow_server\n"
 
 
 def test_generated_secrets_pass_the_check_and_are_private(tmp_path: Path) -> None:

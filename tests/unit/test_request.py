@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from nightshift.govern.request import MOST_SLICES, markdown, plain
+from nightshift.govern.request import MOST_SLICES, markdown
+from nightshift.markdown import plain
 
 HOSTILE = "</script><script>alert(1)</script> [x](javascript:alert(1)) | `a` ![y](z)\n# big"
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from html import escape
 
+from nightshift.markdown import unlinked
+
 LONGEST_TEXT = 2_000
 POLICY = (
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
@@ -140,7 +142,7 @@ def _shown(cell: Cell) -> str:
 
 def _plain(text: str) -> str:
     line = " ".join(text[:LONGEST_TEXT].split())
-    return SIGNS.sub(r"\\\g<0>", escape(line, quote=False))
+    return unlinked(SIGNS.sub(r"\\\g<0>", escape(line, quote=False)))
 
 
 def _text(value: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Engine
 
+from nightshift.collect.secrets import struck_out
 from nightshift.errors import SourceError
 from nightshift.specs import Source
 
@@ -37,20 +38,14 @@ class Connection:
 
     def failure(self, source: Source, happened: object, remedy: str) -> SourceError:
         """Return the error for ``source``: one line, bounded, the password struck out."""
-        text = " ".join(str(happened).split())[:MESSAGE_LENGTH]
+        # Struck out first: what is cut in two would not be recognised.
+        text = self.without_secrets(" ".join(str(happened).split()))[:MESSAGE_LENGTH]
         what = "folder" if source.connector.connection is None else "connection"
-        return SourceError(
-            f"source '{source.name}', {what} '{self.id}': {self.without_secrets(text)}; {remedy}"
-        )
+        return SourceError(f"source '{source.name}', {what} '{self.id}': {text}; {remedy}")
 
     def without_secrets(self, text: str) -> str:
-        """Return ``text`` with the password and every text in ``extra``'s headers struck out."""
-        headers = self.extra.get("headers")
-        secrets = [self.password, *(headers.values() if isinstance(headers, dict) else ())]
-        for secret in secrets:
-            if secret:
-                text = text.replace(str(secret), "***")
-        return text
+        """Return ``text`` with every secret of this connection struck out, in whatever form it is repeated."""
+        return struck_out(text, self.password, self.extra)
 
 
 def connection_of(source: Source, find: Callable[[str], Connection], beside: Path) -> Connection:

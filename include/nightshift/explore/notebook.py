@@ -4,10 +4,10 @@ nbformat 4.5, written as JSON: its format is small, and the library that writes 
 """
 
 import json
-from html import escape
 from typing import Any
 
 from nightshift.explore.examine import LABEL, Exploration
+from nightshift.markdown import plain
 
 OPEN = """\
 import hashlib, io, os
@@ -101,8 +101,8 @@ def _about(e: Exploration, key: str, sha256: str) -> str:
             )
         )
     lines = "\n".join(f"- {name}: {value}" for name, value in facts)
-    # A notebook renders HTML in Markdown: the spec's words are words.
-    return f"# {escape(e.subject.title)}\n\n{escape(e.subject.description)}\n\n{lines}"
+    # A notebook renders Markdown, and HTML in it: the spec's words are words.
+    return f"# {plain(e.subject.title)}\n\n{plain(e.subject.description)}\n\n{lines}"
 
 
 def _text(source: str) -> dict[str, Any]:

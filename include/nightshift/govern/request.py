@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nightshift.markdown import plain
+
 MOST_SLICES = 12
 
 
@@ -31,12 +33,6 @@ def markdown(decision: Mapping[str, Any], verdict: Mapping[str, Any] | None, lin
         f"Evidence `{decision['evidence_sha256']}`. Your answer, your name and your comment are kept with it.",
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def plain(text: str) -> str:
-    """Return text that people or data wrote as Markdown that shows it, and does nothing else."""
-    escaped = "".join(f"\\{c}" if c in r"\`*_{}[]()#+-!|~" else c for c in str(text)[:500])
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
 
 
 def _verdict(verdict: Mapping[str, Any] | None) -> str:

@@ -28,6 +28,9 @@ FOREIGN = (
     "NIGHTSHIFT_DATABASE_URL",
 )
 
+# What of a connection's extra is masked in the UI and in logs, beside what Airflow knows itself.
+SENSITIVE = "cookie,account_key,access_key,sas,credential,connection_string,headers,proxies,proxy,dsn"
+RUN_IDS = r"^[A-Za-z0-9_.~:+-]+\Z"
 # What says at each look at a DAG file, every 45 seconds, that it looked: 47 MB a day of an idle stack.
 TALKATIVE = (
     "airflow.models.dag",
@@ -114,6 +117,7 @@ def _airflow(runtime: Runtime) -> dict[str, str]:
             "mp_start_method": "fork",
             "load_examples": False,
             "dags_are_paused_at_creation": False,
+            "sensitive_var_conn_names": SENSITIVE,
             "simple_auth_manager_users": "admin:admin,olga:op,vic:viewer",
             "simple_auth_manager_passwords_file": runtime.home / "airflow-passwords.json",
             "execution_api_server_url": f"{runtime.airflow_url}/execution/",
@@ -143,6 +147,8 @@ def _airflow(runtime: Runtime) -> dict[str, str]:
         "scheduler": {
             "scheduler_idle_sleep_time": 0.3,
             "enable_health_check": False,
+            # The default ends in $, which also matches before a line feed.
+            "allowed_run_id_pattern": RUN_IDS,
             # The tasks of a scheduler that was killed are taken up by the next one: by default, in 5 minutes.
             "orphaned_tasks_check_interval": 15,
             "task_instance_heartbeat_timeout": 120,

@@ -76,7 +76,18 @@ def application(server: Server) -> Any:
 
     # Tables first: two requests at once on an empty database would both create them.
     initialize_backend_stores(database_url, database_url, "mlflow-artifacts:/")
-    return create_app()
+    app = create_app()
+    take_password()
+    return app
+
+
+def take_password() -> None:
+    """Make the password of the environment the account's: MLflow itself keeps the first one for good."""
+    from mlflow.server.auth import store
+
+    name, password = (os.environ[f"MLFLOW_AUTH_ADMIN_{part}"] for part in ("USERNAME", "PASSWORD"))
+    if not store.authenticate_user(name, password):
+        store.update_user(name, password=password)
 
 
 def main() -> None:

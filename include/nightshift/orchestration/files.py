@@ -15,6 +15,17 @@ SERVED = re.compile(
 # What is not here is a page.
 MEDIA_TYPES = {"md": "text/plain; charset=utf-8", "json": "application/json"}
 NOTEBOOK = "application/x-ipynb+json"
+# Whose DAG a file is: who may not see the one is not shown the other.
+DAGS = {
+    "reports": "monitor_{}",
+    "data_docs": "collect_{}",
+    "explorations": "explore_{}",
+    "reproductions": "reproduce_{}",
+    "cards": "train_{}",
+    "catalog": "catalog",
+}
+# No origin, no access to the session, and nothing from anywhere else.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 CATALOG = "catalog/index.html"  # where the stage *describe* keeps the catalog
 
 
@@ -28,6 +39,19 @@ def objects_root() -> str:
     if not root:
         raise SpecError("NIGHTSHIFT_OBJECTS is not set: the folder or fsspec URL for snapshots and reports")
     return root
+
+
+def dag_of(key: str) -> str:
+    """Return the DAG whose file a served one is."""
+    kind, name, *_ = key.split("/")
+    return DAGS[kind].format(name)
+
+
+def policy_of(key: str) -> str:
+    """Return the Content-Security-Policy of a served file: only drift reports draw by script, and evaluate some."""
+    if key.startswith("reports/"):
+        return f"sandbox allow-scripts; {POLICY}; script-src 'unsafe-inline' 'unsafe-eval'"
+    return f"sandbox; {POLICY}"
 
 
 def sent_as(key: str) -> tuple[str, dict[str, str]]:

@@ -142,12 +142,27 @@ def _caller(context: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     kind = _kind(dag_run)
     person = getattr(dag_run, "triggering_user_name", None)
     return {
-        "asked": Try(dag_run.run_id, context["ti"].try_number, is_backfill=kind.startswith("backfill")),
+        "asked": Try(
+            sound_id(dag_run.run_id), context["ti"].try_number, is_backfill=kind.startswith("backfill")
+        ),
         "actor": person or kind,
         "person": person,
         "reason": values.get("reason") or f"{kind} run",
         "values": values,
     }
+
+
+def sound_id(run_id: str) -> str:
+    """Return the run's id. Airflow takes one that ends in a line feed: tables and links would show another run.
+
+    Raises:
+        RequestError: it holds a sign that is not printed.
+    """
+    if not run_id.isprintable():
+        raise RequestError(
+            f"run id {run_id!r}: expected printable characters only; start the run with another id"
+        )
+    return run_id
 
 
 def is_nightly(dag_run: Any, values: Mapping[str, Any]) -> bool:

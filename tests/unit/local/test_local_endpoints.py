@@ -1,6 +1,7 @@
 """Ports are kept, foreign ones avoided; the environment holds Airflow's configuration and nothing foreign."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nightshift.errors import NotReady
 from nightshift.local import configuration, credentials, endpoints
@@ -168,6 +170,20 @@ def test_each_component_is_told_what_it_needs_and_no_more(runtime: Runtime) -> N
             "MLFLOW_FLASK_SERVER_SECRET_KEY",
         },
     }
+
+
+def test_a_run_id_ends_where_it_seems_to(runtime: Runtime) -> None:
+    pattern = configuration.environment(runtime)["AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN"]
+    assert re.match(pattern, "train_late_arrival.2013-02-08T00:30:00+00:00~1")
+    assert not re.match(pattern, "manual\n")
+    assert not re.match(pattern, "manual run")
+
+
+def test_production_is_configured_as_the_local_stack_is(runtime: Runtime) -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())["x-airflow-environment"]
+    environment = configuration.environment(runtime)
+    for key in ("AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN", "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES"):
+        assert compose[key] == environment[key]
 
 
 def test_every_airflow_option_we_set_exists(runtime: Runtime) -> None:

@@ -31,9 +31,15 @@ WALK = """
 import json
 import sys
 from pathlib import Path
-from nightshift.local.mlflow_server import Server, application
+from nightshift.local.mlflow_server import Server, application, take_password
 app = application(Server("127.0.0.1", 1, "file:///tmp", Path(sys.argv[1]), frozenset({"localhost:1"})))
 from mlflow.server import app as flask
+import os
+from mlflow.server.auth import store
+os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = "drawn-anew-77e25b"
+take_password()
+logins = [store.authenticate_user("nightshift", word) for word in ("drawn-anew-77e25b", "4f1c09ad77e25b3860d1")]
+assert logins == [True, False], "the password of now, and no other"
 def walk(routes, prefix=""):
     for route in routes:
         path = prefix + (getattr(route, "path", "") or "")

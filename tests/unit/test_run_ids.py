@@ -1,0 +1,19 @@
+"""A run's id is what it seems to be."""
+
+import pytest
+
+from nightshift.errors import RequestError
+from nightshift.orchestration.run import sound_id
+
+
+@pytest.mark.parametrize(
+    "run_id", ["manual__2013-02-08T00:30:00+00:00", "retrain__late_arrival__2013-02-08", "a b"]
+)
+def test_a_printable_id_is_taken(run_id: str) -> None:
+    assert sound_id(run_id) == run_id
+
+
+@pytest.mark.parametrize("run_id", ["manual\n", "a\nb", "a\x00", "a\x1b[2J", "a\u2028", "a\u202eb", "\t"])
+def test_an_id_with_a_sign_that_is_not_printed_is_refused(run_id: str) -> None:
+    with pytest.raises(RequestError, match="printable"):
+        sound_id(run_id)
