@@ -30,7 +30,9 @@ def retrain_dag(model: Model) -> None:
         from nightshift.orchestration.run import this_run
 
         run = this_run()
-        answer = stages.decide_retraining(run.platform, model.name, run.night, run.asked)
+        answer = stages.decide_retraining(
+            run.platform, model.name, run.night, run.asked, requested_by=run.person
+        )
         print(answer["reason"])
         return {**answer, "as_of": str(run.night)} if answer["start"] else None
 

@@ -43,9 +43,10 @@ def decision(champion: int | None = 4, **more: Any) -> dict[str, Any]:
 
 def test_it_shows_both_with_intervals_slices_gates_cause_and_links() -> None:
     verdict = {"batch_date": "2013-07-02", "reason": "predictions drifted", "drift": {}}
-    body = markdown(decision(), verdict, {"MLflow run": "http://mlflow/1"})
+    body = markdown(decision(), verdict, {"MLflow run": "http://mlflow/1"}, ["olga", "ben_b"])
     for words in (
         "against version 4, on 12,683 rows of 14 days that neither has seen",
+        "**Asked:** olga, ben\\_b. An answer of anybody else does not count.",
         "| log_loss | 0.5000 | 0.4000 to 0.6000 | 0.6100 | +0.0500 to +0.1500 |",
         "| origin=A0 | 900 | 0.5000 | 0.6000 | -0.0100 to +0.2000 |",
         "the night of 2013-07-02: predictions drifted",
@@ -57,13 +58,13 @@ def test_it_shows_both_with_intervals_slices_gates_cause_and_links() -> None:
 
 
 def test_without_a_champion_there_is_nothing_to_compare() -> None:
-    body = markdown(decision(champion=None), None, {})
+    body = markdown(decision(champion=None), None, {}, ["olga", "ben_b"])
     assert "against no champion" in body
     assert "gain, interval" not in body
 
 
 def test_it_stays_small_however_many_slices_there_are() -> None:
-    body = markdown(decision(reason="x" * 500), None, {})
+    body = markdown(decision(reason="x" * 500), None, {}, ["olga", "ben_b"])
     assert body.count("| origin=A") == MOST_SLICES
     assert len(body) < 8_000
 
@@ -77,7 +78,7 @@ def test_what_people_and_data_wrote_is_text(where: str) -> None:
         verdict["reason"] = HOSTILE
     else:
         given["reason"] = HOSTILE
-    body = markdown(given, verdict, {})
+    body = markdown(given, verdict, {}, ["olga", "ben_b"])
     assert "<" not in body
     assert "](javascript" not in body
     assert "![y]" not in body

@@ -4,6 +4,7 @@ from nightshift.govern.doubt import Doubt, too_good
 from nightshift.govern.evaluation import Evaluation, Part, evaluate
 from nightshift.govern.gates import Candidate, Evidence, GateResult, Trial, judge
 from nightshift.govern.ledger import Ledger, Misfit, Promotion
+from nightshift.govern.outcomes import Outcome, outcome_of, write_outcome
 from nightshift.govern.rollback import Rollback, rollback_of, write_rollback
 
 __all__ = [
@@ -14,13 +15,16 @@ __all__ = [
     "GateResult",
     "Ledger",
     "Misfit",
+    "Outcome",
     "Part",
     "Promotion",
     "Rollback",
     "Trial",
     "evaluate",
     "judge",
+    "outcome_of",
     "rollback_of",
     "too_good",
+    "write_outcome",
     "write_rollback",
 ]

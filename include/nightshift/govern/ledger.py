@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from nightshift.errors import Barred, LedgerMismatch, NotReady
+from nightshift.govern.outcomes import write_outcome
 from nightshift.warehouse import Warehouse
 
 COLUMNS = "entry, version, kind, effective_from, artifact_sha256, training_id"
@@ -145,6 +146,8 @@ class Ledger:
                 (training_id,),
             )
             row = cursor.fetchone()
+            if row:
+                write_outcome(cursor, training_id, "promoted")
         if row is None:
             raise NotReady(f"training '{training_id}' has no decision; its gates have not run")
         return Promotion(**row)

@@ -1,6 +1,6 @@
 """The request for a signature, as Markdown: what an approver must see to say yes or no."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nightshift.markdown import plain
@@ -8,7 +8,12 @@ from nightshift.markdown import plain
 MOST_SLICES = 12
 
 
-def markdown(decision: Mapping[str, Any], verdict: Mapping[str, Any] | None, links: Mapping[str, str]) -> str:
+def markdown(
+    decision: Mapping[str, Any],
+    verdict: Mapping[str, Any] | None,
+    links: Mapping[str, str],
+    approvers: Sequence[str],
+) -> str:
     """Return the evidence of a decision, at most a few KB: it travels through Airflow's XCom.
 
     ``decision``: a row of ``governance.decisions``. ``verdict``: of the night that asked for the training, if one did.
@@ -30,6 +35,7 @@ def markdown(decision: Mapping[str, Any], verdict: Mapping[str, Any] | None, lin
         "**Gates**\n\n"
         + "\n".join(f"- {gate['gate']}: {plain(gate['words'])}" for gate in decision["gates"]),
         " · ".join(f"[{name}]({url})" for name, url in links.items()),
+        f"**Asked:** {', '.join(map(plain, approvers))}. An answer of anybody else does not count.",
         f"Evidence `{decision['evidence_sha256']}`. Your answer, your name and your comment are kept with it.",
     ]
     return "\n\n".join(part for part in parts if part)

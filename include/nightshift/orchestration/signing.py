@@ -1,10 +1,19 @@
-"""Sign-off: a person decides in the Airflow UI. The task waits without a worker slot; no answer is a rejection."""
+"""Sign-off: a person decides in the Airflow UI. The task waits without a worker slot; no answer is a rejection.
 
-from datetime import timedelta
+A person is known here by their user name, as Airflow tells it of who starts a run and of who answers, whatever its auth
+manager. Airflow's own list of assigned users holds ids, which are other than names with FAB and which a task cannot
+learn: nobody is on it. Who may answer is judged when the answer is there; one that does not count spends nothing.
+"""
+
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
+from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.timezone import utcnow
+
+from nightshift.errors import RequestError
 
 COMMENT = Param(
     None,
@@ -13,10 +22,11 @@ COMMENT = Param(
     title="Comment",
     description_md="Why. Kept in the ledger with your name.",
 )
+SOON = timedelta(seconds=1)
 
 
 class SignOff(ApprovalOperator):
-    """Asks the approvers of a model; only they may answer, and never the person who started the training.
+    """Asks the approvers of a model; an answer of anybody else, or of who started the training, is asked for again.
 
     The task ``ask`` before it says what is asked and of whom. The answer is recorded here, before anything follows.
     """
@@ -32,24 +42,49 @@ class SignOff(ApprovalOperator):
             **{**more, "params": {"comment": COMMENT}},
         )
         self.model = model
+        self.within = within
 
-    def pre_execute(self, context: Any) -> None:
-        """Take the approvers of this training from ``ask``: who they are depends on who started it."""
-        asked = context["ti"].xcom_pull(task_ids="ask")
-        self.assigned_users = [{"id": user, "name": user} for user in asked["approvers"]]
+    def execute(self, context: Any) -> None:
+        """Ask, and wait as long as the spec says."""
+        self._wait(context, utcnow() + self.within)
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        """Record the answer, then let the promotion follow, or skip it."""
+    def execute_complete(self, context: Any, event: dict[str, Any], until: str | None = None) -> Any:
+        """Record the answer, then let the promotion follow, or skip it. An answer that does not count: ask again."""
+        try:
+            if "error" not in event:
+                print(self._record(event))
+        except RequestError as refused:
+            self.log.warning("This answer does not count: %s. Asked again", refused)
+            self._wait(context, datetime.fromisoformat(until) if until else utcnow() + self.within)
+        return super().execute_complete(context, event)
+
+    def _wait(self, context: Any, until: datetime) -> None:
+        """Ask, taking back an answer given before; wait until an instant, however often it is asked."""
+        self.response_timeout = max(until - utcnow(), SOON)
+        try:
+            super().execute(context)
+        except TaskAwaitingInput as waiting:
+            waiting.kwargs = {"until": until.isoformat()}
+            raise
+
+    def _record(self, event: dict[str, Any]) -> dict[str, Any]:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
-        if "error" not in event:
-            run, user = this_run(), event["responded_by_user"]
-            answer = stages.Answer(
-                approved=event["chosen_options"] == [self.APPROVE],
-                by=(user["name"] or user["id"]) if user else None,
-                comment=(event["params_input"] or {}).get("comment"),
-                at=event["responded_at"],
-            )
-            print(stages.sign(run.platform, self.model, run.asked, answer))
-        return super().execute_complete(context, event)
+        said = event["params_input"] or {}
+        # The API takes any; further on they would fail the task.
+        if not said.keys() <= {"comment"}:
+            raise RequestError(f"expected a comment and nothing else, got {', '.join(map(repr, said))[:200]}")
+        answer = stages.Answer(
+            approved=event["chosen_options"] == [self.APPROVE],
+            by=name_of(event["responded_by_user"]),
+            comment=said.get("comment"),
+            at=event["responded_at"],
+        )
+        run = this_run()
+        return stages.sign(run.platform, self.model, run.asked, answer)
+
+
+def name_of(user: dict[str, str] | None) -> str | None:
+    """Return the user name of who answered; None if nobody did and the time ran out."""
+    return (user["name"] or user["id"]) if user else None

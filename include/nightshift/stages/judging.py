@@ -11,16 +11,28 @@ import pandas as pd
 
 from nightshift import train
 from nightshift.errors import NotReady, RequestError
-from nightshift.govern import Candidate, Doubt, Evaluation, Evidence, Ledger, Trial, judge, too_good
+from nightshift.govern import (
+    Candidate,
+    Doubt,
+    Evaluation,
+    Evidence,
+    Ledger,
+    Outcome,
+    Trial,
+    judge,
+    too_good,
+    write_outcome,
+)
 from nightshift.govern import evaluate as evaluated
 from nightshift.govern.request import markdown
 from nightshift.specs import Model
 from nightshift.stages.documenting import card_key
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_version
+from nightshift.stages.scoring import load_version, opened
 from nightshift.stages.training import decision_of, is_stale, read_snapshot, signature_of, split, version_of
 from nightshift.warehouse import Json, feature_table
 
+LONGEST_COMMENT = 500
 AGAIN = "again__"  # before the id of a training whose signature came too late
 
 
@@ -70,19 +82,16 @@ def ask_for_signature(
     model, decision = platform.project.model(name), _require_decision(platform, asked)
     if not decision["passed"] or signature_of(platform, asked.run_id):
         return None
-    approvers = [user for user in model.approvers if user != decision["requested_by"]]
+    starters = _starters(platform, decision)
+    approvers = [user for user in model.approvers if user not in starters]
     if not approvers:
         raise RequestError(
-            f"model '{name}': {decision['requested_by']} started this training and is its only approver; nobody "
+            f"model '{name}': {' and '.join(sorted(starters))} started this training and is its only approver; nobody "
             "signs their own. Add another to approvers, or let another start it"
         )
     version = version_of(platform, asked.run_id) or {}
-    links = {
-        "MLflow run": platform.registry.url(version["mlflow_run_id"]),
-        "training in Airflow": airflow_run,
-    }
     verdict = platform.warehouse.row(
-        "SELECT v.batch_date, v.reason, v.drift FROM monitoring.retrain_requests r JOIN monitoring.verdicts v "
+        "SELECT v.batch_date, v.reason, v.report_key FROM monitoring.retrain_requests r JOIN monitoring.verdicts v "
         "USING (model, batch_date) WHERE r.training_id = %s",
         (asked.run_id,),
     )
@@ -95,7 +104,7 @@ def ask_for_signature(
         links["drift report"] = page(verdict["report_key"])
     return {
         "subject": f"Promote version {decision['challenger']} of {name}?",
-        "body": markdown(decision, verdict, links),
+        "body": markdown(decision, verdict, links, approvers),
         "approvers": approvers,
     }
 
@@ -114,22 +123,46 @@ def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Facts:
     """Record an answer to the decision of this training; once.
 
     Raises:
-        RequestError: it was given by nobody who may: no approver, or the person who started the training.
+        RequestError: it does not count: it is of nobody who may sign, or its comment is not one.
     """
-    model, decision = platform.project.model(name), _require_decision(platform, asked)
-    if answer.by is not None and answer.by not in model.approvers:
-        raise RequestError(
-            f"model '{name}': {answer.by} is no approver; {', '.join(model.approvers)} may sign"
+    decision = _require_decision(platform, asked)
+    if answer.by is not None:
+        _refuse_signature(platform, platform.project.model(name), decision, answer)
+    said: Outcome | None = "timed out" if answer.by is None else None if answer.approved else "rejected"
+    evidence = decision["evidence_sha256"]
+    with platform.warehouse.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO governance.signatures (training_id, model, answer, signed_by, comment, evidence_sha256, "
+            "signed_at) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
+            (asked.run_id, name, said or "approved", answer.by, answer.comment, evidence, answer.at),
         )
-    if answer.by is not None and answer.by == decision["requested_by"]:
-        raise RequestError(f"model '{name}': {answer.by} started this training; nobody signs their own")
-    said = "timed out" if answer.by is None else "approved" if answer.approved else "rejected"
-    platform.warehouse.execute(
-        "INSERT INTO governance.signatures (training_id, model, answer, signed_by, comment, evidence_sha256, "
-        "signed_at) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
-        (asked.run_id, name, said, answer.by, answer.comment, decision["evidence_sha256"], answer.at),
-    )
+        if said and cursor.rowcount:  # the first answer counts
+            write_outcome(cursor, asked.run_id, said)
     return signature_of(platform, asked.run_id) or {}
+
+
+def _refuse_signature(platform: Platform, model: Model, decision: Facts, answer: Answer) -> None:
+    """Raise RequestError unless the answer is of an approver who did not start the training, its comment text."""
+    comment: Any = answer.comment  # the API takes anything
+    if answer.by not in model.approvers:
+        raise RequestError(
+            f"model '{model.name}': {answer.by} is no approver; {', '.join(model.approvers)} may sign"
+        )
+    if answer.by in _starters(platform, decision):
+        raise RequestError(f"model '{model.name}': {answer.by} started this training; nobody signs their own")
+    if comment is not None and not (isinstance(comment, str) and len(comment) <= LONGEST_COMMENT):
+        raise RequestError(
+            f"model '{model.name}': comment: expected text of at most {LONGEST_COMMENT} characters"
+        )
+
+
+def _starters(platform: Platform, decision: Facts) -> set[str]:
+    """Return who started a training by hand: itself, or the run of ``retrain_<model>`` behind it."""
+    request = platform.warehouse.row(
+        "SELECT requested_by FROM monitoring.retrain_requests WHERE training_id = %s",
+        (decision["training_id"],),
+    )
+    return {decision["requested_by"], (request or {}).get("requested_by")} - {None}
 
 
 def judge_again(platform: Platform, name: str, asked: Try) -> Facts | None:
@@ -163,11 +196,13 @@ def judge_again(platform: Platform, name: str, asked: Try) -> Facts | None:
 
 
 def _first_requested_by(platform: Platform, training_id: str) -> str | None:
-    """Return who started the training that this one repeats: they do not sign the repetition either."""
-    if not training_id.startswith(AGAIN):
-        return None
-    repeated = decision_of(platform, training_id.removeprefix(AGAIN))
-    return repeated["requested_by"] if repeated else None
+    """Return who stands behind a training that nobody started by hand: who asked for it, or for the one it repeats."""
+    row = platform.warehouse.row(
+        "SELECT requested_by FROM monitoring.retrain_requests WHERE training_id = %s AND requested_by IS NOT NULL "
+        "UNION ALL SELECT requested_by FROM governance.decisions WHERE training_id = %s",
+        (training_id, training_id.removeprefix(AGAIN)),
+    )
+    return row["requested_by"] if row else None
 
 
 def _require_decision(platform: Platform, asked: Try) -> Facts:
@@ -181,14 +216,16 @@ def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
     facts, rows = read_snapshot(platform, version["snapshot_id"], model)
     fitted, holdout = split(facts, rows)
     entity = platform.project.feature_set(model.features).entity
-    challenger_scores = load_version(platform, model, version["version"])(holdout)
+    content = platform.registry.model_bytes(version["mlflow_run_id"])
+    pipeline = opened(platform, content, version["artifact_sha256"])
+    challenger_scores = train.predict(pipeline, holdout, model.classes)
     challenger = Candidate(version["version"], version["train_last"], _overlap(fitted, holdout, entity))
     champion, champion_scores = None, None
     head = Ledger(platform.warehouse, model.name).head()
     if head is not None:
         champion = _champion(platform, model, head.version, holdout)
         champion_scores = load_version(platform, model, head.version)(holdout)
-    trial, features = _trial(platform, model, version, holdout)
+    trial, features = _trial(platform, model, version, content, holdout)
     evaluation = evaluated(
         model.kind, holdout, challenger_scores, champion_scores, slices=model.slices, asked=model.gate_metrics
     )
@@ -244,12 +281,11 @@ def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> 
 
 
 def _trial(
-    platform: Platform, model: Model, version: Facts, holdout: pd.DataFrame
+    platform: Platform, model: Model, version: Facts, content: bytes, holdout: pd.DataFrame
 ) -> tuple[Trial, dict[str, str]]:
     """Return what a fresh process made of the challenger's artifact, and its features' types as they were trained."""
     stored = version["examples"] or {"predictions": [], "features": {}}
     examples = holdout.head(len(stored["predictions"]))
-    content = platform.registry.model_bytes(version["mlflow_run_id"])
     rows = examples.drop(columns="batch_date")
     done = train.try_out(content, version["artifact_sha256"], rows, platform.project.own, model.classes)
     differing = sum(a != b for a, b in zip(done.predictions, stored["predictions"], strict=False))
@@ -288,28 +324,32 @@ def _write_decision(
         "gates": results,
     }
     hashed = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    platform.warehouse.execute(
-        "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
-        "passed, gates, challenger_metrics, champion_metrics, evaluation, approval, requested_by, evidence_sha256) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
-        (
-            version["training_id"],
-            model.name,
-            version["version"],
-            body["champion"],
-            as_of,
-            reason,
-            version["snapshot_id"],
-            all(result["passed"] for result in results),
-            Json(results),
-            Json(evaluation["metrics"]),
-            Json(evaluation["champion_metrics"]) if champion else None,
-            Json(evaluation),
-            model.approval,
-            requested_by,
-            hashed,
-        ),
-    )
+    passed = all(result["passed"] for result in results)
+    with platform.warehouse.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
+            "passed, gates, challenger_metrics, champion_metrics, evaluation, approval, requested_by, evidence_sha256) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
+            (
+                version["training_id"],
+                model.name,
+                version["version"],
+                body["champion"],
+                as_of,
+                reason,
+                version["snapshot_id"],
+                passed,
+                Json(results),
+                Json(evaluation["metrics"]),
+                Json(evaluation["champion_metrics"]) if champion else None,
+                Json(evaluation),
+                model.approval,
+                requested_by,
+                hashed,
+            ),
+        )
+        if not passed and cursor.rowcount:
+            write_outcome(cursor, version["training_id"], "rejected")
 
 
 def _log(platform: Platform, run_id: str, decision: Facts) -> None:

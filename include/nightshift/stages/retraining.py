@@ -8,8 +8,8 @@ from nightshift.errors import NotReady
 from nightshift.stages.platform import Facts, Platform, Try
 
 ASKED = (
-    "INSERT INTO monitoring.retrain_requests (model, batch_date, status, guard, reason, training_id) "
-    "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (model, batch_date) DO NOTHING"
+    "INSERT INTO monitoring.retrain_requests (model, batch_date, status, guard, reason, training_id, requested_by) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model, batch_date) DO NOTHING"
 )
 
 
@@ -26,8 +26,12 @@ def training_id(name: str, batch_date: date) -> str:
     return f"retrain__{name}__{batch_date}"
 
 
-def decide_retraining(platform: Platform, name: str, batch_date: date, asked: Try) -> Facts:
+def decide_retraining(
+    platform: Platform, name: str, batch_date: date, asked: Try, *, requested_by: str | None = None
+) -> Facts:
     """Ask the guards, and write the answer. A night answered before gets the same answer again.
+
+    ``requested_by``: the person who had the night ask by hand; they will not sign the training.
 
     Raises:
         NotReady: the night has no verdict.
@@ -44,7 +48,8 @@ def decide_retraining(platform: Platform, name: str, batch_date: date, asked: Tr
         answer = retrain.ask(platform.project.model(name).retrain, request)
         status = "started" if answer.may_start else "suppressed"
         started = training_id(name, batch_date) if answer.may_start else None
-        cursor.execute(ASKED, (name, batch_date, status, answer.guard, _words(answer, request), started))
+        words = _words(answer, request)
+        cursor.execute(ASKED, (name, batch_date, status, answer.guard, words, started, requested_by))
         cursor.execute(
             "SELECT status, reason, training_id FROM monitoring.retrain_requests WHERE model = %s AND batch_date = %s",
             (name, batch_date),

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from nightshift import artifacts, metrics, train
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
-from nightshift.errors import NotReady
-from nightshift.govern import Ledger
+from nightshift.errors import Barred, NotReady
+from nightshift.govern import Ledger, Outcome, outcome_of, write_outcome
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import Model
 from nightshift.stages.collecting import parquet
@@ -95,13 +95,9 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     provenance = _provenance(model, platform)
     tags = {**provenance, "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
     run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
-    try:
+    with platform.registry.ending(run_id):
         fitted = _fit_and_log(platform, model, facts, rows, run_id, asked)
-    except Exception:
-        platform.registry.finish(run_id, failed=True)  # a run that nobody ends reads as one that runs
-        raise
-    version = platform.registry.register(name, run_id, tags=tags)
-    platform.registry.finish(run_id)
+        version = platform.registry.register(name, run_id, tags=tags)
     platform.warehouse.execute(
         "INSERT INTO governance.versions (model, version, mlflow_run_id, training_id, snapshot_id, artifact_sha256, "
         "spec_sha256, code_commit, lock_sha256, train_first, train_last, feature_set, feature_version, profile, "
@@ -133,6 +129,8 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
     It takes effect on ``as_of``, or after the last night that has been scored since: a promotion never
     changes a night that is done. ``actor``: who, if the decision needs no signature; else who signed is.
 
+    The training's outcome is written with what decides it, for :func:`conclude`.
+
     Returns:
         ``outcome``: promoted, rejected, timed out; or stale, if the champion changed while a signature was waited for.
 
@@ -151,8 +149,7 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
         signed = _signed(platform, ledger, decision)
         if signed["answer"] != "approved":
             return {"version": decision["challenger"], "outcome": signed["answer"]}
-        _require_champion(ledger, decision)
-        ledger.refuse_barred(decision["challenger"])
+        _refuse(platform, ledger, decision)
         effective_from = first_unscored(platform, name, as_of)
         who = signed["signed_by"] or actor
         entry = ledger.append(training_id=asked.run_id, effective_from=effective_from, actor=who)
@@ -187,19 +184,26 @@ def _signed(platform: Platform, ledger: Ledger, decision: Facts) -> Facts:
             "once an approver has signed this evidence. Clear 'ask'"
         )
     if signature["answer"] == "approved" and is_stale(ledger, decision):
+        _settle(platform, decision, "stale")
         return {**signature, "answer": "stale"}
     return signature
 
 
-def _require_champion(ledger: Ledger, decision: Facts) -> None:
-    """Raise NotReady unless the champion that the challenger has beaten is still the champion."""
+def _refuse(platform: Platform, ledger: Ledger, decision: Facts) -> None:
+    """Raise NotReady if the champion is another than the challenger has beaten, Barred if the challenger is barred."""
     if is_stale(ledger, decision):
+        _settle(platform, decision, "stale")
         head = ledger.head()
         judged = f"version {decision['champion']}" if decision["champion"] else "no champion"
         raise NotReady(
             f"training '{decision['training_id']}' was judged against {judged}; the champion is version "
             f"{head.version if head else None} now. Train again: it was never compared with that one"
         )
+    try:
+        ledger.refuse_barred(decision["challenger"])
+    except Barred:
+        _settle(platform, decision, "barred")
+        raise
 
 
 def first_unscored(platform: Platform, name: str, as_of: date) -> date:
@@ -211,38 +215,24 @@ def first_unscored(platform: Platform, name: str, as_of: date) -> date:
     return row["last"] + timedelta(days=1) if row and row["last"] else as_of
 
 
+def _settle(platform: Platform, decision: Facts, outcome: Outcome) -> None:
+    with platform.warehouse.transaction() as cursor:
+        write_outcome(cursor, decision["training_id"], outcome)
+
+
 def conclude(platform: Platform, asked: Try) -> Facts:
-    """Give the request that started this training its outcome, so that the next one may start.
+    """Give the request that started this training its outcome as it was written, so that the next one may start.
 
     Raises:
-        NotReady: the training ended without a decision; its outcome is ``failed``.
+        NotReady: the training ended without any; its outcome is ``failed``.
     """
-    row = platform.warehouse.row(
-        "SELECT p.entry, d.passed, s.answer FROM governance.decisions d "
-        "LEFT JOIN governance.promotions p USING (training_id) "
-        "LEFT JOIN governance.signatures s USING (training_id) WHERE d.training_id = %s",
-        (asked.run_id,),
-    )
-    outcome = _outcome(row)
+    outcome = outcome_of(platform.warehouse, asked.run_id) or "failed"
     platform.warehouse.execute(
         "UPDATE monitoring.retrain_requests SET outcome = %s WHERE training_id = %s", (outcome, asked.run_id)
     )
     if outcome == "failed":
         raise NotReady(f"training '{asked.run_id}' failed; the task that failed says why. The champion stays")
     return {"outcome": outcome}
-
-
-def _outcome(row: Facts | None) -> str:
-    if row is None:
-        return "failed"
-    if row["entry"] is not None:
-        return "promoted"
-    if not row["passed"]:
-        return "rejected"
-    # Approved and not promoted: the champion changed meanwhile, and the training was started again.
-    return {"approved": "stale", "rejected": "rejected", "timed out": "timed out"}.get(
-        row["answer"], "failed"
-    )
 
 
 def read_snapshot(
