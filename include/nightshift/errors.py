@@ -12,6 +12,8 @@ NightshiftError
 ├── NotReady              something that must exist first does not (no champion, no features)
 ├── Unreachable           a server of ours is down, too busy, or went away meanwhile
 ├── WarehouseRefused      PostgreSQL takes no such rows or statement: names table, column, row
+├── RegistryRefused       MLflow answers, and refuses what is asked
+│   └── AccessDenied      it does not take our login, or grants it too little
 ├── Superseded            a newer try holds the lease of this partition: this one writes nothing
 ├── LedgerMismatch        the registry and the ledger disagree about the champion
 ├── LedgerBroken          an entry of the ledger is not what was written
@@ -74,6 +76,14 @@ class Unreachable(NightshiftError):
 
 class WarehouseRefused(NightshiftError):
     """PostgreSQL takes no such rows or statement."""
+
+
+class RegistryRefused(NightshiftError):
+    """MLflow answers, and refuses what is asked."""
+
+
+class AccessDenied(RegistryRefused):
+    """MLflow does not take our login, or grants it too little."""
 
 
 class Superseded(NightshiftError):

@@ -2,12 +2,17 @@
 
 The registry is a catalogue; the ledger decides. Every write here can be repeated: a run is found again
 by its training id, a version by its run, so a retry after any crash yields exactly one of each.
+
+Whatever is asked of MLflow, it fails with an error of ours: Unreachable may be cured by another try, NotReady,
+RegistryRefused and AccessDenied are not.
 """
 
 import json
 import os
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,11 +33,13 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from requests.exceptions import HTTPError, RequestException
 
-from nightshift.errors import NotReady
+from nightshift.errors import AccessDenied, NightshiftError, NotReady, RegistryRefused, Unreachable
 
 ALIAS = "champion"
 TRAINING_ID = "nightshift.training_id"
+MADE_OF = ("nightshift.spec_sha256", "nightshift.snapshot")  # another of these is another run
 ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
@@ -65,26 +72,40 @@ class Registry:
     def __init__(self, uri: str, public_url: str | None = None) -> None:
         self.uri = uri
         self.public_url = public_url or uri
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._client: Any = Client(uri)
 
     def __repr__(self) -> str:
         return "Registry()"  # the URI may hold a password
 
     def run_of(self, model: str, training_id: str, *, tags: Mapping[str, str]) -> str:
-        """Return the id of the run of this training, started if there is none yet."""
+        """Return the id of the run of this training, started if there is none yet, open again if it had ended.
+
+        A training whose spec was mended since begins a new run: MLflow does not let parameters change.
+        """
         experiment = self._experiment(model)
         found = self._client.search_runs(
-            [experiment],
-            f"tags.`{TRAINING_ID}` = '{training_id}'",
-            max_results=1,
-            order_by=["start_time ASC"],
+            [experiment], _has_tag(TRAINING_ID, training_id), order_by=["start_time ASC"]
         )
-        if found:
-            return str(found[0].info.run_id)
+        wanted = {TRAINING_ID: training_id, **{key: tags[key] for key in MADE_OF if key in tags}}
+        for run in found:
+            if wanted.items() <= run.data.tags.items():
+                self._client.update_run(run.info.run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+                return str(run.info.run_id)
         run = self._client.create_run(
             experiment, tags={TRAINING_ID: training_id, **tags}, run_name=training_id
         )
         return str(run.info.run_id)
+
+    @contextmanager
+    def ending(self, run_id: str) -> Iterator[None]:
+        """Mark the run finished after the block, or failed if it raises."""
+        try:
+            yield
+        except BaseException:  # also when a task is ended from outside
+            with suppress(NightshiftError):  # what went wrong first is what is told
+                self.finish(run_id, failed=True)
+            raise
+        self.finish(run_id)
 
     def log(
         self,
@@ -154,13 +175,20 @@ class Registry:
         return {file.path for file in self._client.list_artifacts(run_id) if not file.is_dir}
 
     def file(self, run_id: str, path: str) -> bytes:
-        """Return one artifact of a run, unopened. Raises NotReady if it cannot be had."""
+        """Return one artifact of a run, unopened.
+
+        Raises:
+            NotReady: the run has no such artifact.
+        """
         with tempfile.TemporaryDirectory() as folder:
             try:
-                found = self._client.download_artifacts(run_id, path, folder)
-            except MlflowException as error:
-                raise NotReady(f"run {run_id}: no artifact {path} in the registry: {error}") from error
-            return Path(found).read_bytes()
+                return Path(self._client.download_artifacts(run_id, path, folder)).read_bytes()
+            except (Unreachable, RegistryRefused, NotReady):
+                # MLflow tells an artifact that is not there from a server that fails in words only.
+                listed = self._client.list_artifacts(run_id, str(Path(path).parent) if "/" in path else None)
+                if path in {file.path for file in listed}:
+                    raise
+                raise NotReady(f"run {run_id}: no artifact {path} in the registry") from None
 
     def register(self, model: str, run_id: str, *, tags: Mapping[str, str]) -> int:
         """Return the version of ``model`` made of this run, registered if there is none yet."""
@@ -184,8 +212,8 @@ class Registry:
         """Return the version that the alias points at, or None."""
         try:
             return int(self._client.get_model_version_by_alias(model, ALIAS).version)
-        except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+        except (NotReady, RegistryRefused) as error:
+            if _code(error) in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 return None
             raise
 
@@ -201,6 +229,22 @@ class Registry:
     def withdraw(self, model: str) -> None:
         """Remove the alias: nobody was ever promoted."""
         self._client.delete_registered_model_alias(model, ALIAS)
+
+    def knows(self, model: str) -> bool:
+        """Return whether there is a registered model of this name."""
+        try:
+            self._client.get_registered_model(model)
+        except NotReady:
+            return False
+        return True
+
+    def rename(self, model: str, new: str) -> None:
+        """Rename a registered model, with its versions and alias, and its experiment; once."""
+        experiment = self._client.get_experiment_by_name(model)
+        if experiment is not None:
+            self._client.rename_experiment(experiment.experiment_id, new)
+        if self.knows(model):
+            self._client.rename_registered_model(model, new)
 
     def versions(self, model: str) -> list[Registered]:
         """Return every version of ``model``, ascending."""
@@ -266,15 +310,70 @@ class Registry:
             return str(found.experiment_id)
         try:
             return str(self._client.create_experiment(model))
-        except MlflowException:  # two first trainings at once
+        except RegistryRefused as error:  # two first trainings at once
+            if _code(error) != "RESOURCE_ALREADY_EXISTS":
+                raise
             return str(self._client.get_experiment_by_name(model).experiment_id)
 
     def _ensure_model(self, model: str) -> None:
         try:
             self._client.create_registered_model(model)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        except RegistryRefused as error:
+            if _code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+class Client:
+    """MLflow's own client; its errors are ours."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def ask(*arguments: Any, **options: Any) -> Any:
+            try:
+                return method(*arguments, **options)
+            except (MlflowException, RequestException) as error:
+                raise _ours(error, name) from error
+
+        return ask
+
+
+def _ours(error: MlflowException | RequestException, asked: str) -> NightshiftError:
+    """Return the error of ours that says what an error of MLflow's client means."""
+    status, said = _status(error), f"{asked}: {str(error)[:500]}"
+    if status is None or status >= 500 or status in {408, 429}:
+        return Unreachable(
+            f"MLflow cannot be reached, or fails: {said}. Is it up? See 'MLflow is down' in the runbooks"
+        )
+    if status in {401, 403}:
+        return AccessDenied(
+            f"MLflow refuses us ({status}): {said}. Check login and password of the connection `mlflow`, what its user "
+            "may do, and that the server allows this host name (--allowed-hosts)"
+        )
+    if status == 404:
+        return NotReady(f"not in MLflow: {said}")
+    return RegistryRefused(f"MLflow refuses what is asked ({status}): {said}")
+
+
+def _status(error: MlflowException | RequestException) -> int | None:
+    """Return the HTTP status of what was answered; None where nothing was."""
+    if isinstance(error, MlflowException):
+        return int(error.get_http_status_code())
+    return error.response.status_code if isinstance(error, HTTPError) and error.response is not None else None
+
+
+def _code(error: NightshiftError) -> str | None:
+    return getattr(error.__cause__, "error_code", None)
+
+
+def _has_tag(key: str, value: str) -> str:
+    """Return the search for runs with this tag. A value that MLflow's syntax cannot quote may find others as well."""
+    pattern = re.sub(r"['\"\\%\x00-\x1f]", "_", value)
+    return f"tags.`{key}` {'=' if pattern == value else 'LIKE'} '{pattern}'"
 
 
 def _instant(milliseconds: int) -> datetime:

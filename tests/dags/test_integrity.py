@@ -18,11 +18,21 @@ import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 
 from nightshift.calendar import Calendar
-from nightshift.errors import SourceError, SourceRefused, SpecError, Unreachable, WarehouseRefused
+from nightshift.errors import (
+    AccessDenied,
+    NotReady,
+    RegistryRefused,
+    SourceError,
+    SourceRefused,
+    SpecError,
+    Unreachable,
+    WarehouseRefused,
+)
 from nightshift.local.trigger import declared_dags, is_of_a_spec
 from nightshift.orchestration.lifecycle import RETRIES, nightly
 from nightshift.orchestration.timetable import NightlyTimetable
@@ -42,7 +52,7 @@ STAGES = {
     "monitor": "models",
     "retrain": "models",
 }
-OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce")
+OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict")
 OTHER_FILES = {"broken_specs", "catalog", "explore", "operations"}
 
 # What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so
@@ -361,6 +371,9 @@ def test_every_task_retries_only_what_trying_again_can_cure(dags: dict) -> None:
         (SourceRefused, "fail"),
         (WarehouseRefused, "fail"),
         (SpecError, "fail"),
+        (NotReady, "fail"),
+        (RegistryRefused, "fail"),
+        (AccessDenied, "fail"),
         (OSError, "default"),
     ],
 )
