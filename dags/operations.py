@@ -84,6 +84,18 @@ names it. Restore it from a backup, or do not trust the version. A version that 
 the task: `docs/reproduce.md` says where equality ends.
 """
 
+PREDICT = """Have the champion score given entities of a night, beside the nightly predictions.
+
+- **predict** takes the night's features of the entities that the form names, and keeps what the champion of that night
+  says of them in `adhoc.NAME`, under the id of this run. `predictions.NAME` stays as it is, and nobody is told.
+  Its log says how many keys were found, and names those that were not. Clearing it replaces this run's rows.
+
+**By hand.** Always: it has no schedule. *Keys* or *Where*, not both. On a command line: `nightshift score NAME`.
+
+**When it fails.** *Nothing to score*: none of the entities has features on that night; the message names the keys.
+*Unknown column*: only columns of the entity and features can be asked for. *No partition*: build the night first.
+"""
+
 
 def replay_dag(source: Source) -> None:
     """Declare the DAG that works the quarantine of one source."""
@@ -164,6 +176,26 @@ def rollback_dag(model: Model) -> None:
     flow()
 
 
+def predict_dag(model: Model) -> None:
+    """Declare the DAG that scores what somebody asks for."""
+
+    @task
+    def predict() -> dict[str, Any]:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        facts, words = stages.score_entities(run.platform, model.name, run.night, run.asked, run.wanted)
+        print(words)
+        return facts
+
+    @dag(**lifecycle("predict", model, PREDICT, schedule=None, params=forms.PREDICT))
+    def flow() -> None:
+        predict()
+
+    flow()
+
+
 def reproduce_dag(model: Model) -> None:
     """Declare the DAG that makes a version of one model again."""
 
@@ -214,4 +246,5 @@ for each in project().sources.values():
 for model in project().models.values():
     rollback_dag(model)
     reproduce_dag(model)
+    predict_dag(model)
 registry_flow()

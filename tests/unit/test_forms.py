@@ -206,3 +206,32 @@ def test_the_shell_knows_which_fields_take_numbers() -> None:
     assert numbers == NUMBERS
     typed = conf_of({}, ["version=3", "reason=3", "sample=many"])
     assert typed == {"version": 3, "reason": "3", "sample": "many"}
+
+
+PREDICT = {"batch_date": None, "keys": None, "where": None, "reason": None}
+
+
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ({}, "give either keys or where"),
+        ({"keys": [], "where": []}, "give either keys or where"),
+        ({"keys": ["a"], "where": ["b=c"]}, "give either keys or where"),
+        ({"keys": "a; DROP TABLE x"}, "keys: expected a list"),
+        ({"keys": {"a": 1}}, "keys: expected a list"),
+        ({"keys": [1]}, "keys: expected a list"),
+        ({"keys": ["x" * 501]}, "keys: expected a list"),
+        ({"keys": ["x"] * 10_001}, "keys: expected a list"),
+        ({"where": [["a=b"]]}, "where: expected a list"),
+        ({"where": 5}, "where: expected a list"),
+        ({"wher": ["a=b"]}, r"unknown parameter 'wher'; did you mean 'where'\?"),
+    ],
+)
+def test_what_is_asked_of_the_champion_is_lines_of_keys_or_of_conditions(conf: dict, says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        checked(conf, {**PREDICT, **conf}, set(PREDICT))
+
+
+def test_lines_are_handed_on_as_they_are() -> None:
+    given = {"where": ["origin=JFK'; --"]}
+    assert checked(given, {**PREDICT, **given}, set(PREDICT))["where"] == ["origin=JFK'; --"]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
@@ -175,6 +176,34 @@ def migrate() -> None:
     console.print("The warehouse is up to date.")
 
 
+class Renamed(StrEnum):
+    """What `nightshift rename` can rename."""
+
+    model = "model"
+    source = "source"
+    features = "features"
+
+
+@app.command()
+def rename(
+    kind: Annotated[Renamed, typer.Argument()],
+    old: Annotated[str, typer.Argument(help="the name that the history stands under")],
+    new: Annotated[str, typer.Argument(help="the name that the spec's file has now")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="kept with the renaming")] = "by hand",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would move")] = False,
+) -> None:
+    """Move the history of a model, source or feature set to a new name. Rename its file first.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.local import rename as renaming
+
+    with clear_errors():
+        told = renaming.run(kind.value, old, new, reason=reason, dry_run=dry_run)
+    console.print(*told, sep="\n", soft_wrap=True, markup=False)
+
+
 @app.command()
 def reconcile(
     model: Annotated[str | None, typer.Argument(help="all models, if left out")] = None,
@@ -218,6 +247,35 @@ def reproduce(
     lines = [f"{model}, version {found['version']}. {found['outcome']}", *found["different"]]
     console.print(escape("\n".join([*lines, f"Findings: {found['page']}"])), soft_wrap=True)
     raise typer.Exit(0 if found["equal"] else 1)
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    *,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help=".csv or .parquet with the entity's columns")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="column=value, of the entity or a feature; may be repeated"),
+    ] = None,
+    night: Annotated[
+        str | None, typer.Option("--night", help="the newest with features, if left out")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help=".csv or .parquet; table adhoc.MODEL, if left out")
+    ] = None,
+) -> None:
+    """Have the champion score given entities of a night. The nightly predictions stay as they are.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.local import ask
+
+    with clear_errors():
+        told = ask.run(model, keys=keys, where=where or [], night=night, output=output)
+    console.print(escape("\n".join(told)), soft_wrap=True)
 
 
 @app.command()

@@ -100,6 +100,33 @@ VERSION = Param(
     description_md="The version of the model. Empty: the champion.",
 )
 REPRODUCE = {"version": VERSION, "reason": REASON}
+MOST_ASKED, LONGEST_ASKED = 10_000, 500
+
+
+def _lines(title: str, description: str) -> Param:
+    items = {"type": "string", "maxLength": LONGEST_ASKED}
+    return Param(
+        None,
+        type=["null", "array"],
+        items=items,
+        maxItems=MOST_ASKED,
+        title=title,
+        description_md=description,
+    )
+
+
+PREDICT = {
+    "batch_date": BATCH_DATE,
+    "keys": _lines(
+        "Keys",
+        "One entity a line; several columns as in a CSV file, in the order of the feature set's `entity`.",
+    ),
+    "where": _lines(
+        "Where",
+        "Instead of keys: `column=value` a line, of the entity or a feature. All must hold; of one column, any.",
+    ),
+    "reason": REASON,
+}
 RULE = Param(
     None,
     type=["null", "string"],
@@ -181,6 +208,7 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
             raise RequestError(f"{key}: expected one of {', '.join(options)}, got {str(values[key])[:60]!r}")
     _check_exploration(values)
     _check_governing(values)
+    _check_asked(values)
     return values
 
 
@@ -202,6 +230,23 @@ def _check_text(key: str, given: str) -> None:
         raise RequestError(f"{key}: holds {wrong[0]!r}, which no text may; take it out")
     if len(given) > LONGEST_TEXT:
         raise RequestError(f"{key}: expected text of at most {LONGEST_TEXT} characters")
+
+
+def _check_asked(values: Mapping[str, Any]) -> None:
+    for key in values.keys() & {"keys", "where"}:
+        if not _are_lines(values[key]):
+            raise RequestError(
+                f"{key}: expected a list of at most {MOST_ASKED} lines of at most {LONGEST_ASKED} characters"
+            )
+    if values.keys() >= {"keys", "where"} and bool(values["keys"]) == bool(values["where"]):
+        raise RequestError("give either keys or where: which entities are to be scored")
+
+
+def _are_lines(given: Any) -> bool:
+    if given is None:
+        return True
+    is_list = isinstance(given, list) and len(given) <= MOST_ASKED
+    return is_list and all(isinstance(line, str) and len(line) <= LONGEST_ASKED for line in given)
 
 
 def _check_governing(values: Mapping[str, Any]) -> None:

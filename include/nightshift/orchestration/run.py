@@ -1,5 +1,6 @@
 """The run a task finds itself in: which nights, asked by whom, with what handles. For use inside tasks."""
 
+import csv
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from nightshift.errors import RequestError
 from nightshift.orchestration.forms import checked
 from nightshift.orchestration.platform import platform
 from nightshift.specs import Project, Source, load_project
-from nightshift.stages import Choice, Platform, Question, Try
+from nightshift.stages import Choice, Platform, Question, Try, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,19 @@ class Run(Undated):
             self.nights.first if self.values.get("batch_date") else self.platform.project.settings.first_night
         )
         return DateRange(first, self.nights.last)
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which entities the form asks for.
+
+        Raises:
+            RequestError: a line of keys is none of a CSV file.
+        """
+        try:
+            keys = [tuple(key) for key in csv.reader(self.values["keys"] or [], strict=True)]
+        except csv.Error as error:
+            raise RequestError(f"keys: not lines of a CSV file: {error}") from error
+        return Wanted(keys, self.values["where"] or [])
 
     @property
     def question(self) -> Question:

@@ -5,6 +5,7 @@ be run again for any date, by anyone, and leaves the same rows.
 """
 
 from nightshift.explore import Question
+from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
 from nightshift.stages.checking import check_features, newest_nights
 from nightshift.stages.collecting import collect, validate
 from nightshift.stages.describing import describe
@@ -18,6 +19,7 @@ from nightshift.stages.platform import Platform, Try
 from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
+from nightshift.stages.renaming import rename
 from nightshift.stages.reproducing import reproduce
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
@@ -25,12 +27,15 @@ from nightshift.stages.training import conclude, fit, promote, snapshot
 
 __all__ = [
     "Answer",
+    "Answered",
     "Choice",
     "Platform",
     "Question",
     "Replay",
     "Try",
+    "Wanted",
     "announce",
+    "ask_champion",
     "ask_for_signature",
     "build_features",
     "check_features",
@@ -52,11 +57,13 @@ __all__ = [
     "promote",
     "reconcile_registry",
     "reconcile_source",
+    "rename",
     "render_report",
     "replay",
     "reproduce",
     "roll_back",
     "score",
+    "score_entities",
     "sign",
     "snapshot",
     "stale",

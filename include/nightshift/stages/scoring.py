@@ -124,9 +124,14 @@ def load_pipeline(platform: Platform, model: Model, version: int) -> Any:
     if row is None:
         raise NotReady(f"model '{model.name}' has no version {version}")
     content = platform.registry.model_bytes(row["mlflow_run_id"])
+    return opened(platform, content, row["artifact_sha256"])
+
+
+def opened(platform: Platform, content: bytes, sha256: str) -> Any:
+    """Return the pipeline in a model file. Raises ArtifactRefused unless it is the file that was registered."""
     own = platform.project.own
     with own.importable():
-        return artifacts.load(content, row["artifact_sha256"], own.types)
+        return artifacts.load(content, sha256, own.types)
 
 
 def read_features(reading: Reading, platform: Platform, model: Model, nights: DateRange) -> pd.DataFrame:

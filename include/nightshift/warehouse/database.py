@@ -132,6 +132,24 @@ class Warehouse(Database):
                 yield PartitionWrite(cursor, lease)
             connection.commit()
 
+    def replace_rows(self, table: Table, rows: pd.DataFrame, **of: str) -> None:
+        """Replace the rows of ``table`` whose columns ``of`` have these values, in one transaction and without a lease.
+
+        For rows that one run alone writes.
+        """
+        conditions = [
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.SQL(f"${n}"))
+            for n, name in enumerate(of, start=1)
+        ]
+        statement = sql.SQL("DELETE FROM {} WHERE {}").format(
+            table.identifier, sql.SQL(" AND ").join(conditions)
+        )
+        with self._bulk() as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(rendered(statement), parameters=list(of.values()))
+                cursor.adbc_ingest(table.name, table.arrow(rows), mode="append", db_schema_name=table.schema)
+            connection.commit()
+
     @contextmanager
     def _bulk(self) -> Iterator[Any]:
         # Leaving the block without commit rolls back.

@@ -1,0 +1,124 @@
+"""Ask the champion by hand: its predictions for given entities of a night, beside the nightly ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import pandas as pd
+
+from nightshift import score as scoring
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady, RequestError
+from nightshift.govern import Ledger
+from nightshift.score.selection import Key, Selected, keyed, matching, read_conditions
+from nightshift.specs import FeatureSet
+from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.stages.scoring import load_version, read_features
+from nightshift.warehouse import Table, feature_table, prediction_table
+
+SCHEMA, ARM = "adhoc", "adhoc"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entities of a night: those of ``keys`` (values in the order of the entity), or ``where`` column=value."""
+
+    keys: Sequence[Key] = ()
+    where: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.keys) == bool(self.where):
+            raise RequestError("give either keys or where: which entities are to be scored")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The predictions, a row an entity, and which entities were found."""
+
+    rows: pd.DataFrame
+    night: date
+    version: int
+    selected: Selected
+
+
+def ask_champion(platform: Platform, name: str, night: date | None, asked: Try, wanted: Wanted) -> Answered:
+    """Return what the champion of a night says of entities of it; writes nothing. ``None``: the newest night.
+
+    Raises:
+        RequestError: a condition on no column of the set, or a key of another shape.
+        NotReady: no champion, no features of that night, or none of the entities has any.
+        LedgerMismatch: the registry's alias is not what the ledger says.
+        ArtifactRefused: the model file is not the one that was promoted.
+    """
+    model = platform.project.model(name)
+    feature_set = platform.project.feature_set(model.features)
+    platform.warehouse.ensure(feature_table(feature_set))
+    night = night or _newest(platform, feature_set)
+    ledger = Ledger(platform.warehouse, name)
+    ledger.check(platform.registry.champion(name))
+    version = ledger.champion_on(night).version
+    with platform.warehouse.reading() as reading:
+        rows = read_features(reading, platform, model, DateRange(night, night))
+    selected = _select(rows, feature_set, wanted)
+    if selected.rows.empty:
+        raise NotReady(f"model '{name}', night of {night}: nothing to score; {selected.words()}")
+    predicted = scoring.score(selected.rows, load_version(platform, model, version), feature_set.entity)
+    rows = predicted.assign(
+        arm=ARM, model_version=version, run_id=asked.run_id, feature_version=feature_set.version
+    )
+    return Answered(rows, night, version, selected)
+
+
+def score_entities(
+    platform: Platform, name: str, night: date | None, asked: Try, wanted: Wanted
+) -> tuple[Facts, str]:
+    """Keep what the champion says in ``adhoc.<model>``, under this run; return the facts, and what was found in words.
+
+    The run replaces its own rows and nobody else's. Raises as :func:`ask_champion`.
+    """
+    answered = ask_champion(platform, name, night, asked, wanted)
+    table = adhoc_table(platform, name)
+    platform.warehouse.ensure(table)
+    platform.warehouse.replace_rows(table, answered.rows, run_id=asked.run_id)
+    facts = {
+        "table": table.qualified,
+        "run_id": asked.run_id,
+        "night": str(answered.night),
+        "version": answered.version,
+        "rows": len(answered.rows),
+        "missing": len(answered.selected.missing),
+    }
+    return facts, answered.selected.words()
+
+
+def adhoc_table(platform: Platform, name: str) -> Table:
+    """Return the table of a model's predictions that were asked for by hand: those of the night, a run."""
+    model = platform.project.model(name)
+    feature_set = platform.project.feature_set(model.features)
+    nightly = prediction_table(model, feature_set)
+    return replace(nightly, schema=SCHEMA, key=("run_id", "batch_date", *feature_set.entity))
+
+
+def _select(rows: pd.DataFrame, feature_set: FeatureSet, wanted: Wanted) -> Selected:
+    if wanted.where:
+        columns = {**dict.fromkeys(feature_set.entity, "string"), **feature_set.columns}
+        return matching(rows, read_conditions(wanted.where, columns))
+    width = len(feature_set.entity)
+    for key in wanted.keys:
+        if len(key) != width:
+            raise RequestError(
+                f"keys: {'/'.join(key)[:60]!r} has {len(key)} values; the entity of {feature_set.name} is "
+                f"{', '.join(feature_set.entity)}"
+            )
+    return keyed(rows, wanted.keys, feature_set.entity)
+
+
+def _newest(platform: Platform, feature_set: FeatureSet) -> date:
+    row = platform.warehouse.row(
+        "SELECT max(batch_date) AS night FROM catalog.feature_batches WHERE feature_set = %s AND feature_version = %s",
+        (feature_set.set, feature_set.version),
+    )
+    if row is None or row["night"] is None:
+        raise NotReady(f"feature set '{feature_set.name}' has no night yet; run features_{feature_set.name}")
+    night: date = row["night"]
+    return night
