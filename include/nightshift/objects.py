@@ -48,6 +48,14 @@ class Objects:
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{self.uri(key)}: no such object") from error
 
+    def copy(self, prefix: str, to: str, *, dry_run: bool = False) -> int:
+        """Copy every file below ``prefix`` to below ``to``; return how many there are."""
+        filesystem, path = self._locate(prefix)
+        files = filesystem.find(path) if filesystem.exists(path) else []
+        for file in [] if dry_run else files:
+            self.put(f"{to}/{file.rpartition(path.rstrip('/') + '/')[2]}", filesystem.cat_file(file))
+        return len(files)
+
     def uri(self, key: str) -> str:
         """Return the full URI of ``key``."""
         return posixpath.join(self.root, key)

@@ -12,6 +12,7 @@ from nightshift.warehouse import Warehouse, migrate
 pytestmark = pytest.mark.integration
 
 OBJECTS = {
+    "adhoc": set(),
     "catalog": {
         "announcements",
         "batches",
@@ -30,7 +31,9 @@ OBJECTS = {
     "governance": {
         "bars",
         "decisions",
+        "outcomes",
         "promotions",
+        "renames",
         "reproductions",
         "signatures",
         "snapshots",

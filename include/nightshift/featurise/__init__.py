@@ -40,12 +40,16 @@ def load_build(spec: FeatureSet) -> Build:
     return build
 
 
-def definition_sha256(spec: FeatureSet) -> str:
+def definition_sha256(spec: FeatureSet, renamed: Mapping[str, str] | None = None) -> str:
     """Return the hash of what the module computes: its syntax tree, without words and without positions.
 
     Formatting, comments, docstrings, owner and description do not change it. What the module imports is not in it.
+    ``renamed``: texts of the module that are read as others, such as the name of a source.
     """
     module = ast.parse(spec.path.read_text(encoding="utf-8"))
+    for node in ast.walk(module) if renamed else ():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = (renamed or {}).get(node.value, node.value)
     for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _declares(node):
             pairs = zip(node.value.keys, node.value.values, strict=True)

@@ -11,7 +11,7 @@ from nightshift.specs.source import Source
 STAGES: dict[type, tuple[str, ...]] = {
     Source: ("collect", "replay_quarantine", "reconcile", "explore_source"),
     FeatureSet: ("features", "explore_features"),
-    Model: ("train", "score", "monitor", "retrain", "rollback", "reproduce"),
+    Model: ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict"),
 }
 OF_THE_PROJECT = ("catalog", "reconcile_registry")
 # The view of a model's predictions that consumers read.

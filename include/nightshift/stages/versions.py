@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ SOURCES = (
     "count(*) FILTER (WHERE landed_sha256 = '') AS unknown FROM catalog.snapshot_sources WHERE snapshot_id = %s "
     "GROUP BY 1, 2 ORDER BY 2, 1"
 )
+RENAMED = "SELECT kind, old_name, new_name FROM governance.renames WHERE renamed_at > %s ORDER BY rename"
 REQUEST = (
     "SELECT r.batch_date, r.reason, v.drift FROM monitoring.retrain_requests r "
     "LEFT JOIN monitoring.verdicts v USING (model, batch_date) WHERE r.training_id = %s"
@@ -63,7 +65,19 @@ def recorded_spec(platform: Platform, version: Facts) -> Model:
     expected = version["spec_sha256"]
     if _as_first_hashed(content) != expected:  # an older version's
         artifacts.check_sha256(content, expected, f"{SPEC_FILE} of run {version['mlflow_run_id']}")
-    return Model.model_validate_json(content)
+    return _by_its_names(platform, Model.model_validate_json(content), version)
+
+
+def _by_its_names(platform: Platform, spec: Model, version: Facts) -> Model:
+    """Return the spec with what was renamed since under the names of now, so that it is found."""
+    features, source = spec.features, spec.target.source
+    for row in platform.warehouse.rows(RENAMED, (version["created_at"],)):
+        if row["kind"] == "source" and source == row["old_name"]:
+            source = row["new_name"]
+        if row["kind"] == "features" and re.fullmatch(f"{row['old_name']}(_v[1-9][0-9]*)?", features):
+            features = row["new_name"] + features.removeprefix(row["old_name"])
+    target = spec.target.model_copy(update={"source": source})
+    return spec.model_copy(update={"name": version["model"], "features": features, "target": target})
 
 
 def record_of(platform: Platform, version: Facts) -> tuple[Record, pd.DataFrame]:

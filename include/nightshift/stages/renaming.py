@@ -1,0 +1,179 @@
+"""Rename a model, a source or a feature set: its history goes along, in one transaction, and a row tells of it.
+
+Rows of the ledger stay as they were sealed, under the name they were sealed with; an entry tells of the new one.
+"""
+
+from typing import Any, Literal
+
+from nightshift import featurise
+from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.specs import Project
+from nightshift.stages.platform import Facts, Platform
+from nightshift.warehouse import names
+
+Kind = Literal["model", "source", "features"]
+CARDS = (
+    "cards"  # their keys follow from the model's name; all other files are found by a key that is recorded
+)
+
+
+def rename(
+    platform: Platform, kind: Kind, old: str, new: str, *, actor: str, reason: str, dry_run: bool = False
+) -> Facts:
+    """Give ``new`` the history of ``old``: rows, tables, the champion, MLflow's model and experiment.
+
+    The spec's file has its new name already. A run that was cut short is repeated. ``dry_run``: only say what moves.
+
+    Returns:
+        ``moved`` and ``left``: in words.
+
+    Raises:
+        RequestError: the specs do not say that ``old`` is ``new`` now.
+        NotReady: ``old`` has no history, ``new`` has one of its own, or a training is under way.
+    """
+    _require_specs(platform.project.require_sound(), kind, old, new)
+    with platform.warehouse.transaction() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('nightshift rename'))")
+        rows, own = names.rows_naming(cursor, kind, old), names.own_relations(cursor, kind, old)
+        if not rows and not own:
+            raise NotReady(f"{kind} '{old}' has no history: there is nothing to rename")
+        taken = names.own_relations(cursor, kind, new)
+        _require_free(cursor, kind, new, taken)
+        if kind == "model":
+            _require_idle(platform, cursor, old, new)
+        moved = [f"{table}: {n:,} rows" for table, n in rows.items()]
+        moved += [f"{each.qualified}: {each.kind.lower()} of {n:,} rows" for each, n in own.items()]
+        redefined, left = _redefined(platform, cursor, kind, old, new)
+        moved += [
+            f"features {name}: its nights stand, the definition differs by this name only"
+            for name in redefined
+        ]
+        if not dry_run:
+            names.drop_empty(cursor, taken)
+            _move(cursor, kind, (old, new), list(rows), own, (actor, reason))
+            _redefine(cursor, redefined)
+            if kind == "model":  # last: what fails before it has changed nothing there
+                _move_in_registry(platform, cursor, old, new, (actor, reason))
+    return {"moved": [*moved, *_elsewhere(platform, kind, old, new, dry_run=dry_run)], "left": left}
+
+
+def _require_specs(project: Project, kind: Kind, old: str, new: str) -> None:
+    known: dict[Kind, set[str]] = {
+        "model": set(project.models),
+        "source": set(project.sources),
+        "features": {spec.set for spec in project.feature_sets.values()},
+    }
+    where = {"model": "models/{}.yaml", "source": "sources/{}.yaml", "features": "features/{}.py"}[kind]
+    if old == new:
+        raise RequestError(f"{kind} '{old}' has this name already")
+    if old in known[kind]:
+        raise RequestError(
+            f"include/{where.format(old)} is still there: rename it to {where.format(new)}, and what names it "
+            "in other specs; then this command moves the history"
+        )
+    if new not in known[kind]:
+        raise RequestError(f"include/{where.format(new)} is not there{did_you_mean(new, known[kind])}")
+
+
+def _require_free(cursor: Any, kind: Kind, new: str, taken: dict[names.Relation, int]) -> None:
+    rows = {t: n for t, n in names.rows_naming(cursor, kind, new).items() if t != "catalog.datasets"}
+    full = {each.qualified: n for each, n in taken.items() if n}
+    if rows or full:
+        told = ", ".join(f"{table} {n:,}" for table, n in {**rows, **full}.items())
+        raise NotReady(
+            f"{kind} '{new}' has a history of its own ({told} rows): two cannot become one. Choose another name"
+        )
+
+
+def _require_idle(platform: Platform, cursor: Any, old: str, new: str) -> None:
+    cursor.execute(
+        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND status = 'started' "
+        "AND outcome IS NULL LIMIT 1",
+        (old,),
+    )
+    running = cursor.fetchone()
+    if running:
+        raise NotReady(
+            f"model '{old}': training '{running['training_id']}' has not ended; once it has, rename the model. "
+            "If it was cut short, clear its task 'conclude' first"
+        )
+    if platform.registry.knows(old) and platform.registry.knows(new):
+        raise NotReady(
+            f"model '{new}' is in MLflow already, beside '{old}': rename or delete it there, or choose another name"
+        )
+
+
+def _redefined(
+    platform: Platform, cursor: Any, kind: Kind, old: str, new: str
+) -> tuple[dict[str, tuple[Any, ...]], list[str]]:
+    """Return the feature sets that read a renamed source and differ by its name only; and words on the others."""
+    same: dict[str, tuple[Any, ...]] = {}
+    left: list[str] = []
+    readers = [s for s in platform.project.feature_sets.values() if kind == "source" and new in s.inputs]
+    for spec in readers:
+        cursor.execute(
+            "SELECT DISTINCT code_sha256 FROM catalog.feature_batches WHERE feature_set = %s AND feature_version = %s",
+            (spec.set, spec.version),
+        )
+        recorded = {row["code_sha256"] for row in cursor.fetchall()}
+        before = featurise.definition_sha256(spec, renamed={new: old})
+        if recorded == {before}:
+            same[spec.name] = (featurise.definition_sha256(spec), spec.set, spec.version, before)
+        elif recorded:
+            left.append(
+                f"features {spec.name}: its definition changed by more than the name; run features_{spec.name} for "
+                "its nights with definition: changed"
+            )
+    return same, left
+
+
+def _redefine(cursor: Any, redefined: dict[str, tuple[Any, ...]]) -> None:
+    for row in redefined.values():
+        cursor.execute(
+            "UPDATE catalog.feature_batches SET code_sha256 = %s WHERE (feature_set, feature_version, code_sha256) = "
+            "(%s, %s, %s)",
+            row,
+        )
+
+
+def _move(
+    cursor: Any,
+    kind: Kind,
+    change: tuple[str, str],
+    tables: list[str],
+    own: dict[names.Relation, int],
+    why: tuple[str, str],
+) -> None:
+    cursor.execute(
+        "INSERT INTO governance.renames (kind, old_name, new_name, actor, reason) VALUES (%s, %s, %s, %s, %s)",
+        (kind, *change, *why),
+    )
+    # What the catalog of a night under the new name has described already; the next night describes all again.
+    cursor.execute("DELETE FROM catalog.datasets WHERE (kind, name) = (%s, %s)", (kind, change[1]))
+    names.move_rows(cursor, kind, tables, *change)
+    names.move_relations(cursor, own, *change)
+    cursor.execute(
+        "UPDATE catalog.explorations SET subject = %s WHERE subject = %s",
+        (f"{kind}_{change[1]}", f"{kind}_{change[0]}"),
+    )
+    if kind == "model":
+        cursor.execute("UPDATE catalog.explorations SET target = %s WHERE target = %s", change[::-1])
+
+
+def _move_in_registry(platform: Platform, cursor: Any, old: str, new: str, why: tuple[str, str]) -> None:
+    cursor.execute("SELECT governance.lock_ledger(%s), governance.lock_ledger(%s)", (old, new))
+    cursor.execute(
+        "INSERT INTO governance.promotions (model, version, kind, effective_from, artifact_sha256, training_id, "
+        "evidence_sha256, actor, reason) SELECT model, version, 'rename', effective_from, artifact_sha256, "
+        "training_id, evidence_sha256, %s, %s FROM governance.promotions WHERE model = %s ORDER BY entry DESC LIMIT 1",
+        (why[0], f"{old} is {new} from here on: {why[1]}"[:500], new),
+    )
+    platform.registry.rename(old, new)
+
+
+def _elsewhere(platform: Platform, kind: Kind, old: str, new: str, *, dry_run: bool) -> list[str]:
+    """Copy the kept files whose keys follow from the name; the old ones stay, for the links that there are."""
+    if kind != "model":
+        return []
+    copied = platform.objects.copy(f"{CARDS}/{old}", f"{CARDS}/{new}", dry_run=dry_run)
+    return [f"MLflow: model and experiment {old}", *([f"{CARDS}/{old}: {copied} files"] if copied else [])]
