@@ -6,14 +6,16 @@
 - **evaluate** scores challenger and champion on the same holdout, later than anything either was trained on,
   and writes the decision with every gate's words to `governance.decisions`.
 - **ask**, **sign_off**, if the model's `approval` is `required`: its approvers read the evidence under *Required
-  actions* and answer. No answer in time is a rejection. Who started the training does not sign it.
+  actions* and answer. No answer in time is a rejection. Who started the training, or the run of `retrain_NAME` behind
+  it, does not sign it. An answer of anybody else does not count: the log says so, and it is asked again.
 - **promote** writes the ledger, then moves the alias `champion`. Rejected challengers are not promoted; there
   is no other way in.
 - **again**, **train_again**: if the champion changed while the signature was waited for, the challenger was compared
   with one that is none any more. The training starts again, against the new champion.
 - **card** writes the model card and the bill of materials of the version (its link opens the card); **card_signed**
   once more, when it was signed.
-- **conclude** gives the request its outcome, so that the next retraining may start.
+- **conclude** gives the request its outcome, as it was written by what decided it, so that the next retraining may
+  start: promoted, rejected, timed out, stale, barred, or failed.
 
 **By hand.** *As of*: train on what that night knew; the promotion takes effect on that night, or after the
 last night that has been scored since. *Reason*: kept in the ledger.

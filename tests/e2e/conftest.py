@@ -43,9 +43,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """
     kept = os.environ.get("NIGHTSHIFT_E2E_HOME")
     home = Path(kept) if kept else tmp_path_factory.mktemp("stack") / "home"
-    nightshift(home, "up")
-    runtime = state.load(home)
     try:
+        nightshift(home, "up")  # one that does not come up in time runs on: it is ended too
+        runtime = state.load(home)
         with Client.of(runtime) as api:
             demo = Demo(runtime, api, Warehouse(runtime.warehouse_url))
             set_aside(demo)
