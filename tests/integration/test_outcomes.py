@@ -101,7 +101,7 @@ def test_who_had_a_night_ask_by_hand_does_not_sign_its_training(loop: Platform) 
 def test_a_comment_that_is_none_records_nothing(loop: Platform) -> None:
     asked, platform = asks(loop), signed_off(loop)
     judged(platform, MODEL, NIGHT, TRAINING)
-    comments: list[Any] = [5, {"a": 1}, ["x"], True, "x" * 501]
+    comments: list[Any] = [5, {"a": 1}, ["x"], True, "x" * 501, "a\0b", "\ud800"]
     for comment in comments:
         said = Answer(approved=True, by="olga", comment=comment, at=NOON)
         with pytest.raises(RequestError, match="comment: expected text of at most 500 characters"):

@@ -143,17 +143,22 @@ def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Facts:
 
 def _refuse_signature(platform: Platform, model: Model, decision: Facts, answer: Answer) -> None:
     """Raise RequestError unless the answer is of an approver who did not start the training, its comment text."""
-    comment: Any = answer.comment  # the API takes anything
     if answer.by not in model.approvers:
         raise RequestError(
             f"model '{model.name}': {answer.by} is no approver; {', '.join(model.approvers)} may sign"
         )
     if answer.by in _starters(platform, decision):
         raise RequestError(f"model '{model.name}': {answer.by} started this training; nobody signs their own")
-    if comment is not None and not (isinstance(comment, str) and len(comment) <= LONGEST_COMMENT):
+    if answer.comment is not None and not _is_comment(answer.comment):
         raise RequestError(
             f"model '{model.name}': comment: expected text of at most {LONGEST_COMMENT} characters"
         )
+
+
+def _is_comment(given: Any) -> bool:
+    # The API takes anything; the warehouse keeps no NUL and no half of a character.
+    is_short = isinstance(given, str) and len(given) <= LONGEST_COMMENT
+    return is_short and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in given)
 
 
 def _starters(platform: Platform, decision: Facts) -> set[str]:
