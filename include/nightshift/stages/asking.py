@@ -62,7 +62,8 @@ def ask_champion(platform: Platform, name: str, night: date | None, asked: Try, 
     selected = _select(rows, feature_set, wanted)
     if selected.rows.empty:
         raise NotReady(f"model '{name}', night of {night}: nothing to score; {selected.words()}")
-    predicted = scoring.score(selected.rows, load_version(platform, model, version), feature_set.entity)
+    predict = load_version(platform, model, version)
+    predicted = scoring.score(selected.rows, predict, feature_set.entity, model.classes)
     rows = predicted.assign(
         arm=ARM, model_version=version, run_id=asked.run_id, feature_version=feature_set.version
     )
