@@ -18,7 +18,6 @@ import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 

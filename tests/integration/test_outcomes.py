@@ -7,13 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from typing import Any
 
-import psycopg2
 import pytest
 
 from integration.champions import better, judged, promoted, with_spec
 from integration.conftest import MODEL
 from nightshift import stages
-from nightshift.errors import Barred, NotReady, RequestError
+from nightshift.errors import Barred, NotReady, RequestError, WarehouseRefused
 from nightshift.govern import Ledger
 from nightshift.specs import Model
 from nightshift.stages import Answer, Platform, Try
@@ -201,7 +200,7 @@ def test_what_the_database_refuses_has_failed_and_is_no_stale_training(
     promoted(better(loop), MODEL, NIGHT - DAY, "meanwhile")
     stages.sign(platform, MODEL, asked, answer("olga", approved=True))
     monkeypatch.setattr("nightshift.stages.training.is_stale", lambda *_: False)
-    with pytest.raises(psycopg2.errors.RaiseException, match="was judged against"):
+    with pytest.raises(WarehouseRefused, match="was judged against"):
         stages.promote(platform, MODEL, NIGHT, asked, actor="x")
     with pytest.raises(NotReady, match="failed; the task that failed says why"):
         stages.conclude(platform, asked)

@@ -5,14 +5,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg2
 import pytest
 
 from integration.champions import MODEL, better, judged, own, promoted, with_spec
 from integration.conftest import LAST
 from nightshift import stages
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady, RequestError
+from nightshift.errors import NotReady, RequestError, WarehouseRefused
 from nightshift.govern import Ledger
 from nightshift.specs import Source
 from nightshift.stages import Platform, Try
@@ -110,7 +109,7 @@ def test_a_ledger_that_somebody_moves_by_hand_does_not_verify(mine: Mine) -> Non
         f"UPDATE governance.promotions SET model = '{MODEL}' WHERE model = '{old}'",
         f"UPDATE governance.versions SET model = '{new}' WHERE model = '{old}'",
     ):
-        with pytest.raises(psycopg2.errors.RaiseException, match="append-only"):
+        with pytest.raises(WarehouseRefused, match="append-only"):
             platform.warehouse.execute(statement)
     platform.warehouse.execute(
         "ALTER TABLE governance.promotions DISABLE TRIGGER ALL; ALTER TABLE governance.promotions "

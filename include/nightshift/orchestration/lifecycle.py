@@ -19,7 +19,7 @@ from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import FeatureSet, Model, Project, Source, load_project
 from nightshift.specs.derived import dag_id
 
-# An upstream, the warehouse or MLflow may come back; a broken batch, a missing champion or a wrong date will not by itself.
+# An upstream, the warehouse or MLflow may come back; a broken batch, a missing champion or a wrong date will not.
 RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(SourceRefused, RetryAction.FAIL, reason="the upstream would answer the same"),
