@@ -1,5 +1,6 @@
 """Connectors against the real thing: PostgreSQL, and an HTTP server that misbehaves on demand."""
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -231,6 +232,18 @@ def test_a_server_that_stays_away_is_told_after_the_last_try(api):
     with pytest.raises(SourceError, match=r"HTTP 500 \(3 tries\); check that the service is up"):
         read(api, {"retries": 2})
     assert len(api.asked) == 3
+
+
+@pytest.mark.parametrize("before", range(90, 122, 3))
+def test_a_login_that_a_server_repeats_is_struck_out_wherever_the_message_is_cut(api, before):
+    login = base64.b64encode(f"robot:{SECRET}".encode()).decode()
+    body = f"{'x' * before}{SECRET} {login}"
+    api.answer = lambda path, query: (401, {}, body.encode())
+    with pytest.raises(SourceError) as raised:
+        read(api, {})
+    told = str(raised.value)
+    assert "HTTP 401" in told
+    assert not any(secret[:5] in told for secret in (SECRET, login[8:]))
 
 
 def test_a_server_that_is_not_there_is_told():

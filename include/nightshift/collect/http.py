@@ -148,7 +148,10 @@ def _chained(api: Api, parameters: dict[str, str], paging: Paging) -> Iterator[A
         if token is None:
             return
         if token in seen:
-            raise api.failure(f"cursor {token[:60]!r} comes back: the pages run in a circle", "mend the API")
+            raise api.failure(
+                f"cursor {api.connection.without_secrets(token)[:60]!r} comes back: the pages run in a circle",
+                "mend the API",
+            )
         seen.add(token)
         place, asked = _follow(api, answer, token, {**parameters, **size}, paging)
     raise api.failure(f"no end after {paging.max_pages} pages", "raise paging.max_pages, or mend the API")
@@ -247,8 +250,10 @@ def _try(api: Api, place: str, parameters: dict[str, str]) -> httpx.Response:
         raise Unavailable(f"HTTP {answer.status_code}", _asked_wait(answer.headers.get("retry-after")))
     if not answer.is_success:
         # Redirects are not followed: they could carry the login elsewhere.
+        # Secrets first: of one that is cut in two, a half would be shown.
+        text = api.connection.without_secrets(answer.text)[:120]
         raise api.failure(
-            f"HTTP {answer.status_code}, {answer.text[:120]!r}",
+            f"HTTP {answer.status_code}, {text!r}",
             "check the endpoint, its parameters and the login",
         )
     return answer
