@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from nightshift.collect import Connection, collect, open_source
-from nightshift.errors import SourceError, SpecError
+from nightshift.errors import SourceError, SourceRefused, SpecError
 from nightshift.specs import Source
 from nightshift.validate import validate_batches
 
@@ -373,3 +373,31 @@ def test_a_retyped_postgresql_column_stops_at_validation_by_name(flights):
     )
     verdict = validate_batches(spec, {DAY: collect(spec, DAY, WINDOW, flights, HOME)}).verdicts[DAY]
     assert verdict.reasons[0].startswith("column 'delay' is not float any more")
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "says"),
+    [
+        ("SELEC 1", SourceRefused, 'syntax error at or near "SELEC"; mend connector.query'),
+        ("SELECT nope FROM pg_class", SourceRefused, 'column "nope" does not exist; mend connector.query'),
+        ("SELECT rolpassword FROM pg_authid, nowhere", SourceError, "check the table's name, and that it is there"),
+        ("SELECT 1/0 AS id", SourceRefused, "division by zero; a value is not what the query takes it for"),
+        ("SELECT 'x'::int AS id", SourceRefused, 'invalid input syntax for type integer: "x"; a value is not'),
+        ("SELECT 1 AS id, 2 AS id", SourceRefused, "column 'id' is delivered more than once; rename one of them"),
+        ("SELECT", SourceRefused, "the query returns no columns"),
+        ("CREATE TABLE x (a int)", SourceRefused, "mend connector.query"),
+        ("SELECT pg_terminate_backend(pg_backend_pid()) AS id", SourceError, "check that the database is up"),
+        ("SELECT pg_sleep(3) AS id", SourceError, "make the query faster, or raise statement_timeout"),
+    ],
+)  # fmt: skip
+def test_a_database_that_would_answer_the_same_is_not_asked_again(
+    database_url: str, query: str, error: type, says: str
+) -> None:
+    url = database_url.replace("postgresql://", "postgresql+psycopg2://")
+    timeout = {"options": "-c statement_timeout=500"}
+    connection = Connection("api", engine=lambda: create_engine(url, connect_args=timeout))
+    with pytest.raises(SourceError) as refused:
+        collect(source({"kind": "sql", "query": query}), DAY, WINDOW, connection, HOME)
+    assert type(refused.value) is error, refused.value
+    assert says in str(refused.value)
+    assert "CURSOR" not in str(refused.value)

@@ -11,6 +11,7 @@ import pandas as pd
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
 from nightshift.collect.files import open_files
 from nightshift.collect.http import open_http
+from nightshift.collect.refusals import named_once
 from nightshift.collect.sql import open_sql
 from nightshift.errors import SpecError, did_you_mean
 from nightshift.specs import Source
@@ -34,15 +35,17 @@ def open_source(
             f"source '{source.name}': connector kind '{kind}' is unknown{did_you_mean(kind, CONNECTORS)}"
         )
     with CONNECTORS[kind](source, connection, zone, sleep) as reader:
-        yield _of_declared(source, reader) if source.other_columns == "ignore" else reader
+        yield _of_declared(source, connection, reader)
 
 
-def _of_declared(source: Source, reader: Reader) -> Reader:
-    """Return a reader that leaves out what the source does not declare; a column that is there twice stays so."""
+def _of_declared(source: Source, connection: Connection, reader: Reader) -> Reader:
+    """Return a reader that leaves out what the source does not declare, if it says so; no column is there twice."""
 
     def read(batch_date: date, window: Window) -> pd.DataFrame:
         rows = reader.read(batch_date, window)
-        return rows.loc[:, [name in source.columns for name in rows.columns]]
+        if source.other_columns == "ignore":
+            rows = rows.loc[:, [name in source.columns for name in rows.columns]]
+        return named_once(source, connection, rows)
 
     return Reader(read)
 

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from pandas.api.types import infer_dtype
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
+from nightshift.collect.refusals import told
 from nightshift.errors import SpecError, did_you_mean
 from nightshift.specs import Source, SqlConnector
 
@@ -36,7 +37,12 @@ def open_sql(source: Source, connection: Connection, zone: ZoneInfo, sleep: Slee
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise connection.failure(source, error, "check the connection's type, host and schema") from None
     try:
-        yield Reader(lambda batch_date, window: _read(source, query, connection, engine, batch_date, window))
+
+        def read(batch_date: date, window: Window) -> pd.DataFrame:
+            with told(source, connection, batch_date):
+                return _read(source, query, connection, engine, batch_date, window)
+
+        yield Reader(read)
     finally:
         engine.dispose()
 
@@ -88,6 +94,8 @@ def _read(
 
 
 def _frame(names: list[str], rows: list[Any]) -> pd.DataFrame:
+    if not names:
+        raise InvalidRequestError("the query returns no columns")
     frame = pd.concat([_column(values) for values in zip(*rows, strict=True)], axis=1)
     frame.columns = pd.Index(names, dtype=object)
     return frame
