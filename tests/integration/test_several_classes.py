@@ -230,7 +230,10 @@ def test_a_version_of_several_classes_is_made_again_to_the_bit(trained: Trained)
 def test_a_second_training_is_judged_against_the_champion_and_compared_with_it(trained: Trained) -> None:
     gates = spec().model_dump(by_alias=True)["gates"]
     other = spec(
-        estimator={"class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 300}},
+        estimator={
+            "class": "sklearn.linear_model.LogisticRegression",
+            "params": {"max_iter": 1000, "C": 0.1},
+        },
         gates=gates,
     )
     platform = with_models(trained.platform, other)
