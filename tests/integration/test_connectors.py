@@ -1,9 +1,14 @@
 """Connectors against the real thing: PostgreSQL, and an HTTP server that misbehaves on demand."""
 
 import base64
+import gzip
 import json
+import socket
 import threading
+import time
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,12 +17,17 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
+import httpx
 import pandas as pd
 import pytest
 from sqlalchemy import create_engine, text
 
 from nightshift.collect import Connection, collect, open_source
+from nightshift.collect.pages import _follow
+from nightshift.collect.request import Answer as RequestAnswer
+from nightshift.collect.request import Api as OpenApi
 from nightshift.errors import SourceError, SourceRefused, SpecError
+from nightshift.errors import SourceError, SpecError
 from nightshift.specs import Source
 from nightshift.validate import validate_batches
 
@@ -160,7 +170,7 @@ def test_a_link_to_another_server_is_refused(api, link):
 
 PAGE = {"kind": "page"}
 ENDLESS = [
-    (PAGE, lambda n: js([{"id": "same"}]), "page 2 repeats the page before it"),
+    (PAGE, lambda n: js([{"id": "same"}]), "page 2 repeats a page before it"),
     ({**PAGE, "max_pages": 5}, lambda n: js([{"id": str(n)}]), "no end after 5 pages"),
     (
         {"kind": "cursor"},
@@ -210,6 +220,12 @@ def test_nonsense_is_told_at_once_and_not_asked_again(api, connector, answer, me
 
 
 BUSY = [
+    ((403, {"Retry-After": "3"}, b""), [3.0, 3.0]),
+    ((408, {}, b""), [0.5, 1.0]),
+    ((425, {}, b""), [0.5, 1.0]),
+    ((520, {}, b""), [0.5, 1.0]),
+    ((522, {}, b""), [0.5, 1.0]),
+    ((530, {}, b""), [0.5, 1.0]),
     ((503, {}, b""), [0.5, 1.0]),
     ((429, {"Retry-After": "7"}, b""), [7.0, 7.0]),
     ((429, {"Retry-After": "86400"}, b""), [60.0, 60.0]),
@@ -263,9 +279,292 @@ def test_a_slow_server_is_given_up(api):
         return 0, {}, b""
 
     api.answer = slow
-    with pytest.raises(SourceError, match="ReadTimeout"):
+    with pytest.raises(SourceError, match=r"ReadTimeout|no whole answer within 0.1 s"):
         read(api, {"retries": 0, "timeout_seconds": 0.1})
     done.set()
+
+
+class Dribble:
+    """A server that sends its answers a byte at a time, for longer than anybody waits."""
+
+    def __init__(self, whole: int, answer: bytes) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.whole, self.answer = whole, answer
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            peer, _ = self.listening.accept()
+            for n in range(100):
+                asked = b""
+                while not asked.endswith(b"\r\n\r\n"):
+                    asked += peer.recv(4096)
+                if n < self.whole:
+                    peer.sendall(WHOLE)
+                    continue
+                for byte in self.answer:
+                    peer.sendall(bytes([byte]))
+                    time.sleep(0.05)
+
+    def close(self) -> None:
+        self.listening.close()
+
+
+BODY = b'[{"id": "a"}]'
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY
+
+
+@pytest.mark.parametrize("whole", [0, 1], ids=["a new connection", "one that was kept"])
+@pytest.mark.parametrize(
+    "answer",
+    [WHOLE, WHOLE.replace(b"13\r\n", b"99\r\n") + b" " * 86, b"HTTP/1.0 200 OK\r\n\r\n" + BODY + b" " * 99],
+    ids=["head", "body", "no length"],
+)
+def test_a_byte_now_and_then_does_not_outlive_the_time_of_a_request(whole: int, answer: bytes) -> None:
+    served = Dribble(whole, answer)
+    connection = Connection("api", host="http://127.0.0.1", port=served.port)
+    spec = source({"kind": "http", "endpoint": "/a", "retries": 0, "timeout_seconds": 0.7})
+    with open_source(spec, connection, HOME) as reader:
+        for _ in range(whole):
+            assert len(reader.read(DAY, WINDOW)) == 1
+        began = time.monotonic()
+        with pytest.raises(
+            SourceError, match=r"no whole answer within 0.7 s \(timeout_seconds\) \(1 tries\)"
+        ):
+            reader.read(DAY, WINDOW)
+    assert time.monotonic() - began < 3
+    served.close()
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_bomb_is_given_up_at_the_limit(api, form):
+    bomb = gzip.compress(bytes(60 * 2**20))
+    assert len(bomb) < 2**17
+    api.answer = lambda path, query: (200, {"Content-Encoding": "gzip"}, bomb)
+    tracemalloc.start()
+    with pytest.raises(SourceError, match=r"larger than 2 MB; raise connector.max_megabytes"):
+        read(api, {"format": form, "max_megabytes": 2})
+    assert tracemalloc.get_traced_memory()[1] < 12 * 2**20
+    tracemalloc.stop()
+    assert len(api.asked) == 1
+
+
+def test_the_pages_of_a_night_share_one_limit(api):
+    api.answer = lambda path, query: js([{"id": query["page"] + "x" * 600_000}])
+    with pytest.raises(SourceError, match="answers of a night are larger than 1 MB"):
+        read(api, {"paging": PAGE, "max_megabytes": 1})
+    assert len(api.asked) == 2
+
+
+PACKED = gzip.compress(BODY)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "says"),
+    [
+        ("gzip", PACKED[:-5], "cut short: its gzip content has no end"),
+        ("gzip", PACKED + b"x", "bytes follow the end"),
+        ("gzip", BODY, "cannot be decompressed"),
+        ("gzip, gzip", gzip.compress(PACKED), "encoded as 'gzip, gzip'"),
+        ("br", BODY, "encoded as 'br'"),
+    ],
+)
+def test_a_packed_answer_is_read_to_its_end_or_refused(api, encoding, body, says):
+    api.answer = lambda path, query: (200, {"Content-Encoding": encoding}, body)
+    with pytest.raises(SourceError, match=says):
+        read(api, {"retries": 0})
+    api.answer = lambda path, query: (200, {"Content-Encoding": "gzip"}, PACKED)
+    assert len(read(api, {"retries": 0})) == 1
+
+
+def few(number: int, rows: int = 10) -> list[dict[str, Any]]:
+    return [{"id": f"{number}-{n}"} for n in range(rows)]
+
+
+def upto(number: int, end: int = 3) -> list[dict[str, Any]]:
+    return few(number) if number < end else []
+
+
+CURSOR = {"kind": "cursor", "parameter": "after", "next_key": "next"}
+# How pages end that have not given all there is: by the page that is asked for, its number from 1.
+NO_END = [
+    (
+        PAGE,
+        lambda n: {"items": upto(n), "total": 50, **({"error": "quota"} if n == 3 else {})},
+        "says 'error': \"quota\"",
+    ),
+    (PAGE, lambda n: {"items": upto(n), "total": 50}, "'total': 50, and 20 rows came"),
+    (PAGE, lambda n: {"items": few(n) if n < 3 else None, "count": 50}, "'count': 50, and 20 rows came"),
+    (
+        PAGE,
+        lambda n: {"items": few(n), "total": 50} if n < 3 else {"items": []},
+        "'total': 50, and 20 rows came",
+    ),
+    (PAGE, lambda n: {"items": upto(n), "errors": [{"code": 7}]}, "says 'errors'"),
+    (PAGE, lambda n: {"items": upto(n, 2), "success": n < 2}, "says 'success': false"),
+    (PAGE, lambda n: {"items": upto(n, 2), "status": "error" if n > 1 else "ok"}, "says 'status': \"error\""),
+    (PAGE, lambda n: {"items": few(1 + n % 2), "at": n}, "page 3 repeats a page before it"),
+    (
+        {**PAGE, "total": "meta.all"},
+        lambda n: {"items": upto(n), "meta": {"all": 21}},
+        "'meta.all': 21, and 20",
+    ),
+    (
+        {**PAGE, "total": "meta.all"},
+        lambda n: {"items": upto(n), "meta": {"all": 19}},
+        "'meta.all': 19, and 20",
+    ),
+    (
+        {**PAGE, "total": "all"},
+        lambda n: {"items": upto(n)},
+        "no answer has a number 'all'; check paging.total",
+    ),
+    (CURSOR, lambda n: {"items": few(n, 3), "next_cursor": "b"}, "no key 'next'; did you mean 'next_cursor'"),
+    (CURSOR, lambda n: {"items": few(n, 3), "cursor": "b", "total": 15}, "no key 'next'"),
+    (CURSOR, lambda n: {"items": few(n, 3), "next": None, "total": 15}, "'total': 15, and 3 rows came"),
+    (CURSOR, lambda n: {"items": few(1, 3), "next": str(n)}, "page 2 repeats a page before it"),
+    (
+        None,
+        lambda n: {"items": few(n), "total": 50},
+        "'total': 50, and 10 rows came; declare connector.paging",
+    ),
+    (None, lambda n: {"items": few(n), "next": "/aircraft?page=2"}, "has a next page, '/aircraft\\?page=2'"),
+    (None, lambda n: {"items": [], "error": "not today"}, "says 'error': \"not today\""),
+]
+
+
+@pytest.mark.parametrize(("paging", "answer", "says"), NO_END)
+def test_an_end_that_is_none_is_refused(api, paging, answer, says):
+    api.answer = lambda path, query: js(answer(len(api.asked)))
+    with pytest.raises(SourceError, match=says):
+        read(api, {"records_key": "items", "paging": paging})
+
+
+AN_END = [
+    (PAGE, lambda n: {"items": few(n) if n < 3 else [], "total": 20}, 20),
+    (PAGE, lambda n: {"items": few(n) if n < 3 else None, "total": 20, "error": None, "errors": []}, 20),
+    (PAGE, lambda n: {"items": few(n, 12 - 4 * n) if n < 3 else [], "count": 12 - 4 * n}, 12),
+    ({**PAGE, "total": False}, lambda n: {"items": few(n) if n < 3 else [], "total": 500}, 20),
+    ({**PAGE, "total": "meta.all"}, lambda n: {"items": few(n) if n < 3 else [], "meta": {"all": 20}}, 20),
+    (CURSOR, lambda n: {"items": few(n), "next": "b"} if n < 3 else {"items": few(n)}, 30),
+    (CURSOR, lambda n: {"items": few(n, 3), "total": 3}, 3),
+    ({**CURSOR, "next_may_be_absent": True}, lambda n: {"items": few(n, 3)}, 3),
+    (
+        {**CURSOR, "next_key": "meta.next"},
+        lambda n: {"items": few(n), "meta": {"next": "b" if n < 2 else None}},
+        20,
+    ),
+    ({"kind": "single"}, lambda n: {"items": few(n), "total": 50, "next": "/b"}, 10),
+    (None, lambda n: {"items": few(n), "total": 10, "next": None}, 10),
+]
+
+
+@pytest.mark.parametrize(("paging", "answer", "rows"), AN_END)
+def test_an_end_that_is_one_is_taken(api, paging, answer, rows):
+    api.answer = lambda path, query: js(answer(len(api.asked)))
+    assert len(read(api, {"records_key": "items", "paging": paging})) == rows
+
+
+def past_the_end(status: int, **total: Any) -> Callable[[str, dict[str, str]], Answer]:
+    invalid = js({"detail": "Invalid page."}, status)
+    return lambda path, query: (
+        invalid if int(query["page"]) > 2 else js({"items": few(int(query["page"])), **total})
+    )
+
+
+def test_a_status_past_the_last_page_is_the_end_if_all_rows_have_come_or_it_is_declared(api):
+    connector = {"records_key": "items", "paging": PAGE}
+    api.answer = past_the_end(404, count=20, next=None)
+    assert len(read(api, connector)) == 20
+    for answer in (past_the_end(404), past_the_end(404, count=30), past_the_end(404, count=20, next="/x")):
+        api.answer = answer
+        with pytest.raises(SourceError, match=r"HTTP 404, .*Invalid page"):
+            read(api, connector)
+    api.answer = past_the_end(416)
+    declared = {**connector, "paging": {**PAGE, "end_status": 416}}
+    assert len(read(api, declared)) == 20
+    api.answer = lambda path, query: js({}, 416)
+    with pytest.raises(SourceError, match="HTTP 416"):
+        read(api, declared)
+
+
+def test_the_query_of_an_endpoint_is_asked_together_with_parameters_and_pages(api):
+    api.answer = lambda path, query: js(few(1) if query.get("page") in (None, "1") else [])
+    for connector in (
+        {"endpoint": "/aircraft?type=a&type=b&empty="},
+        {"endpoint": "/aircraft?type=a%20b", "parameters": {"as_of": "{batch_date}"}},
+        {"endpoint": "/aircraft?type=a", "parameters": {"as_of": "{batch_date}"}, "paging": PAGE},
+    ):
+        read(api, connector)
+    asked = [sorted(query.items()) for _, query, _ in api.asked]
+    assert asked == [
+        [("type", "b")],
+        [("as_of", "2013-02-08"), ("type", "a b")],
+        [("as_of", "2013-02-08"), ("page", "1"), ("type", "a")],
+        [("as_of", "2013-02-08"), ("page", "2"), ("type", "a")],
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_told_with_its_target_and_not_followed(api, status):
+    for target, says in (
+        ("/aircraft/?v=2", r"leads to /aircraft/\?v=2; write that into connector.endpoint"),
+        ("http://me:word@example.org/a", r"leads to another server, http://example.org/a"),
+        ("https://127.0.0.1/aircraft", r"leads to another server, https://127.0.0.1/aircraft"),
+        (None, "a redirect without a target"),
+    ):
+        headers = {"Location": target} if target else {}
+        api.answer = lambda path, query, headers=headers: (status, headers, b"")
+        with pytest.raises(SourceError, match=rf"HTTP {status}.*{says}") as raised:
+            read(api, {})
+        assert "word" not in str(raised.value)
+    assert len(api.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("link", "leads"),
+    [
+        ("http://api.example.org/x?page=2", "https://api.example.org/x?page=2"),
+        ("https://api.example.org:443/x?page=2", "https://api.example.org/x?page=2"),
+        ("//api.example.org/x?page=2", "https://api.example.org/x?page=2"),
+        ("http://api.example.org:8080/x", None),
+        ("http://other.example.org/x", None),
+    ],
+)
+def test_a_link_by_the_other_scheme_is_asked_by_the_one_that_is_declared(link, leads):
+    spec = source({"kind": "http", "endpoint": "/x", "paging": CURSOR})
+    with httpx.Client(base_url="https://api.example.org") as client:
+        opened = OpenApi(spec, spec.connector, Connection("api"), client, time.sleep)
+        answer = RequestAnswer(httpx.URL("https://api.example.org/x"), 200, httpx.Headers(), b"")
+        if leads:
+            assert _follow(opened, answer, link, {}, spec.connector.paging) == (leads, {})
+        else:
+            with pytest.raises(
+                SourceError, match=r"another server, http://\w+.example.org:\d+, not https://api.ex"
+            ):
+                _follow(opened, answer, link, {}, spec.connector.paging)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [js({"error": "quota"}), (200, {"Content-Type": "text/html"}, b"<html>"), (200, {}, b"id,m\n1,2\n")],
+)
+def test_a_later_page_that_is_no_page_of_the_table_is_no_end(api, answer):
+    api.answer = lambda path, query: (200, {}, b"id,n\na,1\n") if query["page"] == "1" else answer
+    with pytest.raises(SourceError, match=r"not CSV|has other columns than the first"):
+        read(api, {"format": "csv", "paging": PAGE})
+
+
+def test_csv_in_another_dialect_is_read_or_told(api):
+    api.answer = lambda path, query: (200, {}, "id;n\nKäse;1,5\n".encode("cp1252"))
+    dialect = {"delimiter": ";", "encoding": "cp1252"}
+    assert read(api, {"format": "csv", "dialect": dialect})["n"].tolist() == ["1,5"]
+    with pytest.raises(
+        SourceError, match=r'write connector.dialect: {delimiter: ";", decimal: ",", encoding: "cp1252"}'
+    ):
+        read(api, {"format": "csv"})
 
 
 def test_csv_pages_are_one_frame_of_text(api):

@@ -152,8 +152,10 @@ def _check_specs(*, deep: bool) -> None:
     project = load_project().require_sound()
     if deep:
         from nightshift import train
+        from nightshift.local import clock_check
         from nightshift.validate import check_expectations
 
+        clock_check.run(project)
         for source in project.sources.values():
             check_expectations(source)
         for model in project.models.values():

@@ -279,6 +279,13 @@ class Source(Spec):
         """How the source spells its values, if it knows only text; otherwise the plain one."""
         return getattr(self.connector, "dialect", Dialect())
 
+    @property
+    def events(self) -> list[str]:
+        """The columns that say when something happened: the freshness's, and an instant that picks the rows."""
+        picks = getattr(self.connector, "date_column", None)
+        named = [picks, self.freshness.column if self.freshness else None]
+        return [name for name in named if name in self.columns and self.columns[name].type == "timestamp"]
+
     def zone_of(self, column: str) -> ZoneInfo:
         """Return the time zone of a column's timestamps without offset."""
         declared = self.columns.get(column)

@@ -15,6 +15,7 @@ from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SourceError
 from nightshift.specs import Source
+from nightshift.stages.clock import require_same_clock
 from nightshift.stages.featurising import content_sha256
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.reconciling import require_balance
@@ -60,7 +61,9 @@ def collect(
 
     Raises:
         SourceError: the upstream is down, or answers nonsense. Nothing was overwritten.
+        SpecError: the project's time zone is not the one that older nights were cut in.
     """
+    require_same_clock(platform)
     source = platform.project.source(name)
     must = set((must_pass or nights).dates)
     landed = []
@@ -143,6 +146,7 @@ def known_of(platform: Platform, source: Source, landings: list[Facts]) -> valid
             for row in platform.warehouse.rows(HISTORY, (name, before, last))
         },
         cutoffs={day: calendar.cutoff(day) for day in digests},
+        home=calendar.zone,
         mended=[
             (row["batch_date"], row["fix"], np.array(row["numbers"]))
             for row in found
@@ -254,11 +258,18 @@ def _of(frame: pd.DataFrame, dates: list[date]) -> pd.DataFrame:
 
 
 def _with_known_at(platform: Platform, source: Source, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the instant at which each became known: by its own column, else at the cut-off.
+
+    An event is not known before it happens, whichever night collected it.
+    """
     if source.known_at:
         return rows.assign(known_at=rows[source.known_at])
     cutoffs = {night: platform.project.calendar.cutoff(night.date()) for night in rows["batch_date"].unique()}
     # Typed, also when no night has passed and there is no row to tell the type by.
-    return rows.assign(known_at=pd.to_datetime(rows["batch_date"].map(cutoffs), utc=True))
+    known = pd.to_datetime(rows["batch_date"].map(cutoffs), utc=True).astype("datetime64[us, UTC]")
+    for name in source.events:
+        known = known.mask(rows[name] > known, rows[name])
+    return rows.assign(known_at=known)
 
 
 def record_batches(

@@ -9,6 +9,7 @@ from nightshift import featurise
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SpecError
 from nightshift.specs import FeatureSet
+from nightshift.stages.clock import require_same_clock
 from nightshift.stages.lineage import UNKNOWN, Landing, landings
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.warehouse import PartitionWrite, feature_inputs_table, feature_table, raw_table
@@ -30,10 +31,12 @@ def build_features(
     """Build a set's partitions for each night from what that night could know.
 
     Raises:
-        SpecError: another definition built this version's other nights, and ``redefine`` does not say it may.
+        SpecError: another definition built this version's other nights, and ``redefine`` does not say it may; or the
+            project's time zone is not that of older nights.
         NotReady: an input has no batch for one of the nights.
         BatchRejected: ``build()`` returned something other than what the set declares.
     """
+    require_same_clock(platform)
     spec = platform.project.feature_set(name)
     if not redefine:
         _require_same_definition(platform, spec, nights)

@@ -14,6 +14,7 @@ from nightshift.govern import Ledger
 from nightshift.score import CHAMPION_ARM, Predict
 from nightshift.specs import FeatureSet, Model
 from nightshift.specs.derived import CHAMPION
+from nightshift.stages.clock import require_same_clock
 from nightshift.stages.lineage import feature_contents
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.warehouse import Reading, Table, feature_table, prediction_table, raw_table
@@ -37,6 +38,7 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
         NotReady: no champion, or no features, for one of the nights.
         ArtifactRefused: the model file is not the one that was promoted.
     """
+    require_same_clock(platform)
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
     table = prediction_table(model, feature_set)

@@ -22,6 +22,7 @@ from nightshift.errors import Barred, NotReady
 from nightshift.govern import Ledger, Outcome, outcome_of, write_outcome
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import Model
+from nightshift.stages.clock import require_same_clock
 from nightshift.stages.collecting import parquet
 from nightshift.stages.lineage import freeze, origin
 from nightshift.stages.platform import Facts, Platform, Try
@@ -43,6 +44,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
         NotReady: too few labelled rows, none in the holdout, or all of one class here or there.
         SpecError: an outcome is none of ``target.classes``.
     """
+    require_same_clock(platform)
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)

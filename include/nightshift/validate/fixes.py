@@ -6,6 +6,7 @@ A fix works on the values as delivered; the rows are judged afterwards, like any
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ import pandas as pd
 
 from nightshift.errors import SpecError, did_you_mean
 from nightshift.specs import Fix, Source
-from nightshift.specs.parts import ColumnType
 from nightshift.validate.batches import Batches
-from nightshift.validate.coerce import coerce
+from nightshift.validate.dialect import typed
 from nightshift.validate.quarantine import values_as_text
+
+# Reads values as delivered; null where they are no numbers.
+Numbers = Callable[[pd.Series], pd.Series]
 
 
 def with_fixes(source: Source, batches: Batches, mended: Sequence[tuple[date, str, np.ndarray]]) -> Batches:
@@ -32,9 +35,8 @@ def with_fixes(source: Source, batches: Batches, mended: Sequence[tuple[date, st
             positions = batches.positions(day, numbers)
             # Objects: what the fix puts in may be of another type than what was delivered beside it.
             values = frame[fix.column].astype(object)
-            kind = source.columns[fix.column].type
-            argument = getattr(fix, fix.action)
-            fixed = FIXES[fix.action](values.iloc[positions], argument, kind, source.text_is_all)
+            numbers_of = partial(_numbers, source, fix.column)
+            fixed = FIXES[fix.action](values.iloc[positions], getattr(fix, fix.action), numbers_of)
             values.iloc[positions] = fixed.to_numpy(dtype=object)
             frame = frame.assign(**{fix.column: values})
     return replace(batches, frame=frame)
@@ -54,18 +56,22 @@ def declared(source: Source, name: str) -> Fix:
     return source.fixes[name]
 
 
-def multiply(values: pd.Series, factor: float, kind: ColumnType, text_is_all: bool) -> pd.Series:
+def _numbers(source: Source, column: str, values: pd.Series) -> pd.Series:
+    return typed(source, column, values)[0]
+
+
+def multiply(values: pd.Series, factor: float, numbers_of: Numbers) -> pd.Series:
     """Return the numbers times ``factor``; what is no number stays as it is."""
-    typed, _ = coerce(values, kind, text_is_all=text_is_all)
+    typed = numbers_of(values)
     return values.where(typed.isna(), typed.astype("Float64") * factor)
 
 
-def set_null(values: pd.Series, _: bool, kind: ColumnType, text_is_all: bool) -> pd.Series:
+def set_null(values: pd.Series, _: bool, __: Numbers) -> pd.Series:
     """Return nothing in place of every value."""
     return pd.Series(None, index=values.index, dtype=object)
 
 
-def substitute(values: pd.Series, pairs: dict[Any, Any], kind: ColumnType, text_is_all: bool) -> pd.Series:
+def substitute(values: pd.Series, pairs: dict[Any, Any], _: Numbers) -> pd.Series:
     """Return the values that ``pairs`` names replaced, matched as the quarantine shows them."""
     shown = dict(
         zip(values_as_text(pd.Series(list(pairs), dtype=object)).to_pylist(), pairs.values(), strict=True)
@@ -75,7 +81,7 @@ def substitute(values: pd.Series, pairs: dict[Any, Any], kind: ColumnType, text_
     return pd.Series(replaced, index=values.index, dtype=object)
 
 
-FIXES: dict[str, Callable[[pd.Series, Any, ColumnType, bool], pd.Series]] = {
+FIXES: dict[str, Callable[[pd.Series, Any, Numbers], pd.Series]] = {
     "multiply": multiply,
     "set_null": set_null,
     "replace": substitute,

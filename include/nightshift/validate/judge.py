@@ -9,6 +9,7 @@ import pandas as pd
 
 from nightshift.specs import Source
 from nightshift.validate.batches import Batches, batches_of, gathered
+from nightshift.validate.dialect import remedy
 from nightshift.validate.expectations import Outcome, Rule, batch_outcomes, compiled
 from nightshift.validate.fixes import with_fixes
 from nightshift.validate.known import Known
@@ -21,6 +22,7 @@ from nightshift.validate.violations import (
     of_discarded,
     of_expectations,
     of_key,
+    of_night,
     of_room,
     typed_columns,
 )
@@ -74,16 +76,14 @@ def validate(
     known = known or Known()
     rules = compiled(source)
     batches = with_fixes(source, batches_of(frame, dates, columns), known.mended)
-    findings = _find(source, rules, batches, known.discarded)
+    findings = _find(source, rules, batches, known)
     rejected = rejected_rows(batches, findings.violations, list(source.columns))
     verdicts = _verdicts(findings, known)
     report = report_of(source, rules, findings.violations, findings.outcomes, batches, verdicts)
     return Validation(source.name, findings.accepted, rejected, verdicts, report)
 
 
-def _find(
-    source: Source, rules: Sequence[Rule], batches: Batches, discarded: Mapping[date, np.ndarray]
-) -> Findings:
+def _find(source: Source, rules: Sequence[Rule], batches: Batches, known: Known) -> Findings:
     schema, forgiven = _schema(source, batches)
     misfits = np.isin(batches.day, list(schema))
     rows = np.flatnonzero(~misfits)
@@ -95,8 +95,9 @@ def _find(
     typed, found = typed_columns(source, batches, rows)
     filled = {name: batches.per_date(rows[typed[name].notna().to_numpy()]) for name in source.columns}
     found += of_room(source, typed, rows)
+    found += of_night(source, typed, batches, rows, known.home) if known.home else ()
     found += of_expectations(rules, typed, batches, rows)
-    found += of_discarded(source, batches, rows, _among(rows, found), discarded)
+    found += of_discarded(source, batches, rows, _among(rows, found), known.discarded)
     found += of_key(source, typed, batches, rows, _among(rows, found))
     bad = _among(rows, found)
     good = typed[~bad].reset_index(drop=True)
@@ -221,7 +222,7 @@ def _retyped(findings: Findings, number: int, collected: int) -> list[str]:
             expected = findings.source.columns[name].type
             reasons.append(
                 f"column '{name}' is not {expected} any more: {len(rows)} of {collected} values do not "
-                f"read as {expected}, such as {_examples(findings, violation, rows)}"
+                f"read as {expected}, such as {_examples(findings, violation, rows)}{remedy(findings.source, name)}"
             )
     return reasons
 

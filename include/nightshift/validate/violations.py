@@ -7,15 +7,16 @@ otherwise good: a row that is set aside claims no key.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from nightshift.room import long_keys, wide_rows
-from nightshift.specs import Column, Source
+from nightshift.specs import Column, FilesConnector, Source
 from nightshift.specs.tables import RAW
 from nightshift.validate.batches import Batches
-from nightshift.validate.coerce import coerce
+from nightshift.validate.dialect import typed as read
 from nightshift.validate.expectations import Rule, failing_rows
 
 
@@ -40,7 +41,7 @@ def typed_columns(source: Source, batches: Batches, rows: np.ndarray) -> tuple[p
         delivered = (
             delivered.iloc[rows].reset_index(drop=True) if len(rows) < len(batches.frame) else delivered
         )
-        values, wrong = coerce(delivered, column.type, text_is_all=source.text_is_all)
+        values, wrong = read(source, name, delivered)
         infinite = (
             np.isinf(values.to_numpy()) if column.type == "float" else np.zeros(len(values), dtype=bool)
         )
@@ -68,6 +69,27 @@ def of_room(source: Source, typed: pd.DataFrame, rows: np.ndarray) -> Iterator[V
     wide = wide_rows(typed, kinds, [*RAW.values()])
     if wide.any():
         yield Violation("row_length", (next(iter(kinds)),), rows[wide])
+
+
+def of_night(
+    source: Source, typed: pd.DataFrame, batches: Batches, rows: np.ndarray, home: ZoneInfo
+) -> Iterator[Violation]:
+    """Yield the rows of a source with a ``date_column`` that are of another day than the one their night collects.
+
+    Such a row was mended, or its date could not be read where it was collected.
+    """
+    connector = source.connector
+    name = connector.date_column if isinstance(connector, FilesConnector) else None
+    if not isinstance(connector, FilesConnector) or name is None or name not in typed:
+        return
+    day = typed[name]
+    if day.dtype.kind == "M" and getattr(day.dtype, "tz", None) is not None:
+        day = day.dt.tz_convert(home).dt.tz_localize(None).dt.normalize()
+    nights = np.array(batches.dates, dtype="datetime64[D]")[batches.day[rows]]
+    wanted = nights + np.timedelta64(connector.offset_days, "D")
+    other = day.notna().to_numpy() & (day.to_numpy(dtype="datetime64[D]") != wanted)
+    if other.any():
+        yield Violation("other_night", (name,), rows[other])
 
 
 def of_expectations(

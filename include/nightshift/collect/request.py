@@ -1,0 +1,254 @@
+"""One HTTP request: all of it within its time and its size, tried again where that may help, and never redirected."""
+
+import json
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from socket import SHUT_RDWR
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from nightshift.collect.archives import MEGABYTE, PART
+from nightshift.collect.connection import Connection, Sleep
+from nightshift.collect.files import without_login
+from nightshift.errors import SourceError
+from nightshift.specs import HttpConnector, Source
+
+LONGEST_WAIT_SECONDS = 60.0
+BUSY = {408, 425, 429}
+# Not done, and not to be done later either.
+NEVER = {501, 505, 511}
+GZIP = 31
+
+
+class Unavailable(Exception):
+    """An answer, or the lack of one, that a later try may better. ``after``: seconds the server asked for."""
+
+    def __init__(self, happened: str, after: float | None = None) -> None:
+        super().__init__(happened)
+        self.after = after
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, decompressed."""
+
+    url: httpx.URL
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def kind(self) -> str:
+        """The type of its content."""
+        return str(self.headers.get("content-type", "no content type"))
+
+
+@dataclass
+class Api:
+    """One HTTP source, open: its client keeps the connection alive between pages and dates."""
+
+    source: Source
+    spec: HttpConnector
+    connection: Connection
+    client: httpx.Client
+    sleep: Sleep
+    # What a night may still take, in bytes.
+    left: int = 0
+    # Connections that were opened; one request at a time uses them.
+    streams: list[Any] = field(default_factory=list)
+
+    def failure(self, happened: object, remedy: str) -> SourceError:
+        """Return the error that names source, connection and endpoint."""
+        return self.connection.failure(self.source, f"{self.spec.endpoint}: {happened}", remedy)
+
+
+def get(api: Api, place: str, parameters: dict[str, str], *, ends: int | None = None) -> Answer:
+    """Return the answer; parameters are merged into the query that ``place`` has. ``ends``: a status that is no error.
+
+    Raises:
+        SourceError: no answer, or one that says no; with where it leads, if it leads elsewhere.
+    """
+    tries = Retrying(
+        stop=stop_after_attempt(api.spec.retries + 1),
+        wait=_pause,
+        retry=retry_if_exception_type(Unavailable),
+        sleep=api.sleep,
+        reraise=True,
+    )
+    try:
+        return tries(_try, api, place, parameters, ends)
+    except Unavailable as error:
+        raise api.failure(
+            f"{error} ({api.spec.retries + 1} tries)", "check that the service is up, then run the date again"
+        ) from None
+
+
+def _try(api: Api, place: str, parameters: dict[str, str], ends: int | None) -> Answer:
+    try:
+        # httpx would put parameters in the place of a query that the URL has.
+        url = httpx.URL(place).copy_merge_params(parameters) if parameters else httpx.URL(place)
+        with _deadline(api) as watch, _opened(api, url, watch) as response:
+            return _judged(api, response, _content(api, response), ends)
+    except httpx.TransportError as error:
+        raise Unavailable(f"{type(error).__name__}: {error}") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise api.failure(error, "check the connection's host and the endpoint") from None
+
+
+@contextmanager
+def _opened(api: Api, url: httpx.URL, watch: "_Watch") -> Iterator[httpx.Response]:
+    headers = {"Accept-Encoding": "gzip"}
+    with api.client.stream("GET", url, headers=headers, extensions={"trace": watch.see}) as response:
+        yield response
+
+
+class _Watch:
+    """Shuts the connections of a request when its time is over: a read that waits then ends."""
+
+    def __init__(self, streams: list[Any]) -> None:
+        self.streams = streams
+        self.is_over = False
+
+    def see(self, event: str, about: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self.streams.append(about.get("return_value"))
+            if self.is_over:
+                self.end()
+
+    def end(self) -> None:
+        self.is_over = True
+        for stream in self.streams:
+            with suppress(OSError, AttributeError):
+                stream.get_extra_info("socket").shutdown(SHUT_RDWR)
+
+
+@contextmanager
+def _deadline(api: Api) -> Iterator[_Watch]:
+    """Yield a watch over a whole request. The client's timeout is one of each read: a byte now and then outlives it."""
+    seconds, watch = api.spec.timeout_seconds, _Watch(api.streams)
+    timer = threading.Timer(seconds, watch.end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield watch
+    except httpx.TransportError as error:
+        if watch.is_over and not isinstance(error, httpx.TimeoutException):
+            raise Unavailable(f"no whole answer within {seconds:g} s (timeout_seconds)") from error
+        raise
+    finally:
+        timer.cancel()
+    if watch.is_over:
+        raise Unavailable(f"no whole answer within {seconds:g} s (timeout_seconds)")
+
+
+def _content(api: Api, response: httpx.Response) -> bytes:
+    """Return the body, decompressed as it comes: no more than a night may still take is ever in memory."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity", "gzip"):
+        raise api.failure(
+            f"the answer is encoded as {encoding[:40]!r}", "gzip or nothing was asked for; mend the API"
+        )
+    body = bytearray()
+    for part in _unpacked(api, response) if encoding == "gzip" else response.iter_raw(PART):
+        body += part
+        if len(body) > api.left:
+            raise api.failure(
+                f"the answers of a night are larger than {api.spec.max_megabytes} MB",
+                "raise connector.max_megabytes if that is right",
+            )
+    api.left -= len(body)
+    return bytes(body)
+
+
+def _unpacked(api: Api, response: httpx.Response) -> Iterator[bytes]:
+    stream = zlib.decompressobj(wbits=GZIP)
+    try:
+        for raw in response.iter_raw(PART):
+            rest = raw
+            while rest and not stream.eof:
+                yield stream.decompress(rest, PART)
+                rest = stream.unconsumed_tail
+            if stream.unused_data or (rest and stream.eof):
+                raise api.failure("bytes follow the end of the answer's gzip content", "mend the API")
+    except zlib.error as error:
+        raise api.failure(f"the answer cannot be decompressed: {error}", "mend the API") from error
+    if not stream.eof:
+        raise Unavailable("the answer is cut short: its gzip content has no end")
+
+
+def _judged(api: Api, response: httpx.Response, content: bytes, ends: int | None) -> Answer:
+    status, headers = response.status_code, response.headers
+    answer = Answer(response.url, status, headers, content)
+    if response.is_success or status == ends:
+        return answer
+    asked = headers.get("retry-after")
+    is_later = status in BUSY or (status >= 500 and status not in NEVER) or (status >= 400 and asked)
+    if is_later:
+        raise Unavailable(f"HTTP {status}", _asked_wait(asked))
+    if response.has_redirect_location or 300 <= status < 400:
+        raise _redirected(api, answer)
+    text = content[:400].decode(errors="replace")
+    raise api.failure(f"HTTP {status}, {text[:120]!r}", "check the endpoint, its parameters and the login")
+
+
+def _redirected(api: Api, answer: Answer) -> SourceError:
+    """Return the error that says where an answer leads. It is not followed: it could carry the login elsewhere."""
+    target = answer.headers.get("location")
+    if not target:
+        return api.failure(f"HTTP {answer.status}, a redirect without a target", "check the endpoint")
+    url = httpx.URL(urljoin(str(answer.url), target))
+    if server(url) == server(api.client.base_url):
+        return api.failure(
+            f"HTTP {answer.status} leads to {url.raw_path.decode()[:200]}",
+            "write that into connector.endpoint",
+        )
+    return api.failure(
+        f"HTTP {answer.status} leads to another server, {without_login(str(url))[:200]}",
+        "if it is the right one, put it into the connection",
+    )
+
+
+def server(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Return the scheme, host and port of a URL, the usual port if it names none."""
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def as_json(api: Api, answer: Answer) -> Any:
+    """Return the answer's content. Raises SourceError if it is not JSON."""
+    try:
+        return json.loads(answer.content)
+    except (ValueError, RecursionError) as error:
+        raise api.failure(f"the answer is not JSON ({answer.kind}): {error}", "check the endpoint") from None
+
+
+def night_begins(api: Api) -> None:
+    """Give the answers of one more night all the room they may take."""
+    api.left = api.spec.max_megabytes * MEGABYTE
+
+
+def _pause(state: RetryCallState) -> float:
+    """Return the wait before the next try: what the server asked for, within reason, or 0.5, 1, 2, ... s."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.after if isinstance(error, Unavailable) else None
+    own = wait_exponential(multiplier=0.5, max=30)(state)
+    return own if asked is None else min(max(asked, 0.0), LONGEST_WAIT_SECONDS)
+
+
+def _asked_wait(header: str | None) -> float | None:
+    if not header:
+        return None
+    if header.strip().isdigit():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
