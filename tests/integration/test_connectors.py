@@ -295,21 +295,24 @@ class Dribble:
         self.thread.start()
 
     def serve(self) -> None:
-        with suppress(OSError):
-            peer, _ = self.listening.accept()
-            for n in range(100):
-                asked = b""
-                while not asked.endswith(b"\r\n\r\n"):
-                    asked += peer.recv(4096)
-                if n < self.whole:
-                    peer.sendall(WHOLE)
-                    continue
-                for byte in self.answer:
-                    peer.sendall(bytes([byte]))
-                    time.sleep(0.05)
+        peer, _ = self.listening.accept()
+        with peer, suppress(OSError):
+            for _ in range(self.whole):
+                self.hear(peer)
+                peer.sendall(WHOLE)
+            self.hear(peer)
+            for byte in self.answer:
+                peer.sendall(bytes([byte]))
+                time.sleep(0.05)
+
+    def hear(self, peer: socket.socket) -> None:
+        asked = b""
+        while not asked.endswith(b"\r\n\r\n"):
+            asked += peer.recv(4096) or b"\r\n\r\n"
 
     def close(self) -> None:
         self.listening.close()
+        self.thread.join(10)
 
 
 BODY = b'[{"id": "a"}]'
