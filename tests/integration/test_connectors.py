@@ -27,7 +27,6 @@ from nightshift.collect.pages import _follow
 from nightshift.collect.request import Answer as RequestAnswer
 from nightshift.collect.request import Api as OpenApi
 from nightshift.errors import SourceError, SourceRefused, SpecError
-from nightshift.errors import SourceError, SpecError
 from nightshift.specs import Source
 from nightshift.validate import validate_batches
 
@@ -35,7 +34,6 @@ pytestmark = pytest.mark.integration
 DAY = date(2013, 2, 8)
 WINDOW = (datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 8, 5, tzinfo=UTC))
 SECRET = "s3cret-horse"
-HOME = ZoneInfo("UTC")
 HOME = ZoneInfo("UTC")
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -396,7 +394,7 @@ NO_END = [
     (
         PAGE,
         lambda n: {"items": upto(n), "total": 50, **({"error": "quota"} if n == 3 else {})},
-        "says 'error': \"quota\"",
+        "says 'error': .\"quota\"",
     ),
     (PAGE, lambda n: {"items": upto(n), "total": 50}, "'total': 50, and 20 rows came"),
     (PAGE, lambda n: {"items": few(n) if n < 3 else None, "count": 50}, "'count': 50, and 20 rows came"),
@@ -434,7 +432,7 @@ NO_END = [
         "'total': 50, and 10 rows came; declare connector.paging",
     ),
     (None, lambda n: {"items": few(n), "next": "/aircraft?page=2"}, "has a next page, '/aircraft\\?page=2'"),
-    (None, lambda n: {"items": [], "error": "not today"}, "says 'error': \"not today\""),
+    (None, lambda n: {"items": [], "error": "not today"}, "says 'error': .\"not today\""),
 ]
 
 

@@ -207,7 +207,7 @@ def test_an_event_later_than_its_night_is_known_when_it_happened(events: Platfor
     assert known["before"] == platform.project.calendar.cutoff(night)
     assert known["after"] == datetime(2012, 5, 7, 23, 30, tzinfo=UTC)
     entity = FeatureSet(
-        name="e", set="e", version=1, owner="t", description="", entity=["id"], columns={"n": "float"},
+        name="e", version=1, owner="t", description="", entity=["id"], columns={"n": "float"},
         inputs={"events": FeatureInput()}, path=tmp_path / "e.py",
     )  # fmt: skip
     frames = {"events": featurise.dated(raw(platform, night))}

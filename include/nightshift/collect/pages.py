@@ -97,9 +97,9 @@ class Pages:
     def _frame(self, answer: Answer) -> pd.DataFrame:
         kind = answer.kind.partition(";")[0].strip().lower()
         if kind in NOT_CSV:
-            said = answer.content[:120].decode(errors="replace")
+            said = self.api.shown(answer.content.decode(errors="replace"))
             raise self.api.failure(
-                f"the answer is {kind}, not CSV: {said!r}", "check connector.format and the endpoint"
+                f"the answer is {kind}, not CSV: {said}", "check connector.format and the endpoint"
             )
         try:
             frame = read_csv(answer.content, self.api.source.dialect)
@@ -140,7 +140,7 @@ def _single(state: Pages, parameters: dict[str, str]) -> Iterator[Any]:
         following = at(as_json(api, answer), "next")
         if isinstance(following, str) and following:
             raise api.failure(
-                f"the answer has a next page, {following[:80]!r}",
+                f"the answer has a next page, {api.shown(following, 80)}",
                 "declare connector.paging (kind: cursor, next_key: next), or kind: single if one is all",
             )
 
@@ -175,7 +175,9 @@ def _chained(state: Pages, parameters: dict[str, str]) -> Iterator[Any]:
         if token is None:
             return
         if token in seen:
-            raise api.failure(f"cursor {token[:60]!r} comes back: the pages run in a circle", "mend the API")
+            raise api.failure(
+                f"cursor {api.shown(token, 60)} comes back: the pages run in a circle", "mend the API"
+            )
         seen.add(token)
         place, asked = _follow(api, answer, token, parameters, paging)
     raise api.failure(f"no end after {paging.max_pages} pages", "raise paging.max_pages, or mend the API")
@@ -226,10 +228,12 @@ def _require_no_error(api: Api, said: Any) -> None:
         return
     for key in ("error", "errors"):
         if said.get(key):
-            raise api.failure(f"the answer says '{key}': {json.dumps(said[key])[:200]}", MEND)
+            raise api.failure(f"the answer says '{key}': {api.shown(json.dumps(said[key]), 200)}", MEND)
     for key, wrong in (("success", False), ("ok", False), ("status", "error"), ("status", "fail")):
         if said.get(key) is wrong or (isinstance(wrong, str) and said.get(key) == wrong):
-            raise api.failure(f"the answer says '{key}': {json.dumps(wrong)}, {json.dumps(said)[:120]}", MEND)
+            raise api.failure(
+                f"the answer says '{key}': {json.dumps(wrong)}, {api.shown(json.dumps(said))}", MEND
+            )
 
 
 def _records(api: Api, said: Any) -> list[dict[str, Any]]:

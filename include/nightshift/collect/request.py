@@ -69,6 +69,10 @@ class Api:
         """Return the error that names source, connection and endpoint."""
         return self.connection.failure(self.source, f"{self.spec.endpoint}: {happened}", remedy)
 
+    def shown(self, text: str, length: int = 120) -> str:
+        """Return a part of what a server said. Secrets first: of one that is cut in two, a half would be shown."""
+        return repr(self.connection.without_secrets(text)[:length])
+
 
 def get(api: Api, place: str, parameters: dict[str, str], *, ends: int | None = None) -> Answer:
     """Return the answer; parameters are merged into the query that ``place`` has. ``ends``: a status that is no error.
@@ -195,8 +199,8 @@ def _judged(api: Api, response: httpx.Response, content: bytes, ends: int | None
         raise Unavailable(f"HTTP {status}", _asked_wait(asked))
     if response.has_redirect_location or 300 <= status < 400:
         raise _redirected(api, answer)
-    text = content[:400].decode(errors="replace")
-    raise api.failure(f"HTTP {status}, {text[:120]!r}", "check the endpoint, its parameters and the login")
+    said = api.shown(content[:PART].decode(errors="replace"))
+    raise api.failure(f"HTTP {status}, {said}", "check the endpoint, its parameters and the login")
 
 
 def _redirected(api: Api, answer: Answer) -> SourceError:
