@@ -422,7 +422,7 @@ NO_END = [
         lambda n: {"items": upto(n)},
         "no answer has a number 'all'; check paging.total",
     ),
-    (CURSOR, lambda n: {"items": few(n, 3), "next_cursor": "b"}, "no key 'next'; did you mean 'next_cursor'"),
+    (CURSOR, lambda n: {"items": few(n, 3), "next_cursor": "b"}, "no key 'next'; known: items, next_cursor"),
     (CURSOR, lambda n: {"items": few(n, 3), "cursor": "b", "total": 15}, "no key 'next'"),
     (CURSOR, lambda n: {"items": few(n, 3), "next": None, "total": 15}, "'total': 15, and 3 rows came"),
     (CURSOR, lambda n: {"items": few(1, 3), "next": str(n)}, "page 2 repeats a page before it"),
@@ -449,7 +449,7 @@ AN_END = [
     (PAGE, lambda n: {"items": few(n, 12 - 4 * n) if n < 3 else [], "count": 12 - 4 * n}, 12),
     ({**PAGE, "total": False}, lambda n: {"items": few(n) if n < 3 else [], "total": 500}, 20),
     ({**PAGE, "total": "meta.all"}, lambda n: {"items": few(n) if n < 3 else [], "meta": {"all": 20}}, 20),
-    (CURSOR, lambda n: {"items": few(n), "next": "b"} if n < 3 else {"items": few(n)}, 30),
+    (CURSOR, lambda n: {"items": few(n), "next": str(n)} if n < 3 else {"items": few(n)}, 30),
     (CURSOR, lambda n: {"items": few(n, 3), "total": 3}, 3),
     ({**CURSOR, "next_may_be_absent": True}, lambda n: {"items": few(n, 3)}, 3),
     (
