@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 
 from nightshift import collect as collecting
 from nightshift.collect import CONNECTORS, Connection, open_source
-from nightshift.errors import SourceError, SpecError
+from nightshift.errors import SourceError, SourceRefused, SpecError
 from nightshift.specs import Source
 
 DAY = date(2013, 2, 8)
@@ -78,9 +78,9 @@ def test_many_rows_come_in_chunks_and_whole(connection):
     assert collect(source(many), DAY, WINDOW, connection)["i"].tolist() == list(range(1, 120_001))
 
 
-def test_columns_of_one_name_are_delivered_as_they_are(connection):
-    frame = collect(source("SELECT id, id FROM flights"), DAY, WINDOW, connection)
-    assert list(frame.columns) == ["id", "id"]
+def test_columns_of_one_name_are_refused_by_name(connection):
+    with pytest.raises(SourceRefused, match="column 'id' is delivered more than once; rename one of them"):
+        collect(source("SELECT id, id FROM flights"), DAY, WINDOW, connection)
 
 
 def test_dates_share_one_engine(connection):
