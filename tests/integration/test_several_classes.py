@@ -58,6 +58,9 @@ OUTCOMES = {
         "airport": {"type": "string"},
         "outcome": {"type": "string", "nullable": True},
     },
+    "expectations": [
+        {"expect_column_values_to_be_in_set": {"column": "airport", "value_set": ["EWR", "JFK", "LGA"]}}
+    ],
 }
 
 
