@@ -93,6 +93,44 @@ def test_a_sound_set_stays_the_same_under_every_attack(tmp_path: Path) -> None:
     }
 
 
+HOLDS_ITS_TARGET = """
+def build(inputs, batch_date):
+    trips, reports = inputs["trips"], inputs["reports"]
+    own = reports.set_index("trip")["delay"].reindex(trips["trip"]).to_numpy(dtype="float64")
+    return pd.DataFrame({"trip": trips["trip"], "kind": trips["kind"], "late": WHAT})
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "caught"),
+    [
+        ("own", True),
+        ("(own > 700).astype('float64')", True),
+        ("trips['kind'].map({'x': 1.0})", False),
+        ('reports[reports["batch_date"] < pd.Timestamp(batch_date)]["delay"].mean()', False),
+    ],
+)
+def test_a_set_that_holds_its_models_target_is_caught_under_whatever_name(
+    tmp_path: Path, what: str, caught: bool
+) -> None:
+    attacked = replace(case(tmp_path, HOLDS_ITS_TARGET.replace("WHAT", what)), targets={"reports": ["delay"]})
+    (finding,) = [finding for finding in check(attacked) if finding.attack == "own outcome changed"]
+    assert finding.touched == 5
+    assert finding.columns == (["late"] if caught else [])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "Int64", "boolean", "str", "datetime64[s]"])
+def test_another_outcome_is_another_value_of_any_type(tmp_path: Path, dtype: str) -> None:
+    values = {"boolean": [True, False], "str": ["a", "b"], "datetime64[s]": ["2013-02-08", "2013-02-09"]}
+    frames = rows()
+    kind = pd.Series(values.get(dtype, [0, 1]) * 20).astype(dtype)
+    frames["trips"] = frames["trips"].assign(kind=kind)
+    body = SOUND.replace('trips["kind"]', 'trips["kind"].astype("str")')
+    attacked = replace(case(tmp_path, body), frames=frames, targets={"trips": ["kind"]})
+    (finding,) = [finding for finding in check(attacked) if finding.attack == "own outcome changed"]
+    assert (finding.touched, finding.changed, finding.columns) == (5, 5, ["kind"])
+
+
 def sees_what_was_known_later(frames: Frames, spec: FeatureSet, calendar: Calendar, night: date) -> dict:
     """The engine without its filter on ``known_at``."""
     known = {
@@ -156,7 +194,7 @@ SPEC = FeatureSet.model_validate(
         "entity": ["trip"],
         "inputs": {"trips": {}},
         "columns": {"size": "float", "count": "integer", "flag": "boolean", "kind": "string"},
-        "path": "trips.py",
+        "path": Path("trips.py"),
     }
 )
 STORED = pd.DataFrame(

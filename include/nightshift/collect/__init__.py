@@ -6,5 +6,17 @@ the values the upstream gave; text stays text, so that typing is validation's al
 
 from nightshift.collect.connection import Connection, Reader, connection_of
 from nightshift.collect.connectors import CONNECTORS, collect, open_source
+from nightshift.collect.files import content_of
+from nightshift.collect.sniff import Sniffed, sniff
 
-__all__ = ["CONNECTORS", "Connection", "Reader", "collect", "connection_of", "open_source"]
+__all__ = [
+    "CONNECTORS",
+    "Connection",
+    "Reader",
+    "Sniffed",
+    "collect",
+    "connection_of",
+    "content_of",
+    "open_source",
+    "sniff",
+]

@@ -47,7 +47,7 @@ def _of_declared(source: Source, connection: Connection, reader: Reader) -> Read
             rows = rows.loc[:, [name in source.columns for name in rows.columns]]
         return named_once(source, connection, rows)
 
-    return Reader(read)
+    return reader._replace(read=read)
 
 
 def collect(

@@ -225,5 +225,8 @@ def _frame(names: list[str], table: pa.Table) -> pd.DataFrame:
             blank = pc.and_(blank, column.is_null())
         table = table.filter(pc.invert(blank))
     frame = pd.DataFrame({n: column.to_pandas() for n, column in enumerate(table.columns)}, dtype="str")
-    frame.columns = pd.Index([names[n] for n in kept], dtype=object)
+    # An unnamed column that holds something, as the index of a data frame does, is called by its place.
+    frame.columns = pd.Index(
+        [names[n] if names[n].strip() else f"column_{n + 1}" for n in kept], dtype=object
+    )
     return frame

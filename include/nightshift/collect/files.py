@@ -61,7 +61,26 @@ def open_files(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sl
         rows, dates = whole(path)
         return rows[(dates == pd.Timestamp(day)).to_numpy()].reset_index(drop=True)
 
-    yield Reader(read)
+    def nights() -> list[date]:
+        _, dates = whole(place(folder.root, spec.path, date(2000, 1, 1), source))
+        return [
+            day.date() - timedelta(days=spec.offset_days) for day in dates.drop_duplicates().sort_values()
+        ]
+
+    yield Reader(read, nights if spec.date_column else None)
+
+
+def content_of(source: Source, connection: Connection, day: date) -> bytes:
+    """Return the bytes, decompressed, of the file of a day, or of the first of several. Raises SourceError."""
+    spec = source.connector
+    if not isinstance(spec, FilesConnector):
+        raise SpecError(f"source '{source.name}': its connector is not files")
+    folder = Folder(source, spec, connection, _root(source, connection))
+    path = place(folder.root, spec.path, day, source)
+    rows_of = f" (rows of {day})"
+    if "*" in path:
+        path = _matching(folder, path, rows_of)[0]
+    return _content(folder, path, spec.max_megabytes * MEGABYTE, rows_of)
 
 
 def place(root: str, pattern: str, day: date, source: Source) -> str:
@@ -173,9 +192,15 @@ def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _load(folder: Folder, path: str, limit: int, rows_of: str) -> tuple[pd.DataFrame, int]:
     """Return the rows of one file and its size in bytes, decompressed."""
+    content = _content(folder, path, limit, rows_of)
+    read = _csv if folder.spec.format == "csv" else _parquet
+    return read(folder, path, content), len(content)
+
+
+def _content(folder: Folder, path: str, limit: int, rows_of: str) -> bytes:
     try:
         with fsspec.open(path, "rb", **folder.connection.extra.get("storage_options", {})) as file:
-            content = read_whole(file, urlsplit(path).path if "://" in path else path, limit)
+            return read_whole(file, urlsplit(path).path if "://" in path else path, limit)
     except FileNotFoundError:
         raise folder.connection.failure(
             folder.source,
@@ -190,8 +215,6 @@ def _load(folder: Folder, path: str, limit: int, rows_of: str) -> tuple[pd.DataF
         raise folder.failure(path, error, "raise connector.max_megabytes if that is right") from error
     except (OSError, ImportError, ValueError) as error:
         raise folder.failure(path, error, "check the folder, its path and rights") from None
-    read = _csv if folder.spec.format == "csv" else _parquet
-    return read(folder, path, content), len(content)
 
 
 def _csv(folder: Folder, path: str, content: bytes) -> pd.DataFrame:

@@ -4,9 +4,9 @@ Each attack changes what lies beyond the cut-off, or the way the night is built.
 every feature row must be the same, bit for bit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -38,6 +38,8 @@ class Case:
     keys: Mapping[str, list[str]]
     load: Callable[[], Build]
     see: See = visible
+    # What models on the set are to predict: columns of sources that it reads, by source.
+    targets: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def built(self, build: Build, night: date) -> pd.DataFrame:
         """Return the features of a night."""
@@ -64,7 +66,8 @@ def check(case: Case) -> list[Finding]:
     """Return a finding an attack; a set without leaks has ``changed`` 0 in all of them."""
     expected = case.built(case.load(), case.night)
     findings = []
-    for name, attack in ATTACKS.items():
+    attacks = {**ATTACKS, **({"own outcome changed": own_outcome_changed} if case.targets else {})}
+    for name, attack in attacks.items():
         attacked, touched = attack(case)
         findings.append(_finding(name, replace(case, frames=attacked), _once, expected, touched))
     return findings + [_finding(name, case, way, expected, 0) for name, way in WAYS.items()]
@@ -152,6 +155,33 @@ def later_rows_removed(case: Case) -> tuple[Frames, int]:
     """Remove every row of a later batch, or known after the cut-off."""
     left = {name: frame[~case.is_later(frame)] for name, frame in case.frames.items()}
     return left, _more(left, case.frames)
+
+
+def own_outcome_changed(case: Case) -> tuple[Frames, int]:
+    """Change what models are to predict, in the rows of those very entities that the night's features are about."""
+    entity = case.spec.entity
+    own = pd.MultiIndex.from_frame(case.built(case.load(), case.night)[entity].astype("str"))
+    changed, touched = dict(case.frames), 0
+    for name, columns in case.targets.items():
+        frame = case.frames[name]
+        if not set(entity) <= set(frame.columns):
+            continue
+        mine = pd.MultiIndex.from_frame(frame[entity].astype("str")).isin(own)
+        rows = mine & ~case.is_later(frame).to_numpy()
+        changed[name] = frame.assign(**{column: _others(frame[column], rows) for column in columns})
+        touched += int(rows.sum())
+    return changed, touched
+
+
+def _others(column: pd.Series, rows: np.ndarray) -> pd.Series:
+    """Return the column with another of its values wherever ``rows`` says so: a small one for a large one."""
+    codes, found = pd.factorize(column, sort=True)
+    if len(found) < 2:
+        return _altered(pd.DataFrame({"": column}), [])[""].where(rows, column)
+    others = pd.Series(found.take((codes + len(found) // 2) % len(found)), index=column.index).astype(
+        column.dtype
+    )
+    return column.where(~rows | column.isna(), others)
 
 
 ATTACKS: dict[str, Callable[[Case], tuple[Frames, int]]] = {

@@ -38,9 +38,13 @@ def run(name: str, nights: list[date], console: Console) -> None:
             _add(table, night, finding)
             wrong += [_told(spec, night, finding)] if finding.changed else []
     console.print(table)
+    for model, columns in stages.features_that_give_away(platform, name).items():
+        wrong += [_given(spec, column, model) for column in columns]
     if wrong:
         raise NightshiftError("\n".join(wrong))
-    console.print("No leak: every row stayed the same, bit for bit.")
+    console.print(
+        "No leak: every row stayed the same, bit for bit, and no feature alone says what is to come."
+    )
 
 
 def _add(table: Table, night: date, finding: Finding) -> None:
@@ -49,6 +53,13 @@ def _add(table: Table, night: date, finding: Finding) -> None:
     columns = escape(", ".join(finding.columns))
     table.add_row(
         str(night), finding.attack, touched, f"{finding.rows:,}", f"{finding.changed:,}", columns, style=style
+    )
+
+
+def _given(spec: FeatureSet, column: str, model: str) -> str:
+    return (
+        f"feature set '{spec.name}': feature '{column}' by itself says the label of model '{model}' nearly always: it "
+        "holds what is to be predicted, or becomes known only with it. Take it out"
     )
 
 

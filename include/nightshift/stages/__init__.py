@@ -6,7 +6,7 @@ be run again for any date, by anyone, and leaves the same rows.
 
 from nightshift.explore import Question
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
-from nightshift.stages.checking import check_features, newest_nights
+from nightshift.stages.checking import check_features, features_that_give_away, newest_nights
 from nightshift.stages.collecting import collect, validate
 from nightshift.stages.describing import describe
 from nightshift.stages.documenting import compare_versions, write_card
@@ -50,6 +50,7 @@ __all__ = [
     "evaluate",
     "explore_features",
     "explore_source",
+    "features_that_give_away",
     "fit",
     "judge_again",
     "measure_performance",

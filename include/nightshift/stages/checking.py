@@ -2,20 +2,26 @@
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 
 import pandas as pd
 
 from nightshift import featurise
 from nightshift.errors import NotReady
 from nightshift.featurise import leaks
+from nightshift.featurise.giveaway import gives_away
 from nightshift.featurise.leaks import DAY, Case, Finding, See
-from nightshift.specs import FeatureSet
+from nightshift.specs import FeatureSet, Model
 from nightshift.stages.platform import Platform
+from nightshift.stages.scoring import known_labels
 from nightshift.stages.training import read_snapshot
+from nightshift.train import labelled
 from nightshift.warehouse import feature_table, raw_table
 
 # So many nights on either side of the one under attack: later rows to hide, other nights to build.
 NEIGHBOURS = 2
+# So many nights, up to the newest, are looked through for a feature that gives a label away.
+NIGHTS_JUDGED = 60
 
 
 def newest_nights(platform: Platform, name: str, count: int = 3) -> list[date]:
@@ -60,7 +66,39 @@ def _case(platform: Platform, spec: FeatureSet, night: date, see: See) -> Case:
         first = featurise.earliest_input(spec, source, night - NEIGHBOURS * DAY)
         frames[source] = featurise.dated(platform.warehouse.read(table, first, night + NEIGHBOURS * DAY))
     keys = {source: platform.project.source(source).key for source in spec.inputs}
-    return Case(spec, platform.project.calendar, night, frames, keys, lambda: featurise.load_build(spec), see)
+    targets: dict[str, list[str]] = {}
+    for model in _models_on(platform, spec):
+        if model.target and model.target.source in spec.inputs:
+            targets.setdefault(model.target.source, []).append(model.target.column)
+    load = partial(featurise.load_build, spec)
+    return Case(spec, platform.project.calendar, night, frames, keys, load, see, targets)
+
+
+def features_that_give_away(platform: Platform, name: str) -> dict[str, list[str]]:
+    """Return, by model on the set, the features that say its label nearly always by themselves, on newest nights.
+
+    Such a feature holds what it is to predict, or becomes known only with it.
+    """
+    spec = platform.project.feature_set(name)
+    last = newest_nights(platform, name)[-1]
+    found = {}
+    learning = [model for model in _models_on(platform, spec) if model.target is not None]
+    for model in learning:
+        platform.warehouse.ensure(raw_table(platform.project.source(model.target.source)))
+    platform.warehouse.ensure(feature_table(spec))
+    with platform.warehouse.reading() as reading:
+        features = reading.read(feature_table(spec), last - NIGHTS_JUDGED * DAY, last)
+        for model in learning:
+            as_of = last + model.target.matures_after_days * DAY
+            truth, _ = known_labels(reading, platform, model, last - NIGHTS_JUDGED * DAY, as_of)
+            rows = labelled(features, truth, spec.entity)
+            outcome = rows["label"].astype("Int64") if model.kind != "regression" else rows["label"]
+            found[model.name] = [column for column in spec.columns if gives_away(rows[column], outcome)]
+    return found
+
+
+def _models_on(platform: Platform, spec: FeatureSet) -> list[Model]:
+    return [model for model in platform.project.models.values() if model.features == spec.name]
 
 
 def _stored(platform: Platform, spec: FeatureSet, night: date) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from nightshift.local import trigger
 from nightshift.local.cli import app
 from nightshift.local.scaffold import drafts, inference, look, model, source
 from nightshift.local.scaffold.model import Ask
-from nightshift.specs import Source, load_project
+from nightshift.specs import Dialect, Source, load_project
 
 DAY = date(2024, 3, 1)
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -74,6 +74,33 @@ def test_text_has_the_narrowest_type_that_reads_all_of_it(values: list, kind: st
 )
 def test_values_with_types_keep_them(values: list, kind: str) -> None:
     assert inference.column_type(pd.Series(values, dtype=object), text_is_all=False) == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1,5", "-200", "2,25"], "float"),
+        (["1.200", "-200"], "integer"),
+        (["31/12/2004", "01/02/2005"], "date"),
+        (["-200", "-200"], "string"),
+        (["007", "-200"], "string"),
+        (["1.5E5", "x"], "string"),
+    ],
+)
+def test_types_are_guessed_of_what_the_dialect_reads(values: list, kind: str) -> None:
+    dialect = Dialect(delimiter=";", decimal=",", thousands=".", dates="%d/%m/%Y", nulls=("-200",))
+    assert inference.column_type(pd.Series(values, dtype="str"), text_is_all=True, dialect=dialect) == kind
+
+
+def test_the_dialect_of_a_file_is_found_and_of_a_plain_one_nothing_is_said(include: Path) -> None:
+    rows = [f"{n % 28 + 1:02}/{n // 28 + 1:02}/2022;{n},5;{-200 if n % 9 else n}" for n in range(280)]
+    (include.parent / "data/air.csv").write_text("\n".join(["Date;CO;NMHC", *rows]), encoding="latin-1")
+    project = load_project(include)
+    said, _ = drafts.spelled("air", {**SHOPS, "path": "air.csv", "date_column": "Date"}, None, project)
+    dialect = said["dialect"]
+    assert (dialect["delimiter"], dialect["decimal"], dialect["dates"]) == (";", ",", "%d/%m/%Y")
+    assert dialect["nulls"] == ["-200"]
+    assert drafts.spelled("shops", SHOPS, None, project)[0] == SHOPS
 
 
 def test_a_column_without_a_value_in_a_night_may_be_empty() -> None:

@@ -13,10 +13,11 @@ from nightshift.collect import connection_of
 from nightshift.errors import NightshiftError, RequestError, SpecError, did_you_mean
 from nightshift.local.scaffold import features as feature_module
 from nightshift.local.scaffold import inference, look, model, source
-from nightshift.specs import FeatureSet, FilesConnector, Project, Source, load_project
+from nightshift.specs import Dialect, FeatureSet, FilesConnector, Project, Source, load_project
 from nightshift.specs.leaks import is_announced_with_its_outcome, is_of_one_file
 from nightshift.specs.parts import build
 from nightshift.specs.project import INCLUDE
+from nightshift.spelling import plain
 from nightshift.validate import check_expectations, validate_batches
 from nightshift.validate.batches import gathered
 from nightshift.validate.coerce import coerce
@@ -48,6 +49,7 @@ def new_source(
         _free(include / "sources" / f"{name}{OUTCOME}.yaml")
         connector = _announced(connector)
     path = _free(include / "sources" / f"{name}.yaml")
+    connector, doubts = spelled(name, connector, night, project)
     batches = _look(name, connector, night, project)
     columns = list(dict.fromkeys(column for rows in batches.values() for column in map(str, rows.columns)))
     for column in outcome.columns if outcome else ():
@@ -61,7 +63,10 @@ def new_source(
         text_is_all=connector.get("format") == "csv",
         outcome=outcome.columns if outcome else (),
         event=event,
+        dialect=_spec(name, {**PLACEHOLDER, "connector": connector}).dialect,
+        zone=project.calendar.zone,
     )
+    found = replace(found, doubts=doubts)
     texts = {path: source.draft(connector, found, owner=project.settings.owner, description=_what(connector))}
     if outcome:
         texts = _halves(path, connector, found, outcome, project.settings.owner)
@@ -72,11 +77,27 @@ def new_source(
 OUTCOME = "_outcome"
 
 
+PLACEHOLDER = {"owner": "x", "description": "x", "columns": {"x": {"type": "string"}}, "key": ["x"]}
+
+
+def spelled(
+    name: str, connector: dict[str, Any], night: str | None, project: Project
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the connector with the dialect that its file seems to be in, and what that leaves open."""
+    asked = _spec(name, {**PLACEHOLDER, "connector": connector})
+    where = connection_of(asked, look.find_connection, project.folder.parent)
+    dialect, doubts = look.dialect(
+        asked, where, project.calendar, parse_date(night, "--night") if night else None
+    )
+    usual = Dialect().model_dump(mode="json")
+    said = {key: value for key, value in dialect.model_dump(mode="json").items() if value != usual[key]}
+    return ({**connector, "dialect": said} if said else connector), doubts
+
+
 def _look(
     name: str, connector: dict[str, Any], night: str | None, project: Project
 ) -> dict[date, pd.DataFrame]:
-    placeholder = {"owner": "x", "description": "x", "columns": {"x": {"type": "string"}}, "key": ["x"]}
-    asked = _spec(name, {**placeholder, "connector": connector})
+    asked = _spec(name, {**PLACEHOLDER, "connector": connector, "timezone": project.calendar.zone.key})
     where = connection_of(asked, look.find_connection, project.folder.parent)
     return look.look(asked, where, project.calendar, parse_date(night, "--night") if night else None)
 
@@ -160,7 +181,11 @@ def _rows(spec: Source, project: Project) -> pd.DataFrame | None:
         return None  # the spec alone has to do
     frame, _ = gathered(batches)
     typed = {
-        column: coerce(frame[column], declared.type, text_is_all=spec.text_is_all)[0]
+        column: coerce(
+            plain(frame[column], declared.type, spec.dialect, spec.zone_of(column)),
+            declared.type,
+            text_is_all=spec.text_is_all,
+        )[0]
         for column, declared in spec.columns.items()
         if column in frame.columns
     }

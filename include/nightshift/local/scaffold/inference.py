@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import combinations
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from nightshift.errors import NotReady
 from nightshift.featurise.giveaway import gives_away, is_classes, summed
+from nightshift.specs import Dialect
 from nightshift.specs.parts import ColumnType
+from nightshift.spelling import PLAIN, plain
 from nightshift.validate.batches import gathered
 from nightshift.validate.coerce import coerce, kind_of
 
@@ -22,6 +25,7 @@ IDENTIFIER = re.compile(
     re.IGNORECASE,
 )
 BECAME_KNOWN = re.compile(r"publish|report|known|creat|updat|record|ingest|receiv|load", re.IGNORECASE)
+UTC = ZoneInfo("UTC")
 TRUTHS = {"true", "false"}
 # +4915112345678 is a telephone's, 007 a name, 1E5 a code, whatever a number's reader makes of them.
 DIALLED, PADDED, CODED = r"\+\d{7,}", r"[+-]?0\d", r"\d+[eE]\d+"
@@ -61,6 +65,8 @@ class Inferred:
     # Some rows as delivered, and as they are read.
     delivered: pd.DataFrame
     read: pd.DataFrame
+    # What the spelling of the file leaves open.
+    doubts: tuple[str, ...] = ()
 
     def only(self, names: Collection[str]) -> "Inferred":
         """Return what was found of these columns."""
@@ -91,11 +97,14 @@ def infer(
     text_is_all: bool,
     outcome: Sequence[str] = (),
     event: str | None = None,
+    dialect: Dialect = PLAIN,
+    zone: ZoneInfo = UTC,
 ) -> Inferred:
     """Return what the rows of some nights, as delivered, say of themselves.
 
     ``outcome``: columns that become known later than the rest of their row. They, and what gives them away, are in no
-    key. ``event``: the column that says on which day a row happens; it is known beforehand.
+    key. ``event``: the column that says on which day a row happens; it is known beforehand. ``dialect``: how text
+    spells values, ``zone``: whose clock timestamps without offset show.
 
     Raises:
         NotReady: rows repeat, so that nothing could be their key.
@@ -104,8 +113,8 @@ def infer(
     day = frame.pop("batch_date")
     guesses, typed = {}, {}
     for name in frame.columns:
-        kind = column_type(frame[name], text_is_all=text_is_all)
-        typed[name] = coerce(frame[name], kind, text_is_all=text_is_all)[0]
+        kind = column_type(frame[name], text_is_all=text_is_all, dialect=dialect, zone=zone)
+        typed[name] = coerce(plain(frame[name], kind, dialect, zone), kind, text_is_all=text_is_all)[0]
         filled = typed[name].notna().groupby(day).any()
         nullable = bool(typed[name].isna().any())
         guesses[name] = ColumnGuess(kind, nullable, nullable and not bool(filled.all()))
@@ -161,12 +170,14 @@ def _without(guesses: Mapping[str, ColumnGuess], names: Collection[str]) -> dict
     return {name: guess for name, guess in guesses.items() if name not in names}
 
 
-def column_type(values: pd.Series, *, text_is_all: bool) -> ColumnType:
+def column_type(
+    values: pd.Series, *, text_is_all: bool, dialect: Dialect = PLAIN, zone: ZoneInfo = UTC
+) -> ColumnType:
     """Return the narrowest type that reads every value, as validation reads it; text if none does."""
-    present = values.dropna()
-    found = kind_of(present)
-    for kind in _readable(present, found, text_is_all):
-        typed, wrong = coerce(values, kind, text_is_all=text_is_all)
+    found = kind_of(values.dropna())
+    numbers = plain(values, "float", dialect, zone).dropna()
+    for kind in _readable(numbers, found, text_is_all):
+        typed, wrong = coerce(plain(values, kind, dialect, zone), kind, text_is_all=text_is_all)
         if not wrong.any() and typed.notna().any():
             return kind
     return "string"

@@ -13,11 +13,11 @@ import pandas as pd
 import sqlalchemy
 
 from nightshift.calendar import Calendar
-from nightshift.collect import Connection, Reader, open_source
+from nightshift.collect import Connection, Reader, Sniffed, content_of, open_source, sniff
 from nightshift.errors import NotReady, SourceError, SpecError
 from nightshift.local import control, settings_file, state
 from nightshift.local.configuration import connections
-from nightshift.specs import FilesConnector, Source
+from nightshift.specs import Dialect, FilesConnector, Source
 from nightshift.warehouse import Warehouse, raw_table
 
 # A look is at nights spread over the whole range, until it has seen enough or taken long enough. Files are cheap.
@@ -106,23 +106,46 @@ def look(
         NotReady: nothing is delivered.
         SourceError: the upstream is down, or has nothing for the night that was asked for.
     """
-    began, found = time.monotonic(), {}
+    # Of the processor: on a busy machine a look takes longer, and sees as much.
+    began, found = time.process_time(), {}
     with open_source(source, where, calendar.zone) as reader:
         nights = _delivered(source, reader, calendar, night)
         for day in spread(nights)[: MOST_NIGHTS[source.connector.kind]]:
             rows = _read(source, reader, calendar, day, must=day == night)
             if rows is not None and len(rows):
                 found[day] = rows
-            enough = sum(map(len, found.values())) >= ENOUGH_ROWS or time.monotonic() - began > SECONDS
+            enough = sum(map(len, found.values())) >= ENOUGH_ROWS or time.process_time() - began > SECONDS
             if enough and len(found) >= FEWEST_NIGHTS:
                 break
     if not found:
-        first = night or calendar.first_night
-        raise NotReady(
-            f"source '{source.name}': nothing is delivered from {first} on; check the path or the query, and "
-            "first_night in include/project.yaml"
-        )
+        raise NotReady(_nothing(source, night or calendar.first_night))
     return dict(sorted(found.items()))
+
+
+def dialect(source: Source, where: Connection, calendar: Calendar, night: date | None) -> Sniffed:
+    """Return how a source's files seem to spell their values, by the first that is there. The plain way for others.
+
+    Raises:
+        NotReady: no file is there.
+        SourceError: the one that was asked for is not.
+    """
+    spec = source.connector
+    if not isinstance(spec, FilesConnector) or spec.format != "csv":
+        return Sniffed(Dialect(), ())
+    for day in list(_nights(calendar, night))[: 1 if spec.date_column else NIGHTS_TO_SEARCH]:
+        try:
+            return sniff(content_of(source, where, day + timedelta(days=spec.offset_days)))
+        except SourceError as error:
+            if spec.date_column or day == night or "no file" not in str(error):
+                raise
+    raise NotReady(_nothing(source, night or calendar.first_night))
+
+
+def _nothing(source: Source, first: date) -> str:
+    return (
+        f"source '{source.name}': nothing is delivered from {first} on; check the path or the query, and "
+        "first_night in include/project.yaml"
+    )
 
 
 def spread(nights: Sequence[date]) -> list[date]:

@@ -30,7 +30,7 @@ def draft(
         f"owner: {scalar(owner)}",
         f"description: {scalar(description)}",
         "connector:",
-        *_connector(connector),
+        *_connector(connector, found.doubts),
         *_key(found),
         *_known_at(found),
         *([*(f"# {line}" for line in of_more.splitlines()), "other_columns: ignore"] if of_more else []),
@@ -69,9 +69,11 @@ def flow(mapping: dict[str, Any]) -> str:
     return "{" + ", ".join(f"{scalar(key)}: {text}" for key, text in zip(mapping, shown, strict=True)) + "}"
 
 
-def _connector(connector: dict[str, Any]) -> list[str]:
+def _connector(connector: dict[str, Any], doubts: tuple[str, ...]) -> list[str]:
     lines = []
     for key, value in connector.items():
+        if key == "dialect":
+            lines += [f"  # A guess: {' '.join(doubt.split())}" for doubt in doubts]
         if key == "offset_days":
             lines += [f"  # {line}" for line in OFFSET]
         lines.append(f"  {key}: {flow(value) if isinstance(value, dict) else scalar(value)}")
