@@ -190,3 +190,17 @@ def test_the_key_owner_of_another_mapping_is_no_word(tmp_path: Path) -> None:
         path.write_text(MODULE + f'RATES = {{"owner": {value}}}\n')
         hashes.append(definition_sha256(load_feature_set(path)))
     assert hashes[0] != hashes[1]
+
+
+def test_what_build_raises_names_set_night_and_the_line_of_its_module(tmp_path: Path) -> None:
+    module = tmp_path / "trips.py"
+    module.write_text(
+        "def build(inputs, batch_date):\n    trips = inputs['trips']\n    return trips['sise']\n"
+    )
+    spec = SPEC.model_copy(update={"path": module})
+    inputs = {name: pd.DataFrame({"size": [1]}) for name in SPEC.inputs}
+    with pytest.raises(
+        BatchRejected,
+        match=rf"{module}:3: build\(\) of feature set 'trips' failed for {NIGHT} in `return trips\['sise'\]`: KeyError",
+    ):
+        compute(spec, load_build(spec), inputs, NIGHT)

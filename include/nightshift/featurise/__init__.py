@@ -8,6 +8,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from types import ModuleType
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift.calendar import Calendar
-from nightshift.errors import BatchRejected, NotReady, SpecError
+from nightshift.errors import BatchRejected, NightshiftError, NotReady, SpecError
 from nightshift.specs import FeatureSet
 from nightshift.specs.features import DECLARATION
 
@@ -122,7 +123,7 @@ def compute(
             raise NotReady(
                 f"feature set '{spec.name}', {batch_date}: source '{name}' has no rows; run collect_{name}"
             )
-    built = build(inputs, batch_date)
+    built = _run(spec, build, inputs, batch_date)
     _check_columns(spec, built, batch_date)
     built = built.sort_values(spec.entity, ignore_index=True)
     for name, kind in spec.columns.items():
@@ -130,6 +131,22 @@ def compute(
     _check_values(spec, built, batch_date)
     built.insert(0, "batch_date", batch_date)
     return built[["batch_date", *spec.entity, *spec.columns]]
+
+
+def _run(spec: FeatureSet, build: Build, inputs: dict[str, pd.DataFrame], batch_date: date) -> pd.DataFrame:
+    """Return what ``build`` returns. Raises BatchRejected, with the last line of the module, for what it raises."""
+    try:
+        return build(inputs, batch_date)
+    except NightshiftError:
+        raise
+    except Exception as error:  # the user's code may fail in any way
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame for frame in frames if frame.filename == str(spec.path)]
+        where = f"{spec.path}:{lines[-1].lineno}: build()" if lines else f"{spec.path}: build()"
+        line = f" in `{lines[-1].line}`" if lines and lines[-1].line else ""
+        raise BatchRejected(
+            f"{where} of feature set '{spec.name}' failed for {batch_date}{line}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _check_columns(spec: FeatureSet, built: pd.DataFrame, batch_date: date) -> None:

@@ -53,6 +53,7 @@ STYLE = """
 .nightshift th:first-child, .nightshift td:first-child { text-align: left }
 .nightshift tr.breach td { background: #fdf3f1 }
 """
+EMPTY = "<!DOCTYPE html><html><head></head><body></body></html>"
 STATUS = {"ok": "no drift", "drifted": "drifted", "too_few_rows": "too few rows to judge"}
 HEADINGS = ("feature", "PSI", "limit", "noise bound", "missing now", "in training", "importance", "finding")
 
@@ -62,8 +63,8 @@ def render(reference: pd.DataFrame, current: pd.DataFrame, title: str, summary: 
 
     ``summary`` is shown in full. Of ``reference`` and ``current`` (any number of rows; columns as in the
     summary, others may be there) at most 2,000 rows each and 30 columns are drawn, drifted ones first, then
-    by importance. Columns without two values to draw are named instead. The same arguments draw the same
-    sample.
+    by importance. Columns without two values to draw, and those that Evidently cannot draw, are named instead. The same
+    arguments draw the same sample.
     """
     decided = _decision(title, summary)
     shared = [name for name in _by_interest(reference, summary) if name in current.columns]
@@ -72,8 +73,8 @@ def render(reference: pd.DataFrame, current: pd.DataFrame, title: str, summary: 
     ]
     left_out = [name for name in shared if name not in drawn]
     old, new = (sample(frame[drawn], SAMPLE_ROWS, seed=0) for frame in (reference, current))
-    drawing = _draw(old, new, summary) if drawn else "<!DOCTYPE html><html><head></head><body></body></html>"
-    note = _note(len(old), len(new), left_out)
+    drawing, failed = _drawing(old, new, summary)
+    note = _note(len(old), len(new), left_out, failed)
     return _compose(drawing, title, f"{decided}{note}").encode()
 
 
@@ -97,6 +98,39 @@ def _by_interest(reference: pd.DataFrame, summary: DriftResult) -> list[str]:
 
 def _drawable(values: pd.Series) -> bool:
     return int(values.count()) > 1
+
+
+def _drawing(
+    reference: pd.DataFrame, current: pd.DataFrame, summary: DriftResult
+) -> tuple[str, dict[str, str]]:
+    """Return the pictures, and why a column has none. One that cannot be drawn does not take the others with it."""
+    if reference.columns.empty:
+        return EMPTY, {}
+    try:
+        return _draw(reference, current, summary), {}
+    except Exception:  # noqa: BLE001 which column it is, Evidently does not say
+        failed = _undrawable(reference, current, summary)
+    kept = [name for name in reference.columns if name not in failed]
+    if not kept:
+        return EMPTY, failed
+    try:
+        return _draw(reference[kept], current[kept], summary), failed
+    except Exception as error:  # noqa: BLE001 none of them alone, but all together: the decision is worth a page without pictures
+        return EMPTY, {**failed, **dict.fromkeys(map(str, kept), _said(error))}
+
+
+def _undrawable(reference: pd.DataFrame, current: pd.DataFrame, summary: DriftResult) -> dict[str, str]:
+    failed = {}
+    for name in reference.columns:
+        try:
+            _draw(reference[[name]], current[[name]], summary)
+        except Exception as error:  # noqa: BLE001 whatever its libraries raise
+            failed[str(name)] = _said(error)
+    return failed
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:120]}"
 
 
 def _draw(reference: pd.DataFrame, current: pd.DataFrame, summary: DriftResult) -> str:
@@ -186,12 +220,16 @@ def _row(feature: FeatureDrift) -> str:
     return f"{row}{cells}</tr>"
 
 
-def _note(reference_rows: int, current_rows: int, left_out: list[str]) -> str:
+def _note(reference_rows: int, current_rows: int, left_out: list[str], failed: dict[str, str]) -> str:
     names = ", ".join(map(shown, left_out))
     missing = (
         f"<p>Not drawn (no values, or beyond the {MOST_COLUMNS} columns that fit): {names}.</p>"
         if names
         else ""
+    )
+    missing += "".join(
+        f"<p>Not drawn, since Evidently cannot: {shown(name)} ({shown(why)}). It is judged above like the others.</p>"
+        for name, why in failed.items()
     )
     return (
         "<h2>Distributions</h2>"

@@ -30,7 +30,6 @@ logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations that are its own to mend
     shown_by = warnings.showwarning
-    from great_expectations.exceptions import GreatExpectationsError
     from great_expectations.execution_engine import PandasExecutionEngine
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,
@@ -166,7 +165,7 @@ def _rule(name: str, arguments: dict[str, Any], types: dict[str, str]) -> Rule:
     columns = _columns(arguments, types)
     try:
         expectation = kind(**_converted(arguments, {types[column] for column in columns}, name))
-    except ValueError as error:  # pydantic's, for a missing or ill-typed argument
+    except Exception as error:  # pydantic's, for a missing or ill-typed argument, or the expectation's own
         raise SpecError(" ".join(str(error).split())) from error
     rule = Rule(name, arguments, columns, expectation)
     _try_out(rule, types)
@@ -230,9 +229,9 @@ def _instant(value: str, kind: str) -> datetime:
 
 SAMPLES: dict[str, tuple[Any, str]] = {
     "string": (["1", "2", "2"], "str"),
-    "integer": ([1, 2, 2], "int64"),
+    "integer": ([1, 2, 2], "Int64"),
     "float": ([1.0, 2.0, 2.0], "float64"),
-    "boolean": ([True, False, False], "bool"),
+    "boolean": ([True, False, False], "boolean"),
     "date": (pd.to_datetime(["2000-01-01", "2000-01-02", "2000-01-02"]), "datetime64[s]"),
     "timestamp": (
         pd.to_datetime(["2000-01-01", "2000-01-02", "2000-01-02"], utc=True),
@@ -267,8 +266,8 @@ def failing_rows(rule: Rule, frame: pd.DataFrame) -> np.ndarray:
     try:
         condition = _condition(rule, engine)
         resolved, _ = MetricsCalculator(engine).compute_metrics([condition], RUN)
-    except GreatExpectationsError as error:
-        raise SpecError(f"{rule.name} on {', '.join(rule.columns)} cannot be judged: {error}") from error
+    except Exception as error:  # an expectation's code may fail in any way
+        raise SpecError(_unjudged(rule, judged, error)) from error
     failing = resolved[condition.id][0]
     # A comparison with a null is neither: the row has not met the rule.
     failing = failing.fillna(True).astype(bool)
@@ -304,15 +303,48 @@ def batch_outcomes(rules: Sequence[Rule], frame: pd.DataFrame) -> list[Outcome]:
     Raises:
         SpecError: one cannot be judged on columns of these types.
     """
-    engine = PandasExecutionEngine(batch_data_dict={"batch": frame})
     try:
-        needed = [rule.expectation.get_validation_dependencies(engine, RUN) for rule in rules]
-        metrics = [metric for one in needed for metric in one.get_metric_configurations()]
-        resolved, _ = MetricsCalculator(engine).compute_metrics(metrics, RUN)
-        return [_outcome(rule, resolved, engine) for rule in rules]
-    except (GreatExpectationsError, TypeError, ValueError) as error:
-        names = ", ".join(rule.name for rule in rules)
-        raise SpecError(f"{names} cannot be judged: {error}") from error
+        return _outcomes(rules, frame.apply(_plain))
+    except Exception:  # noqa: BLE001 which rule it was, Great Expectations does not say
+        return [_alone(rule, frame) for rule in rules]
+
+
+def _outcomes(rules: Sequence[Rule], frame: pd.DataFrame) -> list[Outcome]:
+    engine = PandasExecutionEngine(batch_data_dict={"batch": frame})
+    needed = [rule.expectation.get_validation_dependencies(engine, RUN) for rule in rules]
+    metrics = [metric for one in needed for metric in one.get_metric_configurations()]
+    resolved, _ = MetricsCalculator(engine).compute_metrics(metrics, RUN)
+    return [_outcome(rule, resolved, engine) for rule in rules]
+
+
+def _alone(rule: Rule, frame: pd.DataFrame) -> Outcome:
+    """Return what one rule finds, with nullable numbers as floats if it knows no others."""
+    try:
+        return _outcomes([rule], frame.apply(_plain))[0]
+    except Exception:  # noqa: BLE001 tried once more below
+        floats = {name: frame[name].astype("float64") for name in rule.columns if _is_nullable(frame[name])}
+        try:
+            return _outcomes([rule], frame.assign(**floats))[0]
+        except Exception as error:
+            raise SpecError(_unjudged(rule, frame, error)) from error
+
+
+def _is_nullable(values: pd.Series) -> bool:
+    return isinstance(values.dtype, pd.Int64Dtype | pd.BooleanDtype)
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    """Return integers and booleans without a null as NumPy's: not every metric knows pandas' own."""
+    if not _is_nullable(values) or values.hasnans:
+        return values
+    return values.astype("int64" if isinstance(values.dtype, pd.Int64Dtype) else "bool")
+
+
+def _unjudged(rule: Rule, frame: pd.DataFrame, error: Exception) -> str:
+    said = (str(error).strip().splitlines() or ["no word"])[0][:300]
+    on = ", ".join(f"'{name}' ({frame[name].dtype})" for name in rule.columns) or "the rows"
+    what = f"{type(error).__name__}: {said}"
+    return f"{rule.name} on {on} cannot be judged: {what}; mend it, or take it out of 'expectations'"
 
 
 def _outcome(rule: Rule, resolved: dict[Any, Any], engine: PandasExecutionEngine) -> Outcome:

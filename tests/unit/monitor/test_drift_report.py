@@ -155,3 +155,18 @@ def test_a_sample_is_bounded_repeatable_and_in_order() -> None:
     assert drawn["x"].is_monotonic_increasing
     assert not drawn.equals(sample(frame, SAMPLE_ROWS, seed=1))
     assert sample(frame, 20_000, seed=0).equals(frame)
+
+
+def test_a_column_that_cannot_be_drawn_is_named_and_the_others_are_drawn() -> None:
+    """Numbers so close that NumPy finds no bins between them."""
+    reference, current = rows(0, 600), rows(1, 600)
+    for frame in (reference, current):
+        frame["close"] = np.where(np.arange(600) % 2, 0.3, 0.1 + 0.2)
+        frame["large"] = np.where(np.arange(600) % 2, 1e16 + 2, 1e16 - 2)
+    page = render(reference, current, TITLE, decided(reference, current)).decode()
+    assert "Not drawn, since Evidently cannot: close (ValueError: Too many bins" in page
+    assert "cannot: large" in page
+    drawn = page.partition("</main>")[2]
+    assert "close" not in drawn
+    for name in rows(0, 10).columns:
+        assert name in drawn

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from weather_batches import BETWEEN, DAY, batch, source
 
 from nightshift.errors import SpecError
 from nightshift.specs import load_project
 from nightshift.validate import check_expectations, validate
+from nightshift.validate.expectations import batch_outcomes, compiled
 
 IN_SET = "expect_column_values_to_be_in_set"
 LIKE = "expect_column_values_to_match_like_pattern"
@@ -91,3 +93,23 @@ def test_importing_and_validating_prints_nothing_and_writes_nothing(tmp_path):
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("hours", [[1, 7, None], [1, 7, 9]])
+def test_a_rule_that_knows_no_nullable_integers_is_judged_all_the_same(hours):
+    weights = {"bins": [0, 5, 10], "weights": [0.5, 0.5], "tail_weights": [0, 0]}
+    arguments = {"column": "hour", "partition_object": weights, "threshold": 9}
+    (rule,) = compiled(source(expectations=[{"expect_column_kl_divergence_to_be_less_than": arguments}]))
+    (outcome,) = batch_outcomes([rule], pd.DataFrame({"hour": pd.Series(hours, dtype="Int64")}))
+    assert outcome.passed
+
+
+def test_of_several_rules_the_one_that_cannot_be_judged_is_named():
+    greatest = {"expect_column_max_to_be_between": {"column": "hour", "min_value": 0}}
+    mean = {MEAN: {"column": "temp", "min_value": 0}}
+    rules = compiled(source(expectations=[greatest, mean]))
+    frame = pd.DataFrame(
+        {"hour": pd.Series([1, 2], dtype="Int64"), "temp": pd.Series(["x", "y"], dtype="str")}
+    )
+    with pytest.raises(SpecError, match=rf"^{MEAN} on 'temp' \(str\) cannot be judged: .*'expectations'"):
+        batch_outcomes(rules, frame)
