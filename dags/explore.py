@@ -67,7 +67,9 @@ def explore_features_dag(spec: FeatureSet) -> None:
         )
         return facts | exploration_urls(facts)
 
-    targets = [model.name for model in project().models.values() if model.features == spec.name]
+    targets = [
+        model.name for model in project().models.values() if model.features == spec.name and model.target
+    ]
     form, tags = forms.explore(targets), {"explore", spec.owner}
 
     @dag(**lifecycle("explore_features", spec, __doc__, schedule=None, params=form, tags=tags))

@@ -46,4 +46,5 @@ def retrain_dag(model: Model) -> None:
 
 
 for each in project().models.values():
-    retrain_dag(each)
+    if each.estimator.is_trained:  # another version of an imported model is brought by hand
+        retrain_dag(each)

@@ -2,7 +2,8 @@
 
 - **snapshot** freezes the rows that the night knew: features, and labels that had arrived. Named by its hash.
 - **fit** trains the pipeline of the spec, after a search if that has a budget, logs it to MLflow, registers a
-  version. Its link opens the run; a search shows one line a trial in the log.
+  version. Its link opens the run; a search shows one line a trial in the log. A model that was brought with
+  `nightshift import` is registered here instead, and goes on as any other.
 - **evaluate** scores challenger and champion on the same holdout, later than anything either was trained on,
   and writes the decision with every gate's words to `governance.decisions`.
 - **ask**, **sign_off**, if the model's `approval` is `required`: its approvers read the evidence under *Required
@@ -30,6 +31,7 @@ from typing import Any
 
 from airflow.sdk import TriggerRule, chain, dag, get_current_context, task
 
+from nightshift.calendar import parse_date
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import features, lifecycle, project, raw
 from nightshift.orchestration.lineage import traced
@@ -56,6 +58,18 @@ def train_dag(model: Model) -> None:
         from nightshift.orchestration.run import this_run
 
         run = this_run()
+        file, until = run.values["imported"], run.values["trained_until"]
+        if file:
+            return stages.take_over(
+                run.platform,
+                model.name,
+                frozen["snapshot_id"],
+                run.asked,
+                file=file,
+                trained_until=parse_date(until, "trained_until"),
+                reason=run.reason,
+                actor=run.actor,
+            )
         return stages.fit(run.platform, model.name, frozen["snapshot_id"], run.asked, reason=run.reason)
 
     @task
@@ -131,7 +145,8 @@ def train_dag(model: Model) -> None:
 
     @dag(**lifecycle("train", model, __doc__, schedule=None, params=forms.TRAIN, max_active_runs=1))
     def flow() -> None:
-        read = [features(project().feature_set(model.features)).name, raw(model.target.source).name]
+        read = [features(project().feature_set(model.features)).name]
+        read += [raw(model.target.source).name] if model.target else []
         frozen = traced(snapshot(), reads=read, writes=[f"snapshots.{model.name}"])
         fitted = linked(fit(frozen), "MLflow run", "url")
         traced(fitted, reads=[f"snapshots.{model.name}"], writes=[f"models.{model.name}"])

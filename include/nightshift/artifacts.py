@@ -24,6 +24,8 @@ ALLOWED = (
     "nightshift.train.networks.NetworkRegressor",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    # How a target encoder was cross-fitted: three numbers.
+    "sklearn.model_selection._split.KFold",
     "sklearn.tree._tree.Tree",
 )
 

@@ -146,11 +146,19 @@ class Registry:
             self._client.log_artifact(run_id, str(file), str(Path(path).parent) if "/" in path else None)
 
     def log_model(
-        self, run_id: str, estimator: Any, *, example: pd.DataFrame, packages: list[str], trusted: list[str]
+        self,
+        run_id: str,
+        estimator: Any,
+        *,
+        example: pd.DataFrame,
+        packages: list[str],
+        trusted: list[str],
+        content: bytes | None = None,
     ) -> bytes:
         """Log a scikit-learn estimator as an MLflow model in skops form; return the bytes of its file.
 
-        ``trusted``: the types it may hold, as :func:`nightshift.artifacts.allowed` names them.
+        ``trusted``: the types it may hold, as :func:`nightshift.artifacts.allowed` names them. ``content``: the file
+        that the estimator was loaded from, to be kept as it is.
         """
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / MODEL_FOLDER
@@ -163,6 +171,8 @@ class Registry:
                 # Given, so that MLflow does not start a process of its own to guess them.
                 pip_requirements=packages,
             )
+            if content is not None:
+                (Path(folder) / MODEL_FILE).write_bytes(content)
             self._client.log_artifacts(run_id, str(target), MODEL_FOLDER)
             return (Path(folder) / MODEL_FILE).read_bytes()
 

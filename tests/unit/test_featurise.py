@@ -27,7 +27,7 @@ SPEC = FeatureSet.model_validate(
         "entity": ["trip"],
         "inputs": {"trips": {"look_back_days": 0}, "reports": {"look_back_days": 3}},
         "columns": {"size": "float", "count": "integer", "kind": "string", "flag": "boolean"},
-        "path": "trips.py",
+        "path": Path("trips.py"),
     }
 )
 

@@ -183,8 +183,8 @@ def test_a_mistake_in_how_bad_rows_and_odd_batches_are_met_is_told(
         (MODEL, lambda m: m["target"].update(source="weather"), "source 'weather' has no column 'arr_delay'"),
         (MODEL, lambda m: m["gates"].pop(0), "gates: minimum_score is missing"),
         (MODEL, lambda m: m["gates"].pop(1), "gates: beats_champion is missing"),
-        (MODEL, lambda m: m.update(gates=[]), "key 'gates'"),
-        (MODEL, lambda m: m.pop("gates"), "key 'gates' is missing"),
+        (MODEL, lambda m: m.update(gates=[]), "gates: minimum_score is missing"),
+        (MODEL, lambda m: m.pop("gates"), "gates: minimum_score is missing"),
     ],
 )  # fmt: skip
 def test_specs_are_checked_against_each_other(

@@ -81,20 +81,26 @@ def _limits_of_the_judgement(record: Record) -> Iterator[str]:
 
 
 def _predicts(spec: Model) -> Table:
-    target = spec.target
-    says = f"P({target.rule})" if spec.kind == "classification" else target.rule
-    classes = ", ".join(f"{name} ({class_column(name)})" for name in spec.classes)
     return Table(
         (),
         (
             ("Owner", spec.owner),
             ("Task", spec.kind),
-            ("Says", says),
-            *((("Of the classes (column)", classes),) if classes else ()),
-            ("Its truth is complete after", f"{target.matures_after_days} nights"),
+            *_truth(spec),
             ("From", f"feature set {spec.features}"),
         ),
     )
+
+
+def _truth(spec: Model) -> Iterator[tuple[str, str]]:
+    target = spec.target
+    if target is None:
+        yield "Its truth", "is not known: the model has no target, and nothing of it was measured"
+        return
+    yield "Says", f"P({target.rule})" if spec.kind == "classification" else target.rule
+    if spec.classes:
+        yield "Of the classes (column)", ", ".join(f"{name} ({class_column(name)})" for name in spec.classes)
+    yield "Its truth is complete after", f"{target.matures_after_days} nights"
 
 
 def _data(record: Record) -> tuple[Part, ...]:
@@ -106,7 +112,7 @@ def _data(record: Record) -> tuple[Part, ...]:
             ("File", snapshot["object_key"]),
             ("Trained as of", snapshot["as_of"]),
             ("Feature set", f"{snapshot['feature_set']}, version {snapshot['feature_version']}"),
-            ("Fitted on", f"{snapshot['train_first']} to {snapshot['train_last']}: {found.fitted_rows} rows"),
+            _fitted_on(record),
             (
                 "Holdout",
                 f"{snapshot['holdout_first']} to {snapshot['holdout_last']}: {found.holdout_rows} rows",
@@ -126,14 +132,26 @@ def _data(record: Record) -> tuple[Part, ...]:
     return facts, Table(head, sources), how
 
 
+def _fitted_on(record: Record) -> tuple[str, str]:
+    snapshot, brought = record.snapshot, record.version.get("brought")
+    if brought:
+        return (
+            "Fitted",
+            f"elsewhere, on days until {brought['trained_until']}: so said {brought['by']}, who brought it",
+        )
+    rows = record.counts.fitted_rows
+    return "Fitted on", f"{snapshot['train_first']} to {snapshot['train_last']}: {rows} rows"
+
+
 def _model(record: Record) -> Table:
     spec, version = record.spec, record.version
     params = tuple((f"estimator.{name}", value) for name, value in sorted(spec.estimator.params.items()))
     return Table(
         (),
         (
-            ("Estimator", spec.estimator.path),
+            ("Estimator", spec.estimator.named),
             *params,
+            *((f"encoding.{name}", words) for name, words in sorted(record.encodings.items())),
             ("Model file (sha256)", version["artifact_sha256"]),
             ("Spec (sha256)", version["spec_sha256"]),
             ("Predictions on its snapshot (sha256)", version.get("predictions_sha256") or "not recorded"),
@@ -145,6 +163,8 @@ def _model(record: Record) -> Table:
 
 def _metrics(record: Record) -> tuple[Part, ...]:
     found = record.evaluation
+    if record.decision and record.spec.target is None:
+        return ("Nothing was measured: there are no labels.",)
     if not found.metrics:
         return ("Not judged yet.",)
     rows = tuple(

@@ -35,6 +35,7 @@ class Record:
     ``request`` is the request to retrain that the training answered, with the ``drift`` its night had measured.
     ``signature``: what a person answered to the decision, where one was asked. ``unseeded``: the estimator has a
     ``random_state``, and none is set.
+    ``encodings``: what the fitted encoder of a column does, in words.
     ``sources``: the deliveries behind the snapshot, counted by role and source. ``url``: the page of the run.
     """
 
@@ -49,6 +50,7 @@ class Record:
     url: str
     signature: Row | None = None
     unseeded: bool = False
+    encodings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

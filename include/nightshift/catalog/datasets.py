@@ -64,7 +64,7 @@ def _features(spec: FeatureSet) -> Dataset:
 
 def _model(project: Project, spec: Model) -> Dataset:
     feature_set = project.feature_set(spec.features)
-    reads = [f"features.{feature_set.table}", f"source.{spec.target.source}"]
+    reads = [f"features.{feature_set.table}", *([f"source.{spec.target.source}"] if spec.target else [])]
     schema = _schema(prediction_table(spec, feature_set))
     return Dataset("model", spec.name, spec.owner, spec.description, schema, reads, _hash(spec))
 

@@ -1,7 +1,7 @@
 """Governance: the fair gate, the signature, the ledger. No code path promotes without a decision that passed."""
 
 from nightshift.govern.doubt import Doubt, too_good
-from nightshift.govern.evaluation import Evaluation, Part, evaluate
+from nightshift.govern.evaluation import Evaluation, Part, evaluate, unmeasured
 from nightshift.govern.gates import Candidate, Evidence, GateResult, Trial, judge
 from nightshift.govern.ledger import Ledger, Misfit, Promotion
 from nightshift.govern.outcomes import Outcome, outcome_of, write_outcome
@@ -25,6 +25,7 @@ __all__ = [
     "outcome_of",
     "rollback_of",
     "too_good",
+    "unmeasured",
     "write_outcome",
     "write_rollback",
 ]

@@ -127,6 +127,11 @@ def evaluate(
     )
 
 
+def unmeasured(holdout: pd.DataFrame) -> Evaluation:
+    """Return the evaluation of a model without labels: how many rows and days there were, and no number more."""
+    return Evaluation(holdout["batch_date"].nunique(), Part(len(holdout), {}), {}, {}, {})
+
+
 def _slices(holdout: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, Array]]:
     """Yield ``column=value`` and the mask of its rows; missing values are a slice too."""
     for column in columns:

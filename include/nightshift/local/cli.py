@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from nightshift.errors import RequestError
 from nightshift.local import control, health, log_files, new, processes, state
 from nightshift.local.components import BY_NAME, COMPONENTS
 from nightshift.local.new import clear_errors
@@ -371,6 +372,54 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
             tell(f"{dag_id}: success")
         if woken:
             woken.wait(api, tell)
+
+
+@app.command("import")
+def import_(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    file: Annotated[Path, typer.Argument(help="a fitted pipeline, as skops.io.dump wrote it")],
+    *,
+    trained_until: Annotated[
+        str, typer.Option("--trained-until", help="the last day it was trained on, YYYY-MM-DD")
+    ],
+    as_of: Annotated[str, typer.Option("--as-of", help="judge it on what this night knew")],
+    reason: Annotated[str | None, typer.Option("--reason", help="kept with the version")] = None,
+    waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
+    starts: Annotated[
+        bool, typer.Option("--start/--receive-only", help="start train_MODEL, or print what its form wants")
+    ] = True,
+) -> None:
+    """Bring a fitted model: it becomes a challenger, and goes through the gates of `train_MODEL` on later days.
+
+    It is received into NIGHTSHIFT_OBJECTS, or the local stack's store; the training starts on the local stack.
+    """
+    from nightshift.local import handles
+
+    with clear_errors():
+        content = _read(file)
+        platform = handles.platform()
+        from nightshift import stages
+
+        received = stages.receive(platform, model, content)
+    console.print(f"received {file.name}, SHA-256 {received}", soft_wrap=True, markup=False)
+    settings = [f"imported={received}", f"trained_until={trained_until}"]
+    if not starts:
+        console.print(*settings, f"as_of={as_of}", sep="\n", markup=False)
+        return
+    trigger(
+        f"train_{model}",
+        as_of=as_of,
+        settings=settings,
+        reason=reason or f"import of {file.name}",
+        waits=waits,
+    )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 @contextmanager

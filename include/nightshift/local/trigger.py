@@ -23,7 +23,14 @@ Tell = Callable[[str], None]
 
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
 # The forms' fields that take a date, each with the option that gives it, if one does.
-DATES = {"batch_date": "--from", "until": "--to", "as_of": "--as-of", "compare_from": "", "compare_until": ""}
+DATES = {
+    "batch_date": "--from",
+    "until": "--to",
+    "as_of": "--as-of",
+    "compare_from": "",
+    "compare_until": "",
+    "trained_until": "--trained-until",
+}
 
 
 def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
@@ -164,7 +171,13 @@ def declared_dags(project: Project) -> set[str]:
         *project.feature_sets.values(),
         *project.models.values(),
     ]
-    return {derived.dag_id(stage, spec) for spec in specs for stage in STAGES[type(spec)]} | {*OF_THE_PROJECT}
+    untrained = {
+        derived.dag_id("retrain", model)
+        for model in project.models.values()
+        if not model.estimator.is_trained
+    }
+    declared = {derived.dag_id(stage, spec) for spec in specs for stage in STAGES[type(spec)]}
+    return declared - untrained | {*OF_THE_PROJECT}
 
 
 def is_of_a_spec(dag_id: str) -> bool:

@@ -53,8 +53,17 @@ RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "re
 FEATURES = {**RANGE, "definition": DEFINITION}
 COUNT = {"batch_date": BATCH_DATE, "until": UNTIL, "reason": REASON}
 NIGHT = {"batch_date": BATCH_DATE, "reason": REASON}
+SHA256 = r"^[0-9a-f]{64}$"
 TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
+    "imported": Param(
+        None,
+        type=["null", "string"],
+        pattern=SHA256,
+        title="Imported file",
+        description_md="Instead of a training: the SHA-256 of a fitted model that `nightshift import` has received.",
+    ),
+    "trained_until": _date("Trained until", "The last day that the imported model was trained on."),
     "reason": REASON,
 }
 LONGEST_GRACE_HOURS = 24 * 30
@@ -209,6 +218,7 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: 
     _check_exploration(values)
     _check_governing(values)
     _check_asked(values)
+    _check_import(values)
     return values
 
 
@@ -247,6 +257,17 @@ def _are_lines(given: Any) -> bool:
         return True
     is_list = isinstance(given, list) and len(given) <= MOST_ASKED
     return is_list and all(isinstance(line, str) and len(line) <= LONGEST_ASKED for line in given)
+
+
+def _check_import(values: Mapping[str, Any]) -> None:
+    file, until = values.get("imported"), values.get("trained_until")
+    if (file is None) != (until is None):
+        raise RequestError(
+            "imported, trained_until: give both, or neither; the gates judge a model on days later than those it was "
+            "trained on"
+        )
+    if file is not None and not (isinstance(file, str) and re.fullmatch(r"[0-9a-f]{64}", file)):
+        raise RequestError(f"imported: expected a SHA-256 in hexadecimal, got {str(file)[:60]!r}")
 
 
 def _check_governing(values: Mapping[str, Any]) -> None:

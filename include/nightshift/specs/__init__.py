@@ -7,10 +7,12 @@ Nothing here is heavy: DAG files read specs each time they are parsed.
 from nightshift.specs.dialect import Dialect
 from nightshift.specs.features import FeatureInput, FeatureSet
 from nightshift.specs.model import (
+    ENCODED,
     FEWEST_HOLDOUT_DAYS,
     BeatsChampion,
     Calibrated,
     Drift,
+    Encoding,
     Estimator,
     Gate,
     Kind,
@@ -42,6 +44,7 @@ from nightshift.specs.source import (
 from nightshift.specs.target import Target, class_column
 
 __all__ = [
+    "ENCODED",
     "FAMILIES",
     "FEWEST_HOLDOUT_DAYS",
     "NOTHING",
@@ -52,6 +55,7 @@ __all__ = [
     "ConnectorSpec",
     "Dialect",
     "Drift",
+    "Encoding",
     "Estimator",
     "FeatureInput",
     "FeatureSet",

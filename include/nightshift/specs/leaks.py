@@ -10,7 +10,7 @@ from nightshift.specs.source import FilesConnector, Source
 
 def check_target_comes_later(model: Model, features: FeatureSet, sources: Mapping[str, Source]) -> None:
     """Raise SpecError if the features of a model know its target as soon as they know what a row is about."""
-    column, source = model.target.column, sources[model.target.source]
+    column, source = model.truth.column, sources[model.truth.source]
     early = [
         name
         for name in features.inputs

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from nightshift.errors import SpecError
 from nightshift.specs.parts import Name, Spec, Tag
 from nightshift.specs.search import Tune, families, preset_of
 from nightshift.specs.target import Target
@@ -28,17 +29,42 @@ METRICS: dict[Kind, set[str]] = {
     "multiclass": {"log_loss", "balanced_accuracy", "macro_f1", "roc_auc_ovr"},
     "regression": {"mae", "rmse", "r2"},
 }
+Encoding = Literal["one_hot", "ordinal", "target", "hashing", "tfidf"]
+ENCODED: tuple[Encoding, ...] = ("one_hot", "ordinal", "target", "hashing", "tfidf")
 # Fewer days say nothing of how days differ.
 FEWEST_HOLDOUT_DAYS = 5
 
 
 class Estimator(Spec):
-    """An estimator by dotted path: scikit-learn's, or one that keeps its contract."""
+    """An estimator by dotted path: a class that keeps scikit-learn's contract, or a function that returns a fitted one.
+
+    Neither: nothing is trained here; versions are brought with `nightshift import`.
+    """
 
     model_config = Spec.model_config | {"populate_by_name": True}
 
-    path: DottedPath = Field(alias="class")
+    path: DottedPath | None = Field(default=None, alias="class")
+    # Of a module under include/: called with the features, the label and ``params``.
+    function: DottedPath | None = None
     params: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Estimator":
+        if self.path and self.function:
+            raise ValueError("give 'class' or 'function', not both")
+        if self.params and not (self.path or self.function):
+            raise ValueError("params: of what? give 'class' or 'function'")
+        return self
+
+    @property
+    def named(self) -> str:
+        """The dotted path, or ``imported``."""
+        return self.path or self.function or "imported"
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a training can make a version."""
+        return bool(self.path or self.function)
 
 
 class Train(Spec):
@@ -181,10 +207,13 @@ class Model(Spec):
     description: str
     task: Literal["classification", "regression"]
     features: Name
-    target: Target
-    estimator: Estimator
+    # Without: nothing can be trained or measured; a fitted model is imported, and a person signs.
+    target: Target | None = None
+    estimator: Estimator = Estimator()
+    # By feature column; what is not declared is chosen by what the column holds (train.encoding).
+    encoding: dict[str, Encoding] = {}
     train: Train = Train()
-    gates: list[Annotated[Gate, Field(discriminator="gate")]] = Field(min_length=1)
+    gates: list[Annotated[Gate, Field(discriminator="gate")]] = []
     # Without it, such a score stops at the gate ``credible``.
     near_perfect: NearPerfect | None = None
     # Feature columns whose values the evaluation looks at one by one.
@@ -200,7 +229,7 @@ class Model(Spec):
 
     @model_validator(mode="after")
     def _task_fits(self) -> "Model":
-        if (self.task == "classification") != (self.target.form != "value"):
+        if self.target and (self.task == "classification") != (self.target.form != "value"):
             raise ValueError(
                 "target.above, equals or classes: one is needed for classification, and only there"
             )
@@ -209,15 +238,57 @@ class Model(Spec):
             if metric not in METRICS[self.kind]:
                 known = ", ".join(sorted(METRICS[self.kind]))
                 raise ValueError(f"metric '{metric}' is not for {self.kind}; known: {known}")
-        if "minimum_score" not in {gate.gate for gate in self.gates}:
+        return self
+
+    @model_validator(mode="after")
+    def _gates_are_there(self) -> "Model":
+        there = {gate.gate for gate in self.gates}
+        if self.target and "minimum_score" not in there:
             raise ValueError("gates: minimum_score is missing; without it nothing judges the first model")
-        if "beats_champion" not in {gate.gate for gate in self.gates}:
+        if self.target and "beats_champion" not in there:
             raise ValueError("gates: beats_champion is missing; without it a worse model could take over")
         return self
 
     @model_validator(mode="after")
+    def _without_labels(self) -> "Model":
+        if self.target is not None:
+            return self
+        if self.estimator.is_trained:
+            raise ValueError(
+                "target: missing, and without labels nothing can be trained; give it, or leave 'estimator' out and "
+                "bring a fitted model with `nightshift import`"
+            )
+        if self.approval != "required":
+            raise ValueError(
+                "target: missing, so that no gate can measure a version; a person must sign: approval: required, with "
+                "approvers"
+            )
+        measured = [gate.gate for gate in self.gates if not isinstance(gate, Latency | Size)]
+        given = [
+            name for name, value in (("performance", self.performance), ("slices", self.slices)) if value
+        ]
+        if measured or given:
+            raise ValueError(
+                f"target: missing, and {', '.join([*(f'gate {name}' for name in measured), *given])} need labels; "
+                "leave out what measures (gates latency and size can stay)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _search_trains(self) -> "Model":
+        if not self.estimator.is_trained and self.train.tune.trials:
+            raise ValueError(
+                "train.tune: searches for an estimator, and the model has none; give 'estimator'"
+            )
+        if self.encoding and not (self.estimator.path or self.train.automl):
+            raise ValueError(
+                "encoding: for an estimator.class; a function or an imported model encodes by itself"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _space_is_known(self) -> "Model":
-        tune, path = self.train.tune, self.estimator.path
+        tune, path = self.train.tune, self.estimator.named
         if tune.trials and not self.train.automl and not tune.space and preset_of(path) is None:
             raise ValueError(f"train.tune.space: '{path}' is of no family with a preset; say what to search")
         return self
@@ -248,12 +319,30 @@ class Model(Spec):
     @property
     def kind(self) -> Kind:
         """The task of its metrics: ``multiclass`` where the target gives classes."""
-        return "multiclass" if self.target.classes else self.task
+        return "multiclass" if self.target and self.target.classes else self.task
+
+    @property
+    def truth(self) -> Target:
+        """The target.
+
+        Raises:
+            SpecError: the model has none.
+        """
+        if self.target is None:
+            raise SpecError(
+                f"model '{self.name}': no labels: it has no target. Declare one, and what it predicts is measured"
+            )
+        return self.target
+
+    @property
+    def matures_after_days(self) -> int:
+        """How many nights later the labels of a night are complete; 0 where there are none to wait for."""
+        return self.target.matures_after_days if self.target else 0
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes as texts, in their order; none but for multiclass."""
-        return self.target.labels
+        return self.target.labels if self.target else ()
 
     @property
     def gate_metrics(self) -> list[str]:

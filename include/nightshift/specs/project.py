@@ -18,11 +18,11 @@ from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, load_feature_set
 from nightshift.specs.ignored import PATTERNS, PROJECT, ignored
 from nightshift.specs.leaks import check_target_comes_later
-from nightshift.specs.model import DottedPath, Model
+from nightshift.specs.model import DottedPath, Encoding, Model
 from nightshift.specs.own import Own, refused
 from nightshift.specs.parts import Spec, Tag, build, read_yaml
 from nightshift.specs.source import Source
-from nightshift.specs.target import class_column
+from nightshift.specs.target import Target, class_column
 
 # NIGHTSHIFT_INCLUDE: a project kept elsewhere than beside the engine.
 INCLUDE = Path(os.environ.get("NIGHTSHIFT_INCLUDE") or Path(__file__).resolve().parents[2])
@@ -106,7 +106,8 @@ class Project(Spec):
     def sources_of(self, model: str) -> list[str]:
         """Return the names of the sources that a model needs: the inputs of its features, and its target's."""
         spec = self.model(model)
-        return sorted({*self.feature_set(spec.features).inputs, spec.target.source})
+        truth = {spec.target.source} if spec.target else set()
+        return sorted({*self.feature_set(spec.features).inputs, *truth})
 
     def require_sound(self) -> "Project":
         """Return self. Raises SpecError listing every problem if there is one."""
@@ -208,37 +209,61 @@ def _check_model(
     spec: Model, sets: dict[str, FeatureSet], sources: dict[str, Source], broken: Iterable[Path]
 ) -> None:
     feature_set = _named(sets, spec.features, "key 'features': feature set", broken)
-    source = _named(sources, spec.target.source, "key 'target.source': source", broken)
-    for column in [spec.target.column, *feature_set.entity]:
+    if spec.target:
+        _check_target(spec, spec.target, feature_set, sources, broken)
+    for column in spec.slices:
+        _require_feature("slices", column, feature_set)
+    for column, encoding in spec.encoding.items():
+        _check_encoding(column, encoding, feature_set)
+
+
+def _check_target(
+    spec: Model, target: Target, feature_set: FeatureSet, sources: dict[str, Source], broken: Iterable[Path]
+) -> None:
+    source = _named(sources, target.source, "key 'target.source': source", broken)
+    for column in [target.column, *feature_set.entity]:
         if column not in source.columns:
             raise SpecError(
                 f"key 'target': source '{source.name}' has no column '{column}'"
                 f"{did_you_mean(column, source.columns)}"
             )
-    spec.target.check_type(source.columns[spec.target.column].type)
-    _check_features_without_target(spec, feature_set, sources)
+    target.check_type(source.columns[target.column].type)
+    _check_features_without_target(target.column, feature_set, sources)
     check_target_comes_later(spec, feature_set, sources)
-    for column in sorted(set(map(class_column, spec.target.labels)) & set(feature_set.entity)):
+    for column in sorted(set(map(class_column, target.labels)) & set(feature_set.entity)):
         raise SpecError(
             f"key 'target.classes': '{column}' is a column of the predictions, and the entity's name too"
         )
-    for column in spec.slices:
-        if column not in feature_set.columns:
-            raise SpecError(
-                f"key 'slices': feature set '{feature_set.name}' has no column '{column}'"
-                f"{did_you_mean(column, feature_set.columns)}"
-            )
 
 
-def _check_features_without_target(spec: Model, feature_set: FeatureSet, sources: dict[str, Source]) -> None:
+def _require_feature(key: str, column: str, feature_set: FeatureSet) -> None:
+    if column not in feature_set.columns:
+        raise SpecError(
+            f"key '{key}': feature set '{feature_set.name}' has no column '{column}'"
+            f"{did_you_mean(column, feature_set.columns)}"
+        )
+
+
+def _check_features_without_target(column: str, feature_set: FeatureSet, sources: dict[str, Source]) -> None:
     """Raise SpecError if the set passes the target on: a feature by its name, and an input that has it."""
-    column = spec.target.column
     holders = [name for name in feature_set.inputs if name in sources and column in sources[name].columns]
     if column in feature_set.columns and holders:
         raise SpecError(
             f"key 'features': feature set '{feature_set.name}' has the column '{column}' of source '{holders[0]}', "
             f"which is this model's target: it would learn the answer. Take it out of FEATURES['columns']; if it holds "
             f"earlier values only, give it a name that says so ({column}_7d)"
+        )
+
+
+def _check_encoding(column: str, encoding: Encoding, feature_set: FeatureSet) -> None:
+    key = f"encoding.{column}"
+    _require_feature(key, column, feature_set)
+    kind = feature_set.columns[column]
+    takes = ("string",) if encoding == "tfidf" else ("string", "integer", "boolean")
+    if kind not in takes:
+        raise SpecError(
+            f"key '{key}': {encoding} takes {', '.join(takes)}, and '{column}' is declared {kind}. Leave it out: "
+            "a number goes in as it is"
         )
 
 

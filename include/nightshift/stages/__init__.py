@@ -13,6 +13,7 @@ from nightshift.stages.documenting import compare_versions, write_card
 from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
 from nightshift.stages.governing import reconcile_registry, roll_back
+from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
 from nightshift.stages.platform import Platform, Try
@@ -56,6 +57,7 @@ __all__ = [
     "measure_performance",
     "newest_nights",
     "promote",
+    "receive",
     "reconcile_registry",
     "reconcile_source",
     "rename",
@@ -68,6 +70,7 @@ __all__ = [
     "sign",
     "snapshot",
     "stale",
+    "take_over",
     "validate",
     "verdict_of",
     "write_card",

@@ -160,7 +160,7 @@ def _set_aside(platform: Platform, name: str, question: Question) -> dict[date, 
 
 
 def _model_on(platform: Platform, feature_set: str, target: str) -> Model:
-    models = {m.name: m for m in platform.project.models.values() if m.features == feature_set}
+    models = {m.name: m for m in platform.project.models.values() if m.features == feature_set and m.target}
     if target not in models:
         raise RequestError(
             f"target: no model '{target[:60]}' on feature set '{feature_set}'{did_you_mean(target[:60], models)}"

@@ -21,6 +21,7 @@ from nightshift.govern import (
     Trial,
     judge,
     too_good,
+    unmeasured,
     write_outcome,
 )
 from nightshift.govern import evaluate as evaluated
@@ -222,7 +223,8 @@ def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
     fitted, holdout = split(facts, rows)
     entity = platform.project.feature_set(model.features).entity
     content = platform.registry.model_bytes(version["mlflow_run_id"])
-    pipeline = opened(platform, content, version["artifact_sha256"])
+    what = f"model '{model.name}', version {version['version']}"
+    pipeline = opened(platform, content, version["artifact_sha256"], version["own_code"], what)
     challenger_scores = train.predict(pipeline, holdout, model.classes)
     challenger = Candidate(version["version"], version["train_last"], _overlap(fitted, holdout, entity))
     champion, champion_scores = None, None
@@ -231,9 +233,16 @@ def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
         champion = _champion(platform, model, head.version, holdout)
         champion_scores = load_version(platform, model, head.version)(holdout)
     trial, features = _trial(platform, model, version, content, holdout)
-    evaluation = evaluated(
-        model.kind, holdout, challenger_scores, champion_scores, slices=model.slices, asked=model.gate_metrics
-    )
+    evaluation = unmeasured(holdout)
+    if model.target:
+        evaluation = evaluated(
+            model.kind,
+            holdout,
+            challenger_scores,
+            champion_scores,
+            slices=model.slices,
+            asked=model.gate_metrics,
+        )
     return Evidence(
         holdout_first=facts["holdout_first"],
         evaluation=evaluation,
@@ -242,7 +251,7 @@ def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
         trial=trial,
         trained=features,
         live=_live_features(platform, model),
-        doubt=_doubt(platform, model, version, evaluation, fitted, holdout),
+        doubt=_doubt(platform, model, version, evaluation, fitted, holdout) if model.target else None,
     )
 
 

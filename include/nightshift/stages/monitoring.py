@@ -41,6 +41,13 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
     those. Nights whose labels are immature have no row: pending is not zero.
     """
     model = platform.project.model(name)
+    if model.target is None:
+        return {
+            "model": name,
+            "nights_measured": 0,
+            "labels": 0,
+            "reason": "no labels: the model has no target",
+        }
     judged = _outcomes(platform, model, batch_date)
     rows = []
     for night, part in judged.groupby("batch_date"):
@@ -153,7 +160,7 @@ def _outcomes(platform: Platform, model: Model, batch_date: date) -> pd.DataFram
 
 
 def _matured(model: Model, batch_date: date) -> DateRange:
-    last = batch_date - timedelta(days=model.target.matures_after_days)
+    last = batch_date - timedelta(days=model.matures_after_days)
     days = model.performance.window_days if model.performance else 1
     return DateRange(last - timedelta(days=days - 1), last)
 

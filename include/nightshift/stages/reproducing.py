@@ -10,6 +10,7 @@ import pandas as pd
 
 from nightshift import cards, metrics, train
 from nightshift.environment import environment
+from nightshift.errors import NotReady
 from nightshift.govern import Ledger
 from nightshift.specs import FeatureSet, Model
 from nightshift.stages.platform import Facts, Platform, Try
@@ -61,6 +62,7 @@ def _champion(platform: Platform, name: str) -> int:
 
 
 def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
+    _require_trained(recorded)
     spec = recorded_spec(platform, recorded)
     snapshot, rows = read_snapshot(platform, recorded["snapshot_id"])
     feature_set = _as_frozen(platform.project.feature_set(spec.features), rows)
@@ -89,6 +91,14 @@ def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
         scores=cards.scores(then, metrics.score(spec.kind, holdout["label"], again[on_holdout])),
         differences=_differences(platform, recorded, spec, feature_set),
     )
+
+
+def _require_trained(recorded: Facts) -> None:
+    if recorded["brought"]:
+        raise NotReady(
+            f"version {recorded['version']} of model '{recorded['model']}' was brought by {recorded['brought']['by']}: "
+            "there is nothing to train again. Its file is checked against its SHA-256 whenever it is used"
+        )
 
 
 def _as_frozen(feature_set: FeatureSet, rows: pd.DataFrame) -> FeatureSet:
@@ -132,6 +142,8 @@ def _differences(
     if ENVIRONMENT_FILE in platform.registry.files(run_id):
         then["environment"] = json.loads(platform.registry.file(run_id, ENVIRONMENT_FILE))
         now["environment"] = environment()
+        if "own_code" in then["environment"]:
+            now["environment"]["own_code"] = platform.project.own.code([spec.estimator.named])
     if declared:
         now["spec"] = declared.model_dump(mode="json", by_alias=True)
     return tuple(cards.differences(then, now))

@@ -9,10 +9,10 @@ import pandas as pd
 from nightshift import artifacts, metrics, train
 from nightshift import score as scoring
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady
+from nightshift.errors import ArtifactRefused, NotReady
 from nightshift.govern import Ledger
 from nightshift.score import CHAMPION_ARM, Predict
-from nightshift.specs import FeatureSet, Model
+from nightshift.specs import FeatureSet, Model, Own
 from nightshift.specs.derived import CHAMPION
 from nightshift.stages.clock import require_same_clock
 from nightshift.stages.lineage import feature_contents
@@ -120,20 +120,42 @@ def load_pipeline(platform: Platform, model: Model, version: int) -> Any:
         ArtifactRefused: the file is not what was registered.
     """
     row = platform.warehouse.row(
-        "SELECT mlflow_run_id, artifact_sha256 FROM governance.versions WHERE model = %s AND version = %s",
+        "SELECT mlflow_run_id, artifact_sha256, own_code FROM governance.versions WHERE model = %s AND version = %s",
         (model.name, version),
     )
     if row is None:
         raise NotReady(f"model '{model.name}' has no version {version}")
     content = platform.registry.model_bytes(row["mlflow_run_id"])
-    return opened(platform, content, row["artifact_sha256"])
+    what = f"model '{model.name}', version {version}"
+    return opened(platform, content, row["artifact_sha256"], row["own_code"], what)
 
 
-def opened(platform: Platform, content: bytes, sha256: str) -> Any:
-    """Return the pipeline in a model file. Raises ArtifactRefused unless it is the file that was registered."""
+def opened(platform: Platform, content: bytes, sha256: str, code: Facts | None, what: str) -> Any:
+    """Return the pipeline in a model file. ``code``: of the project, as it was recorded.
+
+    Raises:
+        ArtifactRefused: it is not the file that was registered, or the code behind it is another.
+    """
+    artifacts.check_sha256(content, sha256, "model artifact")
     own = platform.project.own
+    require_same_code(what, own, content, code or {})
     with own.importable():
         return artifacts.load(content, sha256, own.types)
+
+
+def own_code(own: Own, content: bytes) -> dict[str, str]:
+    """Return the hash of each module of the project that opening a model file would run."""
+    return own.code(artifacts.types(content) & set(own.types))
+
+
+def require_same_code(what: str, own: Own, content: bytes, recorded: Facts) -> None:
+    """Raise ArtifactRefused if the code behind a file's own types is another than the version was made with."""
+    for module, digest in own_code(own, content).items():
+        if recorded.get(module) != digest:
+            raise ArtifactRefused(
+                f"{what}: {own.file(module)} has sha256 {digest}, {recorded.get(module, 'none')} was recorded: it "
+                "might predict otherwise. Put the file back, and give what has changed another name; or train again"
+            )
 
 
 def read_features(reading: Reading, platform: Platform, model: Model, nights: DateRange) -> pd.DataFrame:
@@ -151,7 +173,7 @@ def read_features(reading: Reading, platform: Platform, model: Model, nights: Da
 
 def read_labels(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
     """Return the labels of entities of ``first`` .. ``as_of`` as they were known at the cut-off of ``as_of``."""
-    platform.warehouse.ensure(raw_table(platform.project.source(model.target.source)))
+    platform.warehouse.ensure(raw_table(platform.project.source(model.truth.source)))
     with platform.warehouse.reading() as reading:
         return known_labels(reading, platform, model, first, as_of)[0]
 
@@ -160,7 +182,7 @@ def known_labels(
     reading: Reading, platform: Platform, model: Model, first: date, as_of: date
 ) -> tuple[pd.DataFrame, set[date]]:
     """Return the same labels, and the batches of the target's source that had reports by then."""
-    truth = reading.read(raw_table(platform.project.source(model.target.source)), first, as_of)
+    truth = reading.read(raw_table(platform.project.source(model.truth.source)), first, as_of)
     known_by = pd.Timestamp(platform.project.calendar.cutoff(as_of))
     entity = platform.project.feature_set(model.features).entity
     reported = set(truth.loc[truth["known_at"] <= known_by, "batch_date"])

@@ -117,7 +117,12 @@ def _trial(row: dict[str, Any]) -> Trial:
 
 def _sha256(model: Model, feature_set: FeatureSet, snapshot_id: str) -> str:
     # Not the budget: more trials or seconds carry a search on.
-    searched: Any = {"task": True, "estimator": True, "train": {"automl": True, "tune": {"folds", "space"}}}
+    searched: Any = {
+        "task": True,
+        "estimator": True,
+        "encoding": True,
+        "train": {"automl": True, "tune": {"folds", "space"}},
+    }
     declared = model.model_dump(mode="json", include=searched)
     content = [declared, train.judged_by(model), feature_set.columns, snapshot_id]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -12,21 +12,22 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from nightshift import artifacts, metrics, train
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
-from nightshift.errors import Barred, NotReady
+from nightshift.errors import Barred, NotReady, RequestError
 from nightshift.govern import Ledger, Outcome, outcome_of, write_outcome
 from nightshift.monitor.profile import build_profile
-from nightshift.specs import Model
+from nightshift.specs import FeatureSet, Model
 from nightshift.stages.clock import require_same_clock
 from nightshift.stages.collecting import parquet
-from nightshift.stages.lineage import freeze, origin
+from nightshift.stages.lineage import Origin, freeze, origin
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import known_labels
+from nightshift.stages.scoring import known_labels, own_code
 from nightshift.stages.searching import find
 from nightshift.warehouse import Json, feature_table, raw_table
 
@@ -48,15 +49,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
-    table, target = feature_table(feature_set), model.target.source
-    platform.warehouse.ensure(table)
-    platform.warehouse.ensure(raw_table(platform.project.source(target)))
-    with platform.warehouse.reading() as reading:
-        features = reading.read(table, dates.train_first, dates.holdout_last)
-        truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
-        nights = DateRange(dates.train_first, dates.holdout_last)
-        made_of = origin(reading, feature_set, nights, target, reported)
-    rows = train.labelled(features, truth, feature_set.entity)
+    rows, made_of = _known_rows(platform, model, feature_set, dates, as_of)
     held_out = _require_enough(model, rows, dates, as_of)
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So are the classes:
     # labels are their numbers.
@@ -88,41 +81,49 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
 
 
 def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: str) -> Facts:
-    """Fit, log and register the version of this training; a retry finds what an earlier try finished."""
+    """Fit, log and register the version of this training; a retry finds what an earlier try finished.
+
+    Raises:
+        RequestError: the model is not trained here.
+        FitFailed: its estimator could not be fitted on these rows.
+    """
     model = platform.project.model(name)
+    if not model.estimator.is_trained:
+        raise RequestError(
+            f"model '{name}' is not trained here; bring a version: nightshift import {name} FILE --trained-until DATE"
+        )
     known = version_of(platform, asked.run_id)
     if known:
-        return _trained(platform, known)
+        return trained(platform, known)
     facts, rows = read_snapshot(platform, snapshot_id, model)
-    provenance = _provenance(model, platform)
-    tags = {**provenance, "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
+    tags = {**provenance(model), "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
     run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
     with platform.registry.ending(run_id):
         fitted = _fit_and_log(platform, model, facts, rows, run_id, asked)
         version = platform.registry.register(name, run_id, tags=tags)
+    ids = {
+        "version": version,
+        "mlflow_run_id": run_id,
+        "training_id": asked.run_id,
+        "snapshot_id": snapshot_id,
+    }
+    record_version(platform, model, facts, {**ids, **fitted, "train_last": facts["train_last"]})
+    return trained(platform, {"version": version, "mlflow_run_id": run_id})
+
+
+def record_version(platform: Platform, model: Model, facts: Facts, made: Facts) -> None:
+    """Write the row of a version. ``facts``: the snapshot's; ``made``: what is the version's own."""
+    row = {
+        "model": model.name,
+        **{name.removeprefix("nightshift."): value for name, value in provenance(model).items()},
+        **{name: facts[name] for name in ("train_first", "feature_set", "feature_version")},
+        **{name: Json(value) if isinstance(value, dict) else value for name, value in made.items()},
+    }
+    marks = ", ".join(["%s"] * len(row))
     platform.warehouse.execute(
-        "INSERT INTO governance.versions (model, version, mlflow_run_id, training_id, snapshot_id, artifact_sha256, "
-        "spec_sha256, code_commit, lock_sha256, train_first, train_last, feature_set, feature_version, profile, "
-        "examples, predictions_sha256) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            name,
-            version,
-            run_id,
-            asked.run_id,
-            snapshot_id,
-            fitted["artifact_sha256"],
-            *provenance.values(),
-            facts["train_first"],
-            facts["train_last"],
-            facts["feature_set"],
-            facts["feature_version"],
-            fitted["profile"],
-            Json(fitted["examples"]),
-            fitted["predictions_sha256"],
-        ),
+        f"INSERT INTO governance.versions ({', '.join(row)}) VALUES ({marks})",  # noqa: S608 our own names
+        tuple(row.values()),
     )
-    return _trained(platform, {"version": version, "mlflow_run_id": run_id})
 
 
 def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: str) -> Facts:
@@ -286,15 +287,33 @@ def _require_enough(model: Model, rows: pd.DataFrame, dates: train.TrainingDates
 
 def _require_difference(model: Model, label: pd.Series, what: str, first: date, last: date) -> None:
     """Raise NotReady if all labels are of one class: there is nothing to tell apart, and no gate could judge it."""
-    if model.kind == "regression" or label.nunique() > 1:
+    if model.target is None or model.kind == "regression" or label.nunique() > 1:
         return
-    number, target = int(label.iloc[0]), model.target
+    number, target = int(label.iloc[0]), model.truth
     only = f"'{model.classes[number]}'" if model.classes else f"{number} ({target.rule}: {bool(number)})"
     raise NotReady(
         f"model '{model.name}': all {len(label)} labels {what}, {first}..{last}, are {only}. More nights may have "
         f"others (train.window_days: {model.train.window_days}, holdout_days: {model.train.holdout_days}), or train as "
         f"of a later night; if the column never says anything else, look at key 'target.{target.form}'"
     )
+
+
+def _known_rows(
+    platform: Platform, model: Model, feature_set: FeatureSet, dates: train.TrainingDates, as_of: date
+) -> tuple[pd.DataFrame, Origin]:
+    """Return the feature rows with the labels known as of a date, and what they are made of; without a target, all."""
+    table, nights = feature_table(feature_set), DateRange(dates.train_first, dates.holdout_last)
+    platform.warehouse.ensure(table)
+    source = model.target.source if model.target else ""
+    if source:
+        platform.warehouse.ensure(raw_table(platform.project.source(source)))
+    with platform.warehouse.reading() as reading:
+        features = reading.read(table, nights.first, nights.last)
+        if not source:
+            return features.assign(label=np.nan), origin(reading, feature_set, nights, source, ())
+        truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
+        made_of = origin(reading, feature_set, nights, source, reported)
+    return train.labelled(features, truth, feature_set.entity), made_of
 
 
 def split(facts: Facts, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -323,14 +342,17 @@ def _fit_and_log(
     registry = platform.registry
     registry.log(
         run_id,
-        params={**_params(model, facts), **found.params()},
+        params={**_params(train.as_fitted(model, pipeline), facts), **found.params()},
         metrics={**_training_metrics(model, fitting, holdout, out_of_fold, scores), **found.metrics()},
     )
     for file, content in train.plots(model, holdout["label"].to_numpy(), scores, weights).items():
         registry.log_file(run_id, f"plots/{file}", content)
     registry.log_file(run_id, SPEC_FILE, spec_text(declared))
-    registry.log_file(run_id, ENVIRONMENT_FILE, environment())
-    registry.log_file(run_id, f"train_{model.name}.py", train.script(model, facts, pipeline))
+    registry.log_file(
+        run_id, ENVIRONMENT_FILE, {**environment(), "own_code": own.code([model.estimator.named])}
+    )
+    if model.estimator.path:
+        registry.log_file(run_id, f"train_{model.name}.py", train.script(model, facts, pipeline))
     if found.trials:
         registry.log_file(run_id, "trials.json", found.table())
     registry.log_dataset(
@@ -345,11 +367,12 @@ def _fit_and_log(
         run_id,
         pipeline,
         example=features.head(50),
-        packages=_packages(model),
+        packages=packages_of(model),
         trusted=artifacts.allowed(own.types),
     )
     return {
         "artifact_sha256": artifacts.seal(content, own.types),
+        "own_code": own_code(own, content),
         "profile": profile.to_json(),
         "examples": {
             "predictions": scores[:EXAMPLES].tolist(),
@@ -371,14 +394,16 @@ def _training_metrics(
 def _params(model: Model, facts: Facts) -> Facts:
     named = ("train_first", "train_last", "holdout_first", "holdout_last", "row_count", "feature_version")
     return {
-        "estimator": model.estimator.path,
+        "estimator": model.estimator.named,
         **model.estimator.params,
+        **{f"encoding.{column}": encoding for column, encoding in model.encoding.items()},
         **{name: facts[name] for name in named},
     }
 
 
-def _packages(model: Model) -> list[str]:
-    library = model.estimator.path.partition(".")[0]
+def packages_of(model: Model) -> list[str]:
+    """Return what the file of a version needs to be opened, pinned."""
+    library = model.estimator.named.partition(".")[0]
     others = packages_distributions().get(library, []) if library != "sklearn" else []
     return [f"{package}=={installed(package)}" for package in (*PACKAGES, *others)]
 
@@ -387,7 +412,7 @@ def version_of(platform: Platform, training_id: str) -> Facts | None:
     """Return the version that a training registered, or None."""
     return platform.warehouse.row(
         "SELECT version, mlflow_run_id, training_id, snapshot_id, artifact_sha256, train_last, "
-        "examples FROM governance.versions WHERE training_id = %s",
+        "own_code, examples FROM governance.versions WHERE training_id = %s",
         (training_id,),
     )
 
@@ -397,7 +422,8 @@ def decision_of(platform: Platform, training_id: str) -> Facts | None:
     return platform.warehouse.row("SELECT * FROM governance.decisions WHERE training_id = %s", (training_id,))
 
 
-def _trained(platform: Platform, row: Facts) -> Facts:
+def trained(platform: Platform, row: Facts) -> Facts:
+    """Return what a task tells of a version."""
     return {
         "version": row["version"],
         "mlflow_run_id": row["mlflow_run_id"],
@@ -405,7 +431,8 @@ def _trained(platform: Platform, row: Facts) -> Facts:
     }
 
 
-def _provenance(model: Model, platform: Platform) -> dict[str, str]:
+def provenance(model: Model) -> dict[str, str]:
+    """Return what a version stands on: spec, code and packages."""
     return {
         "nightshift.spec_sha256": hashlib.sha256(spec_text(model).encode()).hexdigest(),
         "nightshift.code_commit": code_commit(),

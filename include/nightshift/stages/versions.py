@@ -70,13 +70,13 @@ def recorded_spec(platform: Platform, version: Facts) -> Model:
 
 def _by_its_names(platform: Platform, spec: Model, version: Facts) -> Model:
     """Return the spec with what was renamed since under the names of now, so that it is found."""
-    features, source = spec.features, spec.target.source
+    features, source = spec.features, spec.target.source if spec.target else ""
     for row in platform.warehouse.rows(RENAMED, (version["created_at"],)):
         if row["kind"] == "source" and source == row["old_name"]:
             source = row["new_name"]
         if row["kind"] == "features" and re.fullmatch(f"{row['old_name']}(_v[1-9][0-9]*)?", features):
             features = row["new_name"] + features.removeprefix(row["old_name"])
-    target = spec.target.model_copy(update={"source": source})
+    target = spec.target.model_copy(update={"source": source}) if spec.target else None
     return spec.model_copy(update={"name": version["model"], "features": features, "target": target})
 
 
@@ -105,7 +105,8 @@ def record_of(platform: Platform, version: Facts) -> tuple[Record, pd.DataFrame]
         request=found.row(REQUEST, training),
         url=platform.registry.url(version["mlflow_run_id"]),
         signature=_signature(platform, version["training_id"]),
-        unseeded=pipeline.named_steps["estimator"].get_params().get("random_state", 0) is None,
+        encodings=train.told(pipeline),
+        unseeded=train.final(pipeline).get_params().get("random_state", 0) is None,
     )
     return record, rows
 

@@ -2,7 +2,17 @@
 
 from nightshift.train.alone import alone
 from nightshift.train.dates import TrainingDates, training_dates
-from nightshift.train.fitting import as_fitted, fit, importance, out_of_fold, predict, predictions_sha256
+from nightshift.train.encoding import told
+from nightshift.train.fitting import (
+    as_fitted,
+    final,
+    fit,
+    importance,
+    out_of_fold,
+    predict,
+    predictions_sha256,
+    require_fitted,
+)
 from nightshift.train.labels import labelled, labels
 from nightshift.train.plots import gain_plots, plots
 from nightshift.train.script import script
@@ -18,6 +28,7 @@ __all__ = [
     "as_fitted",
     "best",
     "check",
+    "final",
     "fit",
     "gain_plots",
     "importance",
@@ -28,8 +39,10 @@ __all__ = [
     "plots",
     "predict",
     "predictions_sha256",
+    "require_fitted",
     "script",
     "search",
+    "told",
     "training_dates",
     "try_out",
 ]

@@ -23,7 +23,7 @@ def training_dates(model: Model, as_of: date, first_night: date) -> TrainingDate
     Raises:
         NotReady: the project has not enough nights before ``as_of``.
     """
-    holdout_last = as_of - timedelta(days=model.target.matures_after_days)
+    holdout_last = as_of - timedelta(days=model.matures_after_days)
     holdout_first = holdout_last - timedelta(days=model.train.holdout_days - 1)
     train_last = holdout_first - timedelta(days=1)
     train_first = max(first_night, train_last - timedelta(days=model.train.window_days - 1))

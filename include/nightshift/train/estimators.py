@@ -5,7 +5,7 @@
 
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,15 +52,49 @@ def made(model: Model, own: Own = NOTHING) -> BaseEstimator:
         SpecError: as :func:`estimator_class`; or a parameter's value is wrong, or it is not for the model's task.
     """
     declared = model.estimator
-    estimator = estimator_class(model, declared.path, declared.params, own=own)(**declared.params)
+    estimator = estimator_class(model, declared.named, declared.params, own=own)(**declared.params)
     where = f"model '{model.name}', key 'estimator.params'"
     try:
         if hasattr(estimator, "_parameter_constraints"):  # scikit-learn's own check, which fit does first
             estimator._validate_params()
     except InvalidParameterError as error:
         raise SpecError(f"{where}: {error}") from error
-    _require_task(model, estimator)
+    require_task(model, estimator)
     return estimator
+
+
+def require_estimator(model: Model, own: Own = NOTHING) -> None:
+    """Raise SpecError unless what the spec names can be trained: a class as :func:`made`, or a training function."""
+    if model.estimator.function:
+        training_function(model, model.estimator.params, own)
+    else:
+        made(model, own)
+
+
+def training_function(model: Model, params: Mapping[str, Any], own: Own) -> Callable[..., Any]:
+    """Return the function of the project that trains a model.
+
+    Raises:
+        SpecError: it is not allowed or no function of a module under ``include/`` (then it was not imported), or does
+            not take the features, the label and these parameters.
+    """
+    path = str(model.estimator.function)
+    where = f"model '{model.name}', key 'estimator.function'"
+    if path not in own.types or own.file(path.rpartition(".")[0]) is None:
+        raise SpecError(
+            f"{where}: '{path}' is not imported: write it into a module under {own.folder or 'include'}, and name it "
+            f"in include/project.yaml, allowed_types: [{path}]"
+        )
+    function = own.imported(path)
+    if not inspect.isfunction(function):
+        raise SpecError(
+            f"{where}: '{path}' is no function, but {type(function).__name__}; a class is given as 'class'"
+        )
+    try:
+        inspect.signature(function).bind(None, None, **params)
+    except TypeError as error:
+        raise SpecError(f"{where}: {path}(features, label, {', '.join(params)}): {error}") from error
+    return function
 
 
 def _found(model: Model, path: str, own: Own) -> Any:
@@ -91,7 +125,8 @@ def _of_the_project(path: str, own: Own) -> str:
     return f" ({file} would be run)" if file else ""
 
 
-def _require_task(model: Model, estimator: BaseEstimator) -> None:
+def require_task(model: Model, estimator: Any) -> None:
+    """Raise SpecError unless an estimator, fitted or not, can do the model's task."""
     name, where = type(estimator).__name__, f"model '{model.name}', key 'estimator.class'"
     fits = is_classifier(estimator) if model.task == "classification" else is_regressor(estimator)
     if not fits:

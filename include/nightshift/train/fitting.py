@@ -4,23 +4,20 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.utils import get_tags
+from sklearn.pipeline import Pipeline
 
-from nightshift.errors import FitFailed, NightshiftError
+from nightshift.errors import FitFailed, NightshiftError, did_you_mean
 from nightshift.metrics import METRICS
 from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
-from nightshift.train import classes
-from nightshift.train.estimators import made
+from nightshift.train import classes, encoding
+from nightshift.train.estimators import made, require_task, training_function
 
 IMPORTANCE_ROWS = 3000
 # What shuffling a feature adds to.
@@ -36,12 +33,59 @@ def fit(
         SpecError: the estimator is not what the spec may declare.
         FitFailed: these rows cannot be learned from; it names the features that are why.
     """
+    if model.estimator.function:
+        return _by_function(model, feature_set, features, label, own)
+    estimator = made(model, own)
+    encodings = encoding.chosen(model, feature_set, features)
+    numbers = [name for name in feature_set.columns if name not in encodings]
+    columns = encoding.columns(model, estimator, encodings, numbers)
+    pipeline = Pipeline([("columns", columns), ("estimator", estimator)])
+    rows = encoding.taken(features, list(encodings), encoding.texts_of(encodings), numbers)
+    with _explained(model, rows, label):
+        return pipeline.fit(rows, classes.learned(model, label))
+
+
+def _by_function(
+    model: Model, feature_set: FeatureSet, features: pd.DataFrame, label: pd.Series, own: Own
+) -> Pipeline:
+    """Return what the project's function made of the features (categories as text, numbers as floats) and the label."""
+    function = training_function(model, model.estimator.params, own)
     categories = [name for name, kind in feature_set.columns.items() if kind == "string"]
     numbers = [name for name in feature_set.columns if name not in categories]
-    estimator = made(model, own)
-    pipeline = Pipeline([("columns", _columns(estimator, categories, numbers)), ("estimator", estimator)])
-    with _explained(model, features[categories + numbers], label):
-        return pipeline.fit(features[categories + numbers], classes.learned(model, label))
+    rows = encoding.taken(features, categories, [], numbers)[list(feature_set.columns)]
+    with _explained(model, rows, label):
+        fitted = function(rows, classes.learned(model, label), **model.estimator.params)
+        require_fitted(model, fitted, list(rows.columns))
+    return Pipeline([("estimator", fitted)])
+
+
+def require_fitted(model: Model, fitted: Any, columns: list[str]) -> None:
+    """Raise FitFailed unless this is a fitted estimator for the model's task that knows its features by these names.
+
+    Raises:
+        SpecError: it is for another task, or has no ``predict_proba``.
+    """
+    where = f"model '{model.name}', {model.estimator.named}"
+    if not isinstance(fitted, BaseEstimator):
+        raise FitFailed(f"{where}: expected a fitted scikit-learn estimator, got {type(fitted).__name__}")
+    require_task(model, fitted)
+    names = getattr(fitted, "feature_names_in_", None)
+    if names is None:
+        raise FitFailed(
+            f"{where}: {type(fitted).__name__} is not fitted, or does not know its features by name; fit it on a "
+            "DataFrame, so that it has feature_names_in_"
+        )
+    unknown, unused = (sorted(each) for each in (set(names) - set(columns), set(columns) - set(names)))
+    if unknown:
+        raise FitFailed(
+            f"{where}: it was fitted on {', '.join(unknown[:5])}, which feature set '{model.features}' does not have"
+            f"{did_you_mean(unknown[0], columns)}"
+        )
+    if unused:
+        raise FitFailed(
+            f"{where}: it was not fitted on {', '.join(unused[:5])} of feature set '{model.features}'; give it a set "
+            "that has its columns only, so that no other is watched for drift"
+        )
 
 
 def predict(pipeline: Pipeline, features: pd.DataFrame, of: Sequence[str] = ()) -> np.ndarray:
@@ -52,26 +96,43 @@ def predict(pipeline: Pipeline, features: pd.DataFrame, of: Sequence[str] = ()) 
     Raises:
         SchemaMismatch: the pipeline knows other classes.
     """
-    columns = features[list(pipeline.feature_names_in_)]
+    columns = taken(pipeline, features)
     if not is_classifier(pipeline):
         return np.asarray(pipeline.predict(columns), dtype="float64")
     known, found = pipeline.classes_, pipeline.predict_proba(columns)
     return classes.each(known, found, of) if of else classes.positive(known, found)
 
 
+def taken(pipeline: Pipeline, features: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that ``pipeline`` was fitted on, as it takes them."""
+    encodings, names = encoding.encodings_of(pipeline), list(pipeline.feature_names_in_)
+    strings = [name for name in names if not pd.api.types.is_numeric_dtype(features[name].dtype)]
+    categories = [name for name in names if name in encodings or name in strings]
+    numbers = [name for name in names if name not in categories]
+    return encoding.taken(features, categories, encoding.texts_of(encodings), numbers)[names]
+
+
+def final(pipeline: Any) -> BaseEstimator:
+    """Return the estimator at the end of a pipeline, or what is no pipeline."""
+    return pipeline.steps[-1][1] if isinstance(pipeline, Pipeline) else pipeline
+
+
 def as_fitted(model: Model, pipeline: Pipeline) -> Model:
-    """Return ``model`` with the estimator of ``pipeline``, if it is another than declared: a search may have chosen it.
+    """Return ``model`` with the encodings and the estimator of ``pipeline``; a search may have chosen another.
 
     Only what differs counts: a parameter that the spec leaves out has its default in both.
     """
-    estimator = pipeline.named_steps["estimator"]
+    if model.estimator.path is None:
+        return model
+    encoded = model.model_copy(update={"encoding": encoding.encodings_of(pipeline)})
+    estimator = final(pipeline)
     kind, params = type(estimator), estimator.get_params(deep=False)
     declared = model.estimator
-    same = kind.__name__ == declared.path.rpartition(".")[2]
+    same = kind.__name__ == declared.named.rpartition(".")[2]
     if same and all(params.get(name) == value for name, value in declared.params.items()):
-        return model
+        return encoded
     path = f"{kind.__module__}.{kind.__qualname__}"
-    return model.model_copy(
+    return encoded.model_copy(
         update={"estimator": declared.model_copy(update={"path": path, "params": params})}
     )
 
@@ -91,6 +152,7 @@ def out_of_fold(
     is more extreme than what it says of new ones; a drift profile of those would see drift every night.
     """
     predictions = np.empty((len(features), len(model.classes)) if model.classes else len(features))
+    model = model.model_copy(update={"encoding": encoding.chosen(model, feature_set, features)})
     for fitting, left_out in _folds(model, label):
         rows = features.iloc[fitting]
         pipeline = fit(model, with_values(feature_set, rows), rows, label.iloc[fitting], own)
@@ -112,7 +174,7 @@ def importance(
     Source: Breiman 2001, "Random Forests", section 10; sklearn.inspection.permutation_importance.
     """
     rows = features.sample(min(len(features), IMPORTANCE_ROWS), random_state=0)
-    columns = rows[list(pipeline.feature_names_in_)]
+    columns = taken(pipeline, rows)
     loss = METRICS[LOSS[model.kind]].function
 
     def scoring(fitted: Pipeline, shuffled: pd.DataFrame, truth: np.ndarray) -> float:
@@ -144,7 +206,7 @@ def _explained(model: Model, features: pd.DataFrame, label: pd.Series) -> Iterat
     except Exception as error:  # any estimator, any library: whatever it raises
         said = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no word'])[0][:300]}"
         raise FitFailed(
-            f"{where}: {model.estimator.path} could not be fitted on {len(features)} rows: {said}. "
+            f"{where}: {model.estimator.named} could not be fitted on {len(features)} rows: {said}. "
             + (
                 _why(model, features)
                 or "Look at its parameters (estimator.params) and at the features named there"
@@ -154,7 +216,7 @@ def _explained(model: Model, features: pd.DataFrame, label: pd.Series) -> Iterat
 
 def _why(model: Model, features: pd.DataFrame) -> str:
     """Return what is wrong with features that no estimator can learn from, and what to do."""
-    empty = [name for name in features if not features[name].notna().any()]
+    empty = [name for name in features if not (features[name].notna() & (features[name] != "")).any()]
     numbers = features.select_dtypes("number").astype("float64")
     infinite = [name for name in numbers if np.isinf(numbers[name]).any()]
     found = [f"feature '{name}' is null in all of them" for name in empty]
@@ -186,17 +248,3 @@ def _folds(model: Model, label: pd.Series) -> Iterator[tuple[np.ndarray, np.ndar
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
         yield from list(StratifiedKFold(3).split(label, label))
-
-
-def _columns(estimator: BaseEstimator, categories: list[str], numbers: list[str]) -> ColumnTransformer:
-    """Return the encoding: categories one-hot; numbers as they are if the estimator knows NaN, else imputed.
-
-    One-hot for gradient boosting too: its own handling of categories keeps a ``functools.partial`` in the
-    fitted estimator, a type that no safe artifact may hold.
-    """
-    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
-    knows_nan = get_tags(estimator).input_tags.allow_nan
-    scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-    return ColumnTransformer(
-        [("categories", one_hot, categories), ("numbers", "passthrough" if knows_nan else scaled, numbers)]
-    )

@@ -25,7 +25,7 @@ def labels(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Ti
     # Entities are text: a source may well keep a day as a date and a shop's number as an integer.
     known = known.assign(**{name: known[name].astype("str") for name in entity})
     known = known.drop_duplicates(entity, keep="last")
-    outcome = OUTCOMES[model.target.form](model, known[model.target.column])
+    outcome = OUTCOMES[model.truth.form](model, known[model.truth.column])
     return known[entity].assign(**{LABEL: outcome}).dropna(subset=[LABEL])
 
 
@@ -40,7 +40,7 @@ def _value(_: Model, values: pd.Series) -> pd.Series:
 
 def _above(model: Model, values: pd.Series) -> pd.Series:
     """Compare exactly: an integer never becomes a float, and a threshold that no float holds is the one below it."""
-    above = model.target.above or 0
+    above = model.truth.above or 0
     if not pd.api.types.is_integer_dtype(values.dtype):
         nearest = float(above)
         return _truth(values > (nearest if nearest <= above else nextafter(nearest, -inf)), values)
@@ -48,13 +48,13 @@ def _above(model: Model, values: pd.Series) -> pd.Series:
 
 
 def _equals(model: Model, values: pd.Series) -> pd.Series:
-    return _truth(values == model.target.equals, values)
+    return _truth(values == model.truth.equals, values)
 
 
 def _class(model: Model, values: pd.Series) -> pd.Series:
     known = values.dropna()
-    numbers = known.map({value: number for number, value in enumerate(model.target.classes or ())})
-    if model.target.other_values == "refuse":
+    numbers = known.map({value: number for number, value in enumerate(model.truth.classes or ())})
+    if model.truth.other_values == "refuse":
         _refuse_others(model, known[numbers.isna()])
     return numbers.astype("float64").reindex(values.index)
 
@@ -68,8 +68,8 @@ def _refuse_others(model: Model, others: pd.Series) -> None:
     ]
     more = len(counted) - len(named)
     raise SpecError(
-        f"model '{model.name}': key 'target.classes': column '{model.target.column}' of source "
-        f"'{model.target.source}' has {len(counted)} values that are no class: {', '.join(named)}"
+        f"model '{model.name}': key 'target.classes': column '{model.truth.column}' of source "
+        f"'{model.truth.source}' has {len(counted)} values that are no class: {', '.join(named)}"
         f"{f' and {more} more' if more else ''}. Add them to classes, or write other_values: unlabelled, and rows with "
         "them have no label"
     )

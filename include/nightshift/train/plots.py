@@ -28,7 +28,7 @@ def plots(
         confusion = _confusion(model.classes, label, score.argmax(axis=1))
         return {**drawn, "calibration.png": _calibration(each), "confusion.png": confusion}
     if model.kind == "classification":
-        calibration = _calibration({model.target.rule: (label, score)})
+        calibration = _calibration({model.truth.rule: (label, score)})
         return {**drawn, "calibration.png": calibration, "roc.png": _roc(label, score)}
     return {**drawn, "predicted_actual.png": _scatter(label, score)}
 

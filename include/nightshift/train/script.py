@@ -11,6 +11,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from nightshift.specs import Model
+from nightshift.train import encoding
 
 TEMPLATE = '''\
 """Train {model} as it was trained: the same rows, the same pipeline, the parameters that were fitted.
@@ -31,15 +32,24 @@ import pandas as pd
 TRAIN_LAST = pd.Timestamp("{train_last}")
 HOLDOUT_FIRST = pd.Timestamp("{holdout_first}")
 CATEGORIES = {categories}
+TEXTS = {texts}
 NUMBERS = {numbers}
 LABEL = "label"
 {class_names}
 
-{classes}def pipeline():
+{classes}{taken}
+
+def features(rows):
+    return taken(rows, CATEGORIES, TEXTS, NUMBERS)
+
+
+def pipeline():
     """Return the pipeline, not fitted."""
-    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
-    numbers = {encoding}
-    columns = ColumnTransformer([("categories", one_hot, CATEGORIES), ("numbers", numbers, NUMBERS)])
+    columns = ColumnTransformer(
+        [
+{encoders}        ],
+        sparse_threshold={threshold},
+    )
     estimator = {estimator}
     return Pipeline([("columns", columns), ("estimator", estimator)])
 
@@ -51,7 +61,7 @@ def main(snapshot):
     rows = pd.read_parquet(snapshot)
     night = pd.to_datetime(rows["batch_date"])
     fitting, holdout = rows[night <= TRAIN_LAST], rows[night >= HOLDOUT_FIRST]
-    model = pipeline().fit(fitting[CATEGORIES + NUMBERS], {learned})
+    model = pipeline().fit(features(fitting), {learned})
     print(json.dumps(score(holdout[LABEL].to_numpy(), predict(model, holdout))))
 
 
@@ -62,7 +72,7 @@ if __name__ == "__main__":
 CLASSIFICATION = '''\
 def predict(model, rows):
     """Return P(label = 1), a row."""
-    return model.predict_proba(rows[CATEGORIES + NUMBERS])[:, 1]
+    return model.predict_proba(features(rows))[:, 1]
 
 
 def score(label, predicted):
@@ -76,7 +86,7 @@ def score(label, predicted):
 SEVERAL = '''\
 def predict(model, rows):
     """Return P(class), a row, in the order of CLASSES; one that was in no row to fit on has 0."""
-    found = model.predict_proba(rows[CATEGORIES + NUMBERS])
+    found = model.predict_proba(features(rows))
     predicted = np.zeros((len(rows), len(CLASSES)))
     predicted[:, [CLASSES.index(name) for name in model.classes_]] = found
     return predicted
@@ -95,7 +105,7 @@ def score(label, predicted):
 REGRESSION = '''\
 def predict(model, rows):
     """Return a value a row."""
-    return np.asarray(model.predict(rows[CATEGORIES + NUMBERS]), dtype="float64")
+    return np.asarray(model.predict(features(rows)), dtype="float64")
 
 
 def score(label, predicted):
@@ -112,42 +122,37 @@ KINDS = {
     "multiclass": (SEVERAL, "np.array(CLASSES)[fitting[LABEL].astype(int)]"),
     "regression": (REGRESSION, "fitting[LABEL]"),
 }
-IMPORTS = {
-    "sklearn.compose": {"ColumnTransformer"},
-    "sklearn.pipeline": {"Pipeline"},
-    "sklearn.preprocessing": {"OneHotEncoder"},
-}
-SCALED = 'make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())'
+IMPORTS = {"sklearn.compose": {"ColumnTransformer"}, "sklearn.pipeline": {"Pipeline"}}
 FOR_CLASSIFICATION = {"sklearn": {"metrics"}}
-FOR_SCALED = {
-    "sklearn.impute": {"SimpleImputer"},
-    "sklearn.pipeline": {"make_pipeline"},
-    "sklearn.preprocessing": {"StandardScaler"},
-}
 
 
 def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
     """Return the training of ``model`` as Python. ``facts``: the snapshot's; ``pipeline``: as it was fitted."""
-    (_, _, categories), (_, encoding, numbers) = pipeline.named_steps["columns"].transformers
-    name = model.estimator.path.rpartition(".")[2]
-    imported, classes = _where_from(model.estimator.path)
-    scaled = encoding != "passthrough"
+    columns = pipeline.named_steps["columns"]
+    encodings = encoding.encodings_of(pipeline)
+    name = model.estimator.named.rpartition(".")[2]
+    imported, classes = _where_from(model.estimator.named)
     predict_and_score, learned = KINDS[model.kind]
+    used = _Sources()
+    encoders = [
+        f"            ({each!r}, {used.of(encoder)}, {_given(names)}),\n"
+        for each, encoder, names in columns.transformers
+    ]
     return TEMPLATE.format(
         model=model.name,
         snapshot=facts["snapshot_id"],
         imports=_imports(
-            IMPORTS,
-            imported,
-            FOR_CLASSIFICATION if model.task == "classification" else {},
-            FOR_SCALED if scaled else {},
+            IMPORTS, imported, used.imports, FOR_CLASSIFICATION if model.task == "classification" else {}
         ),
         train_last=facts["train_last"],
         holdout_first=facts["holdout_first"],
-        categories=pformat(categories, width=100, compact=True),
-        numbers=pformat(numbers, width=100, compact=True),
+        categories=pformat(list(encodings), width=100, compact=True),
+        texts=pformat(encoding.texts_of(encodings), width=100, compact=True),
+        numbers=pformat(columns.transformers[-1][2], width=100, compact=True),
         classes=classes,
-        encoding=SCALED if scaled else '"passthrough"',
+        taken=f"{inspect.getsource(encoding.taken)}\n",
+        encoders="".join(encoders),
+        threshold=columns.sparse_threshold,
         estimator=_call(name, model.estimator.params),
         class_names=f"CLASSES = {pformat(list(model.classes), width=100, compact=True)}\n"
         if model.classes
@@ -155,6 +160,39 @@ def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
         predict_and_score=predict_and_score,
         learned=learned,
     )
+
+
+def _given(names: Any) -> str:
+    return pformat(names, width=1000)
+
+
+class _Sources:
+    """Estimators of scikit-learn as Python writes them, and ``imports``, what that text needs."""
+
+    def __init__(self) -> None:
+        self.imports: dict[str, set[str]] = {}
+
+    def of(self, value: Any) -> str:
+        """Return the text that makes ``value`` again: what differs from its class's defaults."""
+        if isinstance(value, Pipeline):
+            self._needs("sklearn.pipeline", "make_pipeline")
+            return f"make_pipeline({', '.join(self.of(step) for _, step in value.steps)})"
+        if not type(value).__module__.startswith("sklearn."):
+            return _literal(value)
+        kind = type(value)
+        public = [part for part in kind.__module__.split(".") if not part.startswith("_")]
+        self._needs(".".join(public), kind.__name__)
+        named = inspect.signature(kind).parameters.values()
+        given = {each.name: getattr(value, each.name) for each in named}
+        differing = [
+            each.name
+            for each in named
+            if given[each.name] is not each.default and given[each.name] != each.default
+        ]
+        return f"{kind.__name__}({', '.join(f'{key}={self.of(given[key])}' for key in differing)})"
+
+    def _needs(self, module: str, name: str) -> None:
+        self.imports.setdefault(module, set()).add(name)
 
 
 def _where_from(path: str) -> tuple[dict[str, set[str]], str]:

@@ -36,7 +36,7 @@ from nightshift.specs import (
     Values,
     preset_of,
 )
-from nightshift.train.estimators import estimator_class, made
+from nightshift.train.estimators import estimator_class, require_estimator, training_function
 from nightshift.train.fitting import fit, predict, with_values
 
 FAMILY = "family"
@@ -134,7 +134,7 @@ class Search:
             state, note = "failed", str(error)[:500]
         return Trial(
             number=len(trials),
-            estimator=estimator.path,
+            estimator=estimator.named,
             params=estimator.params,
             sampled=dict(asked.params),
             scores=tuple(scores),
@@ -185,7 +185,8 @@ class Search:
         family = sampled.get(FAMILY, next(iter(self.presets)))
         preset = self.presets[family]
         chosen = {name: sampled[f"{family}.{name}"] for name in preset.space}
-        return Estimator.model_validate({"class": preset.path, "params": {**preset.fixed, **chosen}})
+        key = "function" if preset.path == self.model.estimator.function else "class"
+        return Estimator.model_validate({key: preset.path, "params": {**preset.fixed, **chosen}})
 
     def _scores(self, estimator: Estimator) -> Iterator[float]:
         model, metric = with_estimator(self.model, estimator), judged_by(self.model)
@@ -252,7 +253,9 @@ def judged_by(model: Model) -> str:
 
 def check(model: Model, own: Own = NOTHING) -> None:
     """Raise SpecError unless the estimator fits the task, and all that is searched is there, with good parameters."""
-    made(model, own)
+    if not model.estimator.is_trained:
+        return
+    require_estimator(model, own)
     if model.train.tune.trials:
         _presets(model, own)
 
@@ -260,13 +263,16 @@ def check(model: Model, own: Own = NOTHING) -> None:
 def _presets(model: Model, own: Own) -> dict[str, Preset]:
     chosen = _families(model) if model.train.automl else _declared(model)
     for preset in chosen.values():
+        if preset.path == model.estimator.function:
+            training_function(model, {**preset.fixed, **preset.space}, own)
+            continue
         estimator_class(model, preset.path, preset.fixed, own=own)
         estimator_class(model, preset.path, preset.space, key="train.tune.space", own=own)
     return chosen
 
 
 def _declared(model: Model) -> dict[str, Preset]:
-    path, own = model.estimator.path, preset_of(model.estimator.path)
+    path, own = model.estimator.named, preset_of(model.estimator.named)
     space = model.train.tune.space or (own.space if own else {})
     return {path.rpartition(".")[2]: Preset(path, model.estimator.params, space)}
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 from toys import feature_set, rows, spec
 
 from nightshift import artifacts, train
 from nightshift.errors import FitFailed, SpecError
-from nightshift.specs import Own
+from nightshift.specs import Estimator, FeatureSet, Model, Own
+from nightshift.stages.scoring import own_code, require_same_code
 
 TREES = "sklearn.ensemble.HistGradientBoosting{}"
 OWN = """
@@ -78,8 +80,6 @@ def test_an_estimator_of_the_project_runs_only_once_it_is_allowed(own: Own, tmp_
 def test_an_estimator_of_the_project_is_fitted_stored_and_tried_out_as_any_other(own: Own) -> None:
     model, frame = spec("regression", "estimators.mine.Blend", {"alpha": 0.1}), rows("regression")
     pipeline = train.fit(model, feature_set(), frame, frame["label"], own)
-    import skops.io
-
     content = skops.io.dumps(pipeline)
     with pytest.raises(artifacts.ArtifactRefused, match=r"estimators\.mine\.Blend.*allowed_types"):
         artifacts.seal(content)
@@ -194,3 +194,113 @@ def test_types_of_python_itself_or_of_the_engine_are_never_allowed(tmp_path: Pat
         (tmp_path / "project.yaml").write_text(f"first_night: 2013-01-01\nallowed_types: [{path}]\n")
         with pytest.raises(SpecError, match=f"allowed_types.*'{path}' is"):
             load_project(tmp_path)
+
+
+FUNCTION = """
+from sklearn.linear_model import Ridge, LogisticRegression
+
+
+def train(features, label, alpha):
+    return Ridge(alpha=alpha).fit(features[["c", "a"]].fillna(0), label)
+
+
+def nameless(features, label, alpha):
+    return Ridge(alpha=alpha).fit(features.fillna(0).to_numpy(), label)
+
+
+def other(features, label, alpha):
+    return LogisticRegression().fit(features, label > 0)
+
+
+def nothing(features, label, alpha):
+    return None
+
+
+def broken(features, label, alpha):
+    return features["aa"]
+"""
+
+
+def by_function(name: str, params: dict | None = None) -> Model:
+    model = spec("regression", TREES.format("Regressor"), {})
+    return model.model_copy(
+        update={
+            "estimator": Estimator(function=f"estimators.functions.{name}", params=params or {"alpha": 0.5})
+        }
+    )
+
+
+def allowing(own: Own, *names: str) -> Own:
+    (own.folder / "estimators" / "functions.py").write_text(FUNCTION)
+    return Own(tuple(f"estimators.functions.{name}" for name in names), own.folder)
+
+
+def two_numbers() -> FeatureSet:
+    return feature_set().model_copy(update={"columns": {"a": "float", "c": "integer"}})
+
+
+def test_a_training_function_of_the_project_is_trained_stored_and_made_again(own: Own) -> None:
+    own, model, frame = allowing(own, "train"), by_function("train"), rows("regression")
+    train.check(model, own)
+    pipeline = train.fit(model, two_numbers(), frame, frame["label"], own)
+    content = skops.io.dumps(pipeline)
+    loaded = artifacts.load(content, artifacts.seal(content), own.types)
+    said = train.predict(loaded, frame)
+    np.testing.assert_array_equal(said, train.predict(pipeline, frame))
+    fitted = train.as_fitted(model, loaded)
+    assert fitted == model
+    again = train.fit(fitted, two_numbers(), frame, frame["label"], own)
+    np.testing.assert_array_equal(train.predict(again, frame), said)
+    assert np.isfinite(train.out_of_fold(model, two_numbers(), frame, frame["label"], own)).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "allowed", "says"),
+    [
+        (
+            by_function("train"),
+            "other",
+            r"'estimators\.functions\.train' is not imported: .*allowed_types: \[estim",
+        ),
+        (
+            by_function("train", {"alhpa": 1}),
+            "train",
+            r"train\(features, label, alhpa\): missing a required argument",
+        ),
+        (by_function("Ridge"), "Ridge", "is no function, but ABCMeta; a class is given as 'class'"),
+        (by_function("away"), "away", r"'estimators\.functions\.away' cannot be imported: AttributeError"),
+    ],
+)
+def test_a_training_function_that_cannot_be_called_is_refused_first(
+    model: Model, allowed: str, says: str, own: Own
+) -> None:
+    with pytest.raises(SpecError, match=says):
+        train.check(model, allowing(own, allowed))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nameless", "does not know its features by name; fit it on a DataFrame"),
+        ("other", "LogisticRegression is no estimator for regression"),
+        ("nothing", "expected a fitted scikit-learn estimator, got NoneType"),
+        ("broken", "KeyError: 'aa'"),
+        ("train", "was not fitted on b, word of feature set 'toy'"),
+    ],
+)
+def test_what_a_training_function_returns_is_looked_at(name: str, says: str, own: Own) -> None:
+    frame, known = rows("regression"), feature_set() if name == "train" else two_numbers()
+    with pytest.raises((SpecError, FitFailed), match=says):
+        train.fit(by_function(name), known, frame, frame["label"], allowing(own, name))
+
+
+def test_a_version_is_refused_when_the_code_behind_it_has_changed(own: Own) -> None:
+    model, frame = spec("regression", "estimators.mine.Blend", {}), rows("regression")
+    content = skops.io.dumps(train.fit(model, two_numbers(), frame, frame["label"], own))
+    recorded = own_code(own, content)
+    require_same_code("model 'toy', version 1", own, content, recorded)
+    (own.folder / "estimators" / "other.py").write_text("# another module\n")
+    require_same_code("model 'toy', version 1", own, content, recorded)
+    (own.folder / "estimators" / "parts.py").write_text("HALF = 0.25\n")
+    with pytest.raises(artifacts.ArtifactRefused, match=r"version 1: .*parts\.py has sha256 .* was recorded"):
+        require_same_code("model 'toy', version 1", own, content, recorded)

@@ -1,0 +1,168 @@
+"""Bring a fitted model: its file becomes a version, by its own hash, and goes through the same gates as any other.
+
+What it was trained on is not known, only what whoever brings it says: ``trained_until``. So the holdout must be later
+than that day, and no way is around the gate.
+"""
+
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from nightshift import artifacts, train
+from nightshift.environment import environment
+from nightshift.errors import NotReady, RequestError, UnfairHoldout
+from nightshift.monitor.profile import build_profile
+from nightshift.specs import Model
+from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.stages.scoring import own_code
+from nightshift.stages.training import (
+    ENVIRONMENT_FILE,
+    EXAMPLES,
+    SPEC_FILE,
+    packages_of,
+    provenance,
+    read_snapshot,
+    record_version,
+    spec_text,
+    split,
+    trained,
+    version_of,
+)
+
+
+def receive(platform: Platform, name: str, content: bytes) -> str:
+    """Keep a model file that may be imported, and return its hash. The training ``name`` is not started.
+
+    Raises:
+        ArtifactRefused: it is no skops file, or holds types that are not allowed: nothing of it was opened.
+        FitFailed, SpecError: what it holds is not fitted, not for the task, or on other features than the model's.
+    """
+    model = platform.project.model(name)
+    _opened(platform, model, content)
+    _, digest = platform.objects.put_once(f"imports/{name}", content, ".skops")
+    return digest
+
+
+def take_over(
+    platform: Platform,
+    name: str,
+    snapshot_id: str,
+    asked: Try,
+    *,
+    file: str,
+    trained_until: date,
+    reason: str,
+    actor: str,
+) -> Facts:
+    """Register a received file as the version of this training; a retry finds what an earlier try finished.
+
+    Raises:
+        UnfairHoldout: the holdout is not later than ``trained_until``.
+        NotReady: no such file was received.
+        ArtifactRefused, FitFailed, SpecError: as :func:`receive`.
+    """
+    model = platform.project.model(name)
+    known = version_of(platform, asked.run_id)
+    if known:
+        return trained(platform, known)
+    facts, rows = read_snapshot(platform, snapshot_id, model)
+    _require_unseen(model, facts, trained_until)
+    content = _received(platform, name, file)
+    pipeline = _opened(platform, model, content)
+    tags = {**provenance(model), "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
+    run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
+    unseen = rows[rows["batch_date"] > trained_until]
+    with platform.registry.ending(run_id):
+        made = _log(platform, model, facts, unseen, (run_id, content, pipeline))
+        version = platform.registry.register(name, run_id, tags=tags)
+    ids = {
+        "version": version,
+        "mlflow_run_id": run_id,
+        "training_id": asked.run_id,
+        "snapshot_id": snapshot_id,
+    }
+    brought = {"file_sha256": file, "by": actor, "trained_until": str(trained_until), "reason": reason}
+    first = min(facts["train_first"], trained_until)
+    record_version(
+        platform,
+        model,
+        {**facts, "train_first": first},
+        {
+            **ids,
+            **made,
+            "brought": brought,
+            "train_last": trained_until,
+            "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
+        },
+    )
+    return trained(platform, {"version": version, "mlflow_run_id": run_id})
+
+
+def _opened(platform: Platform, model: Model, content: bytes) -> Any:
+    own = platform.project.own
+    with own.importable():
+        pipeline = artifacts.load(content, artifacts.seal(content, own.types), own.types)
+    train.require_fitted(model, pipeline, list(platform.project.feature_set(model.features).columns))
+    return pipeline
+
+
+def _received(platform: Platform, name: str, file: str) -> bytes:
+    try:
+        content = platform.objects.get(f"imports/{name}/{file}.skops")
+    except FileNotFoundError as error:
+        raise NotReady(
+            f"model '{name}': no file with SHA-256 {file} was received; start it with `nightshift import`"
+        ) from error
+    artifacts.check_sha256(content, file, f"imports/{name}/{file}.skops")
+    return content
+
+
+def _require_unseen(model: Model, facts: Facts, trained_until: date) -> None:
+    if trained_until >= facts["as_of"]:
+        raise RequestError(
+            f"trained_until: {trained_until} is not before {facts['as_of']}, as of which it is imported"
+        )
+    if trained_until >= facts["holdout_first"]:
+        raise UnfairHoldout(
+            f"model '{model.name}': trained until {trained_until}; the holdout as of {facts['as_of']} starts on "
+            f"{facts['holdout_first']}, and must be later than all it was trained on. Import it as of a later night "
+            f"(train.holdout_days: {model.train.holdout_days})"
+        )
+
+
+def _log(
+    platform: Platform, model: Model, facts: Facts, unseen: pd.DataFrame, made: tuple[str, bytes, Any]
+) -> Facts:
+    """Log the file as it is, and what it says of rows that it has not seen: these are the profile for drift."""
+    run_id, content, pipeline = made
+    registry, own = platform.registry, platform.project.own
+    columns = platform.project.feature_set(model.features).columns
+    _, holdout = split(facts, unseen)
+    said = train.predict(pipeline, unseen, model.classes)
+    weights = dict.fromkeys(columns, 1.0)
+    if model.target:
+        weights = train.importance(model, pipeline, holdout, holdout["label"])
+    profile = build_profile(
+        unseen[list(columns)], said, unseen["batch_date"], weights, model.drift, classes=model.classes
+    )
+    registry.log(run_id, params={"estimator": "imported", "holdout_first": facts["holdout_first"]})
+    registry.log_file(run_id, SPEC_FILE, spec_text(model))
+    registry.log_file(run_id, ENVIRONMENT_FILE, environment())
+    registry.log_model(
+        run_id,
+        pipeline,
+        example=unseen[list(columns)].head(50),
+        packages=packages_of(model),
+        trusted=artifacts.allowed(own.types),
+        content=content,
+    )
+    return {
+        "artifact_sha256": artifacts.seal(content, own.types),
+        "own_code": own_code(own, content),
+        "profile": profile.to_json(),
+        "examples": {
+            "predictions": train.predict(pipeline, holdout.head(EXAMPLES), model.classes).tolist(),
+            "features": dict(columns),
+        },
+    }
