@@ -125,3 +125,29 @@ def test_drafts_collect_build_and_train_through_the_stages(
     stages.fit(platform, "late", frozen["snapshot_id"], asked, reason="test")
     decided = stages.evaluate(platform, "late", NIGHTS.last, asked, reason="test")
     assert [words.split(":")[0] for words in decided["gates"]] == GATES
+
+
+def test_a_feature_that_becomes_known_only_with_the_label_is_named(include: Path, platform: Platform) -> None:
+    # The example's own models would need its upstreams.
+    for path in [*(include / "models").glob("*.yaml"), *(include / "features").glob("*.py")]:
+        path.unlink()
+    (include.parent / "data").mkdir()
+    rows = [(day, n, (day.toordinal() * 7 + n * n) % 5 == 0) for day in NIGHTS.dates for n in range(12)]
+    lines = [f"{day}-{n},{day},{n % 4},{'Out' if gone else 'In'},{int(gone)}" for day, n, gone in rows]
+    (include.parent / "data/stays.csv").write_text("\n".join(["id,day,guests,status,gone", *lines]))
+    files = {"kind": "files", "folder": "data", "path": "stays.csv", "date_column": "day", "format": "csv"}
+    drafts.new_source("stays", files, None, outcome=drafts.Outcome(("gone",)), include=include)
+    # Somebody thinks that the status is known beforehand.
+    spec = include / "sources/stays.yaml"
+    spec.write_text(spec.read_text().replace("columns:\n", "columns:\n  status: {type: string}\n"))
+    drafts.new_features("staying", ["stays", "stays_outcome"], [], include=include)
+    drafts.new_model("leaving", model.Ask("staying", "gone"), "stays_outcome", include=include)
+    platform, asked = replace(platform, project=load_project(include).require_sound()), Try("drafts")
+    for name in ("stays", "stays_outcome"):
+        nights = NIGHTS if name == "stays" else DateRange(NIGHTS.dates[1], NIGHTS.last)
+        stages.collect(platform, name, nights, asked)
+        stages.validate(platform, name, nights, asked)
+    stages.build_features(platform, "staying", DateRange(NIGHTS.dates[2], NIGHTS.last), asked)
+    # The past's mean by the status says it too.
+    told = {"leaving": ["status", "gone_mean_by_status_28d"]}
+    assert stages.features_that_give_away(platform, "staying") == told
