@@ -11,7 +11,7 @@ BESIDE := -n 2 --dist loadfile
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
-.PHONY: help demo test lint up down status logs install lock unit e2e
+.PHONY: help demo test bench lint up down status logs install lock unit e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ unit: install ## the tests that need no server
 e2e: install ## the end-to-end tests alone
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python -m pytest tests/e2e
+
+bench: install ## landing, validation, writing and reading beside another revision's: make bench BEFORE=<revision>
+	@$(BIN)/python benchmarks/typed.py $(BEFORE)
 
 lint: install ## ruff, mypy, import contracts, schemas
 	@$(BIN)/ruff check .

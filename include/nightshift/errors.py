@@ -9,6 +9,7 @@ NightshiftError
 │   ├── EmptyBatch
 │   └── SchemaMismatch
 ├── Unreconciled          rows that were collected are neither accepted nor in quarantine, or are there twice
+├── TableMismatch         a table's columns, types or key are not what its spec declares: nothing is written
 ├── NotReady              something that must exist first does not (no champion, no features)
 ├── Unreachable           a server of ours is down, too busy, or went away meanwhile
 ├── WarehouseRefused      PostgreSQL takes no such rows or statement: names table, column, row
@@ -64,6 +65,10 @@ class SchemaMismatch(BatchRejected):
 
 class Unreconciled(NightshiftError):
     """The rows of a batch do not add up to what was collected."""
+
+
+class TableMismatch(NightshiftError):
+    """A table of the warehouse is not what its spec declares; nothing was written."""
 
 
 class NotReady(NightshiftError):

@@ -19,7 +19,7 @@ from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import Superseded
 from nightshift.stages import Platform, Try, collecting, featurising, scoring
-from nightshift.stages.featurising import content_sha256
+from nightshift.types import content_sha256
 from nightshift.warehouse import (
     Table,
     Warehouse,
@@ -42,7 +42,9 @@ TABLE = Table(
 
 
 def rows(count: int, size: float, night: date = NIGHT) -> pd.DataFrame:
-    return pd.DataFrame({"batch_date": night, "name": [f"n{i:07}" for i in range(count)], "size": size})
+    return pd.DataFrame(
+        {"batch_date": pd.Timestamp(night), "name": [f"n{i:07}" for i in range(count)], "size": size}
+    )
 
 
 def write(

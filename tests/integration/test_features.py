@@ -20,7 +20,7 @@ from nightshift.local.cli import app
 from nightshift.specs import Model, load_project
 from nightshift.specs.project import INCLUDE
 from nightshift.stages import Platform, Try
-from nightshift.stages.featurising import content_sha256
+from nightshift.types import content_sha256
 from nightshift.warehouse import Table, feature_table, prediction_table
 
 pytestmark = pytest.mark.integration

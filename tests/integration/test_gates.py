@@ -1,13 +1,10 @@
 """The gate on real nights: leaks of the holdout, artifacts that work nowhere else, slices, signatures, budgets."""
 
-import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from integration.conftest import MODEL, with_model
@@ -16,6 +13,7 @@ from nightshift.errors import NotReady, RequestError, UnfairHoldout, WarehouseRe
 from nightshift.govern import Ledger
 from nightshift.stages import Answer, Platform, Try
 from nightshift.stages.training import read_snapshot
+from nightshift.types import to_parquet
 from nightshift.warehouse import feature_table
 
 pytestmark = pytest.mark.integration
@@ -62,9 +60,8 @@ def planted(platform: Platform, run_id: str, change: Callable[[pd.DataFrame, Any
     """Fit on a snapshot with changed rows, recorded and hashed as any other."""
     frozen = stages.snapshot(platform, MODEL, AS_OF, Try(run_id))
     facts, rows = read_snapshot(platform, frozen["snapshot_id"])
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(change(rows, facts), preserve_index=False), sink)
-    key, digest = platform.objects.put_once(f"snapshots/{MODEL}", sink.getvalue(), ".parquet")
+    content = to_parquet(change(rows, facts))
+    key, digest = platform.objects.put_once(f"snapshots/{MODEL}", content, ".parquet")
     columns = ", ".join(name for name in facts if name not in {"snapshot_id", "object_key", "created_at"})
     platform.warehouse.execute(
         f"INSERT INTO governance.snapshots (snapshot_id, object_key, {columns}) "
@@ -77,7 +74,9 @@ def planted(platform: Platform, run_id: str, change: Callable[[pd.DataFrame, Any
 def test_a_row_of_the_holdout_planted_in_the_training_rows_fails_the_gate(loop: Platform) -> None:
     def plant(rows: pd.DataFrame, facts: Any) -> pd.DataFrame:
         stolen = (
-            rows[rows["batch_date"] >= facts["holdout_first"]].head(1).assign(batch_date=facts["train_last"])
+            rows[rows["batch_date"] >= pd.Timestamp(facts["holdout_first"])]
+            .head(1)
+            .assign(batch_date=pd.Timestamp(facts["train_last"]))
         )
         return pd.concat([rows, stolen], ignore_index=True)
 
@@ -99,13 +98,15 @@ def test_the_rows_of_a_champion_are_looked_at_too(loop: Platform) -> None:
     """A champion trained on a row of this holdout would be flattered by it."""
 
     def plant(rows: pd.DataFrame, facts: Any) -> pd.DataFrame:
-        return pd.concat([rows, later.assign(batch_date=facts["train_last"])], ignore_index=True)
+        return pd.concat(
+            [rows, later.assign(batch_date=pd.Timestamp(facts["train_last"]))], ignore_index=True
+        )
 
     # as of the night after, the holdout is a night later: its last night is none of the first's
     later_facts, later_rows = read_snapshot(
         loop, stages.snapshot(loop, MODEL, AS_OF + timedelta(days=2), Try("later"))["snapshot_id"]
     )
-    later = later_rows[later_rows["batch_date"] == later_facts["holdout_last"]].head(3)
+    later = later_rows[later_rows["batch_date"] == pd.Timestamp(later_facts["holdout_last"])].head(3)
     platform = better(loop)
     planted(platform, "champion", plant)
     assert stages.evaluate(platform, MODEL, AS_OF, Try("champion"), reason="a test")["passed"]

@@ -14,7 +14,7 @@ from nightshift.errors import BatchRejected
 from nightshift.local.state import REPOSITORY
 from nightshift.objects import sha256
 from nightshift.stages import Platform, Try, collecting, featurising
-from nightshift.stages.featurising import content_sha256
+from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, raw_table
 
 pytestmark = pytest.mark.integration
@@ -61,11 +61,9 @@ def visible(platform: Platform, nights: DateRange) -> set[Batch]:
         frame = platform.warehouse.read(raw_table(project.source(source)), date(2012, 12, 1), nights.last)
         for night in nights.dates:
             known = frame["known_at"] <= pd.Timestamp(project.calendar.cutoff(night))
-            near = frame["batch_date"] >= night - timedelta(days=given.look_back_days)
-            found |= {
-                (source, day)
-                for day in frame.loc[known & near & (frame["batch_date"] <= night), "batch_date"]
-            }
+            days = frame["batch_date"].dt.date
+            near = (days >= night - timedelta(days=given.look_back_days)) & (days <= night)
+            found |= {(source, day) for day in days[known & near]}
     return found
 
 

@@ -31,8 +31,8 @@ from nightshift.govern import Ledger
 from nightshift.registry import Registry
 from nightshift.specs import Model, Source
 from nightshift.stages import Platform, Try
-from nightshift.stages.featurising import content_sha256
 from nightshift.stages.training import read_snapshot
+from nightshift.types import content_sha256
 from nightshift.warehouse import Json, feature_table, prediction_table, raw_table
 
 pytestmark = pytest.mark.integration
@@ -121,7 +121,12 @@ def test_the_first_champion_is_in_ledger_registry_and_files_alike(still: Platfor
     assert artifacts.seal(still.registry.model_bytes(version["mlflow_run_id"])) == head.artifact_sha256
     facts, rows = read_snapshot(still, version["snapshot_id"])
     assert len(rows) == facts["row_count"]
-    assert version["train_last"] < facts["holdout_first"] <= rows["batch_date"].max() == facts["holdout_last"]
+    assert (
+        version["train_last"]
+        < facts["holdout_first"]
+        <= rows["batch_date"].max().date()
+        == facts["holdout_last"]
+    )
     assert all(len(version[f"{name}_sha256"]) == 64 for name in ("spec", "lock", "artifact"))
     assert version["code_commit"] != "unknown"
     decision = still.warehouse.row("SELECT * FROM governance.decisions") or {}

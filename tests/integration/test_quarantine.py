@@ -30,7 +30,7 @@ from nightshift.registry import Registry
 from nightshift.specs import Project, Source
 from nightshift.specs.project import Settings
 from nightshift.stages import Platform, Replay, Try, quarantining
-from nightshift.stages.featurising import content_sha256
+from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, quarantine_table, raw_table
 
 pytestmark = pytest.mark.integration

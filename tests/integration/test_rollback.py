@@ -13,7 +13,7 @@ from nightshift.calendar import DateRange
 from nightshift.errors import Barred, LedgerMismatch, RequestError
 from nightshift.govern import Ledger
 from nightshift.stages import Platform, Try
-from nightshift.stages.featurising import content_sha256
+from nightshift.types import content_sha256
 from nightshift.warehouse import Json, prediction_table
 
 pytestmark = pytest.mark.integration

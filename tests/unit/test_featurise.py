@@ -97,11 +97,55 @@ def test_rows_come_ordered_by_entity_in_declared_columns_and_types() -> None:
     frame = built()
     assert list(frame.columns) == ["batch_date", "trip", "size", "count", "kind", "flag"]
     assert list(frame["trip"]) == ["a", "b"]
-    assert set(frame["batch_date"]) == {NIGHT}
-    assert {name: str(frame[name].dtype) for name in ("size", "count", "flag")} == dict.fromkeys(
-        ("size", "count", "flag"), "float64"
-    )
+    assert set(frame["batch_date"]) == {pd.Timestamp(NIGHT)}
+    assert list(map(str, frame.dtypes)) == ["datetime64[s]", "str", "float64", "Int64", "str", "boolean"]
     assert pd.isna(frame["kind"][0])
+
+
+def test_what_build_returns_is_kept_to_the_bit() -> None:
+    count = pd.Series([2**60 + 1, None], dtype="Int64")
+    frame = built(trip=[2**60 + 1, 2**60], count=count, flag=[0.0, None], size=[True, False])
+    assert list(frame["trip"]) == [str(2**60), str(2**60 + 1)]
+    assert list(frame["count"]) == [pd.NA, 2**60 + 1]
+    assert list(frame["flag"]) == [pd.NA, False]
+    assert list(frame["size"]) == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA], ids=["None", "NaN", "NA"])
+def test_nothing_is_nothing_however_it_is_said(nothing: Any) -> None:
+    frame = built(
+        **{name: pd.Series([nothing, None], dtype=object) for name in ("size", "count", "kind", "flag")}
+    )
+    assert frame[["size", "count", "kind", "flag"]].isna().all(axis=None)
+    assert list(map(str, frame.dtypes)) == ["datetime64[s]", "str", "float64", "Int64", "str", "boolean"]
+
+
+@pytest.mark.parametrize(
+    ("given", "spelled"),
+    [
+        (pd.Series([3, None], dtype="Int64"), "3"),
+        (pd.Series([3, 4]), "3"),
+        (pd.Series(["x", "y"], dtype="category"), "x"),
+        (pd.to_datetime(pd.Series(["2013-02-08", "2013-02-09"])).astype("datetime64[s]"), "2013-02-08"),
+        (pd.Series([NIGHT, None], dtype=object), "2013-02-08"),
+        (pd.to_datetime(pd.Series(["2013-02-08T05:00:00Z", None])), "2013-02-08 05:00:00+00:00"),
+    ],
+)
+def test_text_is_spelled_by_its_value_alone(given: pd.Series, spelled: str) -> None:
+    assert built(kind=given)["kind"][1] == spelled
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        (None, "expected a DataFrame, got NoneType"),
+        (pd.DataFrame([["a", 1.0, 2.0]], columns=["trip", "size", "size"]), "column 'size' is there 2 times"),
+    ],
+)
+def test_what_is_no_frame_or_has_a_column_twice_is_rejected(returned: Any, says: str) -> None:
+    inputs = {name: batches(range(0, 1), CALENDAR.cutoff) for name in SPEC.inputs}
+    with pytest.raises(BatchRejected, match=says):
+        compute(SPEC, lambda _inputs, _night: returned, inputs, NIGHT)
 
 
 def test_missing_numbers_stay_missing() -> None:
@@ -114,9 +158,17 @@ def test_missing_numbers_stay_missing() -> None:
         ({"size": None}, r"missing columns \['size'\], undeclared columns \[\]"),
         ({"extra": [1, 2]}, r"missing columns \[\], undeclared columns \['extra'\]"),
         ({"size": None, "siez": [1.0, 2.0]}, r"missing columns \['size'\], undeclared columns \['siez'\]"),
-        ({"trip": ["a", "a"]}, "not unique or has nulls"),
-        ({"trip": ["a", None]}, "not unique or has nulls"),
-        ({"size": [1.0, np.inf]}, "feature 'size' holds infinities"),
+        ({"trip": ["a", "a"]}, "is not unique: 1 rows, first trip='a'"),
+        ({"trip": ["a", None]}, "has nulls: 1 rows"),
+        ({"trip": [1.0, 2.0]}, r"column 'trip' is declared string; row 1 holds .*1.0.* \(float64\)"),
+        ({"kind": [3.0, None]}, "column 'kind' is declared string; row 1 .*trip='b'.* holds .*give text"),
+        ({"count": [1, 0.5]}, r"column 'count' is declared integer; row 2 \(trip='a'\) holds .*0.5"),
+        ({"count": [2**63, 1]}, "column 'count' is declared integer; row 1"),
+        ({"count": [1.0, 2.0**53]}, "column 'count' is declared integer; row 2"),
+        ({"flag": [1, 2]}, "column 'flag' is declared boolean; row 2"),
+        ({"size": [1.0, "2"]}, r"column 'size' is declared float; row 2 \(trip='a'\) holds '2' \(str\)"),
+        ({"size": [[1.0], 2.0]}, "column 'size' is declared float; row 1"),
+        ({"size": [1.0, np.inf]}, "feature 'size' holds infinities, first for trip='a'"),
         ({"size": [-np.inf, 1.0]}, "feature 'size' holds infinities"),
         ({name: [] for name in GOOD}, "no rows"),
     ],

@@ -147,3 +147,17 @@ def test_a_label_finds_its_entity_whether_the_source_keeps_dates_numbers_or_text
     features = pd.DataFrame({"day": ["2013-02-02", "2013-02-01"], "shop": ["8", "7"]})
     known = labels(model(), truth, ["day", "shop"], at("2013-02-03"))
     assert labelled(features, known, ["day", "shop"])["label"].tolist() == [0.0, 1.0]
+
+
+def test_an_integer_entity_joins_also_where_one_of_the_range_is_null() -> None:
+    large = 2**60 + 1
+    truth = pd.DataFrame(
+        {
+            "shop": pd.Series([large, None, 7], dtype="Int64"),
+            "arr_delay": [20.0, 20.0, 0.0],
+            "known_at": pd.to_datetime(pd.Series(["2013-02-01"] * 3), utc=True),
+        }
+    )
+    found = labels(model(), truth, ["shop"], at("2013-02-02"))
+    features = pd.DataFrame({"shop": [str(large), "7"], "size": [1.0, 2.0]})
+    assert labelled(features, found, ["shop"])["label"].to_list() == [1.0, 0.0]

@@ -88,7 +88,8 @@ class Evaluation:
 def counts(snapshot: Row, rows: pd.DataFrame, entity: Sequence[str]) -> Counts:
     """Return what can be counted in a snapshot's rows: nights without rows, and values that are missing."""
     nights = rows["batch_date"]
-    fitted, held_out = nights <= snapshot["train_last"], nights >= snapshot["holdout_first"]
+    last, first = pd.Timestamp(snapshot["train_last"]), pd.Timestamp(snapshot["holdout_first"])
+    fitted, held_out = nights <= last, nights >= first
     span = pd.date_range(snapshot["train_first"], snapshot["holdout_last"]).date
     features = rows.drop(columns=[*NO_FEATURES, *entity])
     return Counts(
@@ -96,6 +97,6 @@ def counts(snapshot: Row, rows: pd.DataFrame, entity: Sequence[str]) -> Counts:
         holdout_rows=int(held_out.sum()),
         fitted_nights=int(nights[fitted].nunique()),
         holdout_nights=int(nights[held_out].nunique()),
-        without_rows=tuple(sorted(set(span) - set(nights))),
+        without_rows=tuple(sorted(set(span) - set(nights.dt.date))),
         missing={str(name): float(share) for name, share in features[fitted].isna().mean().items()},
     )

@@ -242,11 +242,18 @@ def _parquet(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
                 f"{about.num_rows} rows of {about.num_columns} columns take more than {folder.spec.max_megabytes} MB",
                 "raise connector.max_megabytes if that is right",
             )
-        # Integers beside nulls stay integers; the writer's pandas index is no concern of ours.
-        table = parquet.read_table(io.BytesIO(content))
-        return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+        return _rows_in(parquet.read_table(io.BytesIO(content), coerce_int96_timestamp_unit="us"))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise folder.failure(path, f"not Parquet: {error}", "ask for the whole file") from error
+
+
+def _rows_in(table: pa.Table) -> pd.DataFrame:
+    # Integers beside nulls stay integers; the writer's pandas index is no concern of ours.
+    options = {"integer_object_nulls": True, "ignore_metadata": True}
+    try:
+        return table.to_pandas(**options)
+    except ValueError:  # a date that Python cannot say: judging sets that row aside, not the file
+        return table.to_pandas(date_as_object=False, **options)
 
 
 def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.Series]:

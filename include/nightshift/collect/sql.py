@@ -13,8 +13,11 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
+from nightshift.collect.postgres import as_spelled
 from nightshift.collect.refusals import told
-from nightshift.errors import SpecError, did_you_mean
+from nightshift.errors import SourceError, SpecError, did_you_mean
+from nightshift.exact import kind_of
+from nightshift.landing import stacked
 from nightshift.specs import Source, SqlConnector
 
 BINDS = ("batch_date", "window_start", "window_end")
@@ -75,22 +78,56 @@ def _read(
     # bindparams, not execute(..., values): it gives each bind the SQL type of its value.
     statement = statement.bindparams(**{name: values[name] for name in statement.compile().params})
     try:
-        # Read-only where the database knows it: a source is never written to.
-        with engine.connect().execution_options(stream_results=True, postgresql_readonly=True) as opened:
+        names, chunks = _fetched(engine, statement)
+    except SQLAlchemyError as error:
+        raise _failure(source, connection, batch_date, getattr(error, "orig", None) or error) from None
+    return stacked(chunks) if chunks else pd.DataFrame(columns=names, dtype=object)
+
+
+def _fetched(engine: Engine, statement: Any) -> tuple[list[str], list[pd.DataFrame]]:
+    """Return the columns and rows; once more, by hand, where the driver made up a value or could not say one."""
+    try:
+        names, chunks = _fetch(engine, statement, by_hand=False)
+    except (ValueError, OverflowError):
+        return _fetch(engine, statement, by_hand=True)
+    if any(map(_holds_a_bound, chunks)):
+        return _fetch(engine, statement, by_hand=True)
+    return names, chunks
+
+
+def _failure(source: Source, connection: Connection, batch_date: date, happened: object) -> SourceError:
+    # Not `from error`: SQLAlchemy's own text repeats the statement and may hold the address.
+    return connection.failure(
+        source,
+        f"batch date {batch_date}: {happened}",
+        "check that the database is up and the query is right",
+    )
+
+
+def _fetch(engine: Engine, statement: Any, *, by_hand: bool) -> tuple[list[str], list[pd.DataFrame]]:
+    """Return the columns and rows. ``by_hand``: dates and texts that the driver cannot say come as they are spelled."""
+    # Read-only where the database knows it: a source is never written to.
+    with engine.connect().execution_options(stream_results=True, postgresql_readonly=True) as opened:
+        if by_hand and engine.dialect.driver == "psycopg2":
+            as_spelled(engine.dialect.dbapi, opened.connection.dbapi_connection)
+        try:
             result = opened.execute(statement)
             names = [str(name) for name in result.keys()]  # noqa: SIM118 not a dict
-            chunks = [_frame(names, list(rows)) for rows in result.partitions(CHUNK_ROWS)]
-    except SQLAlchemyError as error:
-        happened = getattr(error, "orig", None) or error
-        # Not `from error`: SQLAlchemy's own text repeats the statement and may hold the address.
-        raise connection.failure(
-            source,
-            f"batch date {batch_date}: {happened}",
-            "check that the database is up and the query is right",
-        ) from None
-    if not chunks:
-        return pd.DataFrame(columns=names, dtype=object)
-    return pd.concat(chunks, ignore_index=True) if len(chunks) > 1 else chunks[0]
+            return names, [_frame(names, list(rows)) for rows in result.partitions(CHUNK_ROWS)]
+        finally:
+            if by_hand:
+                opened.invalidate()  # its readers are not for the next date
+
+
+def _holds_a_bound(frame: pd.DataFrame) -> bool:
+    """Return whether a date is the last or first that Python can say: what psycopg2 makes of PostgreSQL's infinity."""
+    for name in range(len(frame.columns)):
+        values = frame.iloc[:, name]
+        if values.dtype.kind == "M" or (values.dtype == object and kind_of(values) in ("date", "timestamp")):
+            years = {value.year for value in (values.min(), values.max()) if not pd.isna(value)}
+            if years & {1, 9999}:
+                return True
+    return False
 
 
 def _frame(names: list[str], rows: list[Any]) -> pd.DataFrame:
@@ -104,5 +141,5 @@ def _frame(names: list[str], rows: list[Any]) -> pd.DataFrame:
 def _column(values: tuple[Any, ...]) -> pd.Series:
     delivered = pd.Series(values, dtype=object)
     typed = delivered.infer_objects()
-    # Integers beside nulls would become floats, and 2**60 + 1 another number.
-    return delivered if typed.dtype.kind == "f" and infer_dtype(delivered) == "integer" else typed
+    # Integers beside nulls or floats would become floats, and 2**60 + 1 another number.
+    return delivered if typed.dtype.kind == "f" and infer_dtype(delivered) != "floating" else typed

@@ -118,7 +118,6 @@ def sampled(rows: pd.DataFrame, identity: Sequence[str], most: int) -> pd.DataFr
     if len(rows) <= most:
         return rows.reset_index(drop=True)
     named = rows[["batch_date", *identity]]
-    named = named.assign(batch_date=pd.to_datetime(named["batch_date"]))
     hashes = pd.util.hash_pandas_object(named, index=False).to_numpy()
     chosen = np.argsort(hashes, kind="stable")[:most]
     return rows.iloc[np.sort(chosen)].reset_index(drop=True)
@@ -238,7 +237,7 @@ def _spans(nights: DateRange) -> list[DateRange]:
 
 def _codes(rows: pd.DataFrame, spans: list[DateRange]) -> NDArray[np.int64]:
     """Return the number of each row's span, shape (n,)."""
-    numbers, nights = pd.factorize(rows["batch_date"])
+    numbers, nights = pd.factorize(rows["batch_date"].dt.date)
     first, length = spans[0].first, len(spans[0].dates)
     return np.array([(night - first).days // length for night in nights], dtype=np.int64)[numbers]
 
@@ -248,7 +247,7 @@ def _volumes(
 ) -> tuple[Volume, ...]:
     if rows is None or nights is None:
         return ()
-    counts = rows["batch_date"].value_counts()
+    counts = rows["batch_date"].dt.date.value_counts()
     found = []
     for night in nights.dates:
         here = int(counts.get(night, 0))

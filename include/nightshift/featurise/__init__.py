@@ -18,11 +18,11 @@ import pandas as pd
 
 from nightshift.calendar import Calendar
 from nightshift.errors import BatchRejected, NightshiftError, NotReady, SpecError
+from nightshift.featurise.built import as_declared
 from nightshift.specs import FeatureSet
 from nightshift.specs.features import DECLARATION
 
 Build = Callable[[dict[str, pd.DataFrame], date], pd.DataFrame]
-FLOATS = {"float", "integer", "boolean"}
 Documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 WORDS = ("owner", "description")  # keys of the declaration that are for people
 
@@ -78,11 +78,6 @@ def _essence(node: object) -> object:
     ]
 
 
-def dated(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of the warehouse with ``batch_date`` as :func:`visible` wants it."""
-    return frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]"))
-
-
 def earliest_input(spec: FeatureSet, source: str, first: date) -> date:
     """Return the first batch date of ``source`` that building ``first`` needs."""
     return first - timedelta(days=spec.inputs[source].look_back_days)
@@ -94,7 +89,7 @@ def visible(
     """Return, per input, the rows that the night of ``batch_date`` may use.
 
     Args:
-        frames: per source, rows with ``batch_date`` (datetime64, ascending) and ``known_at`` (UTC).
+        frames: per source, typed rows (:mod:`nightshift.types`), their ``batch_date`` ascending.
     """
     cutoff = pd.Timestamp(calendar.cutoff(batch_date))
     seen = {}
@@ -116,21 +111,14 @@ def compute(
 
     Raises:
         NotReady: an input that must have rows for this very date has none.
-        BatchRejected: the result is not what the set declares (columns, duplicates, infinities, no rows).
+        BatchRejected: the result is not what the set declares: see :func:`as_declared`.
     """
     for name, given in spec.inputs.items():
         if given.look_back_days == 0 and inputs[name].empty:
             raise NotReady(
                 f"feature set '{spec.name}', {batch_date}: source '{name}' has no rows; run collect_{name}"
             )
-    built = _run(spec, build, inputs, batch_date)
-    _check_columns(spec, built, batch_date)
-    built = built.sort_values(spec.entity, ignore_index=True)
-    for name, kind in spec.columns.items():
-        built[name] = built[name].astype("float64") if kind in FLOATS else built[name].astype("str")
-    _check_values(spec, built, batch_date)
-    built.insert(0, "batch_date", batch_date)
-    return built[["batch_date", *spec.entity, *spec.columns]]
+    return as_declared(spec, _run(spec, build, inputs, batch_date), batch_date)
 
 
 def _run(spec: FeatureSet, build: Build, inputs: dict[str, pd.DataFrame], batch_date: date) -> pd.DataFrame:
@@ -147,23 +135,3 @@ def _run(spec: FeatureSet, build: Build, inputs: dict[str, pd.DataFrame], batch_
         raise BatchRejected(
             f"{where} of feature set '{spec.name}' failed for {batch_date}{line}: {type(error).__name__}: {error}"
         ) from error
-
-
-def _check_columns(spec: FeatureSet, built: pd.DataFrame, batch_date: date) -> None:
-    expected, got = {*spec.entity, *spec.columns}, set(built.columns)
-    if expected != got:
-        raise BatchRejected(
-            f"{spec.path}: build() for {batch_date}: missing columns {sorted(expected - got)}, "
-            f"undeclared columns {sorted(got - expected)}"
-        )
-
-
-def _check_values(spec: FeatureSet, built: pd.DataFrame, batch_date: date) -> None:
-    where = f"{spec.path}: build() for {batch_date}"
-    if built.empty:
-        raise BatchRejected(f"{where}: no rows")
-    if built[spec.entity].isna().any(axis=None) or built.duplicated(spec.entity).any():
-        raise BatchRejected(f"{where}: {spec.entity} is not unique or has nulls")
-    for name, kind in spec.columns.items():
-        if kind in FLOATS and np.isinf(built[name].to_numpy()).any():
-            raise BatchRejected(f"{where}: feature '{name}' holds infinities")

@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype, is_string_dtype
 
 from nightshift.calendar import Calendar
-from nightshift.featurise import FLOATS, Build, compute, earliest_input, visible
+from nightshift.featurise import Build, compute, earliest_input, visible
 from nightshift.specs import FeatureSet
 
 Frames = Mapping[str, pd.DataFrame]
@@ -91,7 +91,7 @@ def differing(
 def _bits(spec: FeatureSet, frame: pd.DataFrame) -> pd.DataFrame:
     columns = {
         name: _float_bits(frame[name])
-        if kind in FLOATS
+        if kind == "float"
         else frame[name].astype(object).where(frame[name].notna(), "")
         for name, kind in spec.columns.items()
     }

@@ -161,6 +161,10 @@ def _check_specs(*, deep: bool) -> None:
             check_expectations(source)
         for model in project.models.values():
             train.check(model, project.own)
+        from nightshift.local import tables
+
+        for line in tables.compare(project):
+            console.print(line, soft_wrap=True, markup=False)
     counts = {
         "sources": len(project.sources),
         "feature sets": len(project.feature_sets),
@@ -169,14 +173,38 @@ def _check_specs(*, deep: bool) -> None:
     console.print("Sound: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".")
 
 
-@app.command()
-def migrate() -> None:
-    """Bring the warehouse's fixed tables up to date: NIGHTSHIFT_WAREHOUSE_URL, or the local stack's."""
-    from nightshift.warehouse import migrate as bring_up_to_date
+class Migrated(StrEnum):
+    """Whose table `nightshift migrate` can bring in line with its spec."""
 
+    source = "source"
+    features = "features"
+
+
+@app.command()
+def migrate(
+    what: Annotated[
+        Migrated | None, typer.Argument(help="whose table; the fixed tables, if left out")
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="which source or feature set")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would change; change nothing")] = False,
+) -> None:
+    """Bring the warehouse's fixed tables up to date; or a source's or a set's table in line with its edited spec.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, or the local stack's warehouse. A table changes as a whole, exactly, or not at all.
+    """
     with clear_errors():
-        bring_up_to_date(os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url)
-    console.print("The warehouse is up to date.")
+        url = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url
+        if what is None:
+            from nightshift.warehouse import migrate as bring_up_to_date
+
+            bring_up_to_date(url)
+            console.print("The warehouse is up to date.")
+            return
+        from nightshift.local import tables
+
+        done = tables.retype(url, what.value, name, dry_run=dry_run)
+    console.print(*done, sep="\n", soft_wrap=True, markup=False)
 
 
 class Renamed(StrEnum):

@@ -37,7 +37,7 @@ class FeatureSet(Spec):
     # Entity columns are strings. Features: float, integer, boolean, or string for categories.
     inputs: dict[Name, FeatureInput] = Field(min_length=1)
     columns: dict[Name, FeatureType] = Field(min_length=1)
-    path: Path
+    path: Path = Field(strict=False)
 
     @field_validator("entity")
     @classmethod

@@ -64,7 +64,7 @@ def _case(platform: Platform, spec: FeatureSet, night: date, see: See) -> Case:
         table = raw_table(platform.project.source(source))
         platform.warehouse.ensure(table)
         first = featurise.earliest_input(spec, source, night - NEIGHBOURS * DAY)
-        frames[source] = featurise.dated(platform.warehouse.read(table, first, night + NEIGHBOURS * DAY))
+        frames[source] = platform.warehouse.read(table, first, night + NEIGHBOURS * DAY)
     keys = {source: platform.project.source(source).key for source in spec.inputs}
     targets: dict[str, list[str]] = {}
     for model in _models_on(platform, spec):
@@ -82,14 +82,14 @@ def features_that_give_away(platform: Platform, name: str) -> dict[str, list[str
     spec = platform.project.feature_set(name)
     last = newest_nights(platform, name)[-1]
     found = {}
-    learning = [model for model in _models_on(platform, spec) if model.target is not None]
-    for model in learning:
-        platform.warehouse.ensure(raw_table(platform.project.source(model.target.source)))
+    learning = [(model, model.target) for model in _models_on(platform, spec) if model.target is not None]
+    for _, target in learning:
+        platform.warehouse.ensure(raw_table(platform.project.source(target.source)))
     platform.warehouse.ensure(feature_table(spec))
     with platform.warehouse.reading() as reading:
         features = reading.read(feature_table(spec), last - NIGHTS_JUDGED * DAY, last)
-        for model in learning:
-            as_of = last + model.target.matures_after_days * DAY
+        for model, target in learning:
+            as_of = last + target.matures_after_days * DAY
             truth, _ = known_labels(reading, platform, model, last - NIGHTS_JUDGED * DAY, as_of)
             rows = labelled(features, truth, spec.entity)
             outcome = rows["label"].astype("Int64") if model.kind != "regression" else rows["label"]
@@ -121,4 +121,4 @@ def _frozen(platform: Platform, spec: FeatureSet, night: date) -> Iterator[tuple
     )
     if row:
         _, rows = read_snapshot(platform, row["snapshot_id"])
-        yield row["snapshot_id"], rows[rows["batch_date"] == night]
+        yield row["snapshot_id"], rows[rows["batch_date"] == pd.Timestamp(night)]

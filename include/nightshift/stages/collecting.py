@@ -1,24 +1,22 @@
 """Collect what is upstream, then judge it: accepted rows to ``raw``, rejected ones to ``quarantine``."""
 
-import io
 import logging
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pandas.api.types import is_object_dtype
 
 from nightshift import collect as collecting
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SourceError
+from nightshift.landing import parquet, rows_of
 from nightshift.specs import Source
 from nightshift.stages.clock import require_same_clock
-from nightshift.stages.featurising import content_sha256
+from nightshift.stages.featurising import first_content_sha256
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.reconciling import require_balance
+from nightshift.types import content_sha256
 from nightshift.warehouse import PartitionWrite, quarantine_table, raw_table
 
 log = logging.getLogger(__name__)
@@ -48,7 +46,9 @@ RESOLVED = (
 # The same content found again keeps the run that first had it.
 CHANGED = (
     "UPDATE catalog.batches SET content_sha256 = $3, content_run_id = $4 "
-    "WHERE source = $1 AND batch_date = $2 AND content_sha256 IS DISTINCT FROM $3"
+    "WHERE source = $1 AND batch_date = $2 AND content_sha256 IS DISTINCT FROM $3 "
+    # The hash of the first kind: after an upgrade no batch is news that is not.
+    "AND content_sha256 IS DISTINCT FROM $5"
 )
 
 
@@ -194,26 +194,6 @@ def file_batches(
     return len(accepted), len(rejected)
 
 
-def parquet(frame: pd.DataFrame, **about: object) -> bytes:
-    """Return ``frame`` as Parquet, with ``about`` in its metadata. The same rows and facts give the same bytes."""
-    table = pa.Table.from_pandas(_writable(frame), preserve_index=False)
-    facts = {name: str(value) for name, value in about.items()}
-    sink = io.BytesIO()
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _writable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with columns of mixed types as text: what a broken upstream may well deliver."""
-    for name in frame.columns[[is_object_dtype(kind) for kind in frame.dtypes]]:
-        try:
-            pa.array(frame[name], from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            frame = frame.assign(**{name: frame[name].map(str, na_action="ignore")})
-    return frame
-
-
 def _landings(platform: Platform, name: str, nights: DateRange, must: set[date], asked: Try) -> list[Facts]:
     found = platform.warehouse.rows(
         "SELECT batch_date, object_key, sha256, row_count FROM catalog.landings "
@@ -247,10 +227,7 @@ def _news(platform: Platform, name: str, landings: list[Facts], must: set[date])
 
 def landed(platform: Platform, landings: list[Facts]) -> dict[date, pd.DataFrame]:
     """Return the rows of each landing, as delivered."""
-    return {
-        row["batch_date"]: pq.read_table(io.BytesIO(platform.objects.get(row["object_key"]))).to_pandas()
-        for row in landings
-    }
+    return {row["batch_date"]: rows_of(platform.objects.get(row["object_key"])) for row in landings}
 
 
 def _of(frame: pd.DataFrame, dates: list[date]) -> pd.DataFrame:
@@ -289,5 +266,6 @@ def record_batches(
         about = (source.name, landing["batch_date"])
         write.execute(FILE, (*about, status, *counts, *words, landing["sha256"], *by))
         if verdict.passed and verdict.accepted:
-            content = content_sha256(contents[landing["batch_date"]].sort_values(source.key))
-            write.execute(CHANGED, (*about, content, by[1]))
+            rows = contents[landing["batch_date"]]
+            first = first_content_sha256(rows.sort_values(source.key))
+            write.execute(CHANGED, (*about, content_sha256(rows), by[1], first))

@@ -15,9 +15,9 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.explore import LABEL, Question, Subject
 from nightshift.specs import Model, Source
-from nightshift.stages.collecting import parquet
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import read_labels
+from nightshift.types import to_parquet
 from nightshift.warehouse import Table, feature_table, raw_table
 
 # An older try that ends last changes nothing.
@@ -103,7 +103,7 @@ def _keep(
     folder = f"explorations/{subject.key}"
     frozen = explore.sampled(rows, subject.identity, question.sample)
     about = {"subject": subject.key, "nights": question.nights, "spec_sha256": subject.spec_sha256}
-    snapshot_key, digest = platform.objects.put_once(folder, parquet(frozen, **about), ".parquet")
+    snapshot_key, digest = platform.objects.put_once(folder, to_parquet(frozen, **about), ".parquet")
     report_key, _ = platform.objects.put_once(folder, explore.render(found, digest), ".html")
     notebook = explore.notebook(found, snapshot_key, digest)
     notebook_key, _ = platform.objects.put_once(folder, notebook, ".ipynb")

@@ -12,6 +12,7 @@ from nightshift.specs import FeatureSet
 from nightshift.stages.clock import require_same_clock
 from nightshift.stages.lineage import UNKNOWN, Landing, landings
 from nightshift.stages.platform import Facts, Platform, Try
+from nightshift.types import as_numbers, content_sha256
 from nightshift.warehouse import PartitionWrite, feature_inputs_table, feature_table, raw_table
 
 Landings = dict[str, dict[date, Landing]]  # by source and batch date
@@ -20,8 +21,9 @@ FILE = (
     "INSERT INTO catalog.feature_batches (feature_set, feature_version, batch_date, row_count, content_sha256, "
     "code_sha256, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7) "
     "ON CONFLICT (feature_set, feature_version, batch_date) DO UPDATE SET (row_count, content_sha256, "
-    "code_sha256, run_id, built_at) = (excluded.row_count, excluded.content_sha256, excluded.code_sha256, "
-    "excluded.run_id, clock_timestamp())"
+    # A hash of the first kind stands while it holds: after an upgrade no night is news that is not.
+    "code_sha256, run_id, built_at) = (excluded.row_count, CASE WHEN feature_batches.content_sha256 = $8 THEN $8 "
+    "ELSE excluded.content_sha256 END, excluded.code_sha256, excluded.run_id, clock_timestamp())"
 )
 
 
@@ -56,8 +58,8 @@ def build_features(
     return {"feature_set": spec.table, "nights": str(nights), "rows": rows}
 
 
-def content_sha256(frame: pd.DataFrame) -> str:
-    """Return the hash of the rows of a frame, in their order, column names included."""
+def first_content_sha256(frame: pd.DataFrame) -> str:
+    """Return the hash that partitions had first: of the rows in their order, as pandas hashes them."""
     digest = hashlib.sha256(",".join(frame.columns).encode())
     digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
     return digest.hexdigest()
@@ -89,8 +91,8 @@ def _inputs(
     with platform.warehouse.reading() as reading:
         for source in spec.inputs:
             wanted = DateRange(featurise.earliest_input(spec, source, nights.first), nights.last)
-            frame = reading.read(raw_table(platform.project.source(source)), wanted.first, wanted.last)
-            frames[source] = featurise.dated(frame)
+            table = raw_table(platform.project.source(source))
+            frames[source] = reading.read(table, wanted.first, wanted.last)
             landed[source] = landings(reading, source, wanted)
     return frames, landed
 
@@ -100,7 +102,7 @@ def _used(batch_date: date, seen: dict[str, pd.DataFrame], landed: Landings) -> 
     return [
         (batch_date, source, day, *landed[source].get(day, UNKNOWN))
         for source, frame in seen.items()
-        for day in pd.DatetimeIndex(frame["batch_date"].unique()).date
+        for day in frame["batch_date"].dt.date.unique()
     ]
 
 
@@ -123,8 +125,9 @@ def _record(
 ) -> None:
     code = featurise.definition_sha256(spec)
     for batch_date, frame in built.items():
+        first = as_numbers(frame).assign(batch_date=frame["batch_date"].dt.date)
         row = (spec.set, spec.version, batch_date, len(frame), content_sha256(frame), code, asked.run_id)
-        write.execute(FILE, row)
+        write.execute(FILE, (*row, first_content_sha256(first)))
     table = feature_inputs_table()
     rows = pd.DataFrame([(spec.set, spec.version, *used) for used in inputs], columns=list(table.columns))
     write.replace(table, rows, feature_set=spec.set, feature_version=spec.version)

@@ -29,6 +29,7 @@ from nightshift.stages.training import (
     trained,
     version_of,
 )
+from nightshift.types import as_numbers
 
 
 def receive(platform: Platform, name: str, content: bytes) -> str:
@@ -72,7 +73,7 @@ def take_over(
     pipeline = _opened(platform, model, content)
     tags = {**provenance(model), "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
     run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
-    unseen = rows[rows["batch_date"] > trained_until]
+    unseen = rows[rows["batch_date"] > pd.Timestamp(trained_until)]
     with platform.registry.ending(run_id):
         made = _log(platform, model, facts, unseen, (run_id, content, pipeline))
         version = platform.registry.register(name, run_id, tags=tags)
@@ -152,7 +153,7 @@ def _log(
     registry.log_model(
         run_id,
         pipeline,
-        example=unseen[list(columns)].head(50),
+        example=as_numbers(unseen[list(columns)].head(50)),
         packages=packages_of(model),
         trusted=artifacts.allowed(own.types),
         content=content,

@@ -50,7 +50,7 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
         }
     judged = _outcomes(platform, model, batch_date)
     rows = []
-    for night, part in judged.groupby("batch_date"):
+    for night, part in judged.groupby(judged["batch_date"].dt.date):
         measured = metrics.score(model.kind, part["label"], predicted(part, model.classes))
         version, labelled = int(part["model_version"].iloc[0]), int(part["label"].notna().sum())
         rows.append((name, night, version, len(part), labelled, Json(measured), batch_date))

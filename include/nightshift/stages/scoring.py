@@ -53,7 +53,7 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
     parts = []
     for batch_date in nights.dates:
         version = ledger.champion_on(batch_date).version
-        rows = features[features["batch_date"] == batch_date]
+        rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
         predict = load_version(platform, model, version)
         predicted = scoring.score(rows, predict, feature_set.entity, model.classes)
         parts.append(predicted.assign(model_version=version))
@@ -162,7 +162,7 @@ def read_features(reading: Reading, platform: Platform, model: Model, nights: Da
     """Return the model's feature rows of ``nights``. Raises NotReady naming the nights that have none."""
     table = feature_table(platform.project.feature_set(model.features))
     features = reading.read(table, nights.first, nights.last)
-    missing = sorted(set(nights.dates) - set(features["batch_date"].unique()))
+    missing = sorted(set(nights.dates) - set(features["batch_date"].dt.date))
     if missing:
         raise NotReady(
             f"feature set '{model.features}' has no partition for {missing[0]}"
@@ -185,7 +185,7 @@ def known_labels(
     truth = reading.read(raw_table(platform.project.source(model.truth.source)), first, as_of)
     known_by = pd.Timestamp(platform.project.calendar.cutoff(as_of))
     entity = platform.project.feature_set(model.features).entity
-    reported = set(truth.loc[truth["known_at"] <= known_by, "batch_date"])
+    reported = set(truth.loc[truth["known_at"] <= known_by, "batch_date"].dt.date)
     return train.labels(model, truth, entity, known_by), reported
 
 
@@ -196,5 +196,5 @@ def _batch_rows(
     of = (asked.run_id, spec.set, spec.version)
     return [
         (name, night, int(c["first"]), int(c["size"]), *of, contents.get(night))
-        for night, c in zip(counted.index, counted.to_dict("records"), strict=True)
+        for night, c in zip(pd.DatetimeIndex(counted.index).date, counted.to_dict("records"), strict=True)
     ]

@@ -24,11 +24,11 @@ from nightshift.govern import Ledger, Outcome, outcome_of, write_outcome
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import FeatureSet, Model
 from nightshift.stages.clock import require_same_clock
-from nightshift.stages.collecting import parquet
 from nightshift.stages.lineage import Origin, freeze, origin
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import known_labels, own_code
 from nightshift.stages.searching import find
+from nightshift.types import as_numbers, to_frame, to_parquet
 from nightshift.warehouse import Json, feature_table, raw_table
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -54,7 +54,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So are the classes:
     # labels are their numbers.
     classes = {"classes": json.dumps(model.classes)} if model.classes else {}
-    content = parquet(rows, model=name, as_of=as_of, **asdict(dates), **classes)
+    content = to_parquet(rows, model=name, as_of=as_of, **asdict(dates), **classes)
     key, digest = platform.objects.put_once(f"snapshots/{name}", content, ".parquet")
     with platform.warehouse.transaction() as cursor:
         cursor.execute(
@@ -258,7 +258,7 @@ def read_snapshot(
     if model is not None:
         frozen = json.loads((table.schema.metadata or {}).get(b"classes", b"[]"))
         _require_classes(model, frozen, facts)
-    return facts, table.to_pandas()
+    return facts, to_frame(table)
 
 
 def _require_classes(model: Model, frozen: list[str], facts: Facts) -> None:
@@ -272,7 +272,7 @@ def _require_classes(model: Model, frozen: list[str], facts: Facts) -> None:
 
 def _require_enough(model: Model, rows: pd.DataFrame, dates: train.TrainingDates, as_of: date) -> int:
     """Return how many rows are held out. Raises NotReady if they, or those to fit on, are too few or all alike."""
-    later = rows["batch_date"] >= dates.holdout_first
+    later = rows["batch_date"] >= pd.Timestamp(dates.holdout_first)
     held_out = int(later.sum())
     if len(rows) - held_out < model.train.min_rows or not held_out:
         raise NotReady(
@@ -319,7 +319,8 @@ def _known_rows(
 def split(facts: Facts, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows to fit on and the holdout."""
     dates = rows["batch_date"]
-    return rows[dates <= facts["train_last"]], rows[dates >= facts["holdout_first"]]
+    last, first = pd.Timestamp(facts["train_last"]), pd.Timestamp(facts["holdout_first"])
+    return rows[dates <= last], rows[dates >= first]
 
 
 def _fit_and_log(
@@ -366,7 +367,7 @@ def _fit_and_log(
     content = registry.log_model(
         run_id,
         pipeline,
-        example=features.head(50),
+        example=as_numbers(features.head(50)),
         packages=packages_of(model),
         trusted=artifacts.allowed(own.types),
     )

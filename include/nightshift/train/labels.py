@@ -8,6 +8,7 @@ from nightshift.distributions import nameable
 from nightshift.errors import SpecError
 from nightshift.specs import Model
 from nightshift.specs.tables import LABEL
+from nightshift.types import as_text
 
 MOST_NAMED = 5
 
@@ -23,7 +24,7 @@ def labels(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Ti
     """
     known = truth[truth["known_at"] <= known_by].sort_values("known_at", kind="stable")
     # Entities are text: a source may well keep a day as a date and a shop's number as an integer.
-    known = known.assign(**{name: known[name].astype("str") for name in entity})
+    known = known.assign(**{name: as_text(known[name]) for name in entity})
     known = known.drop_duplicates(entity, keep="last")
     outcome = OUTCOMES[model.truth.form](model, known[model.truth.column])
     return known[entity].assign(**{LABEL: outcome}).dropna(subset=[LABEL])

@@ -7,6 +7,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from nightshift.landing import apart, stacked
+
 
 @dataclass(frozen=True)
 class Batches:
@@ -56,7 +58,7 @@ def batches_of(
     if len(day) and (day.min() < 0 or codes.min() < 0):
         raise ValueError("frame holds rows of a batch date that was not asked for, or of none")
     rows = frame.drop(columns="batch_date").reset_index(drop=True)
-    rows.columns = pd.Index(_unique([spelled(str(name)) for name in rows.columns]), dtype=object)
+    rows.columns = pd.Index(apart(map(str, rows.columns)), dtype=object)
     every = tuple(rows.columns)
     given = columns or {}
     return Batches(rows, expected, day, tuple(tuple(map(str, given.get(d, every))) for d in expected))
@@ -66,38 +68,9 @@ def gathered(batches: Mapping[date, pd.DataFrame]) -> tuple[pd.DataFrame, dict[d
     """Return one frame of all dates' rows with ``batch_date``, and each date's own columns."""
     frames, columns = [], {}
     for day, frame in sorted(batches.items()):
-        named = frame.set_axis(_unique([spelled(str(name)) for name in frame.columns]), axis=1)
+        named = frame.set_axis(apart(map(str, frame.columns)), axis=1)
         columns[day] = tuple(named.columns)
         frames.append(named.assign(batch_date=pd.Timestamp(day)))
     if not frames:
         return pd.DataFrame({"batch_date": []}), {}
-    return _stacked(frames), columns
-
-
-def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    filled = [frame for frame in frames if len(frame)]
-    if len(filled) < 2:
-        return (filled or frames)[0]
-    dtypes: dict[str, set[str]] = {}
-    for frame in filled:
-        for name, dtype in frame.dtypes.items():
-            dtypes.setdefault(str(name), set()).add(str(dtype))
-    # Left to pandas, integers of one night beside floats of another would all become floats.
-    mixed = [name for name, found in dtypes.items() if len(found) > 1]
-    alike = [frame.astype({name: object for name in mixed if name in frame.columns}) for frame in filled]
-    return pd.concat(alike, ignore_index=True)
-
-
-def spelled(text: str) -> str:
-    """Return ``text`` with half surrogate pairs, which JSON can hold and UTF-8 cannot, spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Return the names, a repeated one as ``name (2)``: it is then an unknown column, and named so."""
-    seen: dict[str, int] = {}
-    unique = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return unique
+    return stacked(frames), columns

@@ -103,7 +103,8 @@ def _find(source: Source, rules: Sequence[Rule], batches: Batches, known: Known)
     good = typed[~bad].reset_index(drop=True)
     days = batches.day[rows][~bad]
     outcomes = _outcomes(source, rules, good, days)
-    accepted = _accepted(source, good, np.array(batches.dates, dtype="datetime64[s]")[days])
+    nights = pd.Series(np.array(batches.dates, dtype="datetime64[s]")[days], name="batch_date")
+    accepted = pd.concat([nights, good], axis=1)
     return Findings(source, batches, accepted, [*violations, *found], schema, forgiven, filled, outcomes)
 
 
@@ -127,16 +128,6 @@ def _schema(source: Source, batches: Batches) -> tuple[dict[int, list[Mismatch]]
         if seen[columns]:
             (forgiven if warned else failing)[number] = seen[columns]
     return failing, forgiven
-
-
-def _accepted(source: Source, good: pd.DataFrame, days: np.ndarray) -> pd.DataFrame:
-    plain = {"integer": "int64", "boolean": "bool"}
-    narrowed = {
-        name: plain[column.type]
-        for name, column in source.columns.items()
-        if column.type in plain and not column.nullable
-    }
-    return pd.concat([pd.Series(days, name="batch_date"), good.astype(narrowed)], axis=1)
 
 
 def _outcomes(

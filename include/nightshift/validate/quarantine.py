@@ -15,12 +15,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.validate.batches import Batches, spelled
-from nightshift.validate.coerce import kind_of
+from nightshift.exact import kind_of
+from nightshift.landing import spelled
+from nightshift.validate.batches import Batches
 from nightshift.validate.violations import Violation
 
 TEXT = pa.large_string()
 VALUE_LENGTH = 200
+# Not of an escaped backslash before u0000, which is six letters.
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 COLUMNS = ("batch_date", "row_number", "rule", "column_name", "value", "row", "violations")
 
 
@@ -105,7 +108,16 @@ def rows_as_json(frame: pd.DataFrame, declared: Sequence[str]) -> pa.Array:
     parts: list[pa.Array | pa.Scalar] = []
     for number, name in enumerate(names):
         parts += [_text(f"{', ' if number else '{'}{json.dumps(name)}: "), values_as_json(frame[name])]
-    return pc.binary_join_element_wise(*parts, _text("}"), _text(""))
+    return _without_nul(pc.binary_join_element_wise(*parts, _text("}"), _text("")))
+
+
+def _without_nul(rows: pa.Array) -> pa.Array:
+    """Return JSON with NUL spelled as in ``value``: PostgreSQL keeps it, and then cannot read the text around it."""
+    holds = pc.fill_null(pc.match_substring(rows, "\\u0000"), False)
+    if not pc.any(holds).as_py():
+        return rows
+    spelled = [NUL.sub(r"\1\\\\0", row) for row in rows.filter(holds).to_pylist()]
+    return pc.replace_with_mask(rows, holds, pa.array(spelled, type=TEXT))
 
 
 def values_as_json(values: pd.Series) -> pa.Array:
@@ -163,7 +175,7 @@ def _dumped(value: Any) -> str:
         return "null"
     if isinstance(value, Decimal) and value.is_finite():
         return f"{value:f}"  # a number, with every digit
-    if isinstance(value, bool | np.bool_ | int | float) and np.isfinite(float(value)):
+    if isinstance(value, bool | np.bool_ | int) or (isinstance(value, float) and np.isfinite(value)):
         return _shown(value)
     try:
         return spelled(json.dumps(value, ensure_ascii=False, allow_nan=False))

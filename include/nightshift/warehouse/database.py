@@ -11,8 +11,11 @@ import pandas as pd
 from psycopg2 import sql
 
 from nightshift.database import Database, told
+from nightshift.types import to_frame
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
-from nightshift.warehouse.tables import POSTGRES, Table, rendered
+from nightshift.warehouse.retype import dates_of, retype
+from nightshift.warehouse.shape import Shape, differences, mismatch, shape_of
+from nightshift.warehouse.tables import Table, rendered
 
 # Serialises CREATE/ALTER of spec tables: two first nights at once would race on the catalog.
 DDL_LOCK = 0x6E736866
@@ -25,7 +28,7 @@ class Warehouse(Database):
     def read(self, table: Table, first: date, last: date) -> pd.DataFrame:
         """Return the rows of ``table`` with batch dates ``first`` .. ``last``, ordered by key.
 
-        Strings come back as pandas' string dtype, ``batch_date`` as ``datetime.date`` objects.
+        Every column has the dtype of its declared type (:mod:`nightshift.types`); ``batch_date`` is a date.
         """
         with self.reading() as reading:
             return reading.read(table, first, last)
@@ -47,14 +50,37 @@ class Warehouse(Database):
 
     def types(self, table: Table) -> dict[str, str]:
         """Return the columns that ``table`` really has, each with its type as specs name it."""
-        kinds = {postgres: kind for kind, postgres in POSTGRES.items()}
-        found = self.rows(
-            "SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
-            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            (table.qualified,),
-        )
-        kinds["timestamp with time zone"] = kinds["timestamptz"]
-        return {row["name"]: kinds.get(row["type"], row["type"]) for row in found}
+        with self.transaction() as cursor:
+            shape = shape_of(cursor, table)
+        return dict(shape.columns) if shape else {}
+
+    def compare(self, table: Table) -> None:
+        """Raise TableMismatch if there is such a table, and it is not what its spec declares."""
+        with self.transaction() as cursor:
+            shape = shape_of(cursor, table)
+        if shape and (found := differences(table, shape)):
+            raise mismatch(table, found)
+
+    def retype(self, table: Table, holder: str, *, dry_run: bool = False) -> list[str]:
+        """Change ``table`` to what its spec declares, in one transaction; return what was done, a line each.
+
+        Tries that hold leases of its partitions are superseded: their rows have the old types. ``dry_run`` looks
+        at every row, and changes nothing.
+
+        Raises:
+            TableMismatch: naming the first row of which a change does not hold. Nothing was changed.
+        """
+        with self.transaction() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
+            shape = shape_of(cursor, table)
+            if shape is None or not differences(table, shape):
+                return []
+            take_lease(cursor, table, dates_of(cursor, table), holder)
+            cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.identifier))
+            done = retype(cursor, table, shape)
+            if dry_run:
+                cursor.connection.rollback()
+        return done
 
     def accounts(self, table: Table, first: date, last: date) -> list[dict[str, Any]]:
         """Return, of each published batch of a ``raw`` table: rows landed, accepted, rejected, and those there are.
@@ -75,17 +101,22 @@ class Warehouse(Database):
         return self.rows(query, (table.name, first, last))
 
     def ensure(self, table: Table) -> None:
-        """Create ``table``, or add the columns its spec has gained."""
+        """Create ``table``, or add the columns its spec has gained. One without a row is made anew.
+
+        Raises:
+            TableMismatch: its columns, types or key are not what its spec declares.
+        """
         with self.transaction() as cursor:
-            cursor.execute(
-                "SELECT array_agg(column_name::text) AS names FROM information_schema.columns "
-                "WHERE table_schema = %s AND table_name = %s",
-                (table.schema, table.name),
-            )
-            present = cursor.fetchone()
-            if present and set(table.columns) <= set(present["names"] or ()):
+            if _fits(table, shape_of(cursor, table)):
                 return
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
+            shape = shape_of(cursor, table)
+            if shape and (found := differences(table, shape)):
+                cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.identifier))
+                cursor.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table.identifier))
+                if cursor.fetchone():
+                    raise mismatch(table, found)
+                cursor.execute(sql.SQL("DROP TABLE {}").format(table.identifier))
             for statement in table.ddl():
                 cursor.execute(statement)
 
@@ -160,6 +191,10 @@ class Warehouse(Database):
             raise told(error, error.sqlstate) from error
 
 
+def _fits(table: Table, shape: Shape | None) -> bool:
+    return shape is not None and set(table.columns) <= shape.columns.keys() and not differences(table, shape)
+
+
 @dataclass(frozen=True)
 class Reading:
     """An open transaction: rows and the records about them, all of one instant."""
@@ -174,7 +209,7 @@ class Reading:
             names, table.identifier, order
         )
         self.cursor.execute(rendered(query), parameters=[first, last])
-        return self.cursor.fetch_arrow_table().to_pandas()
+        return to_frame(self.cursor.fetch_arrow_table())
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of a small query as dictionaries; placeholders are ``$1``, ``$2``, ..."""

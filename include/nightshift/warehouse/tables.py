@@ -7,28 +7,10 @@ import pandas as pd
 import pyarrow as pa
 from psycopg2 import sql
 
+from nightshift.errors import BatchRejected, SpecError
 from nightshift.specs import FeatureSet, Model, Source, class_column
 from nightshift.specs.tables import BATCH, PREDICTIONS, RAW
-
-# COPY in binary form is exact: the Arrow type and the column type must be the same width.
-POSTGRES = {
-    "string": "text",
-    "integer": "bigint",
-    "float": "double precision",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamptz",
-    "json": "json",  # not jsonb: its binary form is not plain text
-}
-ARROW = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "float": pa.float64(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "json": pa.string(),
-}
+from nightshift.types import POSTGRES, to_arrow
 
 
 @dataclass(frozen=True)
@@ -40,6 +22,8 @@ class Table:
     columns: Mapping[str, str]
     key: tuple[str, ...]
     required: frozenset[str] = field(default=frozenset({"batch_date"}))
+    # The source or feature set whose spec this is, where its name is not the table's.
+    declared_by: str | None = None
 
     @property
     def qualified(self) -> str:
@@ -52,9 +36,15 @@ class Table:
         return sql.Identifier(self.schema, self.name)
 
     def arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Return ``frame`` (its columns: at least this table's) as Arrow in this table's exact types."""
-        schema = pa.schema([(name, ARROW[kind]) for name, kind in self.columns.items()])
-        return pa.Table.from_pandas(frame[list(self.columns)], schema=schema, preserve_index=False, safe=True)
+        """Return ``frame`` (its columns: at least this table's) as Arrow in this table's exact types.
+
+        Raises:
+            BatchRejected: a column holds what its type cannot hold.
+        """
+        try:
+            return to_arrow(frame, self.columns)
+        except TypeError as error:
+            raise BatchRejected(f"table {self.qualified}: {error}") from error
 
     def ddl(self) -> list[sql.Composed]:
         """Return the statements that create the table, or add the columns a spec has gained."""
@@ -81,9 +71,9 @@ class Table:
 
 def raw_table(source: Source) -> Table:
     """Return the table of a source's accepted rows."""
-    # BATCH first: the batch date's column comes before the declared ones, known_at after them.
-    columns = {**BATCH, **{n: c.type for n, c in source.columns.items()}, **RAW}
-    required = frozenset({*RAW, *source.key})
+    declared = {name: column.type for name, column in source.columns.items()}
+    columns = _beside(declared, RAW, f"source '{source.name}'")
+    required = frozenset({*BATCH, *RAW, *source.key})
     return Table("raw", source.name, columns, ("batch_date", *source.key), required)
 
 
@@ -105,9 +95,9 @@ def quarantine_table() -> Table:
 
 def feature_table(spec: FeatureSet) -> Table:
     """Return the table of one version of a feature set."""
-    entity = dict.fromkeys(spec.entity, "string")
-    columns = {**BATCH, **entity, **spec.columns}
-    return Table("features", spec.table, columns, ("batch_date", *spec.entity))
+    declared = {**dict.fromkeys(spec.entity, "string"), **spec.columns}
+    columns = _beside(declared, {}, f"feature set '{spec.name}'")
+    return Table("features", spec.table, columns, ("batch_date", *spec.entity), declared_by=spec.name)
 
 
 def feature_inputs_table() -> Table:
@@ -129,11 +119,20 @@ def prediction_table(model: Model, feature_set: FeatureSet) -> Table:
 
     Of several classes ``prediction`` is the likeliest, and each has a column with its probability.
     """
-    columns = {**BATCH, **dict.fromkeys(feature_set.entity, "string"), **PREDICTIONS}
+    ours = {**PREDICTIONS}
     if model.classes:
-        columns |= {"prediction": "string", **dict.fromkeys(map(class_column, model.classes), "float")}
+        ours |= {"prediction": "string", **dict.fromkeys(map(class_column, model.classes), "float")}
+    columns = _beside(dict.fromkeys(feature_set.entity, "string"), ours, f"model '{model.name}'")
     required = frozenset(columns)
     return Table("predictions", model.name, columns, ("batch_date", "arm", *feature_set.entity), required)
+
+
+def _beside(declared: Mapping[str, str], ours: Mapping[str, str], whose: str) -> dict[str, str]:
+    """Return the batch date's column, the declared ones, and ours. Raises SpecError on a name of ours."""
+    taken = sorted({*BATCH, *ours} & declared.keys())
+    if taken:
+        raise SpecError(f"{whose}: column '{taken[0]}' is a name of ours; choose another")
+    return {**BATCH, **declared, **ours}
 
 
 def rendered(query: sql.Composable) -> str:

@@ -1,7 +1,6 @@
 """The card: what was recorded is on it, what was not is not, and nothing in it runs."""
 
 import re
-from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -169,7 +168,7 @@ def test_limits_follow_from_facts() -> None:
 
 
 def test_a_snapshot_is_counted_night_by_night() -> None:
-    nights = [date(2013, 1, 15), date(2013, 1, 15), date(2013, 1, 28), date(2013, 2, 4)]
+    nights = pd.to_datetime(["2013-01-15", "2013-01-15", "2013-01-28", "2013-02-04"]).astype("datetime64[s]")
     rows = pd.DataFrame(
         {"batch_date": nights, "flight_id": list("abcd"), "temp": [None, 1.0, None, None], "label": 1.0}
     )

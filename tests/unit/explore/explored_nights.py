@@ -25,7 +25,7 @@ COLUMNS = {
 def rows(seed: int, n: int, nights: DateRange = NIGHTS) -> pd.DataFrame:
     """Return ``n`` rows in order of nights, every tenth temperature and carrier missing."""
     random = np.random.default_rng(seed)
-    dates = np.array(nights.dates, dtype=object)[np.arange(n) * len(nights.dates) // n]
+    dates = np.array(nights.dates, dtype="datetime64[s]")[np.arange(n) * len(nights.dates) // n]
     made = pd.DataFrame(
         {
             "batch_date": dates,

@@ -143,8 +143,8 @@ def test_a_comparison_sets_missing_shares_and_psi_beside_each_other() -> None:
 
 def test_missing_values_are_followed_over_the_nights_and_a_span_without_rows_has_no_share() -> None:
     frame = rows(0, 2800)
-    frame = frame[frame["batch_date"] != date(2013, 2, 3)]
-    frame.loc[frame["batch_date"] == date(2013, 2, 2), "temp"] = None
+    frame = frame[frame["batch_date"] != pd.Timestamp("2013-02-03")]
+    frame.loc[frame["batch_date"] == pd.Timestamp("2013-02-02"), "temp"] = None
     gaps = column(examine(subject(), question(), frame), "temp").gaps
     assert len(gaps) == 28
     assert gaps[1] == 1

@@ -83,7 +83,7 @@ def test_the_same_rows_give_the_same_bytes() -> None:
     [
         (lambda f: f, "gone has no value at all."),
         (
-            lambda f: f[f["batch_date"] != date(2013, 2, 3)],
+            lambda f: f[f["batch_date"] != pd.Timestamp("2013-02-03")],
             "Nights without rows: 1 of 28, the first is 2013-02-03.",
         ),
         (lambda f: f.assign(temp=f["temp"] + 9), "temp is spread otherwise than before (PSI "),

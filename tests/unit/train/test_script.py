@@ -7,11 +7,12 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from toys import feature_set, needs_torch, rows, spec
 
 from nightshift import metrics, train
-from nightshift.stages.collecting import parquet
+from nightshift.types import to_parquet as parquet
 
 BOOSTING = "sklearn.ensemble.HistGradientBoostingRegressor"
 FACTS = {"snapshot_id": "0" * 64, "train_last": date(2013, 1, 18), "holdout_first": date(2013, 1, 19)}
@@ -40,7 +41,9 @@ def test_a_script_alone_in_a_folder_comes_to_the_same_metrics(path: str, tmp_pat
     holdout = frame[frame["batch_date"] >= FACTS["holdout_first"]]
     pipeline = train.fit(model, feature_set(), fitting, fitting["label"])
     expected = metrics.score(kind, holdout["label"], train.predict(pipeline, holdout, model.classes))
-    (tmp_path / "snapshot.parquet").write_bytes(parquet(frame))
+    (tmp_path / "snapshot.parquet").write_bytes(
+        parquet(frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]")))
+    )
     (tmp_path / "train_toy.py").write_text(train.script(model, FACTS, pipeline))
     # -I: no PYTHONPATH, nothing of the folder or the user's; -W error: nobody is to read past a warning.
     run = subprocess.run(

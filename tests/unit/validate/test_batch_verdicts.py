@@ -28,10 +28,10 @@ def test_a_good_batch_passes_typed_and_whole():
     assert {name: str(dtype) for name, dtype in validation.accepted.dtypes.items()} == {
         "batch_date": "datetime64[s]",
         "station": "str",
-        "hour": "int64",
+        "hour": "Int64",
         "temp": "float64",
         "gust": "float64",
-        "snow": "bool",
+        "snow": "boolean",
         "day": "datetime64[s]",
         "seen_at": "datetime64[us, UTC]",
     }

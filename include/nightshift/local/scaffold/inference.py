@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from nightshift.errors import NotReady
+from nightshift.exact import kind_of
 from nightshift.featurise.giveaway import gives_away, is_classes, summed
 from nightshift.specs import Dialect
 from nightshift.specs.parts import ColumnType
 from nightshift.spelling import PLAIN, plain
 from nightshift.validate.batches import gathered
-from nightshift.validate.coerce import coerce, kind_of
+from nightshift.validate.coerce import coerce
 
 IDENTIFIER = re.compile(
     r"(^|[_ ])(id|key|code|uuid|guid|no|nr|num|number|name|index|idx|row|ref|reference)$|(id|num)$|^unnamed|^column_1$",

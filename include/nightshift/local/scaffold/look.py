@@ -240,6 +240,6 @@ def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:
     days = [name for name, spec in source.columns.items() if spec.type == "date"]
     matures = None
     if days:
-        late = pd.to_datetime(rows["batch_date"]) - pd.to_datetime(rows[days[0]])
+        late = rows["batch_date"] - rows[days[0]]
         matures = max(int(late.dt.days.quantile(0.99)), 0)
     return Seen(values, len(rows) / rows["batch_date"].nunique(), matures)
