@@ -1,5 +1,6 @@
 """What was fitted is read off the model: a search may have chosen another estimator than the spec declares."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ FEATURES = FeatureSet.model_validate(
         "entity": ["flight_id"],
         "inputs": {"flights": {}},
         "columns": {"carrier": "string", "temp": "float"},
-        "path": "departure.py",
+        "path": Path("departure.py"),
     }
 )
 BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
@@ -49,7 +50,9 @@ def stored(pipeline: Pipeline) -> Pipeline:
 
 def test_the_declared_estimator_stays_as_it_is_declared(rows: pd.DataFrame) -> None:
     model = declared(max_iter=5, random_state=0)
-    assert as_fitted(model, stored(fit(model, FEATURES, rows, rows["label"]))) is model
+    found = as_fitted(model, stored(fit(model, FEATURES, rows, rows["label"])))
+    assert found.estimator is model.estimator
+    assert found.encoding == {"carrier": "one_hot"}, "what was left to the data is told"
 
 
 @pytest.mark.parametrize(
