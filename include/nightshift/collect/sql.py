@@ -121,13 +121,15 @@ def _fetch(engine: Engine, statement: Any, *, by_hand: bool) -> tuple[list[str],
 
 def _holds_a_bound(frame: pd.DataFrame) -> bool:
     """Return whether a date is the last or first that Python can say: what psycopg2 makes of PostgreSQL's infinity."""
-    for name in range(len(frame.columns)):
-        values = frame.iloc[:, name]
-        if values.dtype.kind == "M" or (values.dtype == object and kind_of(values) in ("date", "timestamp")):
-            years = {value.year for value in (values.min(), values.max()) if not pd.isna(value)}
-            if years & {1, 9999}:
-                return True
-    return False
+    return any(_years(frame.iloc[:, place].dropna()) & {1, 9999} for place in range(len(frame.columns)))
+
+
+def _years(values: pd.Series) -> set[int]:
+    """Return the years of dates and timestamps, at least the first and the last; of other values none."""
+    if values.dtype.kind == "M":
+        return {values.min().year, values.max().year} if len(values) else set()
+    # Each by itself: with a zone and without, they do not compare.
+    return {value.year for value in values} if kind_of(values) in ("date", "timestamp") else set()
 
 
 def _frame(names: list[str], rows: list[Any]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nightshift.errors import NotReady, RequestError, TableMismatch
+from nightshift.errors import NotReady, RequestError, TableMismatch, Unreachable
 from nightshift.local import state
 from nightshift.specs import Project, load_project
 
@@ -18,8 +18,6 @@ def compare(project: Project) -> list[str]:
     Raises:
         TableMismatch: one line a table that is not what its spec declares.
     """
-    from psycopg2 import OperationalError
-
     from nightshift.warehouse import Warehouse
 
     try:
@@ -30,7 +28,7 @@ def compare(project: Project) -> list[str]:
     for table in _tables(project):
         try:
             warehouse.compare(table)
-        except OperationalError:
+        except Unreachable:
             return ["The warehouse does not answer: its tables were not compared with the specs."]
         except TableMismatch as error:
             wrong.append(str(error))
