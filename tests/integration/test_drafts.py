@@ -46,6 +46,7 @@ UPSTREAMS: dict[str, dict[str, Any]] = {
         "endpoint": "/aircraft",
         "records_key": "items",
         "parameters": {"as_of": "{batch_date}"},
+        "paging": {"kind": "page", "parameter": "page", "size_parameter": "size", "size": 1000},
     },
 }
 
@@ -104,7 +105,7 @@ def test_drafts_collect_build_and_train_through_the_stages(
     stages.build_features(platform, "planned", NIGHTS, asked)
     features = platform.project.feature_set("planned")
     built = platform.warehouse.read(feature_table(features), NIGHTS.first, NIGHTS.last)
-    assert set(built["batch_date"]) == set(NIGHTS.dates)
+    assert set(built["batch_date"].dt.date) == set(NIGHTS.dates)
     assert built["dep_delay_mean_by_origin_28d"].notna().mean() > 0.9
 
     spec = platform.project.source("reports")

@@ -306,7 +306,7 @@ def test_writers_of_the_same_and_of_overlapping_ranges_at_once_leave_one_whole_c
         assert (found["min"] == found["max"]).all(), "two writers share a partition"
         for size in winners:
             # Whoever wrote a range, and was not overwritten later, stands in all of it.
-            assert all(found.loc[night, "min"] in winners for night in ranges[size])
+            assert all(found.loc[pd.Timestamp(night), "min"] in winners for night in ranges[size])
         assert len(warehouse.read(quarantine_table(), NIGHT, NIGHT)) == 0
 
 

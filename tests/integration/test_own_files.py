@@ -210,7 +210,7 @@ def test_an_event_later_than_its_night_is_known_when_it_happened(events: Platfor
         name="e", version=1, owner="t", description="", entity=["id"], columns={"n": "float"},
         inputs={"events": FeatureInput()}, path=tmp_path / "e.py",
     )  # fmt: skip
-    frames = {"events": featurise.dated(raw(platform, night))}
+    frames = {"events": raw(platform, night)}
     assert featurise.visible(frames, entity, platform.project.calendar, night)["events"]["id"].tolist() == [
         "before"
     ]

@@ -149,7 +149,8 @@ def by_sql(rows: Rows, folder: Path, url: str, api: Api) -> tuple[Source, pd.Dat
     columns = "id bigint, s text, i bigint, f float8, b boolean, d date, t timestamptz"
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS upstream; CREATE TABLE upstream ({columns})")
-        values = [tuple(row.values()) for row in rows]
+        # As text: psycopg2 spells a float as a numeric, which has no -0.
+        values = [tuple(repr(v) if isinstance(v, float) else v for v in row.values()) for row in rows]
         psycopg2.extras.execute_values(cursor, "INSERT INTO upstream VALUES %s", values)
     return of_query(url, "SELECT * FROM upstream ORDER BY id")
 

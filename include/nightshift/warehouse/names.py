@@ -47,8 +47,12 @@ def rows_naming(cursor: Any, kind: str, name: str) -> dict[str, int]:
     cursor.execute(NAMING, (COLUMNS[kind],))
     counted = {}
     for each in [Relation(**row) for row in cursor.fetchall()]:
-        query = sql.SQL("SELECT count(*) AS n FROM {} WHERE {} = %s")
-        cursor.execute(query.format(each.identifier, sql.Identifier(COLUMNS[kind])), (name,))
+        cursor.execute(
+            sql.SQL("SELECT count(*) AS n FROM {} WHERE {} = %s").format(
+                each.identifier, sql.Identifier(COLUMNS[kind])
+            ),
+            (name,),
+        )
         counted[each.qualified] = int(cursor.fetchone()["n"])
     return {table: n for table, n in counted.items() if n}
 
@@ -74,8 +78,12 @@ def move_rows(cursor: Any, kind: str, tables: Sequence[str], old: str, new: str)
     """Have the rows of these tables name ``new``; in the order of :func:`rows_naming`."""
     column = sql.Identifier(COLUMNS[kind])
     for table in tables:
-        statement = sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s")
-        cursor.execute(statement.format(sql.Identifier(*table.split(".")), column, column), (new, old))
+        cursor.execute(
+            sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s").format(
+                sql.Identifier(*table.split(".")), column, column
+            ),
+            (new, old),
+        )
 
 
 def move_relations(cursor: Any, relations: Mapping[Relation, int], old: str, new: str) -> None:

@@ -36,7 +36,7 @@ def hostile(attack: str) -> Record:
     named = {"name": attack, "drifted": True, **DRIFTED}
     return record(
         spec=spec(
-            owner=attack,
+            owner=attack.replace("\n", " "),  # a name is one line
             description=attack,
             estimator={"class": "sklearn.linear_model.Ridge", "params": {attack: attack}},
         ),

@@ -144,9 +144,9 @@ def test_lines_above_the_header_and_blank_ones_are_no_rows():
     assert as_lists(frame) == [["id", "CO(GT)"], ["1", "2,6"], ["2", ""]]
 
 
-def test_a_column_without_a_name_that_holds_something_stays():
-    assert list(read_csv(b",id\n0,a\n1,b\n").columns) == ["", "id"]
-    assert list(read_csv(b"id,\na,\nb,x\n").columns) == ["id", ""]
+def test_a_column_without_a_name_that_holds_something_is_called_by_its_place():
+    assert list(read_csv(b",id\n0,a\n1,b\n").columns) == ["column_1", "id"]
+    assert list(read_csv(b"id,\na,\nb,x\n").columns) == ["id", "column_2"]
 
 
 def test_lines_may_end_with_one_delimiter_more_than_the_header_has():
