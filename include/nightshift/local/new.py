@@ -102,14 +102,15 @@ def features(
     *,
     source: Annotated[list[str], typer.Option("--source", help="the first says what a row is about")],
     entity: Annotated[
-        list[str] | None, typer.Option("--entity", help="default: the first source's key")
+        list[str] | None, typer.Option("--entity", help="A,B or repeated; default: the first source's key")
     ] = None,
 ) -> None:
     """Write include/features/NAME.py, a module that builds, from its sources and what is collected of them."""
     with clear_errors():
         from nightshift.local.scaffold.drafts import new_features
 
-        written, left = new_features(name, source, entity or [])
+        about = [part.strip() for given in entity or [] for part in given.split(",")]
+        written, left = new_features(name, source, about)
     console.print(f"Wrote {escape(str(written))}.")
     for column, why in left.items():
         console.print(f"  left out: {escape(column)} ({escape(why)})")

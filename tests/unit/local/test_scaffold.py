@@ -332,11 +332,23 @@ def test_a_drafted_module_builds_a_day_from_the_rows_before_it(include: Path) ->
     built = featurise.compute(spec, featurise.load_build(spec), seen, night)
     assert spec.entity == ["Day", "shop"]
     assert built["Day"].tolist() == ["2022-02-20"] * 2
+    assert built["which_shop"].tolist() == built["shop"].tolist()
     of = rows[rows["shop"] == "Graz"].set_index("Day")["sold"].astype(float)
     graz = built[built["shop"] == "Graz"].iloc[0]
     # The row of the 19th is the newest that the night of the 20th knows; 29 nights with its own.
     assert graz["sold_last"] == of["2022-02-19"]
     assert graz["sold_mean_by_shop_28d"] == pytest.approx(of["2022-01-22":"2022-02-19"].mean())
+
+
+def test_an_entity_of_several_columns_is_given_as_an_outcome_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(
+        drafts, "new_features", lambda _name, _sources, entity: (asked.append(entity), (Path("f.py"), {}))[1]
+    )
+    for given in (["--entity", "Day, shop"], ["--entity", "Day", "--entity", "shop"]):
+        done = CliRunner().invoke(app, ["new", "features", "f", "--source", "s", *given])
+        assert done.exit_code == 0, done.output
+    assert asked == [["Day", "shop"]] * 2
 
 
 def test_a_model_asks_for_what_nothing_says(include: Path) -> None:

@@ -94,14 +94,16 @@ def _passed(
     found: dict[str, tuple[str, str]] = {}
     left = {}
     for name, column in main.columns.items():
-        if name in main.key or name in about.columns or column.type in ("date", "timestamp"):
+        recurs = about.ahead and name in about.things
+        if column.type in ("date", "timestamp") or (name in {*main.key, *about.columns} and not recurs):
             continue
         why = _unfit(main, name, rows[name].dropna() if rows is not None else None)
         if why:
             left[name] = why
             continue
-        # Of a day's own row nothing is known when the day begins: what is passed on is the last one's.
-        alias = _alias(f"{name}_last" if about.ahead else name, found)
+        # Of a day's own row nothing is known when the day begins: what is passed on is the last one's. Which
+        # hour or place it is, is known: the entity finds the truth, and only a feature can be learned from.
+        alias = _alias(f"which_{name}" if recurs else f"{name}_last" if about.ahead else name, found)
         found[alias] = (name, "string" if column.type == "string" else "float")
     return found, left
 
