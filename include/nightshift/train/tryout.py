@@ -6,6 +6,8 @@ gets the file, its hash and rows; no connection, no secret.
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,8 @@ from nightshift import artifacts
 from nightshift.specs import NOTHING, Own
 from nightshift.train.fitting import predict
 
-SECONDS = 120
+# CPU time, so that a busy machine rejects no good model; the wall clock ends what sleeps.
+CPU_SECONDS, SECONDS = 120, 1800
 TIMED_ROWS, ROUNDS = 1000, 5
 ENGINE = Path(__file__).resolve().parents[2]
 
@@ -41,7 +44,13 @@ class Tryout:
 
 
 def try_out(
-    content: bytes, sha256: str, rows: pd.DataFrame, own: Own = NOTHING, classes: Sequence[str] = ()
+    content: bytes,
+    sha256: str,
+    rows: pd.DataFrame,
+    own: Own = NOTHING,
+    classes: Sequence[str] = (),
+    *,
+    cpu_seconds: int = CPU_SECONDS,
 ) -> Tryout:
     """Return what a fresh process made of a model file: loaded by its hash and the allow-list, asked for ``rows``."""
     with tempfile.TemporaryDirectory() as folder:
@@ -51,6 +60,7 @@ def try_out(
             "types": own.types,
             "folder": str(own.folder) if own.folder else None,
             "classes": list(classes),
+            "cpu_seconds": cpu_seconds,
         }
         command = [sys.executable, "-m", "nightshift.train.tryout", folder, sha256, json.dumps(told)]
         try:
@@ -65,6 +75,8 @@ def try_out(
             )
         except subprocess.TimeoutExpired:
             return Tryout([], 0.0, [], f"no answer within {SECONDS} s")
+        if done.returncode == -signal.SIGXCPU:
+            return Tryout([], 0.0, [], f"no answer within {cpu_seconds} s of CPU time")
         if done.returncode:
             return Tryout(
                 [], 0.0, [], (done.stderr.strip().splitlines() or ["it died without a word"])[-1][:300]
@@ -99,5 +111,7 @@ def _answer(folder: Path, sha256: str, own: Own, classes: Sequence[str]) -> dict
 
 if __name__ == "__main__":
     target, given = Path(sys.argv[1]), json.loads(sys.argv[3])
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (given["cpu_seconds"], most))
     ours = Own(tuple(given["types"]), Path(given["folder"]) if given["folder"] else None)
     (target / "answer.json").write_text(json.dumps(_answer(target, sys.argv[2], ours, given["classes"])))

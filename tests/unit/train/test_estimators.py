@@ -88,6 +88,17 @@ def test_an_estimator_of_the_project_is_fitted_stored_and_tried_out_as_any_other
     assert done.predictions == train.predict(pipeline, frame.head(20)).tolist()
 
 
+def test_a_model_that_answers_too_late_is_told_by_cpu_time_whatever_else_the_machine_does(own: Own) -> None:
+    frame = rows("regression")
+    pipeline = train.fit(
+        spec("regression", "sklearn.linear_model.Ridge", {}), feature_set(), frame, frame["label"]
+    )
+    content = skops.io.dumps(pipeline)
+    # The libraries alone take longer to import.
+    done = train.try_out(content, artifacts.seal(content), frame.head(5), cpu_seconds=1)
+    assert done.error == "no answer within 1 s of CPU time"
+
+
 def test_the_code_behind_an_estimator_is_its_module_and_what_that_imports_of_the_project(own: Own) -> None:
     before = own.code(own.types)
     assert set(before) == {"estimators.mine", "estimators.parts"}
