@@ -22,6 +22,7 @@ from nightshift.collect.connection import Connection, Reader, Sleep, Window
 from nightshift.collect.delimited import NotCsv, read_csv
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
+from nightshift.landing import stacked
 from nightshift.specs import FilesConnector, Source
 from nightshift.spelling import days
 
@@ -139,7 +140,7 @@ def _table(folder: Folder, path: str, rows_of: str = "") -> pd.DataFrame:
         _require_same_columns(folder, (first, frames[0] if frames else frame), (one, frame))
         frames.append(frame)
         left -= size
-    return _stacked(frames)
+    return stacked(frames)
 
 
 def _matching(folder: Folder, path: str, rows_of: str) -> list[str]:
@@ -179,15 +180,6 @@ def _require_same_columns(
                 f"source '{folder.source.name}': {without_login(path)} has no column '{min(map(str, names))}', "
                 f"which {without_login(beside)} has; files of one night have the same columns"
             )
-
-
-def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    filled = [frame for frame in frames if len(frame)] or frames[:1]
-    kinds = [frame.dtypes.astype(str) for frame in filled]
-    mixed = {name for name in filled[0].columns if len({str(kind.get(name)) for kind in kinds}) > 1}
-    # Left to pandas, integers of one file beside floats of another would all become floats.
-    alike = [frame.astype(dict.fromkeys(mixed & set(frame.columns), object)) for frame in filled]
-    return pd.concat(alike, ignore_index=True)
 
 
 def _load(folder: Folder, path: str, limit: int, rows_of: str) -> tuple[pd.DataFrame, int]:

@@ -14,6 +14,7 @@ from nightshift.collect.files import fill, without_login
 from nightshift.collect.pages import pages
 from nightshift.collect.request import Api, night_begins
 from nightshift.errors import SpecError
+from nightshift.landing import stacked
 from nightshift.specs import HttpConnector, Source
 
 
@@ -67,7 +68,7 @@ def _read(api: Api, batch_date: date) -> pd.DataFrame:
     night_begins(api)
     found: list[Any] = list(pages(api, _parameters(api.source, api.spec, batch_date)))
     if api.spec.format == "csv":
-        return pd.concat([frame for frame in found if len(frame)] or found[:1], ignore_index=True)
+        return stacked(found)
     records = [record for page in found for record in page]
     # object: an integer beside a null stays an integer, and 2**60 stays exact.
     return pd.DataFrame(records, dtype=object)

@@ -8,6 +8,18 @@ from nightshift.specs.model import Model
 from nightshift.specs.source import FilesConnector, Source
 
 
+def check_target_is_no_feature(model: Model, features: FeatureSet, sources: Mapping[str, Source]) -> None:
+    """Raise SpecError if the set passes the target on: a feature by its name, and an input that has it."""
+    column = model.truth.column
+    holders = [name for name in features.inputs if name in sources and column in sources[name].columns]
+    if column in features.columns and holders:
+        raise SpecError(
+            f"key 'features': feature set '{features.name}' has the column '{column}' of source '{holders[0]}', "
+            f"which is this model's target: it would learn the answer. Take it out of FEATURES['columns']; if it holds "
+            f"earlier values only, give it a name that says so ({column}_7d)"
+        )
+
+
 def check_target_comes_later(model: Model, features: FeatureSet, sources: Mapping[str, Source]) -> None:
     """Raise SpecError if the features of a model know its target as soon as they know what a row is about."""
     column, source = model.truth.column, sources[model.truth.source]

@@ -17,7 +17,7 @@ from nightshift.specs.derived import Named, collisions
 from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, load_feature_set
 from nightshift.specs.ignored import PATTERNS, PROJECT, ignored
-from nightshift.specs.leaks import check_target_comes_later
+from nightshift.specs.leaks import check_target_comes_later, check_target_is_no_feature
 from nightshift.specs.model import DottedPath, Encoding, Model
 from nightshift.specs.own import Own, refused
 from nightshift.specs.parts import Spec, Tag, build, read_yaml
@@ -228,7 +228,7 @@ def _check_target(
                 f"{did_you_mean(column, source.columns)}"
             )
     target.check_type(source.columns[target.column].type)
-    _check_features_without_target(target.column, feature_set, sources)
+    check_target_is_no_feature(spec, feature_set, sources)
     check_target_comes_later(spec, feature_set, sources)
     for column in sorted(set(map(class_column, target.labels)) & set(feature_set.entity)):
         raise SpecError(
@@ -241,17 +241,6 @@ def _require_feature(key: str, column: str, feature_set: FeatureSet) -> None:
         raise SpecError(
             f"key '{key}': feature set '{feature_set.name}' has no column '{column}'"
             f"{did_you_mean(column, feature_set.columns)}"
-        )
-
-
-def _check_features_without_target(column: str, feature_set: FeatureSet, sources: dict[str, Source]) -> None:
-    """Raise SpecError if the set passes the target on: a feature by its name, and an input that has it."""
-    holders = [name for name in feature_set.inputs if name in sources and column in sources[name].columns]
-    if column in feature_set.columns and holders:
-        raise SpecError(
-            f"key 'features': feature set '{feature_set.name}' has the column '{column}' of source '{holders[0]}', "
-            f"which is this model's target: it would learn the answer. Take it out of FEATURES['columns']; if it holds "
-            f"earlier values only, give it a name that says so ({column}_7d)"
         )
 
 

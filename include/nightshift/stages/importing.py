@@ -21,9 +21,8 @@ from nightshift.stages.training import (
     EXAMPLES,
     SPEC_FILE,
     packages_of,
-    provenance,
     read_snapshot,
-    record_version,
+    register,
     spec_text,
     split,
     trained,
@@ -71,33 +70,18 @@ def take_over(
     _require_unseen(model, facts, trained_until)
     content = _received(platform, name, file)
     pipeline = _opened(platform, model, content)
-    tags = {**provenance(model), "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
-    run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
     unseen = rows[rows["batch_date"] > pd.Timestamp(trained_until)]
-    with platform.registry.ending(run_id):
-        made = _log(platform, model, facts, unseen, (run_id, content, pipeline))
-        version = platform.registry.register(name, run_id, tags=tags)
-    ids = {
-        "version": version,
-        "mlflow_run_id": run_id,
-        "training_id": asked.run_id,
-        "snapshot_id": snapshot_id,
+    said = {
+        "brought": {"file_sha256": file, "by": actor, "trained_until": str(trained_until), "reason": reason},
+        "train_first": min(facts["train_first"], trained_until),
+        "train_last": trained_until,
+        "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
     }
-    brought = {"file_sha256": file, "by": actor, "trained_until": str(trained_until), "reason": reason}
-    first = min(facts["train_first"], trained_until)
-    record_version(
-        platform,
-        model,
-        {**facts, "train_first": first},
-        {
-            **ids,
-            **made,
-            "brought": brought,
-            "train_last": trained_until,
-            "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
-        },
-    )
-    return trained(platform, {"version": version, "mlflow_run_id": run_id})
+
+    def make(run_id: str) -> Facts:
+        return {**said, **_log(platform, model, facts, unseen, (run_id, content, pipeline))}
+
+    return register(platform, model, facts, asked, reason, make)
 
 
 def _opened(platform: Platform, model: Model, content: bytes) -> Any:

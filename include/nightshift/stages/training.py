@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, timedelta
 from importlib.metadata import packages_distributions
@@ -96,27 +97,36 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     if known:
         return trained(platform, known)
     facts, rows = read_snapshot(platform, snapshot_id, model)
-    tags = {**provenance(model), "nightshift.reason": reason, "nightshift.snapshot": snapshot_id}
-    run_id = platform.registry.run_of(name, asked.run_id, tags=tags)
+    return register(
+        platform,
+        model,
+        facts,
+        asked,
+        reason,
+        lambda run_id: _fit_and_log(platform, model, facts, rows, run_id, asked),
+    )
+
+
+def register(
+    platform: Platform, model: Model, facts: Facts, asked: Try, reason: str, make: Callable[[str], Facts]
+) -> Facts:
+    """Make the version of this training: logged and registered in one run, then recorded. Returns what is told of it.
+
+    ``facts``: the snapshot's. ``make``: logs a model in the run of that id, and returns what its version's row says.
+    """
+    own = provenance(model)
+    tags = {**own, "nightshift.reason": reason, "nightshift.snapshot": facts["snapshot_id"]}
+    run_id = platform.registry.run_of(model.name, asked.run_id, tags=tags)
     with platform.registry.ending(run_id):
-        fitted = _fit_and_log(platform, model, facts, rows, run_id, asked)
-        version = platform.registry.register(name, run_id, tags=tags)
-    ids = {
+        made = make(run_id)
+        version = platform.registry.register(model.name, run_id, tags=tags)
+    row = {
+        "model": model.name,
         "version": version,
         "mlflow_run_id": run_id,
         "training_id": asked.run_id,
-        "snapshot_id": snapshot_id,
-    }
-    record_version(platform, model, facts, {**ids, **fitted, "train_last": facts["train_last"]})
-    return trained(platform, {"version": version, "mlflow_run_id": run_id})
-
-
-def record_version(platform: Platform, model: Model, facts: Facts, made: Facts) -> None:
-    """Write the row of a version. ``facts``: the snapshot's; ``made``: what is the version's own."""
-    row = {
-        "model": model.name,
-        **{name.removeprefix("nightshift."): value for name, value in provenance(model).items()},
-        **{name: facts[name] for name in ("train_first", "feature_set", "feature_version")},
+        **{name.removeprefix("nightshift."): value for name, value in own.items()},
+        **{name: facts[name] for name in ("snapshot_id", "feature_set", "feature_version")},
         **{name: Json(value) if isinstance(value, dict) else value for name, value in made.items()},
     }
     marks = ", ".join(["%s"] * len(row))
@@ -124,6 +134,7 @@ def record_version(platform: Platform, model: Model, facts: Facts, made: Facts) 
         f"INSERT INTO governance.versions ({', '.join(row)}) VALUES ({marks})",  # noqa: S608 our own names
         tuple(row.values()),
     )
+    return trained(platform, {"version": version, "mlflow_run_id": run_id})
 
 
 def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: str) -> Facts:
@@ -381,6 +392,8 @@ def _fit_and_log(
             "out_of_fold": metrics.score(model.kind, fitting["label"], out_of_fold),
         },
         "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
+        "train_first": facts["train_first"],
+        "train_last": facts["train_last"],
     }
 
 
