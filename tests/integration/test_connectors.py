@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -339,11 +341,19 @@ def test_a_byte_now_and_then_does_not_outlive_the_time_of_a_request(whole: int, 
     served.close()
 
 
+BOMBS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": lambda content: bytes(pa.compress(content, codec="brotli", asbytes=True)),
+}
+
+
+@pytest.mark.parametrize("encoding", BOMBS)
 @pytest.mark.parametrize("form", ["json", "csv"])
-def test_a_bomb_is_given_up_at_the_limit(api, form):
-    bomb = gzip.compress(bytes(60 * 2**20))
+def test_a_bomb_is_given_up_at_the_limit(api, form, encoding):
+    bomb = BOMBS[encoding](bytes(60 * 2**20))
     assert len(bomb) < 2**17
-    api.answer = lambda path, query: (200, {"Content-Encoding": "gzip"}, bomb)
+    api.answer = lambda path, query: (200, {"Content-Encoding": encoding}, bomb)
     tracemalloc.start()
     with pytest.raises(SourceError, match=r"larger than 2 MB; raise connector.max_megabytes"):
         read(api, {"format": form, "max_megabytes": 2})
@@ -360,6 +370,22 @@ def test_the_pages_of_a_night_share_one_limit(api):
 
 
 PACKED = gzip.compress(BODY)
+BROTLI = pa.compress(BODY, codec="brotli", asbytes=True)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", PACKED),
+        ("deflate", zlib.compress(BODY)),
+        ("deflate", zlib.compress(BODY, wbits=-15)),
+        ("br", BROTLI),
+    ],
+    ids=["gzip", "deflate", "deflate without a header", "br"],
+)
+def test_an_answer_packed_otherwise_than_asked_for_is_read_too(api, encoding, body):
+    api.answer = lambda path, query: (200, {"Content-Encoding": encoding}, body)
+    assert len(read(api, {"retries": 0})) == 1
 
 
 @pytest.mark.parametrize(
@@ -369,7 +395,12 @@ PACKED = gzip.compress(BODY)
         ("gzip", PACKED + b"x", "bytes follow the end"),
         ("gzip", BODY, "cannot be decompressed"),
         ("gzip, gzip", gzip.compress(PACKED), "encoded as 'gzip, gzip'"),
-        ("br", BODY, "encoded as 'br'"),
+        ("zstd", BODY, "encoded as 'zstd'; gzip was asked for, and identity, gzip, deflate, br are read"),
+        ("deflate", zlib.compress(BODY)[:-5], "cut short: its deflate content has no end"),
+        ("deflate", zlib.compress(BODY) + b"x", "bytes follow the end of the answer's deflate content"),
+        ("deflate", b"x" + BODY, "cannot be decompressed"),
+        ("br", BODY, "cannot be decompressed"),
+        ("br", BROTLI[:-3], "cannot be decompressed"),
     ],
 )
 def test_a_packed_answer_is_read_to_its_end_or_refused(api, encoding, body, says):
@@ -491,6 +522,20 @@ def test_a_status_past_the_last_page_is_the_end_if_all_rows_have_come_or_it_is_d
         read(api, declared)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        ("/days/{batch_date}/fleet", ("/days/2013-02-08/fleet", {})),
+        ("/days/{batch_date:%Y/%j}?as_of={batch_date:%d.%m.%Y}", ("/days/2013/039", {"as_of": "08.02.2013"})),
+        ("/days?filter={{1}}", ("/days", {"filter": "{1}"})),
+    ],
+)
+def test_the_batch_date_may_stand_in_the_endpoint(api, endpoint, asked):
+    api.answer = lambda path, query: js(few(1))
+    read(api, {"endpoint": endpoint})
+    assert [(path, query) for path, query, _ in api.asked] == [asked]
+
+
 def test_the_query_of_an_endpoint_is_asked_together_with_parameters_and_pages(api):
     api.answer = lambda path, query: js(few(1) if query.get("page") in (None, "1") else [])
     for connector in (
@@ -585,6 +630,7 @@ MISTAKES = [
     ({"endpoint": "//example.org/x"}, "is a whole address"),
     ({"parameters": {"as_of": "{batch_date.year}"}}, "key 'connector.parameters.as_of'"),
     ({"parameters": {"as_of": "{ds}"}}, "use {batch_date}"),
+    ({"endpoint": "/days/{date}"}, "key 'connector.endpoint': placeholder '{date}' is not known"),
     ({"format": "csv", "paging": {"kind": "cursor"}}, "CSV holds no cursor"),
 ]
 

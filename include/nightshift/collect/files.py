@@ -113,7 +113,9 @@ def fill(pattern: str, values: dict[str, date], where: str) -> str:
         for _, name, form, conversion in Formatter().parse(pattern):
             if name is not None and (name not in values or conversion or "{" in (form or "")):
                 known = " or ".join(f"{{{known}}}" for known in values)
-                raise SpecError(f"{where}: placeholder '{{{name}}}' is not known; use {known}")
+                raise SpecError(
+                    f"{where}: placeholder '{{{name}}}' is not known; use {known}, or {{{{ and }}}} for braces"
+                )
         return pattern.format(**values)
     except ValueError as error:
         raise SpecError(f"{where}: {pattern!r} is not a pattern: {error}") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,7 +45,7 @@ def _check(source: Source, spec: HttpConnector) -> None:
         raise SpecError(
             f"source '{source.name}', key 'connector.paging': CSV holds no cursor; use kind: page"
         )
-    _parameters(source, spec, date(2000, 1, 1))
+    _of_night(source, spec, date(2000, 1, 1))
 
 
 def _address(source: Source, connection: Connection) -> str:
@@ -56,17 +57,20 @@ def _address(source: Source, connection: Connection) -> str:
     return str(url.copy_with(port=connection.port) if connection.port else url)
 
 
-def _parameters(source: Source, spec: HttpConnector, batch_date: date) -> dict[str, str]:
-    where = f"source '{source.name}', key 'connector.parameters"
-    return {
-        key: fill(value, {"batch_date": batch_date}, f"{where}.{key}'")
-        for key, value in spec.parameters.items()
-    }
+def _of_night(source: Source, spec: HttpConnector, batch_date: date) -> HttpConnector:
+    """Return the spec with the batch date in its endpoint and its parameters."""
+
+    def filled(text: str, key: str) -> str:
+        return fill(text, {"batch_date": batch_date}, f"source '{source.name}', key 'connector.{key}'")
+
+    parameters = {key: filled(value, f"parameters.{key}") for key, value in spec.parameters.items()}
+    return spec.model_copy(update={"endpoint": filled(spec.endpoint, "endpoint"), "parameters": parameters})
 
 
 def _read(api: Api, batch_date: date) -> pd.DataFrame:
+    api = replace(api, spec=_of_night(api.source, api.spec, batch_date))
     night_begins(api)
-    found: list[Any] = list(pages(api, _parameters(api.source, api.spec, batch_date)))
+    found: list[Any] = list(pages(api))
     if api.spec.format == "csv":
         return stacked(found)
     records = [record for page in found for record in page]

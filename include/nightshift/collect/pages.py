@@ -115,13 +115,13 @@ class Pages:
         return frame
 
 
-def pages(api: Api, parameters: dict[str, str]) -> Iterator[Any]:
+def pages(api: Api) -> Iterator[Any]:
     """Yield each page's records (CSV: a frame), in order.
 
     Raises:
         SourceError: the pages end before all rows have come, do not end, or one of them is no page.
     """
-    state = Pages(api)
+    state, parameters = Pages(api), api.spec.parameters
     size = {state.paging.size_parameter: str(state.paging.size)} if state.paging.size_parameter else {}
     if state.paging.kind == "page":
         yield from _numbered(state, {**parameters, **size})

@@ -3,7 +3,7 @@
 import json
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+import pyarrow as pa
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from nightshift.collect.archives import MEGABYTE, PART
@@ -25,7 +26,8 @@ LONGEST_WAIT_SECONDS = 60.0
 BUSY = {408, 425, 429}
 # Not done, and not to be done later either.
 NEVER = {501, 505, 511}
-GZIP = 31
+# What zlib calls the wrapping of a stream.
+GZIP, ZLIB, BARE = 31, 15, -15
 
 
 class Unavailable(Exception):
@@ -155,37 +157,75 @@ def _deadline(api: Api) -> Iterator[_Watch]:
 
 def _content(api: Api, response: httpx.Response) -> bytes:
     """Return the body, decompressed as it comes: no more than a night may still take is ever in memory."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity", "gzip"):
+    encoding = response.headers.get("content-encoding", "").strip().lower() or "identity"
+    if encoding not in ENCODINGS:
         raise api.failure(
-            f"the answer is encoded as {encoding[:40]!r}", "gzip or nothing was asked for; mend the API"
+            f"the answer is encoded as {encoding[:40]!r}",
+            f"gzip was asked for, and {', '.join(ENCODINGS)} are read; mend the API",
         )
+    content = _within_limit(api, ENCODINGS[encoding](api, response))
+    api.left -= len(content)
+    return content
+
+
+def _within_limit(api: Api, parts: Iterator[bytes]) -> bytes:
     body = bytearray()
-    for part in _unpacked(api, response) if encoding == "gzip" else response.iter_raw(PART):
+    for part in parts:
         body += part
         if len(body) > api.left:
             raise api.failure(
                 f"the answers of a night are larger than {api.spec.max_megabytes} MB",
                 "raise connector.max_megabytes if that is right",
             )
-    api.left -= len(body)
     return bytes(body)
 
 
-def _unpacked(api: Api, response: httpx.Response) -> Iterator[bytes]:
-    stream = zlib.decompressobj(wbits=GZIP)
+def _as_it_is(api: Api, response: httpx.Response) -> Iterator[bytes]:
+    return response.iter_raw(PART)
+
+
+def _unzipped(api: Api, response: httpx.Response) -> Iterator[bytes]:
+    return _inflated(api, response, "gzip", lambda raw: GZIP)
+
+
+def _deflated(api: Api, response: httpx.Response) -> Iterator[bytes]:
+    # By the standard within zlib's header, of which 8 is the half of the first byte; many servers send it bare.
+    return _inflated(api, response, "deflate", lambda raw: ZLIB if raw[0] & 15 == 8 else BARE)
+
+
+def _inflated(
+    api: Api, response: httpx.Response, encoding: str, window: Callable[[bytes], int]
+) -> Iterator[bytes]:
+    stream = None
     try:
         for raw in response.iter_raw(PART):
-            rest = raw
+            stream, rest = stream or zlib.decompressobj(wbits=window(raw)), raw
             while rest and not stream.eof:
                 yield stream.decompress(rest, PART)
                 rest = stream.unconsumed_tail
             if stream.unused_data or (rest and stream.eof):
-                raise api.failure("bytes follow the end of the answer's gzip content", "mend the API")
+                raise api.failure(f"bytes follow the end of the answer's {encoding} content", "mend the API")
     except zlib.error as error:
         raise api.failure(f"the answer cannot be decompressed: {error}", "mend the API") from error
-    if not stream.eof:
-        raise Unavailable("the answer is cut short: its gzip content has no end")
+    if stream is None or not stream.eof:
+        raise Unavailable(f"the answer is cut short: its {encoding} content has no end")
+
+
+def _of_brotli(api: Api, response: httpx.Response) -> Iterator[bytes]:
+    packed = pa.BufferReader(_within_limit(api, response.iter_raw(PART)))
+    try:
+        with pa.CompressedInputStream(packed, "brotli") as stream:
+            yield from iter(lambda: stream.read(PART), b"")
+    except (OSError, pa.ArrowException) as error:
+        raise api.failure(f"the answer cannot be decompressed: {error}", "mend the API") from error
+
+
+ENCODINGS: dict[str, Callable[[Api, httpx.Response], Iterator[bytes]]] = {
+    "identity": _as_it_is,
+    "gzip": _unzipped,
+    "deflate": _deflated,
+    "br": _of_brotli,
+}
 
 
 def _judged(api: Api, response: httpx.Response, content: bytes, ends: int | None) -> Answer:

@@ -151,7 +151,7 @@ class Paging(Spec):
 
 
 class HttpConnector(Spec):
-    """JSON or CSV over HTTP from a connection's host. Parameters may hold ``{batch_date}``."""
+    """JSON or CSV over HTTP from a connection's host. Endpoint and parameters may hold ``{batch_date}``."""
 
     kind: Literal["http"] = "http"
     connection: str = Field(min_length=1)
