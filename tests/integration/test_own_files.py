@@ -229,6 +229,10 @@ def test_another_time_zone_is_refused_once_a_night_was_cut(
     with pytest.raises(SpecError, match=told):
         stages.collect(rome, "events", night, Try("edited"))
     with pytest.raises(SpecError, match=told):
+        stages.validate(rome, "events", night, Try("edited"))
+    with pytest.raises(SpecError, match=told):
+        stages.replay(rome, "events", night, Try("edited"), Replay("revalidate", "ann"))
+    with pytest.raises(SpecError, match=told):
         stages.build_features(rome, "any", night, Try("edited"))
     with pytest.raises(SpecError, match=told):
         stages.score(rome, "any", night, Try("edited"))
@@ -239,3 +243,24 @@ def test_another_time_zone_is_refused_once_a_night_was_cut(
         clock_check.run(rome.project)
     clock_check.run(replace(events).project)
     collected(events, date(2012, 5, 9))
+
+
+def test_another_name_of_the_same_clock_is_no_other_clock(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "events.csv").write_text("id,at\na,2012-01-09T12:00:00\n")
+    named = {
+        zone: platform_of(warehouse, tmp_path, {**EVENTS, "timezone": zone}, zone)
+        for zone in ("America/New_York", "US/Eastern", "America/Bogota")
+    }
+    collected(named["America/New_York"], date(2012, 1, 10))
+    monkeypatch.setenv("NIGHTSHIFT_WAREHOUSE_URL", warehouse.url)
+    clock_check.run(named["US/Eastern"].project)
+    require_same_clock(named["US/Eastern"])
+    # That winter their clocks agree; in summer they do not.
+    with pytest.raises(SpecError, match="midnight of US/Eastern, and America/Bogota cuts elsewhere"):
+        require_same_clock(named["America/Bogota"])
+    warehouse.execute("UPDATE catalog.clock SET timezone = 'US/Pacific-New'")  # left tzdata in 2020
+    with pytest.raises(SpecError, match="midnight of US/Pacific-New"):
+        require_same_clock(named["US/Eastern"])

@@ -241,11 +241,32 @@ def test_check_refuses_the_projects_tables_and_migrate_mends_them(
     assert tables.retype(warehouse.url, "source", "weather", dry_run=False) == [
         "raw.weather is what its spec declares."
     ]
+    told = tables.compare(project)
+    assert len(told) == 1
+    assert told[0].startswith(
+        "table raw.weather: column 'published_at' is null in 1 rows, first in the night of 2013-02-01, and never in "
+    )
+    assert "nightshift trigger collect_weather --from 2013-02-01" in told[0]
+    assert "or write nullable: true" in told[0]
+    warehouse.execute("UPDATE raw.weather SET published_at = known_at")
     assert tables.compare(project) == []
     monkeypatch.setenv("NIGHTSHIFT_WAREHOUSE_URL", "postgresql://nobody@127.0.0.1:1/none")
     assert tables.compare(project) == [
         "The warehouse does not answer: its tables were not compared with the specs."
     ]
+
+
+def test_nulls_are_counted_of_as_many_columns_as_a_table_has(warehouse: Warehouse) -> None:
+    names = [f"c{n}" for n in range(1500)]
+    columns = {"batch_date": "date", "id": "string", **dict.fromkeys(names, "boolean")}
+    wide = Table("raw", "wide", columns, ("batch_date", "id"))
+    warehouse.ensure(wide)
+    assert warehouse.nulls(wide, names) == {}
+    warehouse.execute("INSERT INTO raw.wide (batch_date, id, c1) VALUES ('2013-02-02', 'a', true)")
+    warehouse.execute("INSERT INTO raw.wide (batch_date, id) VALUES ('2013-02-01', 'a'), ('2013-02-03', 'a')")
+    found = warehouse.nulls(wide, names)
+    assert (len(found), found["c0"], found["c1"]) == (1500, (3, NIGHT), (2, NIGHT))
+    assert warehouse.nulls(wide, ["not_there"]) == {}
 
 
 def test_a_sets_features_of_another_type_are_refused_with_its_ways_out(warehouse: Warehouse) -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from nightshift.errors import NotReady, RequestError, TableMismatch, Unreachable
 from nightshift.local import state
-from nightshift.specs import Project, load_project
+from nightshift.specs import Project, Source, load_project
 
 if TYPE_CHECKING:
-    from nightshift.warehouse import Table
+    from nightshift.warehouse import Table, Warehouse
 
 
 def compare(project: Project) -> list[str]:
-    """Compare every table that is there with its spec; return what to tell: nothing, or why nothing was compared.
+    """Compare every table that is there with its spec; return what to tell: older nights' nulls, or why nothing was.
 
     Raises:
         TableMismatch: one line a table that is not what its spec declares.
@@ -34,7 +34,23 @@ def compare(project: Project) -> list[str]:
             wrong.append(str(error))
     if wrong:
         raise TableMismatch("\n".join(wrong))
-    return []
+    return [line for source in project.sources.values() for line in _nulls(warehouse, source)]
+
+
+def _nulls(warehouse: "Warehouse", source: Source) -> Iterator[str]:
+    """Yield, a column that the spec says is never null, what older nights hold of nulls in it."""
+    from nightshift.warehouse import raw_table
+
+    table = raw_table(source)
+    never = [
+        name for name, column in source.columns.items() if not column.nullable and name not in table.required
+    ]
+    for name, (count, first) in warehouse.nulls(table, never).items():
+        yield (
+            f"table {table.qualified}: column '{name}' is null in {count} rows, first in the night of {first}, and "
+            f"never in the spec: features that look back see them. Collect these nights again (nightshift trigger "
+            f"collect_{source.name} --from {first} ...), which sets such rows aside, or write nullable: true"
+        )
 
 
 def retype(url: str, what: str, name: str | None, *, dry_run: bool) -> list[str]:

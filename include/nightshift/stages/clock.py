@@ -1,5 +1,9 @@
 """The project's clock: the time zone that the nights of this warehouse were cut in, and no other."""
 
+from datetime import date, timedelta
+
+import pandas as pd
+
 from nightshift.errors import SpecError
 from nightshift.specs import Project
 from nightshift.stages.platform import Platform
@@ -11,18 +15,23 @@ MOVE = (
     "UPDATE catalog.clock SET (timezone, recorded_at) = (%s, clock_timestamp()) "
     "WHERE timezone <> %s AND NOT EXISTS (SELECT 1 FROM catalog.batches)"
 )
+# Another name of the same clock: later nights are cut as the project names it now.
+ALIAS = "UPDATE catalog.clock SET timezone = %s WHERE timezone <> %s"
+# Rows of a night may tell of earlier events; a year holds every change of the clocks.
+YEAR = timedelta(days=366)
 
 
 def require_same_clock(platform: Platform) -> None:
     """Write down the project's time zone at the first use of a warehouse; refuse another one afterwards.
 
     Raises:
-        SpecError: the warehouse's nights were cut in another zone than ``project.yaml`` names now.
+        SpecError: the warehouse's nights were cut by another clock than that of the zone ``project.yaml`` names now.
     """
     zone = platform.project.settings.timezone
     platform.warehouse.execute(RECORD, (zone,))
     platform.warehouse.execute(MOVE, (zone, zone))
     check_clock(platform.project, platform.warehouse)
+    platform.warehouse.execute(ALIAS, (zone, zone))
 
 
 def check_clock(project: Project, warehouse: Warehouse) -> None:
@@ -34,11 +43,26 @@ def check_clock(project: Project, warehouse: Warehouse) -> None:
     found = warehouse.row("SELECT timezone, recorded_at FROM catalog.clock")
     if found is None or found["timezone"] == zone:
         return
-    nights = warehouse.row("SELECT count(DISTINCT batch_date) AS n FROM catalog.batches") or {"n": 0}
-    if nights["n"]:
+    cut = warehouse.row(
+        "SELECT count(DISTINCT batch_date) AS n, min(batch_date) AS first, max(batch_date) AS last FROM catalog.batches"
+    )
+    if cut and cut["n"] and not _show_the_same(found["timezone"], zone, cut["first"], cut["last"]):
         raise SpecError(
-            f"{project.folder / 'project.yaml'}: key 'timezone': {nights['n']} nights of this warehouse were cut at "
+            f"{project.folder / 'project.yaml'}: key 'timezone': {cut['n']} nights of this warehouse were cut at "
             f"midnight of {found['timezone']}, and {zone} cuts elsewhere: what was known by a night, and which rows it "
             f"holds, would no longer be what its features and models saw. Put {found['timezone']} back, or start "
             "with an empty warehouse"
         )
+
+
+def _show_the_same(one: str, other: str, first: date, last: date) -> bool:
+    """Return whether the clocks of two zones agree in every hour from a year before ``first`` to a year after ``last``.
+
+    Names do not tell: US/Eastern is America/New_York.
+    """
+    hours = pd.date_range(first - YEAR, last + YEAR, freq="h", tz="UTC")
+    try:
+        shown = [hours.tz_convert(zone).tz_localize(None) for zone in (one, other)]
+    except (KeyError, ValueError):  # a name that this machine's time zones no longer have
+        return False
+    return shown[0].equals(shown[1])

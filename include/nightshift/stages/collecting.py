@@ -99,6 +99,7 @@ def validate(
     Raises:
         BatchRejected: naming each failed date, the columns and the rules.
     """
+    require_same_clock(platform)
     source = platform.project.source(name)
     table = raw_table(source)
     platform.warehouse.ensure(table)

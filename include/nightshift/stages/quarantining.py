@@ -17,6 +17,7 @@ from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.specs import REPLAY_ACTIONS, Source
+from nightshift.stages.clock import require_same_clock
 from nightshift.stages.collecting import (
     collect,
     file_batches,
@@ -72,6 +73,7 @@ def replay(platform: Platform, name: str, nights: DateRange, asked: Try, wanted:
         BatchRejected: a night still fails. The others were written.
         Superseded: another replay or collection has taken one of the nights.
     """
+    require_same_clock(platform)
     source = platform.project.source(name)
     _check(source, wanted)
     return ACTIONS.get(wanted.action, _replayed)(platform, source, nights, asked, wanted)

@@ -61,6 +61,25 @@ class Warehouse(Database):
         if shape and (found := differences(table, shape)):
             raise mismatch(table, found)
 
+    def nulls(self, table: Table, names: Sequence[str]) -> dict[str, tuple[int, date]]:
+        """Return which of these columns hold nulls, in how many rows, and the first batch date that has one."""
+        with self.transaction() as cursor:
+            shape = shape_of(cursor, table)
+        there = [name for name in names if shape and name in shape.columns]
+        if not there:
+            return {}
+        absent = [sql.SQL("FILTER (WHERE {} IS NULL)").format(sql.Identifier(name)) for name in there]
+        counted, first = (
+            sql.SQL(", ").join(sql.SQL(aggregate) + only for only in absent)
+            for aggregate in ("count(*) ", "min(batch_date) ")
+        )
+        # Arrays: a result has no room for two columns more for each that a table may have.
+        query = sql.SQL("SELECT ARRAY[{}] AS n, ARRAY[{}] AS first FROM {}").format(
+            counted, first, table.identifier
+        )
+        [row] = self.rows(query)
+        return {name: (n, day) for name, n, day in zip(there, row["n"], row["first"], strict=True) if n}
+
     def retype(self, table: Table, holder: str, *, dry_run: bool = False) -> list[str]:
         """Change ``table`` to what its spec declares, in one transaction; return what was done, a line each.
 
