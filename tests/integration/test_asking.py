@@ -12,6 +12,8 @@ from integration.conftest import SCORED
 from nightshift import stages
 from nightshift.errors import NotReady, RequestError
 from nightshift.local.cli import app
+from nightshift.specs.derived import relations
+from nightshift.specs.tables import NAME_BYTES
 from nightshift.stages import Platform, Try, Wanted
 
 pytestmark = pytest.mark.integration
@@ -45,6 +47,25 @@ def test_given_entities_get_what_the_night_said_of_them_and_the_others_are_named
     assert nightly(loop) == before
     batches = "SELECT count(*) AS n FROM catalog.prediction_batches WHERE model = %s"
     assert loop.warehouse.row(batches, (MODEL,)) == {"n": len(SCORED.dates)}
+
+
+def test_whatever_is_named_after_specs_bears_a_name_that_they_are_checked_for(loop: Platform) -> None:
+    wanted = Wanted([(nightly(loop)[0]["flight_id"],)])
+    stages.score_entities(loop, MODEL, NIGHT, Try("named"), wanted)
+    schemas = ["raw", "features", "predictions", "adhoc"]
+    there = loop.warehouse.rows(
+        "SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'i', 'v')",
+        (schemas,),
+    )
+    project = loop.project
+    specs = [*project.sources.values(), *project.feature_sets.values(), *project.models.values()]
+    known = {relation for spec in specs for relation in relations(spec)}
+    assert {row["schema"] for row in there} == {*schemas}
+    assert {(row["schema"], row["name"]) for row in there} <= known
+    longest = "x" * 40  # of a spec's name
+    renamed = [spec.model_copy(update={"name": longest}) for spec in specs]
+    assert all(len(name) <= NAME_BYTES for spec in renamed for _, name in relations(spec))
 
 
 def test_values_of_columns_choose_rows_and_the_newest_night_is_meant_if_none_is_named(

@@ -160,6 +160,10 @@ def test_missing_numbers_stay_missing() -> None:
         ({"size": None, "siez": [1.0, 2.0]}, r"missing columns \['size'\], undeclared columns \['siez'\]"),
         ({"trip": ["a", "a"]}, "is not unique: 1 rows, first trip='a'"),
         ({"trip": ["a", None]}, "has nulls: 1 rows"),
+        (
+            {"trip": ["a", "ä" * 1400]},
+            r"\['trip'\] is longer than the 2,616 bytes .*: 1 rows, first trip='ä{50,}.*or give its hash",
+        ),
         ({"trip": [1.0, 2.0]}, r"column 'trip' is declared string; row 1 holds .*1.0.* \(float64\)"),
         ({"kind": [3.0, None]}, "column 'kind' is declared string; row 1 .*trip='b'.* holds .*give text"),
         ({"count": [1, 0.5]}, r"column 'count' is declared integer; row 2 \(trip='a'\) holds .*0.5"),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from nightshift.errors import BatchRejected
 from nightshift.exact import exact, kind_of
+from nightshift.room import key_bytes, long_keys
 from nightshift.specs import FeatureSet
 from nightshift.types import DTYPES, as_text
 
@@ -27,8 +28,8 @@ def as_declared(spec: FeatureSet, built: object, batch_date: date) -> pd.DataFra
     """Return the entity and the declared columns, typed, ordered by entity.
 
     Raises:
-        BatchRejected: no frame, other columns, no rows, entities that repeat or are null, infinities, or a value that
-            its column's type cannot hold.
+        BatchRejected: no frame, other columns, no rows, entities that repeat, are null or too long, infinities,
+            or a value that its column's type cannot hold.
     """
     where = f"{spec.path}: build() for {batch_date}"
     frame = _checked(spec, built, where)
@@ -100,11 +101,17 @@ def _number(given: pd.Series, kind: str) -> pd.Series:
 def _check_entity(spec: FeatureSet, typed: pd.DataFrame, where: str) -> None:
     null = typed[spec.entity].isna().any(axis=1).to_numpy()
     repeated = typed.duplicated(spec.entity).to_numpy()
-    for mask, fault in ((null, "has nulls"), (repeated, "is not unique")):
+    long = long_keys(typed, spec.entity, len(spec.entity))
+    most = f"is longer than the {key_bytes(len(spec.entity)):,} bytes that a table's key has room for"
+    for mask, fault, remedy in (
+        (null, "has nulls", "return one row an entity"),
+        (repeated, "is not unique", "return one row an entity"),
+        (long, most, "an entity is a name, not a text: shorten it, or give its hash"),
+    ):
         if mask.any():
+            first = _row(spec, typed, mask)
             raise BatchRejected(
-                f"{where}: {spec.entity} {fault}: {int(mask.sum())} rows, first {_row(spec, typed, mask)}; "
-                "return one row an entity"
+                f"{where}: {spec.entity} {fault}: {int(mask.sum())} rows, first {first}; {remedy}"
             )
 
 

@@ -16,6 +16,8 @@ STAGES: dict[type, tuple[str, ...]] = {
 OF_THE_PROJECT = ("catalog", "reconcile_registry")
 # The view of a model's predictions that consumers read.
 CHAMPION = "_champion"
+# The schema of predictions that somebody asked for, a table a model.
+ADHOC = "adhoc"
 # PostgreSQL names a table's index so, in the schema's one list of names.
 INDEX = "_pkey"
 Named = Source | FeatureSet | Model
@@ -51,13 +53,18 @@ def collisions(specs: Iterable[Named], beside: Iterable[Named] = ()) -> Iterator
 def _names(spec: Named) -> Iterator[tuple[str, str]]:
     """Yield what is named after a spec: the kind of thing, and its name."""
     yield from (("DAG", dag_id(stage, spec)) for stage in STAGES[type(spec)])
-    schema, tables = _tables(spec)
-    yield from (("table", f"{schema}.{table}") for table in tables)
+    yield from (("table", f"{schema}.{name}") for schema, name in relations(spec))
 
 
-def _tables(spec: Named) -> tuple[str, list[str]]:
+def relations(spec: Named) -> list[tuple[str, str]]:
+    """Return schema and name of what the warehouse has of a spec: tables, their indexes, views."""
     if isinstance(spec, Source):
-        return "raw", [spec.name, spec.name + INDEX]
+        return _with_index("raw", spec.name)
     if isinstance(spec, FeatureSet):
-        return "features", [spec.table, spec.table + INDEX]
-    return "predictions", [spec.name, spec.name + INDEX, spec.name + CHAMPION]
+        return _with_index("features", spec.table)
+    nightly = [*_with_index("predictions", spec.name), ("predictions", spec.name + CHAMPION)]
+    return nightly + _with_index(ADHOC, spec.name)
+
+
+def _with_index(schema: str, table: str) -> list[tuple[str, str]]:
+    return [(schema, table), (schema, table + INDEX)]

@@ -12,11 +12,12 @@ from nightshift.errors import NotReady, RequestError
 from nightshift.govern import Ledger
 from nightshift.score.selection import Key, Selected, keyed, matching, read_conditions
 from nightshift.specs import FeatureSet
+from nightshift.specs.derived import ADHOC
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import load_version, read_features
 from nightshift.warehouse import Table, feature_table, prediction_table
 
-SCHEMA, ARM = "adhoc", "adhoc"
+ARM = "adhoc"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def adhoc_table(platform: Platform, name: str) -> Table:
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
     nightly = prediction_table(model, feature_set)
-    return replace(nightly, schema=SCHEMA, key=("run_id", "batch_date", *feature_set.entity))
+    return replace(nightly, schema=ADHOC, key=("run_id", "batch_date", *feature_set.entity))
 
 
 def _select(rows: pd.DataFrame, feature_set: FeatureSet, wanted: Wanted) -> Selected:
