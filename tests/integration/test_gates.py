@@ -94,6 +94,19 @@ def test_a_row_of_the_holdout_planted_in_the_training_rows_fails_the_gate(loop: 
     assert loop.registry.champion(MODEL) == head.version
 
 
+def test_a_target_that_changed_since_the_snapshot_ends_the_training(loop: Platform) -> None:
+    asked, platform = Try("retargeted"), better(loop)
+    later = with_model(platform, lambda m: m["target"].update(above=30))
+    frozen = stages.snapshot(platform, MODEL, AS_OF, asked)["snapshot_id"]
+    told = r'target is {"column": "arr_delay", "above": 30} now; .* with {"column": "arr_delay", "above": 15}'
+    with pytest.raises(NotReady, match=told):
+        stages.fit(later, MODEL, frozen, asked, reason="a test")
+    stages.fit(platform, MODEL, frozen, asked, reason="a test")
+    with pytest.raises(NotReady, match=told):
+        stages.evaluate(later, MODEL, AS_OF, asked, reason="a test")
+    assert stages.evaluate(platform, MODEL, AS_OF, asked, reason="a test")["passed"] is not None
+
+
 def test_the_rows_of_a_champion_are_looked_at_too(loop: Platform) -> None:
     """A champion trained on a row of this holdout would be flattered by it."""
 

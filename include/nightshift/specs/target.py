@@ -118,6 +118,12 @@ class Target(Spec):
         return column
 
     @property
+    def definition(self) -> str:
+        """What decides a label, as JSON: two of one definition mean the same by each of their labels."""
+        decides = {"column", "above", "equals", "classes"}
+        return json.dumps(self.model_dump(include=decides, exclude_none=True), ensure_ascii=False)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The classes as texts, in their order; none but for ``classes``."""
         return tuple(map(str, self.classes or ()))

@@ -52,10 +52,9 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> Facts:
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
     rows, made_of = _known_rows(platform, model, feature_set, dates, as_of)
     held_out = _require_enough(model, rows, dates, as_of)
-    # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So are the classes:
-    # labels are their numbers.
-    classes = {"classes": json.dumps(model.classes)} if model.classes else {}
-    content = to_parquet(rows, model=name, as_of=as_of, **asdict(dates), **classes)
+    # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So is what their labels
+    # mean.
+    content = to_parquet(rows, model=name, as_of=as_of, **asdict(dates), target=_definition(model))
     key, digest = platform.objects.put_once(f"snapshots/{name}", content, ".parquet")
     with platform.warehouse.transaction() as cursor:
         cursor.execute(
@@ -256,7 +255,7 @@ def read_snapshot(
 
     Raises:
         ArtifactRefused: the file is not what was frozen.
-        NotReady: there is none, or the model's classes are others than those it was frozen with.
+        NotReady: there is none, or the model's target is another than the one it was frozen with.
     """
     facts = platform.warehouse.row(
         "SELECT * FROM governance.snapshots WHERE snapshot_id = %s", (snapshot_id,)
@@ -267,17 +266,24 @@ def read_snapshot(
     artifacts.check_sha256(content, snapshot_id, f"snapshot {facts['object_key']}")
     table = pq.read_table(io.BytesIO(content))
     if model is not None:
-        frozen = json.loads((table.schema.metadata or {}).get(b"classes", b"[]"))
-        _require_classes(model, frozen, facts)
+        _require_same_target(model, table.schema.metadata or {}, facts)
     return facts, to_frame(table)
 
 
-def _require_classes(model: Model, frozen: list[str], facts: Facts) -> None:
-    """Raise NotReady unless the numbers of a snapshot's labels mean the classes that the spec declares."""
-    if frozen != list(model.classes):
+def _definition(model: Model) -> str:
+    return model.target.definition if model.target else "none"
+
+
+def _require_same_target(model: Model, about: dict[bytes, bytes], facts: Facts) -> None:
+    """Raise NotReady unless labels of a snapshot mean what the spec declares. Old ones tell their classes only."""
+    if b"target" in about:
+        frozen, declared = about[b"target"].decode(), _definition(model)
+    else:
+        frozen, declared = about.get(b"classes", b"[]").decode(), json.dumps(model.classes)
+    if frozen != declared:
         raise NotReady(
-            f"model '{model.name}': target.classes is {', '.join(model.classes) or 'not given'} now; the snapshot as "
-            f"of {facts['as_of']} was frozen with {', '.join(frozen) or 'none'}: its labels mean others. Train again"
+            f"model '{model.name}': its target is {declared} now; the snapshot as of {facts['as_of']} was frozen with "
+            f"{frozen}: its labels mean others. Undo the change, or train again (trigger train_{model.name})"
         )
 
 

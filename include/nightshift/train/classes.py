@@ -52,8 +52,9 @@ def each(known: NDArray[Any], found: Floats, classes: Sequence[str]) -> Floats:
     lost = sorted(set(there) - set(classes))
     if lost:
         raise SchemaMismatch(
-            f"the model knows the class '{lost[0]}', target.classes does not: where would its probability go? Declare "
-            "it until a version that has seen no row of it is champion"
+            f"the model knows the class '{lost[0]}', target.classes does not: where would its probability go? Write "
+            "it back. It may go once a version is champion that was trained on nights without it (train.window_days); "
+            "before that, only under another name of the model"
         )
     probabilities = np.zeros((len(found), len(classes)))
     probabilities[:, [classes.index(name) for name in there]] = found

@@ -60,7 +60,36 @@ def made(model: Model, own: Own = NOTHING) -> BaseEstimator:
     except InvalidParameterError as error:
         raise SpecError(f"{where}: {error}") from error
     require_task(model, estimator)
+    _require_weights_of_classes(model, estimator, where)
     return estimator
+
+
+def _require_weights_of_classes(model: Model, estimator: BaseEstimator, where: str) -> None:
+    """Raise SpecError if ``class_weight`` names what the estimator will not look up: else a fit says so, or nothing."""
+    weights, kind = model.estimator.params.get("class_weight"), type(estimator)
+    library = kind.__module__.partition(".")[0]
+    if not isinstance(weights, Mapping) or library not in LIBRARIES:
+        return
+    if model.classes and kind.__name__ == "HistGradientBoostingClassifier":
+        raise SpecError(
+            f"{where}: {kind.__name__} looks class_weight up by the place of a class among those of its rows, which no "
+            "spec can know; write class_weight: balanced, or take another estimator"
+        )
+    told = [_looked_up(name, library) for name in model.classes] or [0, 1]
+    unknown = [name for name in weights if name not in told]
+    if unknown:
+        known = "those of target.classes" if model.classes else "1 (the positive class) and 0 (all else)"
+        raise SpecError(
+            f"{where}: class_weight names {unknown[0]!r}; the classes are {known}, here {', '.join(map(repr, told))}"
+        )
+
+
+def _looked_up(name: str, library: str) -> int | str:
+    """Return what a library takes as the key of a class: scikit-learn an integer also where the class is its text."""
+    try:
+        return int(name) if library == "sklearn" else name
+    except ValueError:
+        return name
 
 
 def require_estimator(model: Model, own: Own = NOTHING) -> None:

@@ -10,7 +10,7 @@ import skops.io
 from toys import CLASSES, feature_set, needs_torch, rows, spec
 
 from nightshift import artifacts, metrics, score, train
-from nightshift.errors import SchemaMismatch
+from nightshift.errors import SchemaMismatch, SpecError
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import Drift, Model, class_column
 from nightshift.train.classes import each, positive
@@ -45,6 +45,57 @@ def test_probabilities_stand_in_their_columns_and_sum_to_one(path: str) -> None:
     assert scores["roc_auc_ovr"] > 0.8
     plain = pipeline.predict(frame[list(pipeline.feature_names_in_)])
     assert (np.array(CLASSES)[found.argmax(axis=1)] == plain).mean() > 0.99
+
+
+LOGISTIC, LIGHTGBM = "sklearn.linear_model.LogisticRegression", "lightgbm.LGBMClassifier"
+BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "weights"),
+    [
+        (LOGISTIC, CLASSES, {"Light Rain": 1.0, "C++": 1.0, "high": 50.0}),
+        (LOGISTIC, (3, 1, 2, 4), {3: 1.0, 1: 1.0, 2: 50.0}),
+        (FOREST, (3, 1, 2, 4), {3: 1.0, 1: 1.0, 2: 50.0}),
+        (LIGHTGBM, (3, 1, 2, 4), {"3": 1.0, "1": 1.0, "2": 50.0}),
+        (LOGISTIC, None, {0: 1.0, 1: 50.0}),
+        (BOOSTING, None, {0: 1.0, 1: 50.0}),
+    ],
+)
+def test_weights_are_given_by_class_as_the_target_names_it(path: str, target: Any, weights: dict) -> None:
+    kind, said = "multiclass" if target else "classification", {}
+    frame = rows(kind)
+    for given in (None, weights):
+        declared = spec(kind, path, {**ESTIMATORS[path], "class_weight": given}).model_dump(by_alias=True)
+        model = Model.model_validate({**declared, "target": {**declared["target"], "classes": target}})
+        train.check(model)
+        predicted = train.predict(fitted(model, frame), frame, model.classes)
+        said[given is None] = (predicted[:, 2] if target else predicted).mean()
+    assert said[False] > said[True] + 0.05
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "weights", "says"),
+    [
+        (
+            LOGISTIC,
+            "multiclass",
+            {0: 1.0},
+            "class_weight names 0; the classes are those of target.classes, here 'Li",
+        ),
+        (
+            LOGISTIC,
+            "classification",
+            {"late": 2.0},
+            r"names 'late'; .* 1 \(the positive class\) and 0 \(all else\)",
+        ),
+        (LOGISTIC, "classification", {"1": 2.0}, "names '1'"),
+        (BOOSTING, "multiclass", {"high": 2.0}, "by the place of a class .* write class_weight: balanced"),
+    ],
+)
+def test_weights_of_no_class_are_refused_before_a_fit(path: str, kind: str, weights: dict, says: str) -> None:
+    with pytest.raises(SpecError, match=rf"key 'estimator.params': .*{says}"):
+        train.check(spec(kind, path, {"class_weight": weights}))
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -118,7 +169,11 @@ def test_a_fresh_process_says_the_same_of_several_classes() -> None:
 @pytest.mark.parametrize(
     ("known", "given", "says"),
     [
-        (["a", "z"], [[0.5, 0.5]], "knows the class 'z', target.classes does not"),
+        (
+            ["a", "z"],
+            [[0.5, 0.5]],
+            "knows the class 'z', target.classes does not.*Write it back.*may go once.*name",
+        ),
         (["a", "b"], [[0.5, 0.6]], "must sum to 1; they miss it by up to 0.1"),
         (["a", "b"], [[np.nan, 0.6]], "must sum to 1"),
     ],
