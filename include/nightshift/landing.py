@@ -81,7 +81,11 @@ def stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
             dtypes.setdefault(str(name), set()).add(str(dtype))
     # Left to pandas, integers of one frame beside floats of another would all become floats.
     mixed = [name for name, found in dtypes.items() if len(found) > 1]
-    alike = [frame.astype({name: object for name in mixed if name in frame.columns}) for frame in filled]
+    # Only where it changes something: to ask for no other dtype still copies every column.
+    alike = [
+        frame.astype({name: object for name in mixed if name in frame.columns}) if mixed else frame
+        for frame in filled
+    ]
     return pd.concat(alike, ignore_index=True)
 
 

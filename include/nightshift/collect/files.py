@@ -2,17 +2,19 @@
 
 import glob
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path, PurePosixPath
 from string import Formatter
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 import fsspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
@@ -28,6 +30,7 @@ from nightshift.spelling import days
 
 # What a value of Parquet takes in memory, at least.
 VALUE_BYTES = 8
+NOWHERE = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,21 @@ def open_files(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sl
         path = place(folder.root, spec.path, day, source)
         if spec.date_column is None:
             return _table(folder, path, f" (rows of {day})")
-        rows, dates = whole(path)
-        return rows[(dates == pd.Timestamp(day)).to_numpy()].reset_index(drop=True)
+        rows, places = whole(path)
+        return _at(rows, places.get(pd.Timestamp(day), NOWHERE)).reset_index(drop=True)
 
     def nights() -> list[date]:
-        _, dates = whole(place(folder.root, spec.path, date(2000, 1, 1), source))
-        return [
-            day.date() - timedelta(days=spec.offset_days) for day in dates.drop_duplicates().sort_values()
-        ]
+        _, places = whole(place(folder.root, spec.path, date(2000, 1, 1), source))
+        return [day.date() - timedelta(days=spec.offset_days) for day in sorted(places)]
 
     yield Reader(read, nights if spec.date_column else None)
+
+
+def _at(rows: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
+    """Return the rows at ascending places; those that stand together, as in a file by date, without a copy."""
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return rows.iloc[places[0] : places[-1] + 1]
+    return rows.iloc[places]
 
 
 def content_of(source: Source, connection: Connection, day: date) -> bytes:
@@ -218,7 +226,8 @@ def _csv(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
     except NotCsv as error:
         hint = looks_like(content, dialect) or "ask the upstream for the whole file"
         raise folder.failure(path, error, hint) from error
-    if not folder.source.columns.keys() & set(frame.columns):
+    declared = folder.source.columns.keys()  # none yet, of a source that is being drafted
+    if declared and not declared & set(frame.columns):
         hint = looks_like(content, dialect)
         if hint:
             shown = ", ".join(map(repr, frame.columns[:3]))
@@ -250,8 +259,8 @@ def _rows_in(table: pa.Table) -> pd.DataFrame:
         return table.to_pandas(date_as_object=False, **options)
 
 
-def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the rows and the day of each. A row whose date cannot be read goes with the row above it.
+def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, Mapping[Any, np.ndarray]]:
+    """Return the rows and where those of each day stand. A row whose date cannot be read goes with the row above it.
 
     So each row belongs to exactly one night, whichever night asks, and none is lost: validation sets it aside there.
     """
@@ -270,7 +279,8 @@ def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.
             f"column '{name}': none of {len(rows)} values reads as a date, such as {rows[name].iloc[0]!r:.60}",
             "correct the file, or say how it spells dates in connector.dialect.dates",
         )
-    return rows, found.ffill().bfill()
+    places = rows.groupby(found.ffill().bfill().to_numpy()).indices
+    return rows, {day: np.asarray(standing) for day, standing in places.items()}
 
 
 def without_login(path: str) -> str:

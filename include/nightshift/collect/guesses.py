@@ -139,13 +139,12 @@ def _far_off(values: pd.Series) -> Iterator[str]:
     read = pd.to_numeric(values.str.replace(",", ".", regex=False), errors="coerce")
     if read.notna().mean() <= MOST:
         return
+    # Other markers are no neighbours.
+    others = read[~read.isin(NUMBERS_FOR_NOTHING)].dropna()
+    low, high = others.min(), others.max()
     for marker in NUMBERS_FOR_NOTHING:
-        others = read[read != marker].dropna()
-        # Other markers are no neighbours.
-        others = others[~others.isin(NUMBERS_FOR_NOTHING)]
         if (read == marker).sum() < 2 or others.nunique() < 3:
             continue
-        low, high = float(others.min()), float(others.max())
         gap = low - marker if marker < low else marker - high
         if gap > 0 and (marker < 0 <= low or gap > high - low):
             yield f"{marker:g}"

@@ -5,16 +5,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from nightshift.errors import NightshiftError, RequestError
 
 if TYPE_CHECKING:
     from nightshift.local.scaffold.inference import Inferred
 
-LONGEST_CELL = 40
+# How some rows are read is shown within 80 columns.
+WIDTH, LONGEST_NAME, LONGEST_TYPE = 80, 24, 9
 app = typer.Typer(help="Draft a spec from what is really there.", no_args_is_help=True)
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -79,7 +81,7 @@ def source(  # noqa: PLR0913 a command's options are its arguments
         )
     for file in written:
         console.print(f"Wrote {escape(str(file))}, from {found.rows} rows of {len(found.nights)} nights.")
-    console.print(_read(found))
+    console.print(*map(escape, _read(found)), sep="\n")
     for doubt in found.doubts:
         console.print(f"  a guess: {escape(doubt)}")
     for column, why in found.outcome.items():
@@ -176,24 +178,46 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _read(found: "Inferred") -> Table:
-    """Return how some rows are read, column by column: as delivered, and as what."""
-    table = Table(box=None, header_style="bold")
-    table.add_column("column", overflow="fold")
-    table.add_column("is")
-    for _ in range(len(found.read)):
-        table.add_column("delivered", overflow="fold")
-        table.add_column("read as", overflow="fold")
+def _read(found: "Inferred") -> Iterator[str]:
+    """Yield how some rows are read, a line a column; a second one where they were delivered otherwise."""
+    named = min(max(map(cell_len, found.columns)), LONGEST_NAME)
+    each = len(found.read)
+    value = (WIDTH - named - LONGEST_TYPE - 1 - each) // each
+
+    def line(name: str, kind: str, values: list[str]) -> str:
+        cells = [(name, named), (kind, LONGEST_TYPE), *((text, value) for text in values)]
+        return " ".join(_cut(text, width) for text, width in cells).rstrip()
+
+    yield line("column", "is", ["read as"])
     for name, guess in found.columns.items():
-        pairs = zip(found.delivered[name], found.read[name], strict=True)
-        cells = [escape(_cell(value)) for pair in pairs for value in pair]
-        table.add_row(escape(name), guess.type, *cells)
-    return table
+        read = [_shown(one, guess.type) for one in found.read[name]]
+        delivered = [_shown(one, "string") for one in found.delivered[name]]
+        yield line(name, guess.type, read)
+        if any(map(_differ, delivered, read)):
+            yield line("", "delivered", delivered)
 
 
-def _cell(value: Any) -> str:
-    text = "" if str(value) in ("None", "nan", "NaT", "<NA>") else str(value)
-    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}..."
+def _shown(value: Any, kind: str) -> str:
+    text = " ".join(str(value).split())
+    if text in ("None", "nan", "NaT", "<NA>"):
+        return ""
+    if kind == "date":
+        return text[:10]
+    return text.removesuffix("+00:00").removesuffix(":00") if kind == "timestamp" else text
+
+
+def _differ(delivered: str, read: str) -> bool:
+    """Return whether a value reads as something else than its text: 12.80 is 12.8, 1,5 is not 1.5."""
+    try:
+        return delivered != read and float(delivered) != float(read)
+    except ValueError:
+        return True
+
+
+def _cut(text: str, width: int) -> str:
+    cell = Text(text)
+    cell.truncate(width, overflow="ellipsis", pad=True)
+    return cell.plain
 
 
 def _next(*commands: str) -> None:

@@ -32,6 +32,7 @@ HEAVY = (
     "optuna.samplers",
     "optuna.pruners",
     "nightshift.stages",
+    "nightshift.validate.expectations",
 )
 PARENTS_OF_TASKS = (("scheduler",), ("celery", "worker"))
 

@@ -8,9 +8,8 @@ Pure functions: nothing is read or written.
 """
 
 from nightshift.validate.documents import data_docs
-from nightshift.validate.expectations import check_expectations
 from nightshift.validate.fixes import FIXES
-from nightshift.validate.judge import validate, validate_batches
+from nightshift.validate.judge import check_expectations, validate, validate_batches
 from nightshift.validate.known import Known
 from nightshift.validate.quarantine import breaking
 from nightshift.validate.verdict import BatchVerdict, Validation

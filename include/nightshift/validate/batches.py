@@ -68,9 +68,9 @@ def gathered(batches: Mapping[date, pd.DataFrame]) -> tuple[pd.DataFrame, dict[d
     """Return one frame of all dates' rows with ``batch_date``, and each date's own columns."""
     frames, columns = [], {}
     for day, frame in sorted(batches.items()):
-        named = frame.set_axis(apart(map(str, frame.columns)), axis=1)
-        columns[day] = tuple(named.columns)
-        frames.append(named.assign(batch_date=pd.Timestamp(day)))
+        columns[day] = tuple(apart(map(str, frame.columns)))
+        frames.append(frame.set_axis(columns[day], axis=1))
     if not frames:
         return pd.DataFrame({"batch_date": []}), {}
-    return stacked(frames), columns
+    days = np.repeat(pd.to_datetime(list(columns)), list(map(len, frames)))
+    return stacked(frames).assign(batch_date=days), columns

@@ -1,8 +1,9 @@
 """Great Expectations: its expectations by their own names, over frames in memory.
 
-The only module that imports it. Its metrics engine is called directly, without a data context: no gx/
-folder, no analytics, and for a row rule only the metric that says which rows fail. Collecting failing
-values and indexes, as its COMPLETE results do, costs ten times as much.
+The only module that imports it, which takes seconds: so it is imported only where a rule is judged. Its
+metrics engine is called directly, without a data context: no gx/ folder, no analytics, and for a row rule
+only the metric that says which rows fail. Collecting failing values and indexes, as its COMPLETE results do,
+costs ten times as much.
 
 Great Expectations passes silently when there is nothing to judge. So a rule that says nothing is refused
 here, and nightshift.validate looks for empty batches and columns before it asks.
@@ -13,7 +14,6 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ import pandas as pd
 
 from nightshift.errors import SpecError, did_you_mean
 from nightshift.specs import Source
+from nightshift.validate.rules import Outcome, Rule
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 # Its import reports hundreds of registered functions, one a line.
@@ -50,13 +51,6 @@ with warnings.catch_warnings():
 ROW_KINDS = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
 RUN = {"result_format": {"result_format": "BASIC"}, "catch_exceptions": False}
 COUNTS_NULLS = {"expect_column_values_to_not_be_null", "expect_column_values_to_be_null"}
-# Judged within each batch date: their answer for a row depends on the rows beside it.
-WITHIN_DATE = {
-    "expect_column_values_to_be_unique",
-    "expect_compound_columns_to_be_unique",
-    "expect_column_value_z_scores_to_be_less_than",
-    "expect_column_values_to_not_be_outliers",
-}
 # An expectation that has some of these and is given none of them says nothing, and would always pass.
 DECISIVE = {
     "min_value", "max_value", "value_set", "value", "regex", "regex_list", "threshold", "sum_total",
@@ -86,39 +80,6 @@ NOT_ARGUMENTS = {
     "id", "meta", "result_format", "catch_exceptions", "rendered_content", "severity", "windows", "batch_id",
     "library_metadata", *REFUSED_ARGUMENTS,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One expectation of a source. A row rule says which rows fail; a batch rule fails a whole batch."""
-
-    name: str
-    arguments: dict[str, Any]
-    columns: tuple[str, ...]
-    expectation: Any
-
-    @property
-    def judges_rows(self) -> bool:
-        """Whether it names the rows that fail."""
-        return isinstance(self.expectation, ROW_KINDS)
-
-    @property
-    def within_date(self) -> bool:
-        """Whether a row's answer depends on the other rows of its batch."""
-        return self.name in WITHIN_DATE
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a batch rule found."""
-
-    passed: bool
-    observed: str
-
-
-def check_expectations(source: Source) -> None:
-    """Raise SpecError, one line a mistake, if the source's expectations cannot be judged as written."""
-    compiled(source)
 
 
 def compiled(source: Source) -> tuple[Rule, ...]:
@@ -167,7 +128,7 @@ def _rule(name: str, arguments: dict[str, Any], types: dict[str, str]) -> Rule:
         expectation = kind(**_converted(arguments, {types[column] for column in columns}, name))
     except Exception as error:  # pydantic's, for a missing or ill-typed argument, or the expectation's own
         raise SpecError(" ".join(str(error).split())) from error
-    rule = Rule(name, arguments, columns, expectation)
+    rule = Rule(name, arguments, columns, expectation, judges_rows=isinstance(expectation, ROW_KINDS))
     _try_out(rule, types)
     return rule
 

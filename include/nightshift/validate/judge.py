@@ -10,11 +10,11 @@ import pandas as pd
 from nightshift.specs import Source
 from nightshift.validate.batches import Batches, batches_of, gathered
 from nightshift.validate.dialect import remedy
-from nightshift.validate.expectations import Outcome, Rule, batch_outcomes, compiled
 from nightshift.validate.fixes import with_fixes
 from nightshift.validate.known import Known
 from nightshift.validate.quarantine import rejected_rows, values_as_text
 from nightshift.validate.report import report_of
+from nightshift.validate.rules import Outcome, Rule
 from nightshift.validate.schema import Mismatch, mismatches
 from nightshift.validate.verdict import BatchVerdict, Cause, Validation
 from nightshift.validate.violations import (
@@ -46,6 +46,17 @@ class Findings:
     outcomes: dict[int, list[tuple[Rule, Outcome | None]]]
 
 
+def check_expectations(source: Source) -> None:
+    """Raise SpecError, one line a mistake, if the source's expectations cannot be judged as written."""
+    _compiled(source)
+
+
+def _compiled(source: Source) -> Sequence[Rule]:
+    from nightshift.validate.expectations import compiled
+
+    return compiled(source)
+
+
 def validate_batches(
     source: Source, batches: Mapping[date, pd.DataFrame], known: Known | None = None
 ) -> Validation:
@@ -61,12 +72,14 @@ def validate(
     *,
     columns: Mapping[date, Sequence[str]] | None = None,
     known: Known | None = None,
+    rules: Sequence[Rule] | None = None,
 ) -> Validation:
     """Return what may go on, what is set aside, and a verdict for each of ``dates``.
 
     ``frame`` holds ``batch_date`` and the columns as delivered, of one date or many. ``columns`` are those
     each date was delivered with, where they differ; by default, all of the frame's. ``known`` is what else
-    counts: earlier volumes, cut-offs, rows mended or discarded.
+    counts: earlier volumes, cut-offs, rows mended or discarded. ``rules``: judged instead of the source's
+    expectations.
 
     Raises:
         SpecError: the source's expectations cannot be judged as written.
@@ -74,7 +87,7 @@ def validate(
             date no cut-off.
     """
     known = known or Known()
-    rules = compiled(source)
+    rules = _compiled(source) if rules is None else rules
     batches = with_fixes(source, batches_of(frame, dates, columns), known.mended)
     findings = _find(source, rules, batches, known)
     rejected = rejected_rows(batches, findings.violations, list(source.columns))
@@ -138,6 +151,8 @@ def _outcomes(
     found: dict[int, list[tuple[Rule, Outcome | None]]] = {}
     if not judging:
         return found
+    from nightshift.validate.expectations import batch_outcomes
+
     needed = list(dict.fromkeys(column for rule in judging for column in rule.columns))
     # A batch rule may count rows and name no column.
     part_of = good[needed or list(good.columns[:1])]

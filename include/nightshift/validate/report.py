@@ -7,8 +7,8 @@ from typing import Any
 
 from nightshift.specs import Source
 from nightshift.validate.batches import Batches
-from nightshift.validate.expectations import Outcome, Rule
 from nightshift.validate.quarantine import values_as_text
+from nightshift.validate.rules import Outcome, Rule
 from nightshift.validate.verdict import BatchVerdict
 from nightshift.validate.violations import Violation
 

@@ -17,7 +17,7 @@ from nightshift.specs import Column, FilesConnector, Source
 from nightshift.specs.tables import RAW
 from nightshift.validate.batches import Batches
 from nightshift.validate.dialect import typed as read
-from nightshift.validate.expectations import Rule, failing_rows
+from nightshift.validate.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,22 @@ def of_expectations(
     for rule in rules:
         if not rule.judges_rows:
             continue
-        failing = (
-            _within_dates(rule, typed, batches.day[rows]) if rule.within_date else failing_rows(rule, typed)
-        )
+        judge = _within_dates if rule.within_date else _failing
+        failing = judge(rule, typed, batches.day[rows])
         if len(failing):
             yield Violation(rule.name, rule.columns, rows[failing])
+
+
+def _failing(rule: Rule, typed: pd.DataFrame, _: np.ndarray) -> np.ndarray:
+    from nightshift.validate.expectations import failing_rows
+
+    return failing_rows(rule, typed)
 
 
 def _within_dates(rule: Rule, typed: pd.DataFrame, day: np.ndarray) -> np.ndarray:
     order = np.argsort(day, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(day[order]) > 0]) if len(day) else np.empty(0, dtype=np.int64)
-    parts = [part[failing_rows(rule, typed.iloc[part])] for part in np.split(order, starts[1:])]
+    parts = [part[_failing(rule, typed.iloc[part], day)] for part in np.split(order, starts[1:])]
     return np.sort(np.concatenate(parts))
 
 

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate(url: str, revision: str = "head") -> None:
     """Upgrade the warehouse at ``url`` to ``revision``."""
+    from alembic import command  # a second of import that only this asks for
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     # In attributes, not in an option: the ini parser would trip over a % in the password.

@@ -1,7 +1,11 @@
 """`nightshift new` and `nightshift trigger`: what is guessed of rows, what is written of it, what is refused."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +14,14 @@ import pytest
 from typer.testing import CliRunner
 
 from nightshift import featurise
+from nightshift.collect import Sniffed, sniff
 from nightshift.errors import NotReady, RequestError, SourceError, SpecError
-from nightshift.local import trigger
+from nightshift.local import new, trigger
 from nightshift.local.cli import app
 from nightshift.local.scaffold import drafts, inference, look, model, source
 from nightshift.local.scaffold.model import Ask
 from nightshift.specs import Dialect, Source, load_project
+from nightshift.validate.batches import gathered
 
 DAY = date(2024, 3, 1)
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -24,7 +30,7 @@ CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 def found(batches: dict[date, dict], *, text_is_all: bool = True) -> inference.Inferred:
     frames = {day: pd.DataFrame(columns) for day, columns in batches.items()}
     cutoffs = {day: CUTOFF + (day - DAY) for day in frames}
-    return inference.infer(frames, cutoffs, text_is_all=text_is_all)
+    return inference.infer(gathered(frames)[0], cutoffs, text_is_all=text_is_all)
 
 
 @pytest.mark.parametrize(
@@ -292,6 +298,74 @@ def test_a_night_that_was_asked_for_must_deliver(include: Path) -> None:
     assert not (include / "sources/levels.yaml").exists()
 
 
+def test_a_draft_needs_none_of_the_libraries_that_take_seconds_to_import(include: Path) -> None:
+    heavy = ["great_expectations", "evidently", "mlflow", "airflow", "sklearn", "alembic"]
+    (include.parent / "draft.py").write_text(
+        "import sys\n"
+        "from nightshift.local.cli import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        f"print('imported:', [name for name in {heavy} if name in sys.modules])\n"
+    )
+    source = ["source", "shops", "--folder", "data", "--path", "shops.csv", "--date-column", "Day"]
+    features = ["features", "selling", "--source", "shops"]
+    model = ["model", "sales", "--features", "selling", "--target", "shops.sold"]
+    home = {"NIGHTSHIFT_INCLUDE": str(include), "NIGHTSHIFT_HOME": str(include.parent / "home")}
+    for asked in (source, features, model):
+        done = subprocess.run(
+            [sys.executable, str(include.parent / "draft.py"), "new", *asked],
+            env=os.environ | home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.rstrip().endswith("imported: []"), done.stdout + done.stderr
+
+
+def test_the_spelling_of_a_file_is_guessed_once_and_not_a_night(
+    include: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sniffed: list[int] = []
+
+    def counted(content: bytes) -> Sniffed:
+        sniffed.append(len(content))
+        return sniff(content)
+
+    for module in ("nightshift.local.scaffold.look", "nightshift.collect.sniff"):
+        monkeypatch.setattr(import_module(module), "sniff", counted)
+    _, seen = drafts.new_source("levels", DAILY, None, include=include)
+    assert (len(seen.nights), len(sniffed)) == (30, 1)
+
+
+def test_rows_are_shown_a_line_a_column_within_80_columns_and_dates_as_dates(include: Path) -> None:
+    days = [date(2022, 1, 1) + timedelta(n) for n in range(9)]
+    rows = [f"{day:%d/%m/%Y};{n},50;{day} 05:30:00;{'long ' * 30}" for n, day in enumerate(days)]
+    header = f"Date;CO;seen_at;{'a_name_that_is_long' * 3}"
+    (include.parent / "data/air.csv").write_text("\n".join([header, *rows]))
+    files = {**SHOPS, "path": "air.csv", "date_column": "Date"}
+    _, seen = drafts.new_source("air", files, None, include=include)
+    shown = list(new._read(seen))
+    assert max(map(len, shown)) <= 80
+    assert [line.split() for line in shown[1:7]] == [
+        ["Date", "date", "2022-01-01", "2022-01-05", "2022-01-09"],
+        ["delivered", "01/01/2022", "05/01/2022", "09/01/2022"],
+        ["CO", "float", "0.5", "4.5", "8.5"],
+        ["delivered", "0,50", "4,50", "8,50"],
+        ["seen_at", "timestamp", *["2022-01-01", "04…", "2022-01-05", "04…", "2022-01-09", "04…"]],
+        ["delivered", *["2022-01-01", "05…", "2022-01-05", "05…", "2022-01-09", "05…"]],
+    ]
+    assert shown[7].startswith("a_name_that_is_longa_na… string    long long")
+
+
+def test_an_expectation_that_does_not_read_as_it_was_found_is_not_left_behind(
+    include: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = source.flow
+    monkeypatch.setattr(source, "flow", lambda mapping: flow(mapping).replace("max_value: ", "max_value: 9"))
+    with pytest.raises(SpecError, match=r"an expectation does not read as it was found: .*'sold'"):
+        drafts.new_source("shops", SHOPS, None, include=include)
+    assert not list((include / "sources").iterdir())
+
+
 def test_nothing_is_written_over(include: Path) -> None:
     path = include / "sources/shops.yaml"
     path.write_text("mine")
@@ -338,6 +412,17 @@ def test_a_drafted_module_builds_a_day_from_the_rows_before_it(include: Path) ->
     # The row of the 19th is the newest that the night of the 20th knows; 29 nights with its own.
     assert graz["sold_last"] == of["2022-02-19"]
     assert graz["sold_mean_by_shop_28d"] == pytest.approx(of["2022-01-22":"2022-02-19"].mean())
+
+
+def test_the_mean_is_of_no_identifier_and_of_nothing_that_never_changes(include: Path) -> None:
+    days = [date(2022, 1, 1) + timedelta(n) for n in range(40)]
+    rows = [f"{day},{700 + n // 4 % 7},5,{n * 3 % 11}" for n, day in enumerate(days)]
+    (include.parent / "data/till.csv").write_text("\n".join(["Day,store_id,tills,sold", *rows]))
+    drafts.new_source("till", {**SHOPS, "path": "till.csv"}, None, include=include)
+    path, left = drafts.new_features("takings", ["till"], [], include=include)
+    assert left == {"store_id": "an identifier by its name", "tills": "the same in every row"}
+    assert '"sold_mean_28d": "float"' in path.read_text()
+    assert "# Of sold: a guess, the first that is no key or identifier and varies" in path.read_text()
 
 
 def test_an_entity_of_several_columns_is_given_as_an_outcome_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from nightshift.specs.leaks import is_announced_with_its_outcome, is_of_one_file
 from nightshift.specs.parts import build
 from nightshift.specs.project import INCLUDE
 from nightshift.spelling import plain
-from nightshift.validate import check_expectations, validate_batches
+from nightshift.validate import validate
 from nightshift.validate.batches import gathered
 from nightshift.validate.coerce import coerce
 
@@ -51,40 +51,47 @@ def new_source(
     path = _free(include / "sources" / f"{name}.yaml")
     connector, doubts = spelled(name, connector, night, project)
     batches = _look(name, connector, night, project)
-    columns = list(dict.fromkeys(column for rows in batches.values() for column in map(str, rows.columns)))
+    rows, columns = gathered(batches)
     for column in outcome.columns if outcome else ():
-        if column not in columns:
-            raise RequestError(f"--outcome: there is no column '{column}'{did_you_mean(column, columns)}")
+        if column not in rows.columns:
+            raise RequestError(
+                f"--outcome: there is no column '{column}'{did_you_mean(column, rows.columns)}"
+            )
     cutoffs = {day: project.calendar.cutoff(day) for day in batches}
     event = connector.get("date_column")
     found = inference.infer(
-        batches,
+        rows,
         cutoffs,
         text_is_all=connector.get("format") == "csv",
         outcome=outcome.columns if outcome else (),
         event=event,
-        dialect=_spec(name, {**PLACEHOLDER, "connector": connector}).dialect,
+        dialect=_undeclared(name, connector, project).dialect,
         zone=project.calendar.zone,
     )
     found = replace(found, doubts=doubts)
     texts = {path: source.draft(connector, found, owner=project.settings.owner, description=_what(connector))}
     if outcome:
         texts = _halves(path, connector, found, outcome, project.settings.owner)
-    _write_sources(texts, batches, include)
+    _write_sources(texts, rows, columns, found, include)
     return list(texts), found
 
 
 OUTCOME = "_outcome"
 
 
-PLACEHOLDER = {"owner": "x", "description": "x", "columns": {"x": {"type": "string"}}, "key": ["x"]}
+def _undeclared(name: str, connector: dict[str, Any], project: Project) -> Source:
+    """Return the source of which nothing but the connector is known yet."""
+    placeholder = {"owner": "x", "description": "x", "columns": {"x": {"type": "string"}}, "key": ["x"]}
+    content = {**placeholder, "name": name, "connector": connector, "timezone": project.calendar.zone.key}
+    spec = build(Source, content, Path(f"source '{name}'"))
+    return spec.model_copy(update={"columns": {}, "key": []})
 
 
 def spelled(
     name: str, connector: dict[str, Any], night: str | None, project: Project
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the connector with the dialect that its file seems to be in, and what that leaves open."""
-    asked = _spec(name, {**PLACEHOLDER, "connector": connector})
+    asked = _undeclared(name, connector, project)
     where = connection_of(asked, look.find_connection, project.folder.parent)
     dialect, doubts = look.dialect(
         asked, where, project.calendar, parse_date(night, "--night") if night else None
@@ -97,7 +104,7 @@ def spelled(
 def _look(
     name: str, connector: dict[str, Any], night: str | None, project: Project
 ) -> dict[date, pd.DataFrame]:
-    asked = _spec(name, {**PLACEHOLDER, "connector": connector, "timezone": project.calendar.zone.key})
+    asked = _undeclared(name, connector, project)
     where = connection_of(asked, look.find_connection, project.folder.parent)
     return look.look(asked, where, project.calendar, parse_date(night, "--night") if night else None)
 
@@ -140,16 +147,30 @@ def _halves(
     return {path: before, path.with_stem(f"{name}{OUTCOME}"): after}
 
 
-def _write_sources(texts: dict[Path, str], batches: dict[date, pd.DataFrame], include: Path) -> None:
-    """Write the sources if each accepts the rows that were looked at; else none."""
+def _write_sources(
+    texts: dict[Path, str],
+    rows: pd.DataFrame,
+    columns: dict[date, tuple[str, ...]],
+    found: inference.Inferred,
+    include: Path,
+) -> None:
+    """Write the sources if each accepts the rows that were looked at; else none.
+
+    What is expected follows from those rows: it must only have come through the YAML as it was found. To have Great
+    Expectations judge it again takes longer than all else; `nightshift check --deep` does.
+    """
     written: list[Path] = []
     try:
         for path, text in texts.items():
             project = _write(path, text, include)
             written.append(path)
             spec = project.source(path.stem)
-            check_expectations(spec)
-            validate_batches(spec, batches).require_passed()
+            for item in spec.expectations:
+                if item not in found.expectations:
+                    raise SpecError(
+                        f"nothing was written; an expectation does not read as it was found: {item}"
+                    )
+            validate(spec, rows, list(columns), columns=columns, rules=()).require_passed()
     except Exception:
         for path in written:
             path.unlink()
@@ -247,10 +268,6 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
         f"  .venv/bin/nightshift new model {name} --features {ask.features} "
         f"--target {spec.name}{OUTCOME}.{ask.column}"
     )
-
-
-def _spec(name: str, content: dict[str, Any]) -> Source:
-    return build(Source, {**content, "name": name}, Path(f"source '{name}'"))
 
 
 def _what(connector: dict[str, Any]) -> str:

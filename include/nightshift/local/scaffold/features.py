@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nightshift.errors import RequestError, did_you_mean
-from nightshift.local.scaffold.inference import has_classes
+from nightshift.local.scaffold.inference import NUMBERS, has_classes
 from nightshift.specs import FilesConnector, Source
 from nightshift.specs.tables import OURS_BESIDE_FEATURES, SYSTEM
 
 LOOK_BACK_DAYS = 28
-NUMBERS = ("float", "integer", "boolean")
 VALUE_SET = "expect_column_values_to_be_in_set"
 SHARED = "    # Rows of the past, known by the cut-off of batch_date: nothing later is handed in.\n"
 IDENTIFIER = re.compile(r"(^|[_ ])(id|uuid|guid|index|idx)$|[a-z]Id$|[a-z]ID$", re.IGNORECASE)
 # A category beyond says little of a row that a model could learn.
 MOST_CATEGORIES, ROWS_A_CATEGORY = 50, 5
+MEASURED = "a guess, the first that is no key or identifier and varies; take what your target follows"
 Rows = Mapping[str, pd.DataFrame]  # what is known of each source, by its name; of some, nothing
 
 
@@ -216,6 +216,7 @@ class _Statistic:
         if measured is None:
             return cls(_alias(f"{source.name}_rows"), code, f"float(len({past}))")
         what, mean = measured
+        code += f"    # Of {_plain(what)}: {MEASURED}.\n"
         by, of_main = _shared(main, about, source), False
         if by is None and (by := _category(main, about, source, known.get(main.name))):
             # What came of it does not say what it was: that is in the row that announced it.
@@ -231,9 +232,17 @@ class _Statistic:
 
 
 def _measured(source: Source, rows: pd.DataFrame | None) -> tuple[str, str] | None:
-    """Return what of a source has a mean, as a name and code over PAST: its first number, or a text's rarest value."""
+    """Return what of a source has a mean, as a name and code over PAST: a number, or a text's rarest value.
+
+    The first number that is no key, no identifier by its name and not the same in every row.
+    """
     others = {name: column for name, column in source.columns.items() if name not in source.key}
-    numbers = [name for name, column in others.items() if column.type in NUMBERS]
+    numbers = [
+        name
+        for name, column in others.items()
+        if column.type in NUMBERS
+        and not _unfit(source, name, rows[name].dropna() if rows is not None else None)
+    ]
     numbers.sort(key=lambda name: others[name].type == "boolean")
     if numbers:
         return numbers[0], f'PAST[{_text(numbers[0])}].astype("float64")'

@@ -18,7 +18,6 @@ from nightshift.featurise.giveaway import gives_away, is_classes, summed
 from nightshift.specs import Dialect
 from nightshift.specs.parts import ColumnType
 from nightshift.spelling import PLAIN, plain
-from nightshift.validate.batches import gathered
 from nightshift.validate.coerce import coerce
 
 IDENTIFIER = re.compile(
@@ -36,6 +35,7 @@ LONGEST_KEY = 3
 FEW_CATEGORIES, NIGHTS_TO_CLOSE = 12, 50
 ROWS_A_CATEGORY, NIGHTS_A_CATEGORY = 20, 10
 EXACT_DIGITS = 15
+FIRST_ROWS = 200
 # What is a class of a model's and not a measurement, an identifier or free text.
 MOST_CLASSES, ROWS_A_CLASS = 20, 10
 
@@ -92,7 +92,7 @@ class Inferred:
 
 
 def infer(
-    batches: Mapping[date, pd.DataFrame],
+    frame: pd.DataFrame,
     cutoffs: Mapping[date, datetime],
     *,
     text_is_all: bool,
@@ -101,17 +101,16 @@ def infer(
     dialect: Dialect = PLAIN,
     zone: ZoneInfo = UTC,
 ) -> Inferred:
-    """Return what the rows of some nights, as delivered, say of themselves.
+    """Return what the rows of some nights, as delivered and with their ``batch_date``, say of themselves.
 
-    ``outcome``: columns that become known later than the rest of their row. They, and what gives them away, are in no
-    key. ``event``: the column that says on which day a row happens; it is known beforehand. ``dialect``: how text
-    spells values, ``zone``: whose clock timestamps without offset show.
+    ``cutoffs``: of each night, in order. ``outcome``: columns that become known later than the rest of their row.
+    They, and what gives them away, are in no key. ``event``: the column that says on which day a row happens; it is
+    known beforehand. ``dialect``: how text spells values, ``zone``: whose clock timestamps without offset show.
 
     Raises:
         NotReady: rows repeat, so that nothing could be their key.
     """
-    frame, _ = gathered(batches)
-    day = frame.pop("batch_date")
+    day, frame = frame["batch_date"], frame.drop(columns="batch_date")
     guesses, typed = {}, {}
     for name in frame.columns:
         kind = column_type(frame[name], text_is_all=text_is_all, dialect=dialect, zone=zone)
@@ -131,7 +130,7 @@ def infer(
             table[name] = frame[name]
     shown = sorted({0, len(table) // 2, len(table) - 1})
     return Inferred(
-        nights=tuple(sorted(batches)),
+        nights=tuple(cutoffs),
         rows=len(table),
         columns=guesses,
         keys=keys,
@@ -175,10 +174,16 @@ def column_type(
     values: pd.Series, *, text_is_all: bool, dialect: Dialect = PLAIN, zone: ZoneInfo = UTC
 ) -> ColumnType:
     """Return the narrowest type that reads every value, as validation reads it; text if none does."""
+
+    def read(some: pd.Series, kind: ColumnType) -> tuple[pd.Series, np.ndarray]:
+        return coerce(plain(some, kind, dialect, zone), kind, text_is_all=text_is_all)
+
     found = kind_of(values.dropna())
     numbers = plain(values, "float", dialect, zone).dropna()
     for kind in _readable(numbers, found, text_is_all):
-        typed, wrong = coerce(plain(values, kind, dialect, zone), kind, text_is_all=text_is_all)
+        if read(values.head(FIRST_ROWS), kind)[1].any():  # most kinds fail here already
+            continue
+        typed, wrong = read(values, kind)
         if not wrong.any() and typed.notna().any():
             return kind
     return "string"
