@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -18,11 +18,14 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nightshift.errors import RequestError
+from nightshift.errors import NightshiftError, RequestError
 from nightshift.local import control, health, log_files, new, processes, state
 from nightshift.local.components import BY_NAME, COMPONENTS
 from nightshift.local.new import clear_errors
 from nightshift.local.state import Record, Runtime, Snapshot
+
+if TYPE_CHECKING:
+    from nightshift.specs import Project
 
 app = typer.Typer(
     help="Nightshift on this machine: PostgreSQL, MLflow and Airflow, without containers.",
@@ -81,7 +84,20 @@ def status() -> None:
     trouble += [f"scheduler: {stands}"] if stands else []
     for words in trouble:
         console.print(f"[red]{escape(words)}[/]", soft_wrap=True)
+    if verdicts.get("postgres"):
+        _print_waiting(snapshot.runtime)
     raise typer.Exit(0 if supervised and all(verdicts.values()) and not trouble else 1)
+
+
+def _print_waiting(runtime: Runtime) -> None:
+    """Print which nights wait for a source. No trouble of the stack's, so neither is what keeps it from being said."""
+    from nightshift.database import Database
+    from nightshift.local.waiting import waiting
+    from nightshift.specs import load_project
+
+    with suppress(NightshiftError):
+        for words in waiting(Database(runtime.warehouse_url), load_project()):
+            console.print(escape(words), soft_wrap=True)
 
 
 @app.command()
@@ -398,8 +414,27 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
         if waits:
             runs.wait(api, dag_id, run_id, tell)
             tell(f"{dag_id}: success")
+            for words in _waiting(project, dag_id, conf):
+                tell(words)
         if woken:
-            woken.wait(api, tell)
+            woken.wait(api, tell, lambda: _waiting(project, dag_id, conf))
+
+
+def _waiting(project: "Project", dag_id: str, conf: dict[str, Any]) -> list[str]:
+    """Return which sets wait for another source, after a collection of one night that was announced."""
+    night = conf.get("batch_date")
+    if (
+        not dag_id.startswith("collect_")
+        or not night
+        or conf.get("until")
+        or conf.get("downstream") == "leave"
+    ):
+        return []
+    from nightshift.calendar import parse_date
+    from nightshift.database import Database
+    from nightshift.local.waiting import waiting
+
+    return waiting(Database(control.running().warehouse_url), project, parse_date(night, "--from"))
 
 
 @app.command("import")

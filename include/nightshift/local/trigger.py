@@ -136,14 +136,17 @@ class Woken:
             raise RequestError("--until: give --from and neither --to nor --leave; one night is followed")
         return cls(dag_id, night, frozenset(run["dag_run_id"] for run in api.runs(dag_id)))
 
-    def wait(self, api: Client, tell: Tell) -> None:
-        """Return once the DAG has succeeded for the night. Raises NotReady as :func:`wait`, or if it is not woken."""
+    def wait(self, api: Client, tell: Tell, missing: Callable[[], list[str]]) -> None:
+        """Return once the DAG has succeeded for the night; ``missing`` says which sets wait for what, if any do.
+
+        Raises:
+            NotReady: as :func:`wait`, or it is not woken.
+        """
         deadline = time.monotonic() + SECONDS_TO_WAKE
         while not (found := self._new(api)):
             if time.monotonic() > deadline:
-                raise NotReady(
-                    f"{self.dag_id} was not woken for {self.night}: a DAG between failed, or another source is missing"
-                )
+                why = "; ".join(missing()) or "a DAG between failed, or another source is missing"
+                raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
             time.sleep(SECONDS_BETWEEN_LOOKS)
         wait(api, self.dag_id, found[0], lambda news: tell(f"{self.dag_id}, {news}"))
         tell(f"{self.dag_id}: success")
