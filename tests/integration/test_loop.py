@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy
-from mlflow.exceptions import MlflowException
 
 from nightshift import artifacts, registry, stages
 from nightshift.calendar import DateRange
@@ -25,6 +24,7 @@ from nightshift.errors import (
     SourceError,
     SpecError,
     UnfairHoldout,
+    Unreachable,
     WarehouseRefused,
 )
 from nightshift.govern import Ledger
@@ -360,7 +360,7 @@ def test_a_model_file_changed_in_the_registry_is_refused(loop: Platform, tmp_pat
 def test_a_registry_that_is_down_fails_scoring_and_changes_nothing(still: Platform) -> None:
     before = state(still)
     down = replace(still, registry=Registry("http://127.0.0.1:9"))
-    with pytest.raises(MlflowException):
+    with pytest.raises(Unreachable):
         stages.score(down, MODEL, ONE, Try("night"))
     assert state(still) == before
 

@@ -12,7 +12,7 @@ import pytest
 from integration.champions import better, judged, promoted, with_spec
 from integration.conftest import MODEL
 from nightshift import stages
-from nightshift.errors import Barred, NotReady, RequestError, WarehouseRefused
+from nightshift.errors import Barred, NotReady, RequestError, SpecError, WarehouseRefused
 from nightshift.govern import Ledger
 from nightshift.specs import Model
 from nightshift.stages import Answer, Platform, Try
@@ -252,7 +252,7 @@ def test_a_training_that_never_came_to_a_decision_has_failed(
     loop: Platform, fails: Callable[[Platform], Platform]
 ) -> None:
     asked = asks(loop)
-    with pytest.raises(ValueError, match="max_iter"):
+    with pytest.raises(SpecError, match="max_iter"):
         judged(fails(loop), MODEL, NIGHT, TRAINING)
     with pytest.raises(NotReady, match="failed"):
         stages.conclude(loop, asked)

@@ -270,7 +270,7 @@ def test_a_model_of_types_that_may_not_be_stored_leaves_no_version_and_no_file(l
     }
     models = {MODEL: Model.model_validate(content)}
     platform = replace(loop, project=loop.project.model_copy(update={"models": models}))
-    with pytest.raises(ArtifactRefused, match=r"KDTree.*nightshift\.artifacts\.ALLOWED"):
+    with pytest.raises(ArtifactRefused, match=r"KDTree.*project\.yaml, allowed_types"):
         fitted(platform, "refused")
     assert loop.warehouse.rows("SELECT 1 FROM governance.versions WHERE training_id = 'refused'") == []
     client = MlflowClient(loop.registry.uri)
