@@ -251,7 +251,9 @@ def test_a_second_training_is_judged_against_the_champion_and_compared_with_it(t
 
 def test_a_class_that_the_spec_has_lost_is_refused_not_misplaced(trained: Trained) -> None:
     fewer = spec(target={**spec().target.model_dump(), "classes": CLASSES[:3], "other_values": "unlabelled"})
-    with pytest.raises(TableMismatch, match=r"'p_very_late_c_\w+' is NOT NULL in the table, and is gone in the spec"):
+    with pytest.raises(
+        TableMismatch, match=r"'p_very_late_c_\w+' is NOT NULL in the table, and is gone in the spec"
+    ):
         stages.score(with_models(trained.platform, fewer), MODEL, DateRange(LAST, LAST), Try("fewer"))
 
 
