@@ -31,6 +31,7 @@ from nightshift.stages.documenting import card_key
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import load_version, opened
 from nightshift.stages.training import decision_of, is_stale, read_snapshot, signature_of, split, version_of
+from nightshift.train.plots import gain_plots
 from nightshift.warehouse import Json, feature_table
 
 LONGEST_COMMENT = 500
@@ -374,5 +375,5 @@ def _log(platform: Platform, run_id: str, decision: Facts) -> None:
         tags={"nightshift.gates": "passed" if decision["passed"] else "failed"},
     )
     platform.registry.log_file(run_id, "evaluation.json", evaluation)
-    for file, content in train.gain_plots(evaluation).items():
+    for file, content in gain_plots(evaluation).items():
         platform.registry.log_file(run_id, f"plots/{file}", content)

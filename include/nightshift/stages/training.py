@@ -29,6 +29,7 @@ from nightshift.stages.lineage import Origin, freeze, origin
 from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.scoring import known_labels, own_code
 from nightshift.stages.searching import find
+from nightshift.train.plots import plots
 from nightshift.types import as_numbers, to_frame, to_parquet
 from nightshift.warehouse import Json, feature_table, raw_table
 
@@ -363,7 +364,7 @@ def _fit_and_log(
         params={**_params(train.as_fitted(model, pipeline), facts), **found.params()},
         metrics={**_training_metrics(model, fitting, holdout, out_of_fold, scores), **found.metrics()},
     )
-    for file, content in train.plots(model, holdout["label"].to_numpy(), scores, weights).items():
+    for file, content in plots(model, holdout["label"].to_numpy(), scores, weights).items():
         registry.log_file(run_id, f"plots/{file}", content)
     registry.log_file(run_id, SPEC_FILE, spec_text(declared))
     registry.log_file(

@@ -1,4 +1,7 @@
-"""Training: which days, which rows, which pipeline. Pure: frames in, estimators and numbers out."""
+"""Training: which days, which rows, which pipeline. Pure: frames in, estimators and numbers out.
+
+``train.plots`` is asked for by name: a fresh process that tries a model out needs no picture.
+"""
 
 from nightshift.train.alone import alone
 from nightshift.train.dates import TrainingDates, training_dates
@@ -14,7 +17,6 @@ from nightshift.train.fitting import (
     require_fitted,
 )
 from nightshift.train.labels import labelled, labels
-from nightshift.train.plots import gain_plots, plots
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
 from nightshift.train.tuning import Search, Trial, best, check, judged_by, search
@@ -30,13 +32,11 @@ __all__ = [
     "check",
     "final",
     "fit",
-    "gain_plots",
     "importance",
     "judged_by",
     "labelled",
     "labels",
     "out_of_fold",
-    "plots",
     "predict",
     "predictions_sha256",
     "require_fitted",

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
@@ -173,6 +172,8 @@ def importance(
 
     Source: Breiman 2001, "Random Forests", section 10; sklearn.inspection.permutation_importance.
     """
+    from sklearn.inspection import permutation_importance  # with matplotlib; who only predicts needs neither
+
     rows = features.sample(min(len(features), IMPORTANCE_ROWS), random_state=0)
     columns = taken(pipeline, rows)
     loss = METRICS[LOSS[model.kind]].function

@@ -14,6 +14,7 @@ from nightshift.errors import SchemaMismatch, SpecError
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import Drift, Model, class_column
 from nightshift.train.classes import each, positive
+from nightshift.train.plots import plots
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
 QUICK = {"n_estimators": 10, "min_samples_leaf": 5, "random_state": 0}
@@ -220,7 +221,7 @@ def test_a_table_of_predictions_holds_the_likeliest_class_and_a_column_each() ->
 def test_pictures_of_several_classes_are_drawn_for_those_that_occur() -> None:
     model, frame = spec("multiclass", FOREST, QUICK), rows("multiclass")
     scores = train.predict(fitted(model, frame), frame, model.classes)
-    drawn = train.plots(model, frame["label"].to_numpy(), scores, {"a": 1.0})
+    drawn = plots(model, frame["label"].to_numpy(), scores, {"a": 1.0})
 
     assert set(drawn) == {"importance.png", "calibration.png", "confusion.png"}
     assert all(content.startswith(b"\x89PNG") for content in drawn.values())
