@@ -8,6 +8,7 @@ import platform
 import re
 from dataclasses import dataclass
 from email.message import Message
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,11 @@ class Package:
     spdx: bool = False
 
 
-def packages(lock: Path = LOCK) -> list[Package]:
+@cache  # what is installed does not change under a process, and reading the metadata takes a second
+def packages(lock: Path = LOCK) -> tuple[Package, ...]:
     """Return the packages of a lock file that are installed, by name; none where there is no lock file."""
     names = sorted(set(PINNED.findall(lock.read_text()))) if lock.exists() else []
-    return [package for name in names if (package := _installed(name))]
+    return tuple(package for name in names if (package := _installed(name)))
 
 
 def environment(lock: Path = LOCK) -> dict[str, Any]:

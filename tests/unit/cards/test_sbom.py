@@ -64,7 +64,7 @@ def test_what_is_locked_and_not_installed_is_not_listed(tmp_path: Path) -> None:
     lock = tmp_path / "runtime.lock"
     lock.write_text("numpy==0.0.1 \\\n    --hash=sha256:00\n    # via x\nno-such-package-here==1\n")
     assert [(one.name, one.version) for one in packages(lock)] == [("numpy", version("numpy"))]
-    assert packages(tmp_path / "gone.lock") == []
+    assert packages(tmp_path / "gone.lock") == ()
 
 
 def test_the_environment_is_what_numbers_may_depend_on() -> None:
