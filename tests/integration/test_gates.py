@@ -171,7 +171,7 @@ def test_a_slice_that_got_worse_stops_a_challenger_that_is_better_overall(loop: 
     """Its training rows from one airport are labelled the wrong way round; the rest are fine."""
 
     def spoil(rows: pd.DataFrame, facts: Any) -> pd.DataFrame:
-        wrong = (rows["batch_date"] <= facts["train_last"]) & (rows["origin"] == "LGA")
+        wrong = (rows["batch_date"] <= pd.Timestamp(facts["train_last"])) & (rows["origin"] == "LGA")
         return rows.assign(label=rows["label"].where(~wrong, 1 - rows["label"]))
 
     gates = [
