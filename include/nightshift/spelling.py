@@ -109,6 +109,13 @@ def _numbers(text: pd.Series, dialect: Dialect) -> pd.Series:
     return bare.str.replace(dialect.decimal, ".", regex=False).where(reads, UNREADABLE)
 
 
+def _booleans(text: pd.Series, dialect: Dialect) -> pd.Series:
+    if not dialect.true_values:
+        return text
+    means = dict.fromkeys(dialect.true_values, "true") | dict.fromkeys(dialect.false_values, "false")
+    return text.str.strip().map({"": "", **means}).fillna(UNREADABLE).astype("str")
+
+
 def _dates(text: pd.Series, dialect: Dialect) -> pd.Series:
     return text if dialect.dates is None else _moments(text, dialect.dates, "D")
 
@@ -207,6 +214,7 @@ def _nothing(values: pd.Series) -> pd.Series:
 SPELLINGS: dict[ColumnType, Callable[[pd.Series, Dialect], pd.Series]] = {
     "integer": _numbers,
     "float": _numbers,
+    "boolean": _booleans,
     "date": _dates,
     "timestamp": _timestamps,
 }

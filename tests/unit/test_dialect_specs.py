@@ -1,10 +1,16 @@
 """How a source spells its values: what a spec may say of it, and what is refused before anything is read."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pytest
 
 from nightshift.specs import Dialect, Source
+from nightshift.spelling import plain
+from nightshift.validate.coerce import coerce
+
+UTC = ZoneInfo("UTC")
 
 COLUMNS: dict[str, Any] = {"id": {"type": "string"}, "day": {"type": "date"}, "at": {"type": "timestamp"}}
 
@@ -39,6 +45,20 @@ def test_what_stands_for_nothing_is_text_however_yaml_reads_it() -> None:
         Dialect.model_validate({"nulls": [False]})
 
 
+def test_booleans_are_read_as_they_are_declared_to_be_written_and_not_otherwise() -> None:
+    delivered = pd.Series(["J", " N ", "", None, "j", "true", "1", "-"], dtype="str")
+    spelled = Dialect.model_validate({"true_values": ["J"], "false_values": ["N"], "nulls": ["-"]})
+    read, wrong = coerce(plain(delivered, "boolean", spelled, UTC), "boolean", text_is_all=True)
+    assert read.tolist() == [True, False, *[pd.NA] * 6]
+    assert wrong.tolist() == [False] * 4 + [True] * 3 + [False]
+    assert plain(delivered, "string", spelled, UTC).tolist()[:2] == ["J", " N "]
+    read, wrong = coerce(plain(delivered, "boolean", Dialect(), UTC), "boolean", text_is_all=True)
+    assert read[~wrong].dropna().tolist() == [True, True]
+    numbers = Dialect.model_validate({"true_values": [2], "false_values": [1]})  # as surveys code them
+    coded = plain(pd.Series(["1", "2"], dtype="str"), "boolean", numbers, UTC)
+    assert coerce(coded, "boolean", text_is_all=True)[0].tolist() == [False, True]
+
+
 @pytest.mark.parametrize(
     ("spelled", "says"),
     [
@@ -50,6 +70,17 @@ def test_what_stands_for_nothing_is_text_however_yaml_reads_it() -> None:
         ({"quote": " "}, "give one character"),
         ({"delimiter": "'", "quote": "'"}, "delimiter and quote are both"),
         ({"decimal": ";"}, 'give "." or ","'),
+        ({"comment": "//"}, 'give one character, such as "#"'),
+        ({"comment": "a"}, 'give one character, such as "#"'),
+        ({"comment": ";", "delimiter": ";"}, "comment is ';', which is delimiter or quote too"),
+        ({"comment": "'", "quote": "'"}, "which is delimiter or quote too"),
+        ({"true_values": ["J"]}, "true_values, false_values: give both"),
+        ({"true_values": [True], "false_values": ["N"]}, "YAML reads True as no text; put it in quotes"),
+        ({"true_values": ["J", 1], "false_values": ["N", 1]}, "'1' is in true_values and in false_values"),
+        (
+            {"true_values": ["J"], "false_values": ["-"], "nulls": ["-"]},
+            "'-' is in false_values and in nulls",
+        ),
         ({"thousands": "x"}, "give one of"),
         ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
         ({"thousands": "."}, "decimal and thousands are both '.'"),

@@ -1,8 +1,8 @@
 """CSV as text: every value a string, nothing an empty field. Typing is validation's job.
 
 Arrow reads what is plainly spelled, the whole content as one block: where its blocks meet within quotes it loses
-bytes. Whatever is not plain (a quote within an unquoted field, lines of unequal length, a delimiter beyond ASCII) is
-read field by field, by the rules of Python's csv module in its strict form.
+bytes. Whatever is not plain (a quote within an unquoted field, lines of unequal length, a delimiter beyond ASCII,
+comments among the rows) is read field by field, by the rules of Python's csv module in its strict form.
 """
 
 import re
@@ -69,20 +69,27 @@ def header(text: bytes, dialect: Dialect) -> Record:
     """Return the first line, below those to skip, that names anything. Raises NotCsv."""
     start = 0
     for _ in range(dialect.skip_lines):
-        end = LINE_END.search(text, start)
-        start = end.end() if end else len(text)
+        start = _next_line(text, start)
     for record in records(text, dialect, start):
         if any((name or b"").strip() for name in record.fields):
             return record
     raise NotCsv(f"no header line below the first {dialect.skip_lines}")
 
 
+def _next_line(text: bytes, place: int) -> int:
+    end = LINE_END.search(text, place)
+    return end.end() if end else len(text)
+
+
 def records(text: bytes, dialect: Dialect, start: int = 0) -> Iterator[Record]:
-    """Yield every line from ``start`` on, blank ones included. Raises NotCsv where a quote goes astray."""
+    """Yield each line from ``start`` on that is no comment, blank ones too. Raises NotCsv where a quote goes astray."""
     comma, mark = dialect.delimiter.encode(), dialect.quote.encode()
     bare, quoted = _patterns(comma, mark)
     place = start
     while place < len(text):
+        if dialect.comment and text.startswith(dialect.comment.encode(), place):
+            place = _next_line(text, place)
+            continue
         fields: list[bytes | None] = []
         first, ended = place, comma
         while ended == comma:
@@ -130,10 +137,10 @@ def _line(text: bytes, place: int) -> int:
 def _plain(names: list[str], body: bytes, dialect: Dialect) -> pa.Table | None:
     """Return the table as Arrow reads it, or None where it could read otherwise than csv does."""
     columns = [str(n) for n in range(len(names))]
-    if not body.strip():
+    if not body.strip(b"\r\n"):
         return pa.table({name: pa.array([], pa.string()) for name in columns})
     comma, mark = dialect.delimiter, dialect.quote
-    if len(body) > LARGEST_BLOCK or not (comma + mark).isascii():
+    if len(body) > LARGEST_BLOCK or not (comma + mark).isascii() or _has_comments(body, dialect):
         return None
     quoted = bool(mark) and mark.encode() in body
     if quoted and not _is_plainly_quoted(body, comma.encode(), mark.encode()):
@@ -156,6 +163,12 @@ def _plain(names: list[str], body: bytes, dialect: Dialect) -> pa.Table | None:
         )
     except pa.ArrowInvalid:  # told, with its line, by the strict reading
         return None
+
+
+def _has_comments(body: bytes, dialect: Dialect) -> bool:
+    if dialect.comment is None:
+        return False
+    return re.search(rb"(?:\A|[\r\n])" + re.escape(dialect.comment.encode()), body) is not None
 
 
 def _is_plainly_quoted(body: bytes, comma: bytes, mark: bytes) -> bool:

@@ -4,7 +4,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 from nightshift.collect.delimited import NotCsv, read_csv
@@ -14,6 +14,7 @@ from nightshift.specs import Dialect
 TOP = 2**18  # bytes that tell how lines and fields are set apart
 LINES = 300
 BANNER = 30
+COMMENT = "#"
 DELIMITERS = ",;\t|~^\u00a6\u00a7"
 
 
@@ -29,6 +30,7 @@ class _Layout:
     delimiter: str
     quote: str
     skip_lines: int
+    comment: str | None = None
 
 
 def sniff(content: bytes) -> Sniffed:
@@ -50,7 +52,7 @@ def sniff(content: bytes) -> Sniffed:
 def looks_like(content: bytes, declared: Dialect) -> str:
     """Return what to write into the spec so that the file reads, or nothing if it seems to be what is declared."""
     found = sniff(content).dialect
-    shape = ("delimiter", "quote", "encoding", "skip_lines")
+    shape = ("delimiter", "quote", "encoding", "comment", "skip_lines")
     if all(getattr(found, key) == getattr(declared, key) for key in shape):
         return ""
     plain = Dialect()
@@ -100,6 +102,24 @@ def _encoding(content: bytes) -> tuple[str, tuple[str, ...]]:
 def _layout(text: str, *, whole: bool) -> _Layout | None:
     lines = re.split(r"\r\n|\n|\r", text)
     lines = lines[: LINES + BANNER] if whole or len(lines) > LINES + BANNER else lines[:-1]
+    return _commented(lines) or _best(lines)
+
+
+def _commented(lines: Sequence[str]) -> _Layout | None:
+    """Return the layout of the lines that are no comments, if some are: none of these is as wide as the table."""
+    kept = [n for n, line in enumerate(lines) if not line.startswith(COMMENT)]
+    layout = _best([lines[n] for n in kept]) if len(kept) < len(lines) else None
+    if layout is None:
+        return None
+    widths = [_width(line, layout.delimiter, layout.quote) for line in lines]
+    table = Counter(widths[n] for n in kept).most_common(1)[0][0]
+    if any(widths[n] == table for n in range(len(lines)) if n not in set(kept)):
+        return None
+    skipped = kept[layout.skip_lines] if layout.skip_lines else 0
+    return replace(layout, skip_lines=skipped, comment=COMMENT)
+
+
+def _best(lines: Sequence[str]) -> _Layout | None:
     best: tuple[tuple[float, ...], _Layout] | None = None
     for delimiter in DELIMITERS:
         for quote in '"', "'":

@@ -3,6 +3,7 @@
 import codecs
 import re
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -44,6 +45,11 @@ class Dialect(Spec):
     timestamps: str | None = None
     # Texts that stand for no value; beside an empty field, which always does.
     nulls: tuple[str, ...] = ()
+    # How columns of type boolean spell true and false, to the letter; else true, t, 1 and false, f, 0 in any case.
+    true_values: tuple[str, ...] = ()
+    false_values: tuple[str, ...] = ()
+    # What a line that is no row begins with.
+    comment: str | None = None
     # Lines above the header.
     skip_lines: int = Field(default=0, ge=0, le=1000)
 
@@ -52,7 +58,7 @@ class Dialect(Spec):
         """Whether delimiter and quote are single bytes in UTF-8."""
         return self.delimiter.isascii() and self.quote.isascii()
 
-    @field_validator("nulls", mode="before")
+    @field_validator("nulls", "true_values", "false_values", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple):
@@ -75,6 +81,13 @@ class Dialect(Spec):
     def _quotes(cls, value: str) -> str:
         if value and (len(value) != 1 or value in "\r\n\0" or value.isspace() or value.isalnum()):
             raise ValueError('give one character, such as "\'", or "" if no field is quoted')
+        return value
+
+    @field_validator("comment")
+    @classmethod
+    def _begins_a_line(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or value in "\r\n\0" or value.isspace() or value.isalnum()):
+            raise ValueError('give one character, such as "#"')
         return value
 
     @field_validator("decimal")
@@ -122,6 +135,19 @@ class Dialect(Spec):
             raise ValueError(f"decimal and thousands are both '{self.decimal}'")
         if self.delimiter == self.quote:
             raise ValueError(f"delimiter and quote are both '{self.quote}'")
+        if self.comment in (self.delimiter, self.quote):
+            raise ValueError(f"comment is '{self.comment}', which is delimiter or quote too")
+        return self
+
+    @model_validator(mode="after")
+    def _both_truths(self) -> "Dialect":
+        if bool(self.true_values) != bool(self.false_values):
+            raise ValueError("true_values, false_values: give both; only what they list is read")
+        means = {"true_values": self.true_values, "false_values": self.false_values, "nulls": self.nulls}
+        for one, other in combinations(means, 2):
+            both = sorted({*means[one]} & {*means[other]})
+            if both:
+                raise ValueError(f"'{both[0]}' is in {one} and in {other}")
         return self
 
 

@@ -10,6 +10,7 @@ from nightshift.validate.coerce import coerce
 KEYS = {
     "integer": "decimal, thousands or nulls",
     "float": "decimal, thousands or nulls",
+    "boolean": "true_values and false_values, or nulls",
     "date": "dates or nulls",
     "timestamp": "timestamps or nulls",
 }

@@ -144,6 +144,25 @@ def test_lines_above_the_header_and_blank_ones_are_no_rows():
     assert as_lists(frame) == [["id", "CO(GT)"], ["1", "2,6"], ["2", ""]]
 
 
+@pytest.mark.parametrize("more", ["", 'c,5" pipe\n'], ids=["quoted", "strict"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_that_begins_with_the_mark_is_no_row_and_within_a_field_it_is_text(more, end):
+    text = f'# from "Rome, 2004\n#\nid,note\n# a, b, c\na,"x\n# y"\n"#b",# z\n{more}#last'.replace("\n", end)
+    frame = read_csv(text.encode(), Dialect(comment="#"))
+    assert as_lists(frame)[:3] == [["id", "note"], ["a", f"x{end}# y"], ["#b", "# z"]]
+    assert len(frame) == (3 if more else 2)
+    above = f"# one{end}id,note{end}a,b{end}".encode()
+    assert as_lists(read_csv(above, Dialect(comment="#"))) == [["id", "note"], ["a", "b"]]
+    with pytest.raises(NotCsv, match="line 3 has 3 fields"):
+        read_csv(f"#{end}id,note{end}a,b,c{end}".encode(), Dialect(comment="#"))
+    with pytest.raises(NotCsv, match="no header line"):
+        read_csv(b"# one\n# two", Dialect(comment="#"))
+
+
+def test_a_line_of_delimiters_and_a_space_is_a_row():
+    assert as_lists(read_csv(b"a\tb\n\t \n", Dialect(delimiter="\t"))) == [["a", "b"], ["", " "]]
+
+
 def test_a_column_without_a_name_that_holds_something_is_called_by_its_place():
     assert list(read_csv(b",id\n0,a\n1,b\n").columns) == ["column_1", "id"]
     assert list(read_csv(b"id,\na,\nb,x\n").columns) == ["id", "column_2"]

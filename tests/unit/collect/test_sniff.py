@@ -65,6 +65,25 @@ def test_lines_above_the_header_and_delimiters_at_the_ends_are_found() -> None:
     assert list(read_csv(content, found).columns)[-1] == "people"
 
 
+def test_lines_that_begin_with_a_hash_are_comments_unless_they_are_as_wide_as_the_table() -> None:
+    rows = [f"{n};{n % 7},5" for n in range(60)]
+    top = ["# Station 7; exported 2004; 10:00", "#"]
+    content = "\n".join([*top, "id;amount", *rows[:30], "# sensor changed", *rows[30:]]).encode()
+    found = sniff(content)
+    assert (found.dialect.delimiter, found.dialect.comment, found.dialect.skip_lines) == (";", "#", 0)
+    assert (found.dialect.decimal, found.doubts) == (",", ())
+    assert len(read_csv(content, found.dialect)) == 60
+    assert 'write connector.dialect: {delimiter: ";", decimal: ",", comment: "#"}' in looks_like(
+        content, Dialect()
+    )
+    banner = "\n".join(["Station 7", top[1], "id;amount", *rows]).encode()
+    assert sniff(banner).dialect.skip_lines == 2
+    assert len(read_csv(banner, sniff(banner).dialect)) == 60
+    tags = "\n".join(["tag;n", *(f"#{n % 3};{n}" if n % 2 else f"x{n};{n}" for n in range(60))]).encode()
+    assert sniff(tags).dialect.comment is None
+    assert len(read_csv(tags, sniff(tags).dialect)) == 60
+
+
 def test_an_order_of_day_and_month_that_is_open_is_told() -> None:
     days = [date(2013, 1 + n % 12, 1 + n % 11) for n in range(60)]
     content = "day,n\n" + "".join(f"{day:%d/%m/%Y},{n}\n" for n, day in enumerate(days))
