@@ -46,14 +46,20 @@ class Folder:
         """Return the error that names source, folder and file."""
         return self.connection.failure(self.source, f"{without_login(path)}: {happened}", remedy)
 
+    def missing(self, path: str, rows_of: str) -> SourceError:
+        """Return the error of a file that is not there. ``rows_of``: whose rows it would hold."""
+        return self.connection.failure(
+            self.source,
+            f"no file {without_login(path)}{rows_of}",
+            "check that the upstream delivered it, then run the date again",
+        )
+
 
 @contextmanager
 def open_files(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sleep) -> Iterator[Reader]:
     """Yield a reader; a file that serves several dates is read once."""
-    spec = source.connector
-    if not isinstance(spec, FilesConnector):
-        raise SpecError(f"source '{source.name}': its connector is not files")
-    folder = Folder(source, spec, connection, _root(source, connection))
+    folder = _folder(source, connection)
+    spec = folder.spec
     place(folder.root, spec.path, date(2000, 1, 1), source)  # a wrong path fails now, not at the first read
     whole = cache(lambda path: _dated(folder, path, zone))
 
@@ -81,15 +87,12 @@ def _at(rows: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
 
 def content_of(source: Source, connection: Connection, day: date) -> bytes:
     """Return the bytes, decompressed, of the file of a day, or of the first of several. Raises SourceError."""
-    spec = source.connector
-    if not isinstance(spec, FilesConnector):
-        raise SpecError(f"source '{source.name}': its connector is not files")
-    folder = Folder(source, spec, connection, _root(source, connection))
-    path = place(folder.root, spec.path, day, source)
+    folder = _folder(source, connection)
+    path = place(folder.root, folder.spec.path, day, source)
     rows_of = f" (rows of {day})"
     if "*" in path:
         path = _matching(folder, path, rows_of)[0]
-    return _content(folder, path, spec.max_megabytes * MEGABYTE, rows_of)
+    return _content(folder, path, folder.spec.max_megabytes * MEGABYTE, rows_of)
 
 
 def place(root: str, pattern: str, day: date, source: Source) -> str:
@@ -129,6 +132,12 @@ def fill(pattern: str, values: dict[str, date], where: str) -> str:
         raise SpecError(f"{where}: {pattern!r} is not a pattern: {error}") from error
 
 
+def _folder(source: Source, connection: Connection) -> Folder:
+    if not isinstance(source.connector, FilesConnector):
+        raise SpecError(f"source '{source.name}': its connector is not files")
+    return Folder(source, source.connector, connection, _root(source, connection))
+
+
 def _root(source: Source, connection: Connection) -> str:
     root = connection.extra.get("path") or connection.host
     if not root:
@@ -162,11 +171,7 @@ def _matching(folder: Folder, path: str, rows_of: str) -> list[str]:
     except (OSError, ValueError) as error:
         raise folder.failure(path, error, "check the folder, its path and rights") from None
     if not found:
-        raise folder.connection.failure(
-            folder.source,
-            f"no file {without_login(path)}{rows_of}",
-            "check that the upstream delivered it, then run the date again",
-        )
+        raise folder.missing(path, rows_of)
     for one in found if "://" not in path else ():
         if not Path(one).resolve().is_relative_to(Path(folder.root).resolve()):
             raise SpecError(
@@ -204,11 +209,7 @@ def _content(folder: Folder, path: str, limit: int, rows_of: str) -> bytes:
         with fsspec.open(path, "rb", **folder.connection.extra.get("storage_options", {})) as file:
             return read_whole(file, urlsplit(path).path if "://" in path else path, limit)
     except FileNotFoundError:
-        raise folder.connection.failure(
-            folder.source,
-            f"no file {without_login(path)}{rows_of}",
-            "check that the upstream delivered it, then run the date again",
-        ) from None
+        raise folder.missing(path, rows_of) from None
     except BadArchive as error:
         raise folder.failure(
             path, error, "ask the upstream for the whole file, alone in its archive"
