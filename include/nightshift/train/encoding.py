@@ -103,32 +103,29 @@ def _of_text(encoding: Encoding, sparse: bool) -> BaseEstimator:
 
 def encodings_of(pipeline: Any) -> dict[str, Encoding]:
     """Return the encoding of each encoded column of a fitted pipeline of ours; nothing of another's."""
-    found: dict[str, Encoding] = {}
-    for name, _, names in _transformers(pipeline):
-        encoding: Any = BEFORE.get(name, name.partition(" ")[0])
-        found |= dict.fromkeys([names] if isinstance(names, str) else names, encoding)
-    return found
+    return {name: encoding for encoding, _, names in _encoded(pipeline) for name in names}
 
 
 def told(pipeline: Any) -> dict[str, str]:
     """Return, a column, what its fitted encoder does with it, in words."""
     found: dict[str, str] = {}
-    for name, fitted, names in _transformers(pipeline):
+    for encoding, fitted, names in _encoded(pipeline):
         encoder = fitted.steps[0][1] if isinstance(fitted, Pipeline) else fitted
-        words = WORDS_OF[BEFORE.get(name, name.partition(" ")[0])]
-        for position, column in enumerate([names] if isinstance(names, str) else names):
-            found[str(column)] = words(encoder, position)
+        found |= {str(name): WORDS_OF[encoding](encoder, place) for place, name in enumerate(names)}
     return found
 
 
-def _transformers(pipeline: Any) -> list[tuple[str, Any, Any]]:
+def _encoded(pipeline: Any) -> Iterator[tuple[Encoding, Any, list[str]]]:
+    """Yield each encoding of a fitted pipeline of ours, its fitted encoder and its columns; nothing of another's."""
     steps = getattr(pipeline, "named_steps", {})
     if list(steps) != ["columns", "estimator"] or not isinstance(steps["columns"], ColumnTransformer):
-        return []
+        return
     if steps["columns"].transformers[-1][0] != NUMBERS:  # another's
-        return []
-    found = steps["columns"].transformers_
-    return [each for each in found if BEFORE.get(each[0], each[0].partition(" ")[0]) in ENCODED]
+        return
+    for name, fitted, names in steps["columns"].transformers_:
+        encoding: Any = BEFORE.get(name, name.partition(" ")[0])
+        if encoding in ENCODED:
+            yield encoding, fitted, [names] if isinstance(names, str) else list(names)
 
 
 def _one_hot(encoder: Any, position: int) -> str:
