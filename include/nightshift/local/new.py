@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -91,9 +92,12 @@ def source(  # noqa: PLR0913 a command's options are its arguments
         console.print(
             "  A target that becomes known later than the rest of its row: draft again with --outcome COLUMN"
         )
-    first, last = found.nights[0], found.nights[-1]
+    last = found.nights[-1]
+    # What came of the first night's rows is delivered so many nights later: none before that has any.
+    firsts = (found.nights[0], min(found.nights[0] + timedelta(outcome_after), last))
     collects = (
-        f"nightshift trigger collect_{file.stem} --from {first} --to {last} --leave" for file in written
+        f"nightshift trigger collect_{file.stem} --from {first} --to {last} --leave"
+        for file, first in zip(written, firsts, strict=False)
     )
     _next("nightshift check --deep", *collects)
 

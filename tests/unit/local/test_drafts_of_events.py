@@ -1,5 +1,8 @@
 """One file of events that holds what is known beforehand and what came of it: drafted in two halves, without a leak."""
 
+import os
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -104,6 +107,22 @@ def test_the_outcome_and_what_gives_it_away_are_a_source_of_their_own(include: P
 def test_an_outcome_that_comes_late_is_collected_late(include: Path) -> None:
     draft_halves(include, after=7)
     assert load_project(include).require_sound().source("hotel_outcome").connector.offset_days == -7
+
+
+def test_the_commands_that_follow_name_no_night_before_the_first_outcome(include: Path) -> None:
+    command = (
+        "new source hotel --folder data --path bookings.csv --date-column arrival_date --outcome is_canceled"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "nightshift.local.cli", *command.split(), "--outcome-after", "7"],
+        env=os.environ | {"NIGHTSHIFT_INCLUDE": str(include)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    last = FIRST + timedelta(NIGHTS - 1)
+    assert f"collect_hotel --from {FIRST} --to {last}" in done.stdout
+    assert f"collect_hotel_outcome --from {FIRST + timedelta(7)} --to {last}" in done.stdout
 
 
 def test_the_drafts_alone_end_in_an_honest_model(include: Path) -> None:
