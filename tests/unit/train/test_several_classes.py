@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.inspection import permutation_importance
+from sklearn.pipeline import Pipeline
 from toys import CLASSES, feature_set, needs_torch, rows, spec
 
 from nightshift import artifacts, metrics, score, train
 from nightshift.errors import SchemaMismatch, SpecError
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import Drift, Model, class_column
+from nightshift.train import fitting
 from nightshift.train.classes import each, positive
 from nightshift.train.plots import plots
 
@@ -135,6 +138,24 @@ def test_predictions_out_of_fold_importance_and_profile_know_the_classes() -> No
     assert max(weights, key=lambda name: weights[name]) == "a"
     assert profile.classes == CLASSES
     assert train.predictions_sha256(found) != train.predictions_sha256(found[:, ::-1])
+
+
+@pytest.mark.parametrize("at_once", [1, 60_000], ids=["one by one", "together"])
+def test_importance_is_that_of_scikit_learn(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, frame = spec("multiclass", FOREST, QUICK), rows("multiclass")
+    pipeline = fitted(model, frame)
+    monkeypatch.setattr(fitting, "ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(fitting, "SHUFFLES", 30)
+    ours = train.importance(model, pipeline, frame, frame["label"])
+
+    def scoring(known: Pipeline, shuffled: pd.DataFrame, truth: np.ndarray) -> float:
+        return -metrics.log_loss(truth, train.predict(known, shuffled, model.classes))
+
+    columns, truth = frame[list(pipeline.feature_names_in_)], frame["label"].to_numpy(dtype="float64")
+    theirs = permutation_importance(pipeline, columns, truth, scoring=scoring, n_repeats=30, random_state=1)
+    for name, mean, spread in zip(columns, theirs.importances_mean, theirs.importances_std, strict=True):
+        # Two means of thirty shuffles each: four standard errors of their difference.
+        assert abs(ours[name] - max(mean, 0.0)) <= 4 * spread * (2 / 30) ** 0.5 + 1e-9, name
 
 
 def test_a_search_chooses_by_the_metric_of_several_classes() -> None:
