@@ -60,11 +60,42 @@ def train(platform: Platform, as_of: date, run_id: str, *, promote: bool = True)
 
 @dataclass(frozen=True)
 class History:
-    """What the copies are made of."""
+    """What copies are made of: nights in a database and files, and the version that is champion at their end."""
 
     database: str
     objects: Path
     champion: int
+    servers: tuple[str, str]
+    connections: dict
+
+    @contextmanager
+    def copied(self, folder: Path) -> Iterator[Platform]:
+        """Yield a copy as a platform of its own, with the alias where its ledger wants it."""
+        postgres_url, mlflow_url = self.servers
+        name = f"loop_{uuid4().hex}"
+        _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {self.database}")
+        shutil.copytree(self.objects, folder / "objects")
+        project = load_project()
+        registry = Registry(mlflow_url)
+        registry.promote(MODEL, self.champion)
+        yield Platform(
+            project=project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}}),
+            warehouse=Warehouse(_beside(postgres_url, name)),
+            registry=registry,
+            objects=Objects(str(folder / "objects")),
+            connection=self.connections.__getitem__,
+        )
+        _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def continued(self, folder: Path, go_on: Callable[[Platform], object]) -> Iterator["History"]:
+        """Yield the history of what happens next: once for all tests that begin with it."""
+        with self.copied(folder) as platform:
+            go_on(platform)
+            champion = platform.registry.champion(MODEL)
+            assert champion
+            database = platform.warehouse.url.rpartition("/")[2]
+            yield replace(self, database=database, objects=folder / "objects", champion=champion)
 
 
 @pytest.fixture(scope="session")
@@ -89,50 +120,19 @@ def history(
     promoted = train(platform, CHAMPION_AS_OF, "history")
     assert promoted["outcome"] == "promoted"
     stages.score(platform, MODEL, SCORED, asked)
-    return History(database, objects, promoted["version"])
-
-
-@contextmanager
-def copy_of(
-    history: History, servers: tuple[str, str], connections: dict, folder: Path
-) -> Iterator[Platform]:
-    """Yield the month's database and files as a platform of its own."""
-    postgres_url, mlflow_url = servers
-    name = f"loop_{uuid4().hex}"
-    _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {history.database}")
-    shutil.copytree(history.objects, folder / "objects")
-    project = load_project()
-    yield Platform(
-        project=project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}}),
-        warehouse=Warehouse(_beside(postgres_url, name)),
-        registry=Registry(mlflow_url),
-        objects=Objects(str(folder / "objects")),
-        connection=connections.__getitem__,
-    )
-    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    return History(database, objects, promoted["version"], (postgres_url, mlflow_url), connections)
 
 
 @pytest.fixture
-def loop(
-    history: History, postgres_url: str, mlflow_url: str, connections: dict, tmp_path: Path
-) -> Iterator[Platform]:
-    """Return a copy of the month, with the alias where its ledger wants it."""
-    with copy_of(history, (postgres_url, mlflow_url), connections, tmp_path) as platform:
-        platform.registry.promote(MODEL, history.champion)
+def loop(history: History, tmp_path: Path) -> Iterator[Platform]:
+    """Return a copy of the month."""
+    with history.copied(tmp_path) as platform:
         yield platform
 
 
 @pytest.fixture(scope="module")
-def _still(
-    history: History,
-    postgres_url: str,
-    mlflow_url: str,
-    connections: dict,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Platform]:
-    with copy_of(
-        history, (postgres_url, mlflow_url), connections, tmp_path_factory.mktemp("still")
-    ) as platform:
+def _still(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with history.copied(tmp_path_factory.mktemp("still")) as platform:
         yield platform
 
 

@@ -1,13 +1,14 @@
 """The gate on real nights: leaks of the holdout, artifacts that work nowhere else, slices, signatures, budgets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from integration.conftest import MODEL, with_model
+from integration.conftest import MODEL, History, with_model
 from nightshift import artifacts, stages, train
 from nightshift.errors import NotReady, RequestError, UnfairHoldout, WarehouseRefused
 from nightshift.govern import Ledger
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.integration
 
 AS_OF = date(2013, 2, 6)
 NOON = datetime(2013, 2, 6, 12, tzinfo=UTC)
+ASKED = Try("asked")
 
 
 def judged(platform: Platform, run_id: str, as_of: date = AS_OF, *, by: str | None = None) -> dict[str, Any]:
@@ -243,33 +245,47 @@ def test_the_fresh_process_gets_no_secret_and_refuses_another_file(
 # The signature
 
 
+@pytest.fixture(scope="module")
+def _decided(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    def go_on(month: Platform) -> None:
+        assert judged(signed_off(month), ASKED.run_id, by="admin")["passed"]
+
+    with history.continued(tmp_path_factory.mktemp("decided"), go_on) as decided:
+        yield decided
+
+
+@pytest.fixture
+def asked(_decided: History, tmp_path: Path) -> Iterator[Platform]:
+    """Return the month with a training ASKED that admin started: it passed its gates and waits for a signature."""
+    with _decided.copied(tmp_path) as platform:
+        yield signed_off(platform)
+
+
 def answer(by: str | None, *, approved: bool = True, comment: str | None = "looks right") -> Answer:
     return Answer(approved=approved, by=by, comment=comment, at=NOON)
 
 
-def asked_of(platform: Platform, asked: Try) -> dict[str, Any] | None:
+def asked_of(platform: Platform, asked: Try = ASKED) -> dict[str, Any] | None:
     """Return what the approvers are asked."""
     return stages.ask_for_signature(
         platform, MODEL, asked, airflow_run="http://here", page="http://kept/{}".format
     )
 
 
-def test_what_is_approved_is_promoted_in_the_name_of_who_signed(loop: Platform) -> None:
-    platform, asked = signed_off(loop), Try("signed")
-    assert judged(platform, "signed", by="admin")["passed"]
-    request = asked_of(platform, asked)
+def test_what_is_approved_is_promoted_in_the_name_of_who_signed(asked: Platform) -> None:
+    request = asked_of(asked)
     assert request is not None
     assert request["approvers"] == ["olga", "ben"]
     assert "| log_loss |" in request["body"]
     assert f"[model card](http://kept/cards/{MODEL}/" in request["body"]
     assert len(str(request)) < 10_000
-    with pytest.raises(NotReady, match="training 'signed' is not signed"):
-        stages.promote(platform, MODEL, AS_OF, asked, actor="tester")
-    stages.sign(platform, MODEL, asked, answer("olga"))
-    assert stages.promote(platform, MODEL, AS_OF, asked, actor="tester")["outcome"] == "promoted"
-    entry = loop.warehouse.row(
+    with pytest.raises(NotReady, match="training 'asked' is not signed"):
+        stages.promote(asked, MODEL, AS_OF, ASKED, actor="tester")
+    stages.sign(asked, MODEL, ASKED, answer("olga"))
+    assert stages.promote(asked, MODEL, AS_OF, ASKED, actor="tester")["outcome"] == "promoted"
+    entry = asked.warehouse.row(
         "SELECT p.actor, s.comment, s.answer, s.evidence_sha256 = p.evidence_sha256 AS same, s.signed_at "
-        "FROM governance.promotions p JOIN governance.signatures s USING (training_id) WHERE training_id = 'signed'"
+        "FROM governance.promotions p JOIN governance.signatures s USING (training_id) WHERE training_id = 'asked'"
     )
     assert entry == {
         "actor": "olga",
@@ -278,20 +294,19 @@ def test_what_is_approved_is_promoted_in_the_name_of_who_signed(loop: Platform) 
         "same": True,
         "signed_at": NOON,
     }
-    assert stages.conclude(platform, asked) == {"outcome": "promoted"}
+    assert stages.conclude(asked, ASKED) == {"outcome": "promoted"}
 
 
 @pytest.mark.parametrize(("by", "said"), [("olga", "rejected"), (None, "timed out")])
-def test_what_is_rejected_or_left_alone_is_not_promoted(loop: Platform, by: str | None, said: str) -> None:
-    platform, asked, head = signed_off(loop), Try("no"), Ledger(loop.warehouse, MODEL).head()
-    judged(platform, "no")
-    stages.sign(platform, MODEL, asked, answer(by, approved=False))
-    assert stages.promote(platform, MODEL, AS_OF, asked, actor="tester")["outcome"] == said
-    assert stages.conclude(platform, asked) == {"outcome": said}
-    assert Ledger(loop.warehouse, MODEL).head() == head
+def test_what_is_rejected_or_left_alone_is_not_promoted(asked: Platform, by: str | None, said: str) -> None:
+    head = Ledger(asked.warehouse, MODEL).head()
+    stages.sign(asked, MODEL, ASKED, answer(by, approved=False))
+    assert stages.promote(asked, MODEL, AS_OF, ASKED, actor="tester")["outcome"] == said
+    assert stages.conclude(asked, ASKED) == {"outcome": said}
+    assert Ledger(asked.warehouse, MODEL).head() == head
     # a second answer does not count
-    stages.sign(platform, MODEL, asked, answer("ben"))
-    assert stages.promote(platform, MODEL, AS_OF, asked, actor="tester")["outcome"] == said
+    stages.sign(asked, MODEL, ASKED, answer("ben"))
+    assert stages.promote(asked, MODEL, AS_OF, ASKED, actor="tester")["outcome"] == said
 
 
 def test_nobody_signs_who_may_not(loop: Platform) -> None:
@@ -315,31 +330,27 @@ def test_the_only_approver_cannot_start_what_only_they_could_sign(loop: Platform
 
 @pytest.mark.parametrize("forged", [None, ("olga", "other"), ("admin", None)])
 def test_the_database_takes_no_promotion_without_a_signature_on_its_evidence(
-    loop: Platform, forged: tuple[str, str | None] | None
+    asked: Platform, forged: tuple[str, str | None] | None
 ) -> None:
-    platform = signed_off(loop)
-    judged(platform, "forged", by="admin")
-    evidence = decision(loop, "forged")["evidence_sha256"]
+    evidence = decision(asked, "asked")["evidence_sha256"]
     if forged:
-        loop.warehouse.execute(
+        asked.warehouse.execute(
             "INSERT INTO governance.signatures (training_id, model, answer, signed_by, evidence_sha256, signed_at) "
-            "VALUES ('forged', %s, 'approved', %s, %s, %s)",
+            "VALUES ('asked', %s, 'approved', %s, %s, %s)",
             (MODEL, forged[0], forged[1] or evidence, NOON),
         )
-    with pytest.raises(WarehouseRefused, match="training forged of late_arrival is not signed"):
-        Ledger(loop.warehouse, MODEL).append(training_id="forged", effective_from=AS_OF, actor="somebody")
+    with pytest.raises(WarehouseRefused, match="training asked of late_arrival is not signed"):
+        Ledger(asked.warehouse, MODEL).append(training_id="asked", effective_from=AS_OF, actor="somebody")
 
 
-def test_a_signature_stays_as_it_was_given(loop: Platform) -> None:
-    platform = signed_off(loop)
-    judged(platform, "kept")
-    stages.sign(platform, MODEL, Try("kept"), answer("olga", approved=False))
+def test_a_signature_stays_as_it_was_given(asked: Platform) -> None:
+    stages.sign(asked, MODEL, ASKED, answer("olga", approved=False))
     for statement in (
         "UPDATE governance.signatures SET answer = 'approved'",
         "DELETE FROM governance.signatures",
     ):
         with pytest.raises(WarehouseRefused, match="append-only"):
-            loop.warehouse.execute(statement)
+            asked.warehouse.execute(statement)
 
 
 def test_a_champion_that_changed_meanwhile_makes_the_signature_stale_and_the_training_starts_again(

@@ -2,15 +2,16 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration.champions import better, judged, promoted, with_spec
-from integration.conftest import MODEL
+from integration.conftest import MODEL, History
 from nightshift import stages
 from nightshift.errors import Barred, NotReady, RequestError, SpecError, WarehouseRefused
 from nightshift.govern import Ledger
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.integration
 NIGHT, DAY = date(2013, 2, 6), timedelta(days=1)
 NOON = datetime(2013, 2, 6, 12, tzinfo=UTC)
 TRAINING = f"retrain__{MODEL}__{NIGHT}"
+ASKED = Try(TRAINING)
 
 
 def asks(platform: Platform, *, report: str | None = "reports/kept.html", by: str | None = None) -> Try:
@@ -62,27 +64,42 @@ def answer(by: str | None, *, approved: bool) -> Answer:
     return Answer(approved=approved, by=by, comment=None, at=NOON)
 
 
+@pytest.fixture(scope="module")
+def _waits(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    def go_on(month: Platform) -> None:
+        asks(month)
+        assert judged(signed_off(month), MODEL, NIGHT, TRAINING)["passed"]
+
+    with history.continued(tmp_path_factory.mktemp("waits"), go_on) as waits:
+        yield waits
+
+
+@pytest.fixture
+def waits(_waits: History, tmp_path: Path) -> Iterator[Platform]:
+    """Return the month with a training that a night asked for: it passed its gates and waits for a signature."""
+    with _waits.copied(tmp_path) as platform:
+        yield signed_off(platform)
+
+
 @pytest.mark.parametrize("report", ["reports/kept.html", None], ids=["with its report", "without a report"])
 def test_a_training_that_a_night_started_is_asked_signed_and_promoted(
-    loop: Platform, report: str | None
+    waits: Platform, report: str | None
 ) -> None:
-    asked = asks(loop, report=report)
-    platform = signed_off(loop)
-    assert judged(platform, MODEL, NIGHT, TRAINING)["passed"]
+    waits.warehouse.execute("UPDATE monitoring.verdicts SET report_key = %s WHERE run_id = 'test'", (report,))
     request = stages.ask_for_signature(
-        platform, MODEL, asked, airflow_run="http://here", page="http://kept/{}".format
+        waits, MODEL, ASKED, airflow_run="http://here", page="http://kept/{}".format
     )
     assert request is not None
     assert "**What asked for it:** the night of 2013-02-06: carriers drifted" in request["body"]
     assert ("[drift report](http://kept/reports/kept.html)" in request["body"]) is bool(report)
     for name in ("MLflow run", "model card", "training in Airflow"):
         assert request["body"].count(f"[{name}]") == 1
-    stages.sign(platform, MODEL, asked, answer("olga", approved=True))
-    assert stages.promote(platform, MODEL, NIGHT, asked, actor="scheduled")["outcome"] == "promoted"
-    head = loop.warehouse.row("SELECT actor, training_id FROM governance.promotions ORDER BY entry DESC")
+    stages.sign(waits, MODEL, ASKED, answer("olga", approved=True))
+    assert stages.promote(waits, MODEL, NIGHT, ASKED, actor="scheduled")["outcome"] == "promoted"
+    head = waits.warehouse.row("SELECT actor, training_id FROM governance.promotions ORDER BY entry DESC")
     assert head == {"actor": "olga", "training_id": TRAINING}
-    assert stages.conclude(platform, asked) == {"outcome": "promoted"}
-    assert outcome(loop) == "promoted"
+    assert stages.conclude(waits, ASKED) == {"outcome": "promoted"}
+    assert outcome(waits) == "promoted"
 
 
 def test_who_had_a_night_ask_by_hand_does_not_sign_its_training(loop: Platform) -> None:
@@ -100,15 +117,13 @@ def test_who_had_a_night_ask_by_hand_does_not_sign_its_training(loop: Platform) 
         stages.ask_for_signature(platform, MODEL, asked, airflow_run="x", page=str)
 
 
-def test_a_comment_that_is_none_records_nothing(loop: Platform) -> None:
-    asked, platform = asks(loop), signed_off(loop)
-    judged(platform, MODEL, NIGHT, TRAINING)
+def test_a_comment_that_is_none_records_nothing(waits: Platform) -> None:
     comments: list[Any] = [5, {"a": 1}, ["x"], True, "x" * 501, "a\0b", "\ud800"]
     for comment in comments:
         said = Answer(approved=True, by="olga", comment=comment, at=NOON)
         with pytest.raises(RequestError, match="comment: expected text of at most 500 characters"):
-            stages.sign(platform, MODEL, asked, said)
-    assert loop.warehouse.row("SELECT 1 FROM governance.signatures") is None
+            stages.sign(waits, MODEL, ASKED, said)
+    assert waits.warehouse.row("SELECT 1 FROM governance.signatures") is None
 
 
 def test_a_promotion_is_booked_as_such_in_the_transaction_that_writes_it(loop: Platform) -> None:
@@ -132,14 +147,12 @@ def test_what_its_gates_reject_is_rejected_before_anybody_is_asked(loop: Platfor
 
 @pytest.mark.parametrize(("by", "said"), [("olga", "rejected"), (None, "timed out")])
 def test_what_a_person_or_the_time_rejects_needs_no_promotion_to_say_so(
-    loop: Platform, by: str | None, said: str
+    waits: Platform, by: str | None, said: str
 ) -> None:
-    asked, platform = asks(loop), signed_off(loop)
-    judged(platform, MODEL, NIGHT, TRAINING)
-    stages.sign(platform, MODEL, asked, answer(by, approved=False))
-    stages.sign(platform, MODEL, asked, answer("ben", approved=True))  # too late: it changes nothing
-    assert stages.conclude(platform, asked) == {"outcome": said}
-    assert outcome(loop) == said
+    stages.sign(waits, MODEL, ASKED, answer(by, approved=False))
+    stages.sign(waits, MODEL, ASKED, answer("ben", approved=True))  # too late: it changes nothing
+    assert stages.conclude(waits, ASKED) == {"outcome": said}
+    assert outcome(waits) == said
 
 
 @pytest.mark.parametrize("approval", ["auto", "required"])
@@ -195,19 +208,17 @@ def _copy_of(platform: Platform, version: int) -> None:
 
 
 def test_what_the_database_refuses_has_failed_and_is_no_stale_training(
-    loop: Platform, monkeypatch: pytest.MonkeyPatch
+    waits: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look before the write finds nothing; the ledger's own trigger has the last word."""
-    asked, platform = asks(loop), signed_off(loop)
-    judged(platform, MODEL, NIGHT, TRAINING)
-    promoted(better(loop), MODEL, NIGHT - DAY, "meanwhile")
-    stages.sign(platform, MODEL, asked, answer("olga", approved=True))
+    promoted(better(waits), MODEL, NIGHT - DAY, "meanwhile")
+    stages.sign(waits, MODEL, ASKED, answer("olga", approved=True))
     monkeypatch.setattr("nightshift.stages.training.is_stale", lambda *_: False)
     with pytest.raises(WarehouseRefused, match="was judged against"):
-        stages.promote(platform, MODEL, NIGHT, asked, actor="x")
+        stages.promote(waits, MODEL, NIGHT, ASKED, actor="x")
     with pytest.raises(NotReady, match="failed; the task that failed says why"):
-        stages.conclude(platform, asked)
-    assert outcome(loop) == "failed"
+        stages.conclude(waits, ASKED)
+    assert outcome(waits) == "failed"
 
 
 def _promote_until_killed(where: tuple[str, str, str], spec: dict[str, Any]) -> None:
@@ -228,22 +239,20 @@ def _promote_until_killed(where: tuple[str, str, str], spec: dict[str, Any]) -> 
     stages.promote(platform, MODEL, NIGHT, Try(TRAINING), actor="x")
 
 
-def test_a_promotion_killed_before_it_wrote_anything_has_failed_until_its_retry(loop: Platform) -> None:
-    asked, platform = asks(loop), signed_off(loop)
-    judged(platform, MODEL, NIGHT, TRAINING)
-    stages.sign(platform, MODEL, asked, answer("olga", approved=True))
-    where = (platform.warehouse.url, platform.registry.uri, platform.objects.root)
-    spec = platform.project.model(MODEL).model_dump(by_alias=True, mode="json")
+def test_a_promotion_killed_before_it_wrote_anything_has_failed_until_its_retry(waits: Platform) -> None:
+    stages.sign(waits, MODEL, ASKED, answer("olga", approved=True))
+    where = (waits.warehouse.url, waits.registry.uri, waits.objects.root)
+    spec = waits.project.model(MODEL).model_dump(by_alias=True, mode="json")
     process = get_context("spawn").Process(target=_promote_until_killed, args=(where, spec))
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
     with pytest.raises(NotReady, match="failed"):
-        stages.conclude(platform, asked)
-    assert outcome(loop) == "failed"
-    assert stages.promote(platform, MODEL, NIGHT, asked, actor="x")["outcome"] == "promoted"
-    assert stages.conclude(platform, asked) == {"outcome": "promoted"}
-    assert outcome(loop) == "promoted"
+        stages.conclude(waits, ASKED)
+    assert outcome(waits) == "failed"
+    assert stages.promote(waits, MODEL, NIGHT, ASKED, actor="x")["outcome"] == "promoted"
+    assert stages.conclude(waits, ASKED) == {"outcome": "promoted"}
+    assert outcome(waits) == "promoted"
 
 
 def _empty(platform: Platform) -> Platform:

@@ -1,13 +1,16 @@
 """The champion is bad: a former one is champion again, on real nights, and stays so."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration.champions import MODEL, better, interrupted, judged, promoted
+from integration.conftest import History
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import Barred, LedgerMismatch, RequestError
@@ -46,15 +49,23 @@ def back(platform: Platform, run_id: str = "rollback", **more: Any) -> dict[str,
     return stages.roll_back(platform, MODEL, Try(run_id), **given)
 
 
+@pytest.fixture(scope="module")
+def _served(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    def go_on(month: Platform) -> None:
+        done = promoted(better(month), MODEL, NIGHT - 2 * DAY, "bad")
+        assert done["effective_from"] == str(NIGHT)
+        stages.score(month, MODEL, SERVED, Try("nights"))
+        assert served_by(month) == [done["version"]] * 3
+
+    with history.continued(tmp_path_factory.mktemp("served"), go_on) as served:
+        yield served
+
+
 @pytest.fixture
-def bad(loop: Platform) -> tuple[Platform, int, int]:
+def bad(history: History, _served: History, tmp_path: Path) -> Iterator[tuple[Platform, int, int]]:
     """Return the month with a second champion that has scored SERVED; the first champion; the second."""
-    first = loop.registry.champion(MODEL)
-    done = promoted(better(loop), MODEL, NIGHT - 2 * DAY, "bad")
-    assert done["effective_from"] == str(NIGHT)
-    stages.score(loop, MODEL, SERVED, Try("nights"))
-    assert served_by(loop) == [done["version"]] * 3
-    return loop, first or 0, done["version"]
+    with _served.copied(tmp_path) as platform:
+        yield platform, history.champion, _served.champion
 
 
 def test_the_former_champion_serves_again_from_the_next_night_on(bad: tuple[Platform, int, int]) -> None:

@@ -19,8 +19,8 @@ from sklearn import metrics as sk
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.preprocessing import OneHotEncoder
-from tests.integration.conftest import FIRST, LAST, History, copy_of
 
+from integration.conftest import FIRST, LAST, History
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SpecError, TableMismatch
@@ -107,12 +107,9 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(
-    history: History, postgres_url: str, mlflow_url: str, connections: dict, tmp_path_factory: Any
-) -> Iterator[Trained]:
+def trained(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """Collect the outcomes, train, promote, score."""
-    folder = tmp_path_factory.mktemp("classes")
-    with copy_of(history, (postgres_url, mlflow_url), connections, folder) as month:
+    with history.copied(tmp_path_factory.mktemp("classes")) as month:
         source = Source.model_validate(OUTCOMES)
         sources = {**month.project.sources, source.name: source}
         platform = with_models(
