@@ -175,11 +175,9 @@ def test_a_champion_that_changed_meanwhile_makes_it_stale(loop: Platform, approv
 def test_a_copy_of_what_was_rolled_back_is_barred_and_free_again_once_the_bar_is_lifted(
     loop: Platform, approval: str
 ) -> None:
-    first = Ledger(loop.warehouse, MODEL).head()
-    assert first is not None
+    asked = asks(loop)  # before the rollback, whose cooldown would refuse it
     second = promoted(better(loop), MODEL, NIGHT, "second")["version"]
     stages.roll_back(loop, MODEL, Try("back"), to=None, reason="bad", actor="olga", as_of=None, again=None)
-    asked = asks(loop)
     platform = signed_off(loop) if approval == "required" else better(loop)
     assert judged(platform, MODEL, NIGHT, TRAINING)["passed"]
     _copy_of(loop, second)
@@ -211,7 +209,8 @@ def test_what_the_database_refuses_has_failed_and_is_no_stale_training(
     waits: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look before the write finds nothing; the ledger's own trigger has the last word."""
-    promoted(better(waits), MODEL, NIGHT - DAY, "meanwhile")
+    unsigned = with_spec(better(waits), lambda m: m.update(approval="auto", approvers=[]), MODEL)
+    promoted(unsigned, MODEL, NIGHT - DAY, "meanwhile")
     stages.sign(waits, MODEL, ASKED, answer("olga", approved=True))
     monkeypatch.setattr("nightshift.stages.training.is_stale", lambda *_: False)
     with pytest.raises(WarehouseRefused, match="was judged against"):
