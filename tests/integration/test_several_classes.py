@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 from integration.conftest import FIRST, LAST, History
 from nightshift import stages
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady, SpecError, TableMismatch
+from nightshift.errors import NotReady, SchemaMismatch, SpecError
 from nightshift.specs import Model, Source, class_column
 from nightshift.stages import Platform, Try
 from nightshift.stages.training import read_snapshot, split
@@ -248,9 +248,7 @@ def test_a_second_training_is_judged_against_the_champion_and_compared_with_it(t
 
 def test_a_class_that_the_spec_has_lost_is_refused_not_misplaced(trained: Trained) -> None:
     fewer = spec(target={**spec().target.model_dump(), "classes": CLASSES[:3], "other_values": "unlabelled"})
-    with pytest.raises(
-        TableMismatch, match=r"'p_very_late_c_\w+' is NOT NULL in the table, and is gone in the spec"
-    ):
+    with pytest.raises(SchemaMismatch, match=r"knows the class 'Very late \(C\+\+\)'"):
         stages.score(with_models(trained.platform, fewer), MODEL, DateRange(LAST, LAST), Try("fewer"))
 
 
@@ -306,3 +304,18 @@ def test_a_feature_that_is_the_answer_stops_at_a_gate_that_names_it(trained: Tra
     assert decided["passed"], decided["gates"]
     assert any(why in gate["words"] for gate in decision(platform, "expected")["gates"])
     assert why in card
+
+
+def test_a_class_that_is_declared_later_has_its_column_night_after_night(trained: Trained) -> None:
+    more = spec(target={**spec().target.model_dump(), "classes": [*CLASSES, "towed"]})
+    night = DateRange(SCORED.last, SCORED.last)
+    for run in ("more", "again"):
+        stages.score(with_models(trained.platform, more), MODEL, night, Try(run))
+    statement = (
+        f"SELECT batch_date = %s AS scored, min(p_towed), max(p_towed) FROM predictions.{MODEL} GROUP BY 1"
+    )
+    found = trained.platform.warehouse.rows(statement, (night.first,))
+    assert {row["scored"]: (row["min"], row["max"]) for row in found} == {
+        True: (0.0, 0.0),
+        False: (None, None),
+    }

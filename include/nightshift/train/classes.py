@@ -53,7 +53,7 @@ def each(known: NDArray[Any], found: Floats, classes: Sequence[str]) -> Floats:
     if lost:
         raise SchemaMismatch(
             f"the model knows the class '{lost[0]}', target.classes does not: where would its probability go? Write "
-            "it back, or give the model another name: a table of predictions keeps a column for each class"
+            "it back. It may go once a version is champion that was trained on nights without it (train.window_days)"
         )
     probabilities = np.zeros((len(found), len(classes)))
     probabilities[:, [classes.index(name) for name in there]] = found

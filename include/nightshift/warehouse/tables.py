@@ -117,13 +117,13 @@ def feature_inputs_table() -> Table:
 def prediction_table(model: Model, feature_set: FeatureSet) -> Table:
     """Return a model's predictions: what was said, by which version, from which features.
 
-    Of several classes ``prediction`` is the likeliest, and each has a column with its probability.
+    Of several classes ``prediction`` is the likeliest, and each has a column with its probability: null in the rows
+    that were written before the class was declared, or after.
     """
-    ours = {**PREDICTIONS}
-    if model.classes:
-        ours |= {"prediction": "string", **dict.fromkeys(map(class_column, model.classes), "float")}
+    each = dict.fromkeys(map(class_column, model.classes), "float")
+    ours = {**PREDICTIONS, **({"prediction": "string"} if each else {}), **each}
     columns = _beside(dict.fromkeys(feature_set.entity, "string"), ours, f"model '{model.name}'")
-    required = frozenset(columns)
+    required = frozenset(columns.keys() - each.keys())
     return Table("predictions", model.name, columns, ("batch_date", "arm", *feature_set.entity), required)
 
 
