@@ -204,7 +204,7 @@ def _row(record: Record, names: list[str], text: bytes) -> list[str | None]:
     """Return the fields of a line, with as many as the header; one too many or too few without a value is none."""
     fields = record.fields
     named = len(names) - next((n for n, name in enumerate(reversed(names)) if name.strip()), 0)
-    while len(fields) > len(names) and fields[-1] is None:
+    while len(fields) > len(names) and not fields[-1]:
         fields.pop()
     if not named <= len(fields) <= len(names):
         line = _line(text, record.start)

@@ -68,14 +68,12 @@ class Warehouse(Database):
         there = [name for name in names if shape and name in shape.columns]
         if not there:
             return {}
-        absent = [sql.SQL("FILTER (WHERE {} IS NULL)").format(sql.Identifier(name)) for name in there]
-        counted, first = (
-            sql.SQL(", ").join(sql.SQL(aggregate) + only for only in absent)
-            for aggregate in ("count(*) ", "min(batch_date) ")
-        )
+        columns = [sql.Identifier(name) for name in there]
+        counted = [sql.SQL("count(*) FILTER (WHERE {} IS NULL)").format(column) for column in columns]
+        first = [sql.SQL("min(batch_date) FILTER (WHERE {} IS NULL)").format(column) for column in columns]
         # Arrays: a result has no room for two columns more for each that a table may have.
         query = sql.SQL("SELECT ARRAY[{}] AS n, ARRAY[{}] AS first FROM {}").format(
-            counted, first, table.identifier
+            sql.SQL(", ").join(counted), sql.SQL(", ").join(first), table.identifier
         )
         [row] = self.rows(query)
         return {name: (n, day) for name, n, day in zip(there, row["n"], row["first"], strict=True) if n}

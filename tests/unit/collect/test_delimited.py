@@ -94,6 +94,7 @@ def test_what_a_writer_wrote_is_read_in_any_dialect(dialect, rows, end):
 @example('"1"2,3\n')
 @example('1,2"3"\n')
 @example('1,""\n"",2\r"",""')
+@example(',,""')
 def test_any_text_is_read_as_csv_reads_it_or_refused(text):
     content = b"id,note\n" + text.encode()
     try:
