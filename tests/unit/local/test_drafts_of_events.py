@@ -145,6 +145,21 @@ def test_the_drafts_alone_end_in_an_honest_model(include: Path) -> None:
     assert built["is_canceled_yes_mean_by_segment_28d"].tolist() == pytest.approx(expected.tolist())
 
 
+def test_labels_dated_by_the_day_they_came_are_awaited_as_long_as_they_took(include: Path) -> None:
+    orders = bookings()[["Booking_ID", "arrival_date", "lead_time"]]
+    came = [day + timedelta(1 + n % 3) for n, day in enumerate(orders["arrival_date"])]
+    closed = orders[["Booking_ID"]].assign(closed_on=came, outcome=["late", "fine"] * (len(orders) // 2))
+    orders.to_csv(include.parent / "data/orders.csv", index=False)
+    closed.sort_values("closed_on").to_csv(include.parent / "data/closed.csv", index=False)
+    for name, day, offset in (("orders", "arrival_date", 0), ("closed", "closed_on", -1)):
+        connector = {**BOOKINGS, "path": f"{name}.csv", "date_column": day, "offset_days": offset}
+        drafts.new_source(name, connector, None, include=include)
+    drafts.new_features("parcel", ["orders", "closed"], [], include=include)
+    drafts.new_model("fate", Ask("parcel", "outcome"), "closed", include=include)
+    # Closed up to three days later, which the night after that collects.
+    assert load_project(include).require_sound().model("fate").truth.matures_after_days == 4
+
+
 def test_a_target_in_the_row_that_announces_it_is_refused_with_the_commands_that_mend_it(
     include: Path,
 ) -> None:

@@ -1,6 +1,7 @@
 """Look, guess, write, and check what was written: a draft that is not sound is not left behind."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -236,6 +237,9 @@ def new_model(name: str, ask: model.Ask, source_name: str, *, include: Path = IN
         raise RequestError(_split(name, ask, spec, rows))
     seen = look.seen_in(spec, ask.column, rows) if rows is not None else None
     lag = _lag(project, feature_set, spec)
+    waits = _waits(project, feature_set, spec, rows)
+    if seen and waits is not None:
+        seen, lag = replace(seen, matures_after=waits), 0
     _write(path, model.draft(ask, spec, seen, owner=project.settings.owner, lag=lag), include)
     return path
 
@@ -247,6 +251,33 @@ def _lag(project: Project, feature_set: FeatureSet, target: Source) -> int:
         if each != target.name and is_of_one_file(source, target):
             return max(-getattr(source.connector, "offset_days", 0), 0)
     return 0
+
+
+def _waits(
+    project: Project, feature_set: FeatureSet, target: Source, rows: pd.DataFrame | None
+) -> int | None:
+    """Return how many nights after it is announced nearly every entity has its outcome, or None: no rows say it.
+
+    The date of a row of outcomes may be the day that they came, which says nothing of the day that they are about.
+    Rows of days that are over announce nothing: their night is not the one that predicts them.
+    """
+    for each in feature_set.inputs:
+        source, entity = project.source(each), feature_set.entity
+        ahead = isinstance(source.connector, FilesConnector) and source.connector.offset_days >= 0
+        if each == target.name or not ahead or not {*entity} <= {*source.columns} & {*target.columns}:
+            continue
+        announced = _rows(source, project)
+        if rows is None or announced is None:
+            return None
+        firsts = [_first_nights(frame, entity) for frame in (announced, rows)]
+        late = (firsts[1] - firsts[0]).dropna().dt.days
+        return max(int(late.quantile(0.99, interpolation="higher")), 0) if len(late) else None
+    return None
+
+
+def _first_nights(rows: pd.DataFrame, entity: Sequence[str]) -> pd.Series:
+    """Return the first night of each entity, whose values are compared as text."""
+    return rows["batch_date"].groupby([rows[column].astype("str") for column in entity]).min()
 
 
 def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -> str:
