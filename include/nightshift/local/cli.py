@@ -406,9 +406,11 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
         project = load_project()
         conf = runs.conf_of(options, settings or [])
         runs.require_nights(project.calendar, conf)
-        runs.require_dag(api, dag_id, runs.declared_dags(project), tell)
+        way = (*runs.between(project, until), until) if until else ()
+        for name in (dag_id, *way):
+            runs.require_dag(api, name, runs.declared_dags(project), tell)
         runs.require_form(api, dag_id, conf)
-        woken = runs.Woken.of(api, until, conf) if until else None
+        woken = runs.Woken.of(api, way, conf) if way else None
         run_id = api.trigger(dag_id, conf=conf)
         tell(f"{dag_id}: started, run {run_id}")
         if waits:
@@ -417,7 +419,7 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
             for words in _waiting(project, dag_id, conf):
                 tell(words)
         if woken:
-            woken.wait(api, tell, lambda: _waiting(project, dag_id, conf))
+            woken.wait(api, (dag_id, run_id), tell, lambda: _waiting(project, dag_id, conf))
 
 
 def _waiting(project: "Project", dag_id: str, conf: dict[str, Any]) -> list[str]:

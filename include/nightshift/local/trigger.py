@@ -122,11 +122,12 @@ class Woken:
 
     dag_id: str
     night: str
+    between: tuple[str, ...]
     before: frozenset[str]
 
     @classmethod
-    def of(cls, api: Client, dag_id: str, conf: Conf) -> "Woken":
-        """Return what to wait for, seen before the run is started.
+    def of(cls, api: Client, way: tuple[str, ...], conf: Conf) -> "Woken":
+        """Return what to wait for, the last DAG of ``way``, and what was there before the run is started.
 
         Raises:
             RequestError: the run is not for one night, or wakes nothing.
@@ -134,27 +135,50 @@ class Woken:
         night = conf.get("batch_date")
         if not night or conf.get("until") or conf.get("downstream") == "leave":
             raise RequestError("--until: give --from and neither --to nor --leave; one night is followed")
-        return cls(dag_id, night, frozenset(run["dag_run_id"] for run in api.runs(dag_id)))
+        before = frozenset(run["dag_run_id"] for dag_id in way for run in api.runs(dag_id))
+        return cls(way[-1], night, way[:-1], before)
 
-    def wait(self, api: Client, tell: Tell, missing: Callable[[], list[str]]) -> None:
-        """Return once the DAG has succeeded for the night; ``missing`` says which sets wait for what, if any do.
+    def wait(self, api: Client, run: tuple[str, str], tell: Tell, missing: Callable[[], list[str]]) -> None:
+        """Return once the DAG has succeeded for the night.
+
+        ``run``: the DAG and run that wake it in the end; ``missing`` says which sets wait for what, if any do.
 
         Raises:
-            NotReady: as :func:`wait`, or it is not woken.
+            NotReady: as :func:`wait`; it is not woken, since nothing came that is new or a DAG between has failed.
         """
         deadline = time.monotonic() + SECONDS_TO_WAKE
-        while not (found := self._new(api)):
+        while not (found := self._new(api, self.dag_id)):
+            self._require_news(api, *run)
+            for name in self.between:
+                self._require_unfailed(api, name)
             if time.monotonic() > deadline:
-                why = "; ".join(missing()) or "a DAG between failed, or another source is missing"
+                why = "; ".join(missing()) or "another source is missing, or what came was not new"
                 raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        wait(api, self.dag_id, found[0], lambda news: tell(f"{self.dag_id}, {news}"))
+        wait(api, self.dag_id, found[0]["dag_run_id"], lambda news: tell(f"{self.dag_id}, {news}"))
         tell(f"{self.dag_id}: success")
 
-    def _new(self, api: Client) -> list[str]:
+    def _require_unfailed(self, api: Client, dag_id: str) -> None:
+        """Raise NotReady for a failed run of a DAG between: nothing that follows it will be woken."""
+        failed = [run["dag_run_id"] for run in self._new(api, dag_id) if run["state"] == "failed"]
+        if failed:
+            why = f"{dag_id}, run {failed[0]}: failed\n{api.failure(dag_id, failed[0])}"
+            raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
+
+    def _require_news(self, api: Client, dag_id: str, run_id: str) -> None:
+        """Raise NotReady for a run that has announced nothing: its content was announced before."""
+        states = {task["task_id"]: task["state"] for task in api.task_instances(dag_id, run_id)}
+        wakers = [state for name, state in states.items() if name.startswith(("publish", "rebuild_"))]
+        if wakers and all(state == "skipped" for state in wakers):
+            raise NotReady(
+                f"{self.dag_id} was not woken for {self.night}: what {dag_id} found is not new; "
+                "--set downstream=wake wakes what follows all the same"
+            )
+
+    def _new(self, api: Client, dag_id: str) -> list[Conf]:
         return [
-            run["dag_run_id"]
-            for run in api.runs(self.dag_id)
+            run
+            for run in api.runs(dag_id)
             if run.get("partition_key") == self.night and run["dag_run_id"] not in self.before
         ]
 
@@ -181,6 +205,18 @@ def declared_dags(project: Project) -> set[str]:
     }
     declared = {derived.dag_id(stage, spec) for spec in specs for stage in STAGES[type(spec)]}
     return declared - untrained | {*OF_THE_PROJECT}
+
+
+def between(project: Project, dag_id: str) -> tuple[str, ...]:
+    """Return the DAGs that a night goes through from its sources to ``dag_id``, in their order."""
+    for model in project.models.values():
+        way = (
+            derived.dag_id("features", project.feature_sets[model.features]),
+            *(derived.dag_id(stage, model) for stage in ("score", "monitor")),
+        )
+        if dag_id in way:
+            return way[: way.index(dag_id)]
+    return ()
 
 
 def is_of_a_spec(dag_id: str) -> bool:
