@@ -7,7 +7,10 @@ import pytest
 
 from e2e.conftest import MODEL, NIGHTS, SECONDS
 from e2e.test_loop import wait_until
+from nightshift.errors import NotReady
 from nightshift.local.demo import Demo
+from nightshift.local.trigger import Woken, between, wait
+from nightshift.specs import load_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -31,6 +34,19 @@ def test_a_corrected_file_of_the_past_wakes_its_nights_and_no_others(loop: Demo)
         file.write_text(delivered)
         collect_and_wait(loop, build, after[-1])
     assert features(loop) == hashes, "mended upstream, the nights are what they were"
+
+
+def test_who_waits_for_a_night_that_brings_nothing_new_is_told(loop: Demo) -> None:
+    last = f"monitor_{MODEL}"
+    way = (*between(load_project(), last), last)
+    assert way == ("features_departure", f"score_{MODEL}", last)
+    asked = {"batch_date": str(TONIGHT)}
+    woken = Woken.of(loop.api, way, asked)
+    run_id = loop.api.trigger("collect_weather", conf=asked)
+    wait(loop.api, "collect_weather", run_id, print)
+    told = f"{last} was not woken for {TONIGHT}: what collect_weather found is not new; --set downstream=wake"
+    with pytest.raises(NotReady, match=told):
+        woken.wait(loop.api, ("collect_weather", run_id), print, list)
 
 
 def collect_and_wait(loop: Demo, build: str, last: str) -> None:

@@ -150,7 +150,8 @@ class Woken:
         while not (found := self._new(api, self.dag_id)):
             self._require_news(api, *run)
             for name in self.between:
-                self._require_unfailed(api, name)
+                for each in self._new(api, name):
+                    self._require_goes_on(api, name, each)
             if time.monotonic() > deadline:
                 why = "; ".join(missing()) or "another source is missing, or what came was not new"
                 raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
@@ -158,12 +159,14 @@ class Woken:
         wait(api, self.dag_id, found[0]["dag_run_id"], lambda news: tell(f"{self.dag_id}, {news}"))
         tell(f"{self.dag_id}: success")
 
-    def _require_unfailed(self, api: Client, dag_id: str) -> None:
-        """Raise NotReady for a failed run of a DAG between: nothing that follows it will be woken."""
-        failed = [run["dag_run_id"] for run in self._new(api, dag_id) if run["state"] == "failed"]
-        if failed:
-            why = f"{dag_id}, run {failed[0]}: failed\n{api.failure(dag_id, failed[0])}"
+    def _require_goes_on(self, api: Client, dag_id: str, run: Conf) -> None:
+        """Raise NotReady for a run of a DAG between after which nothing will be woken: it failed, or found no news."""
+        run_id = run["dag_run_id"]
+        if run["state"] == "failed":
+            why = f"{dag_id}, run {run_id}: failed\n{api.failure(dag_id, run_id)}"
             raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
+        if run["state"] == "success":
+            self._require_news(api, dag_id, run_id)
 
     def _require_news(self, api: Client, dag_id: str, run_id: str) -> None:
         """Raise NotReady for a run that has announced nothing: its content was announced before."""
