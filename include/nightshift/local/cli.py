@@ -424,18 +424,14 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
 
 def _waiting(project: "Project", dag_id: str, conf: dict[str, Any]) -> list[str]:
     """Return which sets wait for another source, after a collection of one night that was announced."""
-    night = conf.get("batch_date")
-    if (
-        not dag_id.startswith("collect_")
-        or not night
-        or conf.get("until")
-        or conf.get("downstream") == "leave"
-    ):
-        return []
     from nightshift.calendar import parse_date
     from nightshift.database import Database
+    from nightshift.local.trigger import night_to_follow
     from nightshift.local.waiting import waiting
 
+    night = night_to_follow(conf)
+    if night is None or not dag_id.startswith("collect_"):
+        return []
     return waiting(Database(control.running().warehouse_url), project, parse_date(night, "--from"))
 
 

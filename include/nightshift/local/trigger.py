@@ -132,8 +132,8 @@ class Woken:
         Raises:
             RequestError: the run is not for one night, or wakes nothing.
         """
-        night = conf.get("batch_date")
-        if not night or conf.get("until") or conf.get("downstream") == "leave":
+        night = night_to_follow(conf)
+        if night is None:
             raise RequestError("--until: give --from and neither --to nor --leave; one night is followed")
         before = frozenset(run["dag_run_id"] for dag_id in way for run in api.runs(dag_id))
         return cls(way[-1], night, way[:-1], before)
@@ -208,6 +208,13 @@ def declared_dags(project: Project) -> set[str]:
     }
     declared = {derived.dag_id(stage, spec) for spec in specs for stage in STAGES[type(spec)]}
     return declared - untrained | {*OF_THE_PROJECT}
+
+
+def night_to_follow(conf: Conf) -> str | None:
+    """Return the one night that a run is for and that wakes what follows; None of a range, or if it is left."""
+    if conf.get("until") or conf.get("downstream") == "leave":
+        return None
+    return conf.get("batch_date") or None
 
 
 def between(project: Project, dag_id: str) -> tuple[str, ...]:

@@ -10,13 +10,8 @@ from nightshift.stages.platform import Platform
 from nightshift.warehouse import Warehouse
 
 RECORD = "INSERT INTO catalog.clock (timezone) VALUES (%s) ON CONFLICT (is_only) DO NOTHING"
-# Until the first batch is judged, nothing depends on it.
-MOVE = (
-    "UPDATE catalog.clock SET (timezone, recorded_at) = (%s, clock_timestamp()) "
-    "WHERE timezone <> %s AND NOT EXISTS (SELECT 1 FROM catalog.batches)"
-)
-# Another name of the same clock: later nights are cut as the project names it now.
-ALIAS = "UPDATE catalog.clock SET timezone = %s WHERE timezone <> %s"
+# Once it is known to change nothing: no batch was judged yet, or it is another name of the same clock.
+RENAME = "UPDATE catalog.clock SET (timezone, recorded_at) = (%s, clock_timestamp()) WHERE timezone <> %s"
 # Rows of a night may tell of earlier events; a year holds every change of the clocks.
 YEAR = timedelta(days=366)
 
@@ -29,9 +24,8 @@ def require_same_clock(platform: Platform) -> None:
     """
     zone = platform.project.settings.timezone
     platform.warehouse.execute(RECORD, (zone,))
-    platform.warehouse.execute(MOVE, (zone, zone))
     check_clock(platform.project, platform.warehouse)
-    platform.warehouse.execute(ALIAS, (zone, zone))
+    platform.warehouse.execute(RENAME, (zone, zone))
 
 
 def check_clock(project: Project, warehouse: Warehouse) -> None:
@@ -40,7 +34,7 @@ def check_clock(project: Project, warehouse: Warehouse) -> None:
     there = warehouse.row("SELECT to_regclass('catalog.clock') AS clock")
     if not there or there["clock"] is None:  # a warehouse that waits for `nightshift migrate`
         return
-    found = warehouse.row("SELECT timezone, recorded_at FROM catalog.clock")
+    found = warehouse.row("SELECT timezone FROM catalog.clock")
     if found is None or found["timezone"] == zone:
         return
     cut = warehouse.row(

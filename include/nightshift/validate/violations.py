@@ -99,13 +99,12 @@ def of_expectations(
     for rule in rules:
         if not rule.judges_rows:
             continue
-        judge = _within_dates if rule.within_date else _failing
-        failing = judge(rule, typed, batches.day[rows])
+        failing = _within_dates(rule, typed, batches.day[rows]) if rule.within_date else _failing(rule, typed)
         if len(failing):
             yield Violation(rule.name, rule.columns, rows[failing])
 
 
-def _failing(rule: Rule, typed: pd.DataFrame, _: np.ndarray) -> np.ndarray:
+def _failing(rule: Rule, typed: pd.DataFrame) -> np.ndarray:
     from nightshift.validate.expectations import failing_rows
 
     return failing_rows(rule, typed)
@@ -114,7 +113,7 @@ def _failing(rule: Rule, typed: pd.DataFrame, _: np.ndarray) -> np.ndarray:
 def _within_dates(rule: Rule, typed: pd.DataFrame, day: np.ndarray) -> np.ndarray:
     order = np.argsort(day, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(day[order]) > 0]) if len(day) else np.empty(0, dtype=np.int64)
-    parts = [part[_failing(rule, typed.iloc[part], day)] for part in np.split(order, starts[1:])]
+    parts = [part[_failing(rule, typed.iloc[part])] for part in np.split(order, starts[1:])]
     return np.sort(np.concatenate(parts))
 
 

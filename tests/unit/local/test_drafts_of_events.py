@@ -211,6 +211,8 @@ def test_a_model_written_by_hand_whose_features_know_its_target_does_not_load(
 def test_an_outcome_that_is_not_there_is_told_and_nothing_is_written(include: Path) -> None:
     with pytest.raises(RequestError, match="there is no column 'is_cancelled'; did you mean 'is_canceled'"):
         drafts.new_source("hotel", BOOKINGS, None, outcome=Outcome(("is_cancelled",)), include=include)
+    with pytest.raises(RequestError, match="there is no column 'batch_date'"):
+        drafts.new_source("hotel", BOOKINGS, None, outcome=Outcome(("batch_date",)), include=include)
     with pytest.raises(RequestError, match="each with a query of its own"):
         drafts.new_source(
             "hotel", {"kind": "sql", "connection": "x", "query": "SELECT 1"}, None,

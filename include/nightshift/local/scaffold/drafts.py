@@ -53,11 +53,10 @@ def new_source(
     connector, doubts = spelled(name, connector, night, project)
     batches = _look(name, connector, night, project)
     rows, columns = gathered(batches)
+    delivered = rows.columns.drop("batch_date")
     for column in outcome.columns if outcome else ():
-        if column not in rows.columns:
-            raise RequestError(
-                f"--outcome: there is no column '{column}'{did_you_mean(column, rows.columns)}"
-            )
+        if column not in delivered:
+            raise RequestError(f"--outcome: there is no column '{column}'{did_you_mean(column, delivered)}")
     cutoffs = {day: project.calendar.cutoff(day) for day in batches}
     event = connector.get("date_column")
     found = inference.infer(
