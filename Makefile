@@ -23,8 +23,8 @@ test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
-	@$(BIN)/python -m pytest $(BESIDE) tests/integration --ignore tests/integration/local
-	@$(BIN)/python -m pytest tests/integration/local
+	@$(BIN)/python -m pytest $(BESIDE) tests/integration --ignore tests/integration/runtime
+	@$(BIN)/python -m pytest tests/integration/runtime
 	@$(BIN)/python -m pytest tests/e2e
 
 unit: install ## the tests that need no server

@@ -23,8 +23,8 @@ import psycopg2
 
 from nightshift import stages
 from nightshift.calendar import DateRange
-from nightshift.local import postgres, upstream
-from nightshift.local.endpoints import any_free_port
+from nightshift.runtime import postgres, upstream
+from nightshift.runtime.endpoints import any_free_port
 from nightshift.specs import load_project
 from nightshift.stages import Platform, Try
 from nightshift.warehouse import Warehouse, feature_table, migrate, raw_table

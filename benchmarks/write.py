@@ -23,7 +23,7 @@ import psycopg2
 import pyarrow as pa
 
 from features import server
-from nightshift.local import upstream
+from nightshift.runtime import upstream
 from nightshift.specs import load_project
 from nightshift.warehouse import Table, Warehouse, migrate, raw_table
 

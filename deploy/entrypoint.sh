@@ -21,7 +21,7 @@ init() {
 case "${1:-}" in
     init) init ;;
     # One process: two would create the tables of users at the same time.
-    mlflow) exec python -m nightshift.local.mlflow_server ;;
+    mlflow) exec python -m nightshift.runtime.mlflow_server ;;
     "") echo "nightshift: no command; try: init, mlflow, airflow, nightshift" >&2; exit 64 ;;
     *) exec "$@" ;;
 esac

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
-from nightshift.local import settings_file
+from nightshift.runtime import settings_file
 
 SETTINGS = Path(__file__).parents[1] / "airflow_settings.yaml"
 

@@ -29,8 +29,8 @@ START_SECONDS = 240
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the administrator's URL of a real, empty PostgreSQL server."""
-    from nightshift.local import postgres
-    from nightshift.local.endpoints import any_free_port
+    from nightshift.runtime import postgres
+    from nightshift.runtime.endpoints import any_free_port
 
     home = tmp_path_factory.mktemp("postgres")
     server = postgres.prepare(home, PASSWORD)
@@ -72,7 +72,7 @@ def warehouse(database_url: str):
 @pytest.fixture(scope="session")
 def mlflow_url(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of a real MLflow server on PostgreSQL."""
-    from nightshift.local.endpoints import any_free_port
+    from nightshift.runtime.endpoints import any_free_port
 
     folder = tmp_path_factory.mktemp("mlflow")
     _run(postgres_url, "CREATE DATABASE mlflow_tests")
@@ -107,7 +107,7 @@ def upstream(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Return the flights, weather and aircraft of 2013, as the demo's upstream serves them."""
     from threading import Thread
 
-    from nightshift.local import upstream as example
+    from nightshift.runtime import upstream as example
 
     _run(postgres_url, "CREATE DATABASE ops_tests")
     ops_url = postgres_url.rpartition("/")[0] + "/ops_tests"

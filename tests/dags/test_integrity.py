@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 
 from nightshift.calendar import Calendar
+from nightshift.cli.trigger import declared_dags, is_of_a_spec
 from nightshift.errors import (
     AccessDenied,
     NotReady,
@@ -32,7 +33,6 @@ from nightshift.errors import (
     Unreachable,
     WarehouseRefused,
 )
-from nightshift.local.trigger import declared_dags, is_of_a_spec
 from nightshift.orchestration.lifecycle import RETRIES, nightly
 from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import load_project

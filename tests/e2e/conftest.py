@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from nightshift.calendar import DateRange
-from nightshift.local import endpoints, processes, state
-from nightshift.local.api import Client
-from nightshift.local.demo import MODEL, Demo, load_history, run_night, set_aside
+from nightshift.cli.demo import MODEL, Demo, load_history, run_night, set_aside
+from nightshift.runtime import endpoints, processes, state
+from nightshift.runtime.api import Client
 from nightshift.warehouse import Warehouse
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -81,7 +81,7 @@ def nightshift(home: Path, *words: str) -> None:
     }
     chosen = {} if (home / "runtime.json").exists() else ports
     environment = os.environ | chosen | {"NIGHTSHIFT_HOME": str(home)}
-    command = [sys.executable, "-m", "nightshift.local.cli", *words]
+    command = [sys.executable, "-m", "nightshift.cli", *words]
     done = subprocess.run(
         command, env=environment, input="y\n", capture_output=True, text=True, check=False, timeout=400
     )

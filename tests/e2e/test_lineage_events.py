@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import MODEL, NIGHTS
-from nightshift.local.demo import Demo
+from nightshift.cli.demo import Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

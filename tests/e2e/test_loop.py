@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from e2e.conftest import HOSTILE_REASON, MODEL, NIGHTS, SECONDS
-from nightshift.local.demo import MUST_HOLD, Demo
+from nightshift.cli.demo import MUST_HOLD, Demo
 from nightshift.specs import load_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

@@ -16,9 +16,9 @@ import psycopg2
 import pytest
 
 from e2e.conftest import MODEL, NIGHTS
-from nightshift.local import processes
-from nightshift.local.demo import Demo
-from nightshift.local.processes import Process
+from nightshift.cli.demo import Demo
+from nightshift.runtime import processes
+from nightshift.runtime.processes import Process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 DAG = f"score_{MODEL}"

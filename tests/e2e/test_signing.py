@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from e2e.conftest import CHAMPION_AS_OF, NIGHTS, PATIENCE_MS, SECONDS, Photograph, log_in
+from nightshift.cli.demo import Demo
 from nightshift.errors import RequestError
-from nightshift.local.api import Client
-from nightshift.local.demo import Demo
+from nightshift.runtime.api import Client
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(900)]
 

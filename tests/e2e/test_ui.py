@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, Photograph, log_in
+from nightshift.cli.demo import Demo
 from nightshift.errors import RequestError
-from nightshift.local.api import Client
-from nightshift.local.demo import Demo
-from nightshift.local.state import REPOSITORY
+from nightshift.runtime.api import Client
+from nightshift.runtime.state import REPOSITORY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(900)]
 

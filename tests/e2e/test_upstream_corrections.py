@@ -7,9 +7,9 @@ import pytest
 
 from e2e.conftest import MODEL, NIGHTS, SECONDS
 from e2e.test_loop import wait_until
+from nightshift.cli.demo import Demo
+from nightshift.cli.trigger import Woken, between, wait
 from nightshift.errors import NotReady
-from nightshift.local.demo import Demo
-from nightshift.local.trigger import Woken, between, wait
 from nightshift.specs import load_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

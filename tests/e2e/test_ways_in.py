@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from e2e.conftest import SECONDS
+from nightshift.cli.demo import Demo
 from nightshift.errors import RequestError
-from nightshift.local.api import Json
-from nightshift.local.demo import Demo
+from nightshift.runtime.api import Json
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -159,7 +159,7 @@ def failure_of(stack: Demo, run_id: str) -> str:
 
 
 def by_command(stack: Demo, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "nightshift.local.cli", "trigger", *arguments]
+    command = [sys.executable, "-m", "nightshift.cli", "trigger", *arguments]
     environment = os.environ | {"NIGHTSHIFT_HOME": str(stack.runtime.home)}
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False

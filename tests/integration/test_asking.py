@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from integration.champions import MODEL
 from integration.conftest import SCORED
 from nightshift import stages
+from nightshift.cli.app import app
 from nightshift.errors import NotReady, RequestError
-from nightshift.local.cli import app
 from nightshift.specs.derived import relations
 from nightshift.specs.tables import NAME_BYTES
 from nightshift.stages import Platform, Try, Wanted

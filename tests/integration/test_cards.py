@@ -11,8 +11,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from nightshift import stages
+from nightshift.cli.app import app
 from nightshift.errors import NotReady, UnfairHoldout
-from nightshift.local.cli import app
 from nightshift.orchestration.files import SERVED, sent_as
 from nightshift.specs import Model
 from nightshift.stages import Platform, Try

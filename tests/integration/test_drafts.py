@@ -12,7 +12,8 @@ import pytest
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.collect import Connection
-from nightshift.local.scaffold import drafts, look, model
+from nightshift.drafts import look, model
+from nightshift.drafts import new as drafts
 from nightshift.specs import load_project
 from nightshift.specs.project import INCLUDE
 from nightshift.stages import Platform, Try

@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 
 from nightshift import stages
 from nightshift.calendar import DateRange
+from nightshift.cli.app import app
 from nightshift.errors import SpecError
 from nightshift.featurise import visible
-from nightshift.local.cli import app
 from nightshift.specs import Model, load_project
 from nightshift.specs.project import INCLUDE
 from nightshift.stages import Platform, Try

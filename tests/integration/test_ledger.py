@@ -16,8 +16,8 @@ import pytest
 from integration.judged_versions import FROM, MODEL, judged, promoted
 from nightshift.errors import Barred, NotReady, RequestError, WarehouseRefused
 from nightshift.govern import Ledger, Rollback, rollback_of, write_rollback
-from nightshift.local import databases
-from nightshift.local.endpoints import DATABASES
+from nightshift.runtime import databases
+from nightshift.runtime.endpoints import DATABASES
 from nightshift.warehouse import Warehouse, migrate
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,8 @@ import pytest
 from nightshift import featurise, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import BatchRejected
-from nightshift.local.state import REPOSITORY
 from nightshift.objects import sha256
+from nightshift.runtime.state import REPOSITORY
 from nightshift.stages import Platform, Try, collecting, featurising
 from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, raw_table

@@ -10,8 +10,8 @@ import pytest
 
 from nightshift import featurise, stages
 from nightshift.calendar import DateRange
+from nightshift.cli import clock_check
 from nightshift.errors import SpecError
-from nightshift.local import clock_check
 from nightshift.objects import Objects
 from nightshift.registry import Registry
 from nightshift.specs import FeatureInput, FeatureSet, Project, Source

@@ -108,7 +108,7 @@ class Mlflow:
 
 @pytest.fixture(scope="module")
 def mlflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
-    from nightshift.local.endpoints import any_free_port
+    from nightshift.runtime.endpoints import any_free_port
 
     with closing(psycopg2.connect(postgres_url)) as connection:
         connection.autocommit = True
@@ -349,7 +349,7 @@ def test_a_rollback_killed_between_ledger_and_alias_is_finished_by_a_reconciliat
 def test_an_alias_moved_by_hand_is_pointed_back_by_the_command(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nightshift.local.cli import app
+    from nightshift.cli.app import app
 
     champion = loop.registry.champion(MODEL)
     other = judged(better(loop), MODEL, NIGHT, "another")["version"]

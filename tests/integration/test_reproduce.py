@@ -16,8 +16,8 @@ import pytest
 
 from nightshift import artifacts, stages
 from nightshift.errors import ArtifactRefused, NotReady, SpecError
-from nightshift.local.state import REPOSITORY
 from nightshift.orchestration.files import SERVED
+from nightshift.runtime.state import REPOSITORY
 from nightshift.specs import Model
 from nightshift.specs.project import INCLUDE
 from nightshift.stages import Platform, Try
@@ -106,7 +106,7 @@ def test_the_command_finds_it_equal_in_a_process_of_its_own_with_one_thread_and_
         "OMP_NUM_THREADS": str(threads),
         "PYTHONPATH": str(INCLUDE),
     }
-    command = [sys.executable, "-m", "nightshift.local.cli", "reproduce", MODEL]
+    command = [sys.executable, "-m", "nightshift.cli", "reproduce", MODEL]
     done = subprocess.run(
         command, env=os.environ | ours, capture_output=True, text=True, timeout=250, check=False
     )

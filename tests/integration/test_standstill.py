@@ -5,7 +5,7 @@ import time
 import psycopg2
 import pytest
 
-from nightshift.local.work import LONGEST_WAIT, PARALLELISM, standstill
+from nightshift.runtime.work import LONGEST_WAIT, PARALLELISM, standstill
 
 pytestmark = pytest.mark.integration
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from nightshift.cli import tables
 from nightshift.errors import Superseded, TableMismatch
 from nightshift.exact import exact
-from nightshift.local import tables
 from nightshift.specs import load_project
 from nightshift.types import TYPES, as_text, content_sha256
 from nightshift.warehouse import Table, Warehouse, feature_table, migrate, raw_table

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from nightshift.errors import SourceError
-from nightshift.local import upstream
+from nightshift.runtime import upstream
 
 pytestmark = pytest.mark.integration
 

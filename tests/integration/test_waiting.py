@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from nightshift import stages
-from nightshift.local.waiting import waiting
+from nightshift.cli.waiting import waiting
 from nightshift.stages import Platform, Try
 
 pytestmark = pytest.mark.integration

@@ -404,7 +404,7 @@ def test_mlflow_starts_behind_our_door(tmp_path: Path) -> None:
     url = "postgresql://mlflow:4f1c09ad77e25b3860d1@postgres:5432/mlflow"
     path = f"{tmp_path}:/usr/bin:/bin"
     started = run(ROOT / "deploy/entrypoint.sh", "mlflow", PATH=path, MLFLOW_BACKEND_STORE_URI=url)
-    assert started.stdout == "-m nightshift.local.mlflow_server\n"
+    assert started.stdout == "-m nightshift.runtime.mlflow_server\n"
 
 
 def test_generated_secrets_pass_the_check_and_are_private(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
+from nightshift.cli.trigger import NUMBERS, conf_of
 from nightshift.errors import RequestError
-from nightshift.local.trigger import NUMBERS, conf_of
 from nightshift.orchestration import forms
 from nightshift.orchestration.forms import LONGEST_REASON, checked
 

@@ -1,0 +1,1 @@
+"""The `nightshift` command. What a command needs is imported when it runs."""

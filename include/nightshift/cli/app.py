@@ -1,0 +1,577 @@
+"""The `nightshift` command."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from nightshift.cli import new
+from nightshift.cli.new import clear_errors
+from nightshift.errors import NightshiftError, RequestError
+from nightshift.runtime import control, health, log_files, processes, state
+from nightshift.runtime.components import BY_NAME, COMPONENTS
+from nightshift.runtime.state import Record, Runtime, Snapshot
+
+if TYPE_CHECKING:
+    from nightshift.specs import Project
+
+app = typer.Typer(
+    help="Nightshift on this machine: PostgreSQL, MLflow and Airflow, without containers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(new.app, name="new")
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def up() -> None:
+    """Start the stack and wait until all of it is healthy. Does nothing if it runs already."""
+    began = time.monotonic()
+    with clear_errors(), _progress() as watch:
+        runtime, started = control.up(watch)
+    seconds = time.monotonic() - began
+    console.print(f"[green]All healthy[/] after {seconds:.0f} s." if started else "[green]Already up.[/]")
+    _print_doors(runtime)
+
+
+@app.command()
+def down(
+    *, purge: Annotated[bool, typer.Option("--purge", help="delete all data too, after asking")] = False
+) -> None:
+    """Stop the stack. The data stays."""
+    if purge:
+        typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
+        with clear_errors():
+            console.print(*(f"deleted {folder}" for folder in control.purge()), sep="\n")
+        return
+    with clear_errors(), console.status("stopping"):
+        stopped = control.down()
+    console.print("Stopped." if stopped else "Nothing was running.")
+
+
+@app.command()
+def status() -> None:
+    """Show what runs and how it is. Exit code 0 only if everything is healthy."""
+    home = state.home()
+    snapshot = state.read_snapshot(home)
+    if snapshot is None or not (snapshot.components or control.is_supervised(snapshot)):
+        console.print("Nothing runs here. Start it with `nightshift up`.")
+        raise typer.Exit(1)
+    verdicts = _verdicts(snapshot)
+    console.print(_table(snapshot, verdicts))
+    supervised = control.is_supervised(snapshot)
+    if not supervised:
+        console.print(
+            "[red]Nobody watches over it:[/] the supervisor is gone; `nightshift up` brings it back"
+        )
+    trouble = log_files.nearly_full(home, home / "logs", home / "objects")
+    stands = health.standstill(snapshot.runtime, snapshot.components)
+    trouble += [f"scheduler: {stands}"] if stands else []
+    for words in trouble:
+        console.print(f"[red]{escape(words)}[/]", soft_wrap=True)
+    if verdicts.get("postgres"):
+        _print_waiting(snapshot.runtime)
+    raise typer.Exit(0 if supervised and all(verdicts.values()) and not trouble else 1)
+
+
+def _print_waiting(runtime: Runtime) -> None:
+    """Print which nights wait for a source. No trouble of the stack's, so neither is what keeps it from being said."""
+    from nightshift.cli.waiting import waiting
+    from nightshift.database import Database
+    from nightshift.specs import load_project
+
+    with suppress(NightshiftError):
+        for words in waiting(Database(runtime.warehouse_url), load_project()):
+            console.print(escape(words), soft_wrap=True)
+
+
+@app.command()
+def logs(
+    component: Annotated[str | None, typer.Argument(help="for instance scheduler; all, if left out")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until interrupted")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="of each file")] = 20,
+) -> None:
+    """Show the end of the logs."""
+    folder = state.home() / "logs"
+    files = sorted(folder.glob(f"{component or '*'}.log"))
+    if not files:
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
+        errors.print(f"no log of '{component}'; logs: {known}")
+        raise typer.Exit(1)
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)]
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        code = 0
+    raise typer.Exit(code)
+
+
+class Checked(StrEnum):
+    """What `nightshift check` can check beyond the specs."""
+
+    features = "features"
+
+
+@app.command()
+def check(
+    what: Annotated[
+        Checked | None, typer.Argument(help="features: attack nights of the warehouse; specs, if left out")
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="which feature set; all, if left out")] = None,
+    *,
+    night: Annotated[
+        list[str] | None, typer.Option("--night", help="may be repeated; the newest three, if left out")
+    ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="expectations and estimators too (imports their libraries)")
+    ] = False,
+) -> None:
+    """Check every source, feature set and model, without starting anything; or features for leaks.
+
+    The warehouse of the second is NIGHTSHIFT_WAREHOUSE_URL, or the local stack's.
+    """
+    with clear_errors():
+        if what is Checked.features:
+            _check_features(name, night or [])
+        else:
+            _check_specs(deep=deep)
+
+
+def _check_features(name: str | None, nights: list[str]) -> None:
+    from nightshift.calendar import parse_date
+    from nightshift.cli import leak_check
+    from nightshift.specs import load_project
+
+    dates = [parse_date(night, "--night") for night in nights]
+    for feature_set in [name] if name else load_project().require_sound().feature_sets:
+        leak_check.run(feature_set, dates, console)
+
+
+def _check_specs(*, deep: bool) -> None:
+    from nightshift.specs import load_project
+
+    project = load_project().require_sound()
+    if deep:
+        from nightshift import train
+        from nightshift.cli import clock_check
+        from nightshift.validate import check_expectations
+
+        clock_check.run(project)
+        for source in project.sources.values():
+            check_expectations(source)
+        for model in project.models.values():
+            train.check(model, project.own)
+        from nightshift.cli import tables
+
+        for line in tables.compare(project):
+            console.print(line, soft_wrap=True, markup=False)
+    counts = {
+        "sources": len(project.sources),
+        "feature sets": len(project.feature_sets),
+        "models": len(project.models),
+    }
+    console.print("Sound: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".")
+
+
+class Migrated(StrEnum):
+    """Whose table `nightshift migrate` can bring in line with its spec."""
+
+    source = "source"
+    features = "features"
+
+
+@app.command()
+def migrate(
+    what: Annotated[
+        Migrated | None, typer.Argument(help="whose table; the fixed tables, if left out")
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="which source or feature set")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would change; change nothing")] = False,
+) -> None:
+    """Bring the warehouse's fixed tables up to date; or a source's or a set's table in line with its edited spec.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, or the local stack's warehouse. A table changes as a whole, exactly, or not at all.
+    """
+    with clear_errors():
+        url = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url
+        if what is None:
+            from nightshift.warehouse import migrate as bring_up_to_date
+
+            bring_up_to_date(url)
+            console.print("The warehouse is up to date.")
+            return
+        from nightshift.cli import tables
+
+        done = tables.retype(url, what.value, name, dry_run=dry_run)
+    console.print(*done, sep="\n", soft_wrap=True, markup=False)
+
+
+class Renamed(StrEnum):
+    """What `nightshift rename` can rename."""
+
+    model = "model"
+    source = "source"
+    features = "features"
+
+
+@app.command()
+def rename(
+    kind: Annotated[Renamed, typer.Argument()],
+    old: Annotated[str, typer.Argument(help="the name that the history stands under")],
+    new: Annotated[str, typer.Argument(help="the name that the spec's file has now")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="kept with the renaming")] = "by hand",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would move")] = False,
+) -> None:
+    """Move the history of a model, source or feature set to a new name. Rename its file first.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.cli import rename as renaming
+
+    with clear_errors():
+        told = renaming.run(kind.value, old, new, reason=reason, dry_run=dry_run)
+    console.print(*told, sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
+def reconcile(
+    model: Annotated[str | None, typer.Argument(help="all models, if left out")] = None,
+    *,
+    grace_hours: Annotated[
+        int, typer.Option("--grace-hours", min=0, help="what is younger may belong to a training that runs")
+    ] = 24,
+) -> None:
+    """Make MLflow agree with the ledger: the alias champion, and what killed trainings left behind.
+
+    Of the servers NIGHTSHIFT_WAREHOUSE_URL and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from datetime import timedelta
+
+    from nightshift.cli import registry_check
+
+    with clear_errors():
+        said = registry_check.run(model, timedelta(hours=grace_hours))
+    console.print(*(said or ["Registry and ledger agree."]), sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
+def reproduce(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    version: Annotated[int | None, typer.Argument(min=1, help="the champion, if left out")] = None,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="kept with the findings")] = "by hand",
+) -> None:
+    """Train a version again from its record and compare. Exit code 0 if it is equal to the bit, else 1.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.cli import handles
+
+    with clear_errors():
+        platform = handles.platform()
+        from nightshift import stages
+
+        asked = stages.Try(f"command_{uuid4().hex}")
+        found = stages.reproduce(platform, model, version, asked, reason=reason)
+    lines = [f"{model}, version {found['version']}. {found['outcome']}", *found["different"]]
+    console.print(escape("\n".join([*lines, f"Findings: {found['page']}"])), soft_wrap=True)
+    raise typer.Exit(0 if found["equal"] else 1)
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    *,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help=".csv or .parquet with the entity's columns")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="column=value, of the entity or a feature; may be repeated"),
+    ] = None,
+    night: Annotated[
+        str | None, typer.Option("--night", help="the newest with features, if left out")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help=".csv or .parquet; table adhoc.MODEL, if left out")
+    ] = None,
+) -> None:
+    """Have the champion score given entities of a night. The nightly predictions stay as they are.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.cli import ask
+
+    with clear_errors():
+        told = ask.run(model, keys=keys, where=where or [], night=night, output=output)
+    console.print(escape("\n".join(told)), soft_wrap=True)
+
+
+@app.command()
+def report(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    *,
+    version: Annotated[int | None, typer.Option("--version", min=1, help="the newest, if left out")] = None,
+    against: Annotated[str, typer.Option("--against", help="champion, or a version's number")] = "champion",
+) -> None:
+    """Print Markdown for a pull request: a version against another, scored now on the same frozen holdout.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.cli import handles
+
+    if against != "champion" and not re.fullmatch(r"[1-9][0-9]{0,8}", against):
+        raise typer.BadParameter("expected 'champion' or a version's number", param_hint="--against")
+    with clear_errors():
+        platform = handles.platform()
+        from nightshift import stages
+
+        other = None if against == "champion" else int(against)
+        typer.echo(stages.compare_versions(platform, model, version, other), nl=False)
+
+
+@app.command()
+def demo() -> None:
+    """Close the loop on real flights: collect, train, score, drift, retrain."""
+    from nightshift.cli.demo import run
+
+    began = time.monotonic()
+    with clear_errors():
+        with _progress() as watch:
+            runtime, _ = control.up(watch)
+        run(runtime, started_in=time.monotonic() - began)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="for instance 'SELECT * FROM catalog.batches'")],
+    *,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="fold nothing: a row is a line, however wide")
+    ] = False,
+) -> None:
+    """Ask the local stack's warehouse, with psql. Wide cells are folded to the width of the terminal."""
+    from nightshift.runtime import postgres
+
+    with clear_errors():
+        raise typer.Exit(postgres.ask(control.running().warehouse_url, statement, whole=whole))
+
+
+@app.command()
+def trigger(  # noqa: PLR0913 a command's options are its arguments
+    dag_id: Annotated[str, typer.Argument(help="for instance collect_weather")],
+    *,
+    first: Annotated[str | None, typer.Option("--from", help="the batch date, YYYY-MM-DD")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="the last one of a range")] = None,
+    leave: Annotated[bool, typer.Option("--leave", help="wake nothing that follows")] = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="train: on what this night knew")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="any parameter, as KEY=VALUE")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="kept with what the run changes")] = None,
+    waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
+    until: Annotated[
+        str | None, typer.Option("--until", help="wait for this DAG too, which --from's night wakes")
+    ] = None,
+) -> None:
+    """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""
+    from nightshift.cli import trigger as runs
+    from nightshift.runtime.api import Client
+    from nightshift.specs import load_project
+
+    began = time.monotonic()
+    options = {"batch_date": first, "until": last, "as_of": as_of, "reason": reason}
+    options |= {"downstream": "leave"} if leave else {}
+
+    def tell(news: str) -> None:
+        console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}", soft_wrap=True)
+
+    with clear_errors(), Client.of(control.running()) as api:
+        project = load_project()
+        conf = runs.conf_of(options, settings or [])
+        runs.require_nights(project.calendar, conf)
+        way = (*runs.between(project, until), until) if until else ()
+        for name in (dag_id, *way):
+            runs.require_dag(api, name, runs.declared_dags(project), tell)
+        runs.require_form(api, dag_id, conf)
+        woken = runs.Woken.of(api, way, conf) if way else None
+        run_id = api.trigger(dag_id, conf=conf)
+        tell(f"{dag_id}: started, run {run_id}")
+        if waits:
+            runs.wait(api, dag_id, run_id, tell)
+            tell(f"{dag_id}: success")
+            for words in _waiting(project, dag_id, conf):
+                tell(words)
+        if woken:
+            woken.wait(api, (dag_id, run_id), tell, lambda: _waiting(project, dag_id, conf))
+
+
+def _waiting(project: "Project", dag_id: str, conf: dict[str, Any]) -> list[str]:
+    """Return which sets wait for another source, after a collection of one night that was announced."""
+    from nightshift.calendar import parse_date
+    from nightshift.cli.trigger import night_to_follow
+    from nightshift.cli.waiting import waiting
+    from nightshift.database import Database
+
+    night = night_to_follow(conf)
+    if night is None or not dag_id.startswith("collect_"):
+        return []
+    return waiting(Database(control.running().warehouse_url), project, parse_date(night, "--from"))
+
+
+@app.command("import")
+def import_(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    file: Annotated[Path, typer.Argument(help="a fitted pipeline, as skops.io.dump wrote it")],
+    *,
+    trained_until: Annotated[
+        str, typer.Option("--trained-until", help="the last day it was trained on, YYYY-MM-DD")
+    ],
+    as_of: Annotated[str, typer.Option("--as-of", help="judge it on what this night knew")],
+    reason: Annotated[str | None, typer.Option("--reason", help="kept with the version")] = None,
+    waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
+    starts: Annotated[
+        bool, typer.Option("--start/--receive-only", help="start train_MODEL, or print what its form wants")
+    ] = True,
+) -> None:
+    """Bring a fitted model: it becomes a challenger, and goes through the gates of `train_MODEL` on later days.
+
+    It is received into NIGHTSHIFT_OBJECTS, or the local stack's store; the training starts on the local stack.
+    """
+    from nightshift.cli import handles
+
+    with clear_errors():
+        content = _read(file)
+        platform = handles.platform()
+        from nightshift import stages
+
+        received = stages.receive(platform, model, content)
+    console.print(f"received {file.name}, SHA-256 {received}", soft_wrap=True, markup=False)
+    settings = [f"imported={received}", f"trained_until={trained_until}"]
+    if not starts:
+        console.print(*settings, f"as_of={as_of}", sep="\n", markup=False)
+        return
+    trigger(
+        f"train_{model}",
+        as_of=as_of,
+        settings=settings,
+        reason=reason or f"import of {file.name}",
+        waits=waits,
+    )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _progress() -> Iterator[control.Watcher]:
+    """Yield a function that draws the state: in place on a terminal, as lines where there is none."""
+    began = time.monotonic()
+    if not console.is_terminal:
+        seen: set[str] = set()
+
+        def list_news(snapshot: Snapshot) -> None:
+            for name in sorted(set(snapshot.well) - seen, key=list(BY_NAME).index):
+                console.print(f"{time.monotonic() - began:5.1f} s  {name}")
+            seen.update(snapshot.well)
+
+        yield list_news
+        return
+    with Live(console=console, transient=True) as live:
+        yield lambda snapshot: live.update(_steps(snapshot, time.monotonic() - began))
+
+
+def _steps(snapshot: Snapshot, seconds: float) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for component in COMPONENTS:
+        name = component.name
+        begun = name in snapshot.components
+        mark = "[green]healthy" if name in snapshot.well else "[yellow]starting" if begun else "[dim]waiting"
+        table.add_row(name, mark)
+    table.add_row(f"[dim]{seconds:.0f} s", "")
+    return table
+
+
+def _verdicts(snapshot: Snapshot) -> dict[str, bool]:
+    """Return whether each component is well, asked now rather than read from the supervisor's notes."""
+    answers = health.examine(snapshot.runtime, snapshot.components)
+    for name, record in snapshot.components.items():
+        answers.setdefault(name, processes.alive(record.pid, record.started))
+    names = [c.name for c in COMPONENTS if c.kind != "step" or c.name in snapshot.components]
+    return {name: bool(answers.get(name)) for name in names}
+
+
+def _table(snapshot: Snapshot, verdicts: dict[str, bool]) -> Table:
+    table = Table(show_footer=True, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    held = {name: _memory(snapshot, record) for name, record in _all(snapshot).items()}
+    for title in ("component", "pid", "healthy", "up for", "restarts"):
+        table.add_column(title, justify="right" if title in {"pid", "restarts"} else "left")
+    table.add_column("memory", footer=f"{sum(held.values()) >> 20} MB", justify="right")
+    table.add_column("url", no_wrap=True, min_width=21)
+    urls = _urls(snapshot.runtime)
+    for name, record in _all(snapshot).items():
+        well = verdicts.get(name, record is not None)
+        table.add_row(
+            name,
+            str(record.pid) if record else "",
+            "[green]yes[/]" if well else "[red]no[/]",
+            _duration(time.time() - record.since) if record else "",
+            str(record.restarts) if record else "",
+            f"{held[name] >> 20} MB" if record else "",
+            urls.get(name, ""),
+        )
+    return table
+
+
+def _all(snapshot: Snapshot) -> dict[str, Record | None]:
+    """Return every service, running or not, and the supervisor."""
+    supervisor = snapshot.supervisor if control.is_supervised(snapshot) else None
+    names = [c.name for c in COMPONENTS if c.kind != "step"]
+    return {"supervisor": supervisor} | {name: snapshot.components.get(name) for name in names}
+
+
+def _memory(snapshot: Snapshot, record: Record | None) -> int:
+    if record is None:
+        return 0
+    others = frozenset(r.pid for r in snapshot.components.values() if r.pid != record.pid)
+    return processes.memory(p.pid for p in processes.session_of(record.pid, record.started, others))
+
+
+def _urls(runtime: Runtime) -> dict[str, str]:
+    return {"api-server": runtime.airflow_url, "mlflow": runtime.mlflow_url, "aircraft": runtime.aircraft_url}
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def _print_doors(runtime: Runtime) -> None:
+    console.print(f"  Airflow  {runtime.airflow_url}")
+    console.print(f"           user admin, password {runtime.admin_password}")
+    console.print(f"  MLflow   {runtime.mlflow_url}")
+    console.print(f"           user {runtime.mlflow_user}, password {runtime.mlflow_password}")
+    console.print(f"  State    {runtime.home} (more users: airflow-passwords.json there)")

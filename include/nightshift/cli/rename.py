@@ -1,0 +1,67 @@
+"""`nightshift rename`: a model, source or feature set takes its history along to its new name."""
+
+import os
+from typing import TYPE_CHECKING
+
+import httpx
+
+from nightshift.cli import handles
+from nightshift.errors import NightshiftError, NotReady
+from nightshift.runtime import state
+from nightshift.runtime.api import Client
+from nightshift.specs import FeatureSet, Model, Source
+from nightshift.specs.derived import STAGES
+
+if TYPE_CHECKING:
+    from nightshift.stages.renaming import Kind
+
+KINDS: dict[str, type[Model] | type[Source] | type[FeatureSet]] = {
+    "model": Model,
+    "source": Source,
+    "features": FeatureSet,
+}
+GOING_ON = ("queued", "running")
+
+
+def run(kind: "Kind", old: str, new: str, *, reason: str, dry_run: bool) -> list[str]:
+    """Return what was moved and what was left, in words.
+
+    Of the servers that the environment names, or of the local stack, in whose Airflow nothing of ``old`` may run.
+
+    Raises:
+        NotReady: a run of ``old`` is going on, or as :func:`nightshift.stages.rename` says.
+        RequestError: the specs do not say that ``old`` is ``new`` now.
+    """
+    platform = handles.platform()
+    if not os.environ.get("NIGHTSHIFT_WAREHOUSE_URL"):
+        _require_no_runs(kind, old)
+    from nightshift import stages
+
+    found = stages.rename(platform, kind, old, new, actor=_actor(), reason=reason, dry_run=dry_run)
+    said = "would move" if dry_run else "moved"
+    return [*(f"{said}  {words}" for words in found["moved"]), *(f"left  {words}" for words in found["left"])]
+
+
+def _require_no_runs(kind: str, old: str) -> None:
+    try:
+        with Client.of(state.load()) as api:
+            for stage in STAGES[KINDS[kind]]:
+                running = [r for r in _runs(api, f"{stage}_{old}") if r["state"] in GOING_ON]
+                if running:
+                    raise NotReady(
+                        f"{stage}_{old}: run {running[0]['dag_run_id']} is {running[0]['state']}; "
+                        "wait for its end, or end it, then rename"
+                    )
+    except httpx.TransportError:
+        return  # no Airflow answers, so it runs nothing
+
+
+def _runs(api: Client, dag_id: str) -> list[dict[str, str]]:
+    try:
+        return list(api.runs(dag_id))
+    except NightshiftError:
+        return []  # a DAG that never was
+
+
+def _actor() -> str:
+    return os.environ.get("USER") or "command"

@@ -1,0 +1,234 @@
+"""Start a run on the local stack by hand, and wait for it: what `nightshift trigger` does."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nightshift.calendar import Calendar, compared, parse_date, typed
+from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.runtime.api import FINISHED, Client
+from nightshift.specs import Project, derived
+from nightshift.specs.derived import OF_THE_PROJECT, STAGES
+
+# A changed spec is parsed within 45 s; then its DAG is there.
+SECONDS_TO_APPEAR = 120
+SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_TO_RUN = 7200
+SECONDS_TO_WAKE = 600
+TOLD = frozenset({"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed", "deferred"})
+Conf = dict[str, Any]
+Tell = Callable[[str], None]
+
+
+NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
+# The forms' fields that take a date, each with the option that gives it, if one does.
+DATES = {
+    "batch_date": "--from",
+    "until": "--to",
+    "as_of": "--as-of",
+    "compare_from": "",
+    "compare_until": "",
+    "trained_until": "--trained-until",
+}
+
+
+def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
+    """Return the parameters of a run: those of ``options`` that were given, and ``KEY=VALUE`` settings.
+
+    Raises:
+        RequestError: a setting without ``=``, a key given twice, or no date where one is expected.
+    """
+    conf = {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise RequestError(f"--set {setting!r}: expected KEY=VALUE")
+        if key in conf:
+            raise RequestError(f"--set {setting!r}: '{key}' is given already")
+        conf[key] = int(value) if key in NUMBERS and value.isdecimal() else value
+    for key in conf.keys() & DATES.keys():
+        parse_date(conf[key], DATES[key] if options.get(key) else f"--set {key}")
+    return conf
+
+
+def require_nights(calendar: Calendar, conf: Conf) -> None:
+    """Raise RequestError for dates that the run would fail on: a range that is reversed, or beyond the project's."""
+    typed(calendar, conf)
+    compared(calendar, conf)
+    if conf.get("as_of"):
+        calendar.check(parse_date(conf["as_of"], "as_of"))
+
+
+def require_dag(api: Client, dag_id: str, declared: set[str], tell: Tell) -> None:
+    """Return once Airflow knows the DAG; a declared one that it has not parsed yet is waited for.
+
+    Raises:
+        NotReady: it does not appear.
+        RequestError: no spec declares it, or none does any more: Airflow forgets such a DAG only after a while,
+            and starts none of its runs.
+    """
+    if dag_id not in declared and is_of_a_spec(dag_id):
+        raise RequestError(
+            f"DAG '{dag_id}' is declared by no spec that loads{did_you_mean(dag_id, declared)} "
+            "`nightshift check` names the specs that do not load"
+        )
+    deadline = time.monotonic() + SECONDS_TO_APPEAR
+    told = False
+    while dag_id not in (known := api.dags()):
+        if dag_id not in declared:
+            raise RequestError(f"DAG '{dag_id}' is unknown{did_you_mean(dag_id, [*known, *declared])}")
+        if time.monotonic() > deadline:
+            raise NotReady(
+                f"DAG '{dag_id}' is declared, but Airflow does not show it; see `nightshift check`"
+            )
+        if not told:
+            tell(f"waiting for Airflow to read the spec of {dag_id}")
+        told = True
+        time.sleep(2 * SECONDS_BETWEEN_LOOKS)
+
+
+def require_form(api: Client, dag_id: str, conf: Conf) -> None:
+    """Raise RequestError for a parameter that the DAG's form does not have: the run would fail on it."""
+    form = api.get(f"/dags/{dag_id}/details")["params"] or {}
+    for key in conf:
+        if key not in form:
+            raise RequestError(f"{dag_id} takes no '{key}'{did_you_mean(key, form)}")
+
+
+def wait(api: Client, dag_id: str, run_id: str, tell: Tell, *, timeout: float = SECONDS_TO_RUN) -> None:
+    """Return once the run has succeeded; each task's state is told when it changes.
+
+    Raises:
+        NotReady: the run failed (with the end of the failed task's log), or has not ended in time.
+    """
+    deadline = time.monotonic() + timeout
+    seen: dict[str, str] = {}
+    while (run := api.run(dag_id, run_id))["state"] not in FINISHED:
+        _tell_news(api, dag_id, run_id, seen, tell)
+        if time.monotonic() > deadline:
+            raise NotReady(
+                f"run {run_id} of {dag_id}: still {run['state']} after {timeout:.0f} s; it goes on"
+            )
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    _tell_news(api, dag_id, run_id, seen, tell)
+    if run["state"] != "success":
+        raise NotReady(f"{dag_id}, run {run_id}: {run['state']}\n{api.failure(dag_id, run_id)}")
+
+
+@dataclass(frozen=True)
+class Woken:
+    """A DAG that the run wakes in the end: its run for the night is one that was not there before."""
+
+    dag_id: str
+    night: str
+    between: tuple[str, ...]
+    before: frozenset[str]
+
+    @classmethod
+    def of(cls, api: Client, way: tuple[str, ...], conf: Conf) -> "Woken":
+        """Return what to wait for, the last DAG of ``way``, and what was there before the run is started.
+
+        Raises:
+            RequestError: the run is not for one night, or wakes nothing.
+        """
+        night = night_to_follow(conf)
+        if night is None:
+            raise RequestError("--until: give --from and neither --to nor --leave; one night is followed")
+        before = frozenset(run["dag_run_id"] for dag_id in way for run in api.runs(dag_id))
+        return cls(way[-1], night, way[:-1], before)
+
+    def wait(self, api: Client, run: tuple[str, str], tell: Tell, missing: Callable[[], list[str]]) -> None:
+        """Return once the DAG has succeeded for the night.
+
+        ``run``: the DAG and run that wake it in the end; ``missing`` says which sets wait for what, if any do.
+
+        Raises:
+            NotReady: as :func:`wait`; it is not woken, since nothing came that is new or a DAG between has failed.
+        """
+        deadline = time.monotonic() + SECONDS_TO_WAKE
+        while not (found := self._new(api, self.dag_id)):
+            self._require_news(api, *run)
+            for name in self.between:
+                for each in self._new(api, name):
+                    self._require_goes_on(api, name, each)
+            if time.monotonic() > deadline:
+                why = "; ".join(missing()) or "another source is missing, or what came was not new"
+                raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        wait(api, self.dag_id, found[0]["dag_run_id"], lambda news: tell(f"{self.dag_id}, {news}"))
+        tell(f"{self.dag_id}: success")
+
+    def _require_goes_on(self, api: Client, dag_id: str, run: Conf) -> None:
+        """Raise NotReady for a run of a DAG between after which nothing will be woken: it failed, or found no news."""
+        run_id = run["dag_run_id"]
+        if run["state"] == "failed":
+            why = f"{dag_id}, run {run_id}: failed\n{api.failure(dag_id, run_id)}"
+            raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
+        if run["state"] == "success":
+            self._require_news(api, dag_id, run_id)
+
+    def _require_news(self, api: Client, dag_id: str, run_id: str) -> None:
+        """Raise NotReady for a run that has announced nothing: its content was announced before."""
+        states = {task["task_id"]: task["state"] for task in api.task_instances(dag_id, run_id)}
+        wakers = [state for name, state in states.items() if name.startswith(("publish", "rebuild_"))]
+        if wakers and all(state == "skipped" for state in wakers):
+            raise NotReady(
+                f"{self.dag_id} was not woken for {self.night}: what {dag_id} found is not new; "
+                "--set downstream=wake wakes what follows all the same"
+            )
+
+    def _new(self, api: Client, dag_id: str) -> list[Conf]:
+        return [
+            run
+            for run in api.runs(dag_id)
+            if run.get("partition_key") == self.night and run["dag_run_id"] not in self.before
+        ]
+
+
+def _tell_news(api: Client, dag_id: str, run_id: str, seen: dict[str, str], tell: Tell) -> None:
+    for task in api.task_instances(dag_id, run_id):
+        name, state = task["task_id"], task["state"]
+        if state in TOLD and state != seen.get(name):
+            seen[name] = state
+            tell(f"{name}: {state}")
+
+
+def declared_dags(project: Project) -> set[str]:
+    """Return the ids of the DAGs that the specs declare."""
+    specs: list[derived.Named] = [
+        *project.sources.values(),
+        *project.feature_sets.values(),
+        *project.models.values(),
+    ]
+    untrained = {
+        derived.dag_id("retrain", model)
+        for model in project.models.values()
+        if not model.estimator.is_trained
+    }
+    declared = {derived.dag_id(stage, spec) for spec in specs for stage in STAGES[type(spec)]}
+    return declared - untrained | {*OF_THE_PROJECT}
+
+
+def night_to_follow(conf: Conf) -> str | None:
+    """Return the one night that a run is for and that wakes what follows; None of a range, or if it is left."""
+    if conf.get("until") or conf.get("downstream") == "leave":
+        return None
+    return conf.get("batch_date") or None
+
+
+def between(project: Project, dag_id: str) -> tuple[str, ...]:
+    """Return the DAGs that a night goes through from its sources to ``dag_id``, in their order."""
+    for model in project.models.values():
+        way = (
+            derived.dag_id("features", project.feature_sets[model.features]),
+            *(derived.dag_id(stage, model) for stage in ("score", "monitor")),
+        )
+        if dag_id in way:
+            return way[: way.index(dag_id)]
+    return ()
+
+
+def is_of_a_spec(dag_id: str) -> bool:
+    """Return whether a DAG of this id follows from a spec, if there is one."""
+    return dag_id.startswith(tuple(f"{stage}_" for stages in STAGES.values() for stage in stages))

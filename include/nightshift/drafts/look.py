@@ -1,0 +1,245 @@
+"""What is really there: connections as the command finds them, some nights of an upstream, rows of the warehouse."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pandas as pd
+import sqlalchemy
+
+from nightshift.calendar import Calendar
+from nightshift.collect import Connection, Reader, Sniffed, content_of, open_source, sniff
+from nightshift.errors import NotReady, SourceError, SpecError
+from nightshift.runtime import control, settings_file, state
+from nightshift.runtime.configuration import connections
+from nightshift.specs import Dialect, FilesConnector, Source
+from nightshift.warehouse import Warehouse, raw_table
+
+# A look is at nights spread over the whole range, until it has seen enough or taken long enough. Files are cheap.
+MOST_NIGHTS = {"files": 400, "sql": 60, "http": 40}
+ENOUGH_ROWS, FEWEST_NIGHTS, SECONDS = 60_000, 3, 4.0
+# How far a search for the first night that delivers goes.
+NIGHTS_TO_SEARCH = 800
+NIGHTS_OF_RAW = 365
+GOLDEN = (5**0.5 - 1) / 2
+DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
+
+
+def find_connection(conn_id: str) -> Connection:
+    """Return a connection: ``AIRFLOW_CONN_<ID>``, else ``airflow_settings.yaml`` with the local stack's over it.
+
+    Raises:
+        SpecError: there is none of that id.
+    """
+    given = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}")
+    if given:
+        return connection(conn_id, _of_environment(conn_id, given))
+    snapshot = state.read_snapshot(state.home())
+    local = connections(snapshot.runtime) if snapshot else {}
+    for entry in settings_file.read(state.REPOSITORY / "airflow_settings.yaml").connections:
+        if entry.conn_id == conn_id:
+            found = settings_file.overlay(entry, local.get(conn_id, {}))
+            return connection(conn_id, _of_uri(found["uri"]) if "uri" in found else found)
+    raise SpecError(
+        f"connection '{conn_id}' is neither in AIRFLOW_CONN_{conn_id.upper()} nor in airflow_settings.yaml"
+    )
+
+
+def connection(conn_id: str, parts: dict[str, Any]) -> Connection:
+    """Return the connection that ``parts`` (named as in Airflow's JSON) describe."""
+    extra = parts.get("extra") or {}
+    kind = parts.get("conn_type") or ""
+    port = int(parts["port"]) if parts.get("port") else None
+    login, password, host, schema = (parts.get(name) for name in ("login", "password", "host", "schema"))
+    return Connection(
+        id=conn_id,
+        kind=kind,
+        host=host,
+        port=port,
+        login=login,
+        password=password,
+        schema=schema,
+        extra=json.loads(extra) if isinstance(extra, str) else extra,
+        engine=lambda: sqlalchemy.create_engine(
+            sqlalchemy.URL.create(DRIVERS.get(kind, kind), login, password, host, port, schema)
+        ),
+    )
+
+
+def _of_environment(conn_id: str, given: str) -> dict[str, Any]:
+    if not given.lstrip().startswith("{"):
+        return _of_uri(given)
+    try:
+        parts: dict[str, Any] = json.loads(given)
+    except ValueError as error:
+        raise SpecError(f"AIRFLOW_CONN_{conn_id.upper()}: not JSON: {error}") from None
+    return parts
+
+
+def _of_uri(uri: str) -> dict[str, Any]:
+    parts = urlsplit(uri)
+    query = dict(parse_qsl(parts.query))
+    # Airflow keeps an extra that is no flat mapping under this name.
+    extra = json.loads(query["__extra__"]) if "__extra__" in query else query
+    return {
+        "conn_type": parts.scheme.replace("-", "_"),
+        "host": unquote(parts.hostname or "") or None,
+        "port": parts.port,
+        "login": unquote(parts.username or "") or None,
+        "password": unquote(parts.password or "") or None,
+        "schema": unquote(parts.path.lstrip("/")) or None,
+        "extra": extra,
+    }
+
+
+def look(
+    source: Source, where: Connection, calendar: Calendar, night: date | None = None
+) -> dict[date, pd.DataFrame]:
+    """Return the rows of nights spread over all that deliver, from ``night`` or the first one on.
+
+    Raises:
+        NotReady: nothing is delivered.
+        SourceError: the upstream is down, or has nothing for the night that was asked for.
+    """
+    # Of the processor: on a busy machine a look takes longer, and sees as much.
+    began, found = time.process_time(), {}
+    with open_source(source, where, calendar.zone) as reader:
+        nights = _delivered(source, reader, calendar, night)
+        for day in spread(nights)[: MOST_NIGHTS[source.connector.kind]]:
+            rows = _read(source, reader, calendar, day, must=day == night)
+            if rows is not None and len(rows):
+                found[day] = rows
+            enough = sum(map(len, found.values())) >= ENOUGH_ROWS or time.process_time() - began > SECONDS
+            if enough and len(found) >= FEWEST_NIGHTS:
+                break
+    if not found:
+        raise NotReady(_nothing(source, night or calendar.first_night))
+    return dict(sorted(found.items()))
+
+
+def dialect(source: Source, where: Connection, calendar: Calendar, night: date | None) -> Sniffed:
+    """Return how a source's files seem to spell their values, by the first that is there. The plain way for others.
+
+    Raises:
+        NotReady: no file is there.
+        SourceError: the one that was asked for is not.
+    """
+    spec = source.connector
+    if not isinstance(spec, FilesConnector) or spec.format != "csv":
+        return Sniffed(Dialect(), ())
+    for day in list(_nights(calendar, night))[: 1 if spec.date_column else NIGHTS_TO_SEARCH]:
+        try:
+            return sniff(content_of(source, where, day + timedelta(days=spec.offset_days)))
+        except SourceError as error:
+            if spec.date_column or day == night or "no file" not in str(error):
+                raise
+    raise NotReady(_nothing(source, night or calendar.first_night))
+
+
+def _nothing(source: Source, first: date) -> str:
+    return (
+        f"source '{source.name}': nothing is delivered from {first} on; check the path or the query, and "
+        "first_night in include/project.yaml"
+    )
+
+
+def spread(nights: Sequence[date]) -> list[date]:
+    """Return the nights in an order of which each beginning lies all over them: first, last, then by golden steps.
+
+    Even steps would meet one weekday only.
+    """
+    if len(nights) < 3:
+        return list(nights)
+    places = [0, len(nights) - 1, *(int(n * GOLDEN % 1 * len(nights)) for n in range(1, 3 * len(nights)))]
+    return [nights[place] for place in dict.fromkeys([*places, *range(len(nights))])]
+
+
+def _delivered(source: Source, reader: Reader, calendar: Calendar, night: date | None) -> list[date]:
+    """Return the nights that may deliver: those that the source lists, or from the first that does to the last.
+
+    Where nothing lists them, the last is looked for in steps that double.
+    """
+    possible = list(_nights(calendar, night))
+    if reader.nights is not None:
+        listed = set(reader.nights())
+        return [day for day in possible if day in listed or day == night]
+
+    def delivers(day: date) -> bool:
+        rows = _read(source, reader, calendar, day, must=day == night)
+        return rows is not None and len(rows) > 0
+
+    start = next((n for n, day in enumerate(possible[:NIGHTS_TO_SEARCH]) if delivers(day)), None)
+    if start is None:
+        return []
+    end, step = start, 1
+    while start + step < len(possible):
+        # A weekend, a holiday: one night that is missing is not the end.
+        if not any(delivers(day) for day in possible[start + step : start + step + 4]):
+            break
+        end, step = start + step, step * 2
+    return possible[start : max(end, min(start + 2 * (end - start), len(possible) - 1)) + 1]
+
+
+def _nights(calendar: Calendar, night: date | None) -> Iterator[date]:
+    day = calendar.check(night) if night else calendar.first_night
+    last = calendar.last_night or datetime.now(calendar.zone).date()
+    while day <= last:
+        yield day
+        day += timedelta(days=1)
+
+
+def _read(
+    source: Source, reader: Reader, calendar: Calendar, day: date, *, must: bool
+) -> pd.DataFrame | None:
+    try:
+        return reader.read(day, calendar.window(day))
+    except SourceError as error:
+        # A file that is not there may be there on another night; a service that is down is down.
+        missing = isinstance(source.connector, FilesConnector) and "no file" in str(error)
+        if must or not missing:
+            raise
+        return None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A column's values in the warehouse: one a row that has any, and the rows of a night."""
+
+    values: pd.Series
+    rows_a_night: float
+    # Nights between the day a row is about and the night that knew it, where the source says the day.
+    matures_after: int | None
+
+
+def collected(source: Source) -> pd.DataFrame | None:
+    """Return what the local stack's warehouse holds of a source over the last year, or None if it is not up."""
+    try:
+        warehouse = Warehouse(control.running().warehouse_url)
+    except NotReady:
+        return None
+    last = warehouse.row(
+        "SELECT max(batch_date) AS night FROM catalog.batches WHERE source = %s AND status = 'published'",
+        (source.name,),
+    )
+    if not last or last["night"] is None:
+        return None
+    first = last["night"] - timedelta(days=NIGHTS_OF_RAW - 1)
+    return warehouse.read(raw_table(source), first, last["night"])
+
+
+def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:
+    """Return what rows of ``raw.<source>`` say of a column."""
+    values = rows[column].dropna()
+    if values.empty:
+        return None
+    days = [name for name, spec in source.columns.items() if spec.type == "date"]
+    matures = None
+    if days:
+        late = rows["batch_date"] - rows[days[0]]
+        matures = max(int(late.dt.days.quantile(0.99)), 0)
+    return Seen(values, len(rows) / rows["batch_date"].nunique(), matures)

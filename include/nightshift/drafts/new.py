@@ -1,0 +1,329 @@
+"""Look, guess, write, and check what was written: a draft that is not sound is not left behind."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nightshift.calendar import parse_date
+from nightshift.collect import connection_of
+from nightshift.drafts import features as feature_module
+from nightshift.drafts import inference, look, model, source
+from nightshift.errors import NightshiftError, RequestError, SpecError, did_you_mean
+from nightshift.specs import Dialect, FeatureSet, FilesConnector, Project, Source, load_project
+from nightshift.specs.leaks import is_announced_with_its_outcome, is_of_one_file
+from nightshift.specs.parts import build
+from nightshift.specs.project import INCLUDE
+from nightshift.spelling import plain
+from nightshift.validate import validate
+from nightshift.validate.batches import gathered
+from nightshift.validate.coerce import coerce
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the user said of columns that become known ``after`` days later than the rest of their row."""
+
+    columns: tuple[str, ...]
+    after: int = 1
+
+
+def new_source(
+    name: str,
+    connector: dict[str, Any],
+    night: str | None,
+    *,
+    outcome: Outcome | None = None,
+    include: Path = INCLUDE,
+) -> tuple[list[Path], inference.Inferred]:
+    """Look at an upstream and write its spec, or with an outcome two; return the files and what was found.
+
+    Raises:
+        NightshiftError: nothing is delivered, or what came does not fit a spec; no file is written then.
+    """
+    project = load_project(include)
+    if outcome:
+        _free(include / "sources" / f"{name}{OUTCOME}.yaml")
+        connector = _announced(connector)
+    path = _free(include / "sources" / f"{name}.yaml")
+    connector, doubts = spelled(name, connector, night, project)
+    batches = _look(name, connector, night, project)
+    rows, columns = gathered(batches)
+    delivered = rows.columns.drop("batch_date")
+    for column in outcome.columns if outcome else ():
+        if column not in delivered:
+            raise RequestError(f"--outcome: there is no column '{column}'{did_you_mean(column, delivered)}")
+    cutoffs = {day: project.calendar.cutoff(day) for day in batches}
+    event = connector.get("date_column")
+    found = inference.infer(
+        rows,
+        cutoffs,
+        text_is_all=connector.get("format") == "csv",
+        outcome=outcome.columns if outcome else (),
+        event=event,
+        dialect=_undeclared(name, connector, project).dialect,
+        zone=project.calendar.zone,
+    )
+    found = replace(found, doubts=doubts)
+    texts = {path: source.draft(connector, found, owner=project.settings.owner, description=_what(connector))}
+    if outcome:
+        texts = _halves(path, connector, found, outcome, project.settings.owner)
+    _write_sources(texts, rows, columns, found, include)
+    return list(texts), found
+
+
+OUTCOME = "_outcome"
+
+
+def _undeclared(name: str, connector: dict[str, Any], project: Project) -> Source:
+    """Return the source of which nothing but the connector is known yet."""
+    placeholder = {"owner": "x", "description": "x", "columns": {"x": {"type": "string"}}, "key": ["x"]}
+    content = {**placeholder, "name": name, "connector": connector, "timezone": project.calendar.zone.key}
+    spec = build(Source, content, Path(f"source '{name}'"))
+    return spec.model_copy(update={"columns": {}, "key": []})
+
+
+def spelled(
+    name: str, connector: dict[str, Any], night: str | None, project: Project
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the connector with the dialect that its file seems to be in, and what that leaves open."""
+    asked = _undeclared(name, connector, project)
+    where = connection_of(asked, look.find_connection, project.folder.parent)
+    dialect, doubts = look.dialect(
+        asked, where, project.calendar, parse_date(night, "--night") if night else None
+    )
+    usual = Dialect().model_dump(mode="json")
+    said = {key: value for key, value in dialect.model_dump(mode="json").items() if value != usual[key]}
+    return ({**connector, "dialect": said} if said else connector), doubts
+
+
+def _look(
+    name: str, connector: dict[str, Any], night: str | None, project: Project
+) -> dict[date, pd.DataFrame]:
+    asked = _undeclared(name, connector, project)
+    where = connection_of(asked, look.find_connection, project.folder.parent)
+    return look.look(asked, where, project.calendar, parse_date(night, "--night") if night else None)
+
+
+def _announced(connector: dict[str, Any]) -> dict[str, Any]:
+    """Return the connector of rows that are there before their day begins. Raises RequestError: it cannot say that."""
+    if connector["kind"] != "files":
+        raise RequestError(
+            "--outcome: is for files, of which each half reads its columns; of a database or an API draft two sources, "
+            "one of what is known beforehand and one of what came of it, each with a query of its own"
+        )
+    return {**connector, "offset_days": 0}
+
+
+def _halves(
+    path: Path, connector: dict[str, Any], found: inference.Inferred, outcome: Outcome, owner: str
+) -> dict[Path, str]:
+    """Return the two sources that read one file: of what is known beforehand, and of what came of it later."""
+    later, event = found.outcome, connector.get("date_column")
+    if event and found.columns[event].type == "timestamp" and not found.known_at_by_name:
+        # An instant of the day D is over only when D is.
+        connector = {**connector, "offset_days": -1}
+    key = [*found.keys[0], *([event] if event and event not in found.keys[0] else [])]
+    told = "\n".join(f"  {name}: {why}" for name, why in later.items())
+    name = path.stem
+    before = source.draft(
+        connector,
+        found.only([column for column in found.columns if column not in later]),
+        owner=owner,
+        description=f"{_what(connector)} What is known beforehand.",
+        of_more=f"Left to source {name}{OUTCOME}, since it becomes known later; edit both if that is wrong:\n{told}",
+    )
+    after = source.draft(
+        {**connector, "offset_days": connector["offset_days"] - outcome.after},
+        replace(found.only([*key, *later]), known_at=[]),
+        owner=owner,
+        description=f"{_what(connector)} What came of it.",
+        of_more=f"The other half of the file of source {name}:\n{told}",
+    )
+    return {path: before, path.with_stem(f"{name}{OUTCOME}"): after}
+
+
+def _write_sources(
+    texts: dict[Path, str],
+    rows: pd.DataFrame,
+    columns: dict[date, tuple[str, ...]],
+    found: inference.Inferred,
+    include: Path,
+) -> None:
+    """Write the sources if each accepts the rows that were looked at; else none.
+
+    What is expected follows from those rows: it must only have come through the YAML as it was found. To have Great
+    Expectations judge it again takes longer than all else; `nightshift check --deep` does.
+    """
+    written: list[Path] = []
+    try:
+        for path, text in texts.items():
+            project = _write(path, text, include)
+            written.append(path)
+            spec = project.source(path.stem)
+            for item in spec.expectations:
+                if item not in found.expectations:
+                    raise SpecError(
+                        f"nothing was written; an expectation does not read as it was found: {item}"
+                    )
+            validate(spec, rows, list(columns), columns=columns, rules=()).require_passed()
+    except Exception:
+        for path in written:
+            path.unlink()
+        raise
+
+
+def new_features(
+    name: str, sources: list[str], entity: list[str], *, include: Path = INCLUDE
+) -> tuple[Path, dict[str, str]]:
+    """Write a feature module from its sources' specs and rows; return the file, and the columns left out with why."""
+    project = load_project(include)
+    path = _free(include / "features" / f"{name}.py")
+    specs = [project.source(each) for each in sources]
+    rows = {spec.name: found for spec in specs if (found := _rows(spec, project)) is not None}
+    text, left = feature_module.draft(name, specs, owner=project.settings.owner, entity=entity, rows=rows)
+    _write(path, text, include)
+    return path, left
+
+
+def _rows(spec: Source, project: Project) -> pd.DataFrame | None:
+    """Return rows of a source as they are typed: what is collected of it, else what its upstream shows, if anything."""
+    collected = look.collected(spec)
+    if collected is not None and len(collected):
+        return collected
+    try:
+        where = connection_of(spec, look.find_connection, project.folder.parent)
+        batches = look.look(spec, where, project.calendar)
+    except NightshiftError:
+        return None  # the spec alone has to do
+    frame, _ = gathered(batches)
+    typed = {
+        column: coerce(
+            plain(frame[column], declared.type, spec.dialect, spec.zone_of(column)),
+            declared.type,
+            text_is_all=spec.text_is_all,
+        )[0]
+        for column, declared in spec.columns.items()
+        if column in frame.columns
+    }
+    return (
+        pd.DataFrame({"batch_date": frame["batch_date"], **typed})
+        if len(typed) == len(spec.columns)
+        else None
+    )
+
+
+def new_model(name: str, ask: model.Ask, source_name: str, *, include: Path = INCLUDE) -> Path:
+    """Write a model's spec from what its target looks like; return the file.
+
+    Raises:
+        RequestError: the column cannot be a target, or the features know it as soon as they know their row.
+    """
+    project = load_project(include)
+    path = _free(include / "models" / f"{name}.yaml")
+    feature_set = project.feature_set(ask.features)
+    spec = project.source(source_name)
+    if ask.column not in spec.columns:
+        raise RequestError(
+            f"--target: source '{source_name}' has no column '{ask.column}'{did_you_mean(ask.column, spec.columns)}"
+        )
+    rows = _rows(spec, project)
+    if is_announced_with_its_outcome(feature_set, spec, ask.column):
+        raise RequestError(_split(name, ask, spec, rows))
+    seen = look.seen_in(spec, ask.column, rows) if rows is not None else None
+    lag = _lag(project, feature_set, spec)
+    waits = _waits(project, feature_set, spec, rows)
+    if seen and waits is not None:
+        seen, lag = replace(seen, matures_after=waits), 0
+    _write(path, model.draft(ask, spec, seen, owner=project.settings.owner, lag=lag), include)
+    return path
+
+
+def _lag(project: Project, feature_set: FeatureSet, target: Source) -> int:
+    """Return how many nights after its day an event is announced, where the target's source reads the same files."""
+    for each in feature_set.inputs:
+        source = project.source(each)
+        if each != target.name and is_of_one_file(source, target):
+            return max(-getattr(source.connector, "offset_days", 0), 0)
+    return 0
+
+
+def _waits(
+    project: Project, feature_set: FeatureSet, target: Source, rows: pd.DataFrame | None
+) -> int | None:
+    """Return how many nights after it is announced nearly every entity has its outcome, or None: no rows say it.
+
+    The date of a row of outcomes may be the day that they came, which says nothing of the day that they are about.
+    Rows of days that are over announce nothing: their night is not the one that predicts them.
+    """
+    for each in feature_set.inputs:
+        source, entity = project.source(each), feature_set.entity
+        ahead = isinstance(source.connector, FilesConnector) and source.connector.offset_days >= 0
+        if each == target.name or not ahead or not {*entity} <= {*source.columns} & {*target.columns}:
+            continue
+        announced = _rows(source, project)
+        if rows is None or announced is None:
+            return None
+        firsts = [_first_nights(frame, entity) for frame in (announced, rows)]
+        late = (firsts[1] - firsts[0]).dropna().dt.days
+        return max(int(late.quantile(0.99, interpolation="higher")), 0) if len(late) else None
+    return None
+
+
+def _first_nights(rows: pd.DataFrame, entity: Sequence[str]) -> pd.Series:
+    """Return the first night of each entity, whose values are compared as text."""
+    return rows["batch_date"].groupby([rows[column].astype("str") for column in entity]).min()
+
+
+def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -> str:
+    """Return why a model would know its target beforehand, and the commands that draft it in two halves."""
+    given = inference.given_away(rows[list(spec.columns)], [ask.column], None) if rows is not None else {}
+    connector = spec.connector
+    told = "".join(f"\n  {column}: {why}" for column, why in given.items())
+    remade = f"--outcome {','.join([ask.column, *given])}"
+    if isinstance(connector, FilesConnector):
+        place = f"--folder {connector.folder}" if connector.folder else f"--connection {connector.connection}"
+        dated = f" --date-column {shlex.quote(connector.date_column)}" if connector.date_column else ""
+        remade = f"{place} --path {shlex.quote(connector.path)}{dated} {remade}"
+    return (
+        f"--target: the rows of source '{spec.name}' that feature set '{ask.features}' is about hold '{ask.column}' "
+        f"themselves: the model would be told what it is to predict.{told}\nDraft the source in two halves:\n"
+        f"  rm include/sources/{spec.name}.yaml include/features/{ask.features}.py\n"
+        f"  .venv/bin/nightshift new source {spec.name} {remade}\n"
+        f"  .venv/bin/nightshift new features {ask.features} --source {spec.name} --source {spec.name}{OUTCOME}\n"
+        f"  .venv/bin/nightshift new model {name} --features {ask.features} "
+        f"--target {spec.name}{OUTCOME}.{ask.column}"
+    )
+
+
+def _what(connector: dict[str, Any]) -> str:
+    place = connector.get("folder") or connector.get("connection")
+    return {
+        "files": f"Rows of {connector.get('path')} below {place}.",
+        "sql": f"Rows of a query over the connection {place}.",
+        "http": f"Rows of {connector.get('endpoint')} at the connection {place}.",
+    }[connector["kind"]]
+
+
+def _free(path: Path) -> Path:
+    if path.exists():
+        raise RequestError(
+            f"{path} exists already; nothing was written. Choose another name, or edit the file"
+        )
+    return path
+
+
+def _write(path: Path, text: str, include: Path) -> Project:
+    """Write a new file and return the project with it. A draft that does not load is taken back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+    project = load_project(include)
+    if path in project.problems:
+        path.unlink()
+        raise SpecError(f"nothing was written; what was found makes no sound spec: {project.problems[path]}")
+    return project

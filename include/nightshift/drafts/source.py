@@ -1,0 +1,111 @@
+"""The text of a source's spec: what was found, and in comments what was guessed. Pure."""
+
+import json
+import re
+from typing import Any
+
+from nightshift.drafts.inference import Inferred
+from nightshift.specs.tables import OURS_BESIDE_ROWS
+
+PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.]*")
+# What YAML 1.1 takes for something else than text.
+WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+OFFSET = (
+    "A guess. -1: the night of D collects the day before, the last one that is over.",
+    "0: the rows of D are there before D begins, as a plan's are.",
+)
+
+
+def draft(
+    connector: dict[str, Any], found: Inferred, *, owner: str, description: str, of_more: str = ""
+) -> str:
+    """Return the YAML of a source with this connector.
+
+    ``of_more``: why it declares only some of the columns that its file has; the others are then left out.
+    """
+    first, last = found.nights[0], found.nights[-1]
+    nights = f"the night of {first}" if first == last else f"{len(found.nights)} nights, {first} .. {last}"
+    lines = [
+        f"# Drafted from {found.rows} rows: {nights}. What says 'guess' is one: read it, then edit it.",
+        f"owner: {scalar(owner)}",
+        f"description: {scalar(description)}",
+        "connector:",
+        *_connector(connector, found.doubts),
+        *_key(found),
+        *_known_at(found),
+        *([*(f"# {line}" for line in of_more.splitlines()), "other_columns: ignore"] if of_more else []),
+        "columns:",
+        *_columns(found),
+        "# Guesses: ranges with as much room again on either side; sets of values only where no value came late.",
+        "expectations:",
+        *(
+            f"  - {name}: {flow(arguments)}"
+            for item in found.expectations
+            for name, arguments in item.items()
+        ),
+        "# A batch fails when more rows than this break a rule.",
+        "budget: {share: 0.05}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def scalar(value: object) -> str:
+    """Return a value as YAML, quoted where YAML would read something else."""
+    if isinstance(value, str):
+        return (
+            value
+            if PLAIN.fullmatch(value) and value.lower() not in WORDS
+            else json.dumps(value, ensure_ascii=False)
+        )
+    return json.dumps(value)
+
+
+def flow(mapping: dict[str, Any]) -> str:
+    """Return a mapping on one line."""
+    shown = (
+        f"[{', '.join(map(scalar, value))}]" if isinstance(value, list) else scalar(value)
+        for value in mapping.values()
+    )
+    return "{" + ", ".join(f"{scalar(key)}: {text}" for key, text in zip(mapping, shown, strict=True)) + "}"
+
+
+def _connector(connector: dict[str, Any], doubts: tuple[str, ...]) -> list[str]:
+    lines = []
+    for key, value in connector.items():
+        if key == "dialect":
+            lines += [f"  # A guess: {' '.join(doubt.split())}" for doubt in doubts]
+        if key == "offset_days":
+            lines += [f"  # {line}" for line in OFFSET]
+        lines.append(f"  {key}: {flow(value) if isinstance(value, dict) else scalar(value)}")
+    return lines
+
+
+def _key(found: Inferred) -> list[str]:
+    best, *others = found.keys
+    lines = [f"key: [{', '.join(map(scalar, best))}]  # guess: unique in what was seen"]
+    if others:
+        shown = "; ".join(" + ".join(names) for names in others[:3])
+        lines[0] += f"; so are: {' '.join(shown.split())}"
+    return lines
+
+
+def _known_at(found: Inferred) -> list[str]:
+    if found.known_at_by_name:
+        return [f"known_at: {scalar(found.known_at_by_name)}  # guess: never after the night's cut-off"]
+    if found.known_at:
+        return [
+            "# Only if it says when a row became known; without it, at the cut-off of the night that collected it:",
+            f"# known_at: {scalar(found.known_at[0])}",
+        ]
+    return []
+
+
+def _columns(found: Inferred) -> list[str]:
+    lines = []
+    for name, guess in found.columns.items():
+        about: dict[str, Any] = {"type": guess.type}
+        about |= {"nullable": True} if guess.nullable else {}
+        about |= {"may_be_empty": True} if guess.may_be_empty else {}
+        note = "  # a name of ours: alias it in the source" if name in OURS_BESIDE_ROWS else ""
+        lines.append(f"  {scalar(name)}: {flow(about)}{note}")
+    return lines

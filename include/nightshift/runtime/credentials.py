@@ -1,0 +1,54 @@
+"""Passwords and keys of the local runtime: drawn once, kept in one private file, never printed in a log."""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from nightshift.runtime.state import write_private
+
+
+def _word() -> str:
+    return secrets.token_urlsafe(18)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """One secret for each door."""
+
+    postgres: str = field(default_factory=_word, repr=False)
+    airflow: str = field(default_factory=_word, repr=False)
+    mlflow: str = field(default_factory=_word, repr=False)
+    warehouse: str = field(default_factory=_word, repr=False)
+    ops: str = field(default_factory=_word, repr=False)
+    admin: str = field(default_factory=_word, repr=False)
+    olga: str = field(default_factory=_word, repr=False)
+    vic: str = field(default_factory=_word, repr=False)
+    mlflow_user: str = field(default_factory=_word, repr=False)
+    mlflow_session_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    fernet_key: str = field(default_factory=_fernet_key, repr=False)
+    jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
+    api_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+    @property
+    def users(self) -> dict[str, str]:
+        """Airflow's users and their passwords."""
+        return {"admin": self.admin, "olga": self.olga, "vic": self.vic}
+
+
+def keep(home: Path) -> Credentials:
+    """Return the credentials of ``home``, drawing those that are missing; written with mode 0600."""
+    path = home / "credentials.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    credentials = Credentials(**known)
+    if asdict(credentials) != known:
+        write_private(path, json.dumps(asdict(credentials), indent=1))
+    # SimpleAuthManager would write its own file readable by all: put it there first.
+    write_private(home / "airflow-passwords.json", json.dumps(credentials.users))
+    return credentials

@@ -1,0 +1,57 @@
+"""The four databases and their owners. No role can connect to a database that is not its own."""
+
+from collections.abc import Mapping
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
+
+from nightshift.runtime.endpoints import DATABASES
+
+
+def create(admin_url: str, passwords: Mapping[str, str]) -> None:
+    """Create what is missing; set the owners' passwords to ours."""
+    session = psycopg2.connect(admin_url, connect_timeout=10)
+    session.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+    try:
+        _create_stage_role(session)
+        for name in DATABASES:
+            _create(session, name, passwords[name])
+    finally:
+        session.close()
+
+
+def answers(admin_url: str) -> bool:
+    """Whether the server runs a query within two seconds."""
+    try:
+        session = psycopg2.connect(admin_url, connect_timeout=2, options="-c statement_timeout=2000")
+        try:
+            with session.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                return True
+        finally:
+            session.close()
+    except psycopg2.Error:
+        return False
+
+
+def _create_stage_role(session: connection) -> None:
+    """Create the role that the warehouse's migration lets add to the ledger; its owner may create none."""
+    with session.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'nightshift_stage'")
+        if not cursor.fetchone():
+            cursor.execute("CREATE ROLE nightshift_stage NOLOGIN")
+
+
+def _create(session: connection, name: str, password: str) -> None:
+    role = sql.Identifier(name)
+    with session.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
+        cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(password)))
+        # An administrator that is no superuser may only give a database to a role it belongs to.
+        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        if not cursor.fetchone():
+            cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+        cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))

@@ -1,0 +1,267 @@
+"""The supervisor: starts the stack, restarts what died or stopped answering, stops it.
+
+It runs detached, in a session of its own, one for each home folder. It holds no truth that is not in
+``runtime.json``: when it is killed, the next one adopts the processes that still run.
+
+A component that needs another is not judged while the other is unwell: while PostgreSQL is away, restarting
+the scheduler again and again would help nobody.
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from nightshift.errors import NightshiftError
+from nightshift.runtime import credentials, endpoints, health, log_files, processes, state
+from nightshift.runtime.components import BY_NAME, COMPONENTS, Stack, record
+from nightshift.runtime.state import Record, Snapshot
+from nightshift.runtime.unit import Unit
+
+PR_SET_CHILD_SUBREAPER = 36
+ATTEMPTS = 3
+SECONDS_TO_A_DEAF_ONE = 5.0
+LINES_SHOWN = 12
+SECONDS_BETWEEN_BOUNDS = 120.0
+
+
+class Supervisor:
+    """One run of the supervisor over one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.me = record(os.getpid())
+        self.units = {component.name: Unit(component) for component in COMPONENTS}
+        self.phase = "starting"
+        self.message = ""
+        self.stopping = False
+        self.written: Snapshot | None = None
+        self.examine_at = self.bound_at = 0.0
+
+    def run(self) -> None:
+        """Watch over the stack until told to stop, or until it cannot be started."""
+        while not self.stopping:
+            self.tick(time.monotonic())
+            self.remember(self.me)
+            time.sleep(1.0 if self.phase == "ready" else 0.2)
+        self.phase = "stopping"
+        self.remember(self.me)
+        for name in list(self.stack.controls):
+            self.stack.close_control(name)
+        stop(self.records())
+        leave_nothing(self.stack.runtime.home)
+        self.units.clear()
+        self.phase = "failed" if self.message else "stopped"
+        self.remember(None)
+
+    def stop_soon(self, *_: object) -> None:
+        """Leave the loop; a signal handler."""
+        self.stopping = True
+
+    def adopt(self, before: Snapshot | None) -> None:
+        """Take over the services that a former supervisor left running; end whatever else it left."""
+        if before is None:
+            return
+        usable = before.phase == "ready" and before.runtime == self.stack.runtime
+        left = dict(before.components)
+        for name, found in before.components.items():
+            is_service = name in BY_NAME and BY_NAME[name].kind == "service"
+            if usable and is_service and processes.alive(found.pid, found.started):
+                self.units[name].adopted(left.pop(name), time.monotonic())
+        stop(left, spare=frozenset(r.pid for r in self.records().values()))
+
+    def tick(self, now: float) -> None:
+        """Look at everything once, and act."""
+        processes.reap()
+        self.examine(now)
+        if now >= self.bound_at:
+            log_files.bound(self.stack.runtime.home / "logs")
+            self.bound_at = now + SECONDS_BETWEEN_BOUNDS
+        for unit in self.units.values():
+            if not (unit.settled or self.stopping):
+                self.tend(unit, now)
+        # Adopted services do not wait for the launchers, which only matter for the next restart.
+        if self.phase == "starting" and all(u.well for u in self.units.values() if not u.is_launcher):
+            self.phase = "ready"
+
+    def examine(self, now: float) -> None:
+        """Ask all how they are: often while something is unwell, else every five seconds."""
+        for unit in self.units.values():
+            if unit.is_launcher:
+                unit.note(self.stack.is_ready(unit.name), now)
+        if now < self.examine_at:
+            return
+        for name, well in health.examine(self.stack.runtime, self.records()).items():
+            unit = self.units[name]
+            if name == "api-server" and well and not unit.well_once:
+                well = health.execution_api_answers(self.stack.runtime)  # noqa: PLW2901
+            self.say_why(unit, well)
+            unit.note(well, now)
+        all_well = all(unit.well for unit in self.units.values())
+        self.examine_at = time.monotonic() + (5.0 if all_well else 0.5)
+
+    def say_why(self, unit: Unit, well: bool | None) -> None:
+        """Note what changed for the worse; a standstill is nothing that the component's own log would tell."""
+        if unit.well and well is False:
+            why = unit.name == "scheduler" and health.standstill(self.stack.runtime, self.records())
+            self.say(f"{unit.name} is unwell{f': {why}' if why else ''}")
+
+    def tend(self, unit: Unit, now: float) -> None:
+        """Start it, bury it, end it, or leave it alone."""
+        waits = not all(self.units[need].well for need in unit.component.needs)
+        if waits:
+            unit.excuse(now)
+        if unit.record is None:
+            if not waits and now >= unit.try_again_at:
+                self.start(unit, now)
+        elif unit.component.kind == "step":
+            self.conclude(unit, now)
+        # What has died is buried even while it waits for others: its orphans must not run on.
+        elif not _lives(unit.record) or unit.overdue(now):
+            self.bury(unit, now)
+
+    def start(self, unit: Unit, now: float) -> None:
+        """Start it."""
+        try:
+            unit.began(unit.component.start(self.stack), now)
+            self.say(f"{unit.name} started" + (f", pid {unit.record.pid}" if unit.record else ""))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
+            traceback.print_exc()
+            self.give_up_or_retry(unit, str(error), now)
+
+    def bury(self, unit: Unit, now: float) -> None:
+        """End what is left of its session, and note the failure."""
+        found = unit.record
+        if found is None:
+            return
+        others = frozenset(r.pid for r in self.records().values() if r.pid != found.pid)
+        component = unit.component
+        self.stack.close_control(unit.name)
+        lives = _lives(found)
+        how = "does not answer" if lives else "died"
+        # Who does not answer will hardly say goodbye; who died has only orphans left.
+        grace = min(component.grace, SECONDS_TO_A_DEAF_ONE) if lives else 0
+        self.say(f"{unit.name} (pid {found.pid}) {how}")
+        processes.end([(found.pid, found.started)], grace=grace, ask=component.ask, spare=others)
+        self.give_up_or_retry(unit, "", now)
+
+    def conclude(self, unit: Unit, now: float) -> None:
+        """See whether a step is done."""
+        done = self.stack.report(unit.name)
+        if done:
+            unit.settled, unit.well, unit.record = True, True, None
+            self.say(f"{unit.name} done")
+        elif done is False or unit.overdue(now):
+            self.bury(unit, now)
+
+    def give_up_or_retry(self, unit: Unit, reason: str, now: float) -> None:
+        """Note a failure. A stack that never was ready is not kept half alive: it stops, and says why."""
+        unit.failed(reason, now)
+        if self.phase == "starting" and unit.failures >= ATTEMPTS:
+            log = self.stack.log_of(unit.name)
+            self.message = f"{unit.name} did not start. {unit.reason or f'The end of {log}:{_tail(log)}'}"
+            self.stopping = True
+
+    def records(self) -> dict[str, Record]:
+        """Return the records of all that has a process."""
+        return {
+            name: replace(unit.record, healthy=unit.well, restarts=max(unit.starts - 1, 0))
+            for name, unit in self.units.items()
+            if unit.record
+        }
+
+    def remember(self, me: Record | None) -> None:
+        """Write the state if it has changed."""
+        well = [name for name, unit in self.units.items() if unit.well]
+        snapshot = Snapshot(self.stack.runtime, self.phase, self.message, me, self.records(), well)
+        if snapshot == self.written:
+            return
+        try:
+            state.write_snapshot(snapshot)
+            self.written = snapshot
+        except OSError as error:  # a full disk must not end the one who could still stop everything
+            self.say(f"state not written: {error}")
+
+    def say(self, text: str) -> None:
+        """Write one line to the supervisor's log."""
+        print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
+
+
+def stop(records: Mapping[str, Record], spare: frozenset[int] = frozenset()) -> None:
+    """Stop all these processes, PostgreSQL last: the others still want to say goodbye to it."""
+    leaders = {name: (r.pid, r.started) for name, r in records.items()}
+    server = leaders.pop("postgres", None)
+    grace = max(component.grace for component in COMPONENTS if component.name != "postgres")
+    processes.end(leaders.values(), grace=grace, spare=spare)
+    if server:
+        postgres = BY_NAME["postgres"]
+        processes.end([server], grace=postgres.grace, ask=postgres.ask, spare=spare)
+
+
+def leave_nothing(home: Path) -> None:
+    """Kill whatever still carries our mark: what a task started in a session of its own, for instance."""
+    for _ in range(3):
+        left = processes.marked(home)
+        if not left:
+            return
+        processes.kill(left)
+
+
+def main() -> None:
+    """Supervise the stack of this home folder."""
+    home = state.home()
+    with (home / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("another supervisor runs here")
+        try:
+            _supervise(home)
+        except NightshiftError as error:
+            sys.exit(f"error: {error}")  # the last line of our log is what `up` shows
+
+
+def _supervise(home: Path) -> None:
+    # Orphans of a component come to us, so that they can be collected when they end.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = state.read_snapshot(home)
+    known = credentials.keep(home)
+    runtime = endpoints.arrange(home, known, endpoints.choose_ports(*_remembered(before)))
+    for folder in ("logs", "airflow", "mlflow-artifacts"):
+        (home / folder).mkdir(exist_ok=True)
+    supervisor = Supervisor(Stack(runtime, known))
+    signal.signal(signal.SIGTERM, supervisor.stop_soon)
+    signal.signal(signal.SIGINT, supervisor.stop_soon)
+    supervisor.adopt(before)
+    supervisor.run()
+
+
+def _remembered(before: Snapshot | None) -> tuple[dict[str, int], frozenset[int]]:
+    """Return the ports of last time, and those of them on which our own processes still listen."""
+    if before is None:
+        return {}, frozenset()
+    ports = endpoints.ports_of(before.runtime)
+    listeners = {"airflow": "api-server"}
+    running = {name for name, left in before.components.items() if _lives(left)}
+    return ports, frozenset(
+        port for service, port in ports.items() if listeners.get(service, service) in running
+    )
+
+
+def _lives(found: Record) -> bool:
+    return processes.alive(found.pid, found.started)
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n" + "\n".join(lines[-LINES_SHOWN:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Ports are kept, foreign ones avoided; the environment holds Airflow's configuration and nothing foreign."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nightshift.errors import NotReady
+from nightshift.runtime import configuration, credentials, endpoints
+from nightshift.runtime.components import COMPONENTS
+from nightshift.runtime.state import REPOSITORY, Runtime
+
+PORTS = {"airflow": 18081, "mlflow": 15001, "aircraft": 18091, "postgres": 15433}
+
+
+@pytest.fixture(autouse=True)
+def _no_choice_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for service in endpoints.PREFERRED:
+        monkeypatch.delenv(f"NIGHTSHIFT_{service.upper()}_PORT", raising=False)
+    monkeypatch.delenv("NIGHTSHIFT_DATABASE_URL", raising=False)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    return endpoints.arrange(tmp_path, credentials.Credentials(), PORTS)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind((endpoints.HOST, 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_remembered_port_is_kept() -> None:
+    port = endpoints.any_free_port()
+    assert endpoints.choose_ports({"mlflow": port})["mlflow"] == port
+
+
+def test_a_remembered_port_that_somebody_took_is_given_up(taken: int) -> None:
+    assert endpoints.choose_ports({"mlflow": taken})["mlflow"] != taken
+
+
+def test_a_port_on_which_our_own_process_listens_is_kept(taken: int) -> None:
+    assert endpoints.choose_ports({"mlflow": taken}, frozenset({taken}))["mlflow"] == taken
+
+
+def test_preferred_ports_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "is_free", lambda port: True)
+    assert endpoints.choose_ports({}) == endpoints.PREFERRED
+
+
+def test_taken_preferred_ports_are_replaced_by_different_free_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "is_free", lambda port: False)
+    chosen = endpoints.choose_ports({})
+    assert not set(chosen.values()) & set(endpoints.PREFERRED.values())
+
+
+def test_the_environment_chooses_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = endpoints.any_free_port()
+    monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", str(port))
+    assert endpoints.choose_ports({"airflow": 1})["airflow"] == port
+
+
+def test_a_port_asked_for_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", str(taken))
+    with pytest.raises(NotReady, match=f"NIGHTSHIFT_AIRFLOW_PORT.*{taken}"):
+        endpoints.choose_ports({})
+    assert endpoints.choose_ports({}, frozenset({taken}))["airflow"] == taken
+
+
+@pytest.mark.parametrize("asked", ["eighty", "-1", "0", "65536", "80 "])
+def test_what_is_no_port_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", asked)
+    with pytest.raises(NotReady, match="is not a port"):
+        endpoints.choose_ports({})
+
+
+def test_ports_can_be_read_back(runtime: Runtime) -> None:
+    assert endpoints.ports_of(runtime) == PORTS
+
+
+def test_each_database_has_its_own_role(runtime: Runtime) -> None:
+    assert runtime.warehouse_url.startswith("postgresql://warehouse:")
+    assert runtime.warehouse_url.endswith("@127.0.0.1:15433/warehouse")
+    passwords = {
+        url.partition("@")[0].rpartition(":")[2]
+        for url in (
+            runtime.warehouse_url,
+            runtime.ops_url,
+            runtime.airflow_database_url,
+            runtime.mlflow_database_url,
+        )
+    }
+    assert len(passwords) == 4
+
+
+def test_a_given_server_wins_over_the_embedded_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "NIGHTSHIFT_DATABASE_URL", "postgresql+psycopg2://root:s%40crt@db.example:6000/postgres"
+    )
+    runtime = endpoints.arrange(tmp_path, credentials.Credentials(), PORTS)
+    assert runtime.postgres_port is None
+    assert runtime.admin_database_url == "postgresql://root:s%40crt@db.example:6000/postgres"
+    assert runtime.warehouse_url.endswith("@db.example:6000/warehouse")
+    assert "postgres" not in endpoints.ports_of(runtime)
+
+
+def test_airflow_is_configured_as_the_design_says(runtime: Runtime) -> None:
+    environment = configuration.environment(runtime)
+    expected = {
+        "AIRFLOW_HOME": str(runtime.home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "6",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,olga:op,vic:viewer",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": "18081",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "GX_ANALYTICS_ENABLED": "false",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PYTHONPATH": str(REPOSITORY / "include"),
+    }
+    assert {key: environment.get(key) for key in expected} == expected
+
+
+def test_the_environment_of_components_holds_no_secret(runtime: Runtime) -> None:
+    drawn = credentials.Credentials()
+    environment = configuration.environment(runtime)
+    told = {name: configuration.secrets_of(name, runtime, drawn) for name in configuration.SECRETS}
+    values = {value for secrets in told.values() for value in secrets.values()}
+    values |= {value for value in asdict(drawn).values() if isinstance(value, str)}
+    values |= {runtime.mlflow_password, *runtime.passwords.values()}
+    assert [name for name, value in environment.items() if any(secret in value for secret in values)] == []
+    assert "@" not in environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+
+
+def test_each_component_is_told_what_it_needs_and_no_more(runtime: Runtime) -> None:
+    told = {
+        component.name: set(configuration.secrets_of(component.name, runtime, credentials.Credentials()))
+        for component in COMPONENTS
+    }
+    database, fernet = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY"
+    jwt, sessions = "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY"
+    assert {name: names for name, names in told.items() if names} == {
+        "metadata": {database, fernet},
+        "api-server": {database, fernet, jwt, sessions},
+        "scheduler": {database, fernet, jwt},
+        "dag-processor": {database, fernet},
+        "triggerer": {database, fernet},
+        "mlflow": {
+            "MLFLOW_BACKEND_STORE_URI",
+            "MLFLOW_AUTH_ADMIN_PASSWORD",
+            "MLFLOW_FLASK_SERVER_SECRET_KEY",
+        },
+    }
+
+
+def test_a_run_id_ends_where_it_seems_to(runtime: Runtime) -> None:
+    pattern = configuration.environment(runtime)["AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN"]
+    assert re.match(pattern, "train_late_arrival.2013-02-08T00:30:00+00:00~1")
+    assert not re.match(pattern, "manual\n")
+    assert not re.match(pattern, "manual run")
+
+
+def test_production_is_configured_as_the_local_stack_is(runtime: Runtime) -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())["x-airflow-environment"]
+    environment = configuration.environment(runtime)
+    for key in ("AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN", "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES"):
+        assert compose[key] == environment[key]
+
+
+def test_every_airflow_option_we_set_exists(runtime: Runtime) -> None:
+    from airflow.configuration import conf
+
+    # What Airflow reads without describing it in its configuration file.
+    undescribed = {"usage_data_collection": {"enabled"}}
+    known = conf.configuration_description
+    unknown = []
+    for key in configuration.environment(runtime) | dict.fromkeys(chain(*configuration.SECRETS.values())):
+        parts = key.lower().split("__")
+        if parts[0] == "airflow" and len(parts) == 3:
+            section, option = parts[1:]
+            described = known.get(section, {}).get("options", {}).keys() | undescribed.get(section, set())
+            unknown += [key] if option not in described else []
+    assert unknown == []
+
+
+def test_a_surrounding_airflow_does_not_leak_in(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "99")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgresql://elsewhere/warehouse")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "foreign")
+    monkeypatch.setenv("NIGHTSHIFT_DATABASE_URL", "postgresql://root:secret@db/postgres")
+    environment = configuration.environment(runtime)
+    assert environment["AIRFLOW__CORE__PARALLELISM"] == "6"
+    for key in ("AIRFLOW_CONN_WAREHOUSE", "MLFLOW_TRACKING_TOKEN", "NIGHTSHIFT_DATABASE_URL"):
+        assert key not in environment
+
+
+def test_connections_carry_the_local_endpoints(runtime: Runtime) -> None:
+    laid_over = configuration.connections(runtime)
+    assert laid_over["warehouse"]["port"] == 15433
+    assert str(laid_over["warehouse"]["password"]) in runtime.warehouse_url
+    assert laid_over["mlflow"] == {
+        "host": "127.0.0.1",
+        "port": 15001,
+        "schema": "http",
+        "login": "nightshift",
+        "password": runtime.mlflow_password,
+    }
+    assert json.loads(str(laid_over["weather_files"]["extra"])) == {"path": str(runtime.weather_folder)}
