@@ -21,9 +21,10 @@ from typing import Any
 import pandas as pd
 import psycopg2
 
+from examples.nyc_flights import upstream
 from nightshift import stages
 from nightshift.calendar import DateRange
-from nightshift.runtime import postgres, upstream
+from nightshift.runtime import postgres
 from nightshift.runtime.endpoints import any_free_port
 from nightshift.specs import load_project
 from nightshift.stages import Platform, Try

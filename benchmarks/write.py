@@ -22,8 +22,8 @@ import pandas as pd
 import psycopg2
 import pyarrow as pa
 
+from examples.nyc_flights import upstream
 from features import server
-from nightshift.runtime import upstream
 from nightshift.specs import load_project
 from nightshift.warehouse import Table, Warehouse, migrate, raw_table
 

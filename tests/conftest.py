@@ -107,7 +107,7 @@ def upstream(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Return the flights, weather and aircraft of 2013, as the demo's upstream serves them."""
     from threading import Thread
 
-    from nightshift.runtime import upstream as example
+    from examples.nyc_flights import upstream as example
 
     _run(postgres_url, "CREATE DATABASE ops_tests")
     ops_url = postgres_url.rpartition("/")[0] + "/ops_tests"

@@ -35,8 +35,8 @@ from nightshift.errors import (
 )
 from nightshift.orchestration.lifecycle import RETRIES, nightly
 from nightshift.orchestration.timetable import NightlyTimetable
+from nightshift.root import INCLUDE
 from nightshift.specs import load_project
-from nightshift.specs.project import INCLUDE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAGS, PLUGINS = REPOSITORY / "dags", REPOSITORY / "plugins"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import MODEL, NIGHTS
-from nightshift.cli.demo import Demo
+from examples.nyc_flights.demo import Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from e2e.conftest import HOSTILE_REASON, MODEL, NIGHTS, SECONDS
-from nightshift.cli.demo import MUST_HOLD, Demo
+from examples.nyc_flights.demo import MUST_HOLD, Demo
 from nightshift.specs import load_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

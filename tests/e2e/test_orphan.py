@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from e2e.conftest import MODEL, NIGHTS
-from nightshift.cli.demo import Demo
+from examples.nyc_flights.demo import Demo
 from nightshift.runtime import processes
 from nightshift.runtime.processes import Process
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from e2e.conftest import CHAMPION_AS_OF, NIGHTS, PATIENCE_MS, SECONDS, Photograph, log_in
-from nightshift.cli.demo import Demo
+from examples.nyc_flights.demo import Demo
 from nightshift.errors import RequestError
 from nightshift.runtime.api import Client
 

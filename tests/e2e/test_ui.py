@@ -10,10 +10,11 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, Photograph, log_in
-from nightshift.cli.demo import Demo
+from examples.nyc_flights.demo import Demo
+from examples.nyc_flights.local import weather_folder
 from nightshift.errors import RequestError
+from nightshift.root import ROOT
 from nightshift.runtime.api import Client
-from nightshift.runtime.state import REPOSITORY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -120,7 +121,7 @@ def test_task_leads_to_its_page(
 
 
 def test_batch_that_fails_leads_to_its_data_docs_and_publishes_nothing(loop: Demo, page: Page) -> None:
-    delivered = loop.runtime.weather_folder / "2013-09-09.csv"
+    delivered = weather_folder(loop.runtime) / "2013-09-09.csv"
     text = delivered.read_text()
     delivered.write_text(text.replace("2013-09-09T1", "nonsense", 40))
     conf = {"batch_date": "2013-09-10", "reason": "a broken file"}
@@ -164,7 +165,7 @@ def plugins() -> list[type]:
     from airflow.plugins_manager import AirflowPlugin
 
     found = []
-    for path in sorted((REPOSITORY / "plugins").rglob("*.py")):
+    for path in sorted((ROOT / "plugins").rglob("*.py")):
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         module = importlib.util.module_from_spec(spec)

@@ -7,7 +7,8 @@ import pytest
 
 from e2e.conftest import MODEL, NIGHTS, SECONDS
 from e2e.test_loop import wait_until
-from nightshift.cli.demo import Demo
+from examples.nyc_flights.demo import Demo
+from examples.nyc_flights.local import weather_folder
 from nightshift.cli.trigger import Woken, between, wait
 from nightshift.errors import NotReady
 from nightshift.specs import load_project
@@ -22,7 +23,7 @@ def test_a_corrected_file_of_the_past_wakes_its_nights_and_no_others(loop: Demo)
     build, *after = ["features_departure", f"score_{MODEL}", f"monitor_{MODEL}"]
     before = {dag_id: keys(loop, dag_id) for dag_id in (build, *after)}
     hashes = features(loop)
-    file = loop.runtime.weather_folder / f"{CORRECTED - timedelta(days=1)}.csv"
+    file = weather_folder(loop.runtime) / f"{CORRECTED - timedelta(days=1)}.csv"
     delivered = file.read_text()
     try:
         pd.read_csv(file, dtype=str).assign(temp="70.0").to_csv(file, index=False)

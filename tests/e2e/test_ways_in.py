@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import SECONDS
-from nightshift.cli.demo import Demo
+from examples.nyc_flights.demo import Demo
 from nightshift.errors import RequestError
 from nightshift.runtime.api import Json
 

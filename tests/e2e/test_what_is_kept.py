@@ -8,7 +8,7 @@ import pytest
 from psycopg2 import sql
 
 from e2e.conftest import NIGHTS
-from nightshift.cli.demo import Demo
+from examples.nyc_flights.demo import Demo
 from nightshift.warehouse import Warehouse
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

@@ -14,8 +14,8 @@ from nightshift.calendar import DateRange
 from nightshift.collect import Connection
 from nightshift.drafts import look, model
 from nightshift.drafts import new as drafts
+from nightshift.root import INCLUDE
 from nightshift.specs import load_project
-from nightshift.specs.project import INCLUDE
 from nightshift.stages import Platform, Try
 from nightshift.warehouse import feature_table, raw_table
 

@@ -17,8 +17,8 @@ from nightshift.calendar import DateRange
 from nightshift.cli.app import app
 from nightshift.errors import SpecError
 from nightshift.featurise import visible
+from nightshift.root import INCLUDE
 from nightshift.specs import Model, load_project
-from nightshift.specs.project import INCLUDE
 from nightshift.stages import Platform, Try
 from nightshift.types import content_sha256
 from nightshift.warehouse import Table, feature_table, prediction_table

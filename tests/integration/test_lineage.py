@@ -12,7 +12,7 @@ from nightshift import featurise, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import BatchRejected
 from nightshift.objects import sha256
-from nightshift.runtime.state import REPOSITORY
+from nightshift.root import ROOT
 from nightshift.stages import Platform, Try, collecting, featurising
 from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, raw_table
@@ -32,7 +32,7 @@ Batch = tuple[str, date]
 
 def runbook_query(heading: str) -> str:
     """Return the first statement below a heading of the runbooks."""
-    text = (REPOSITORY / "docs" / "runbooks.md").read_text().partition(f"\n## {heading}\n")[2]
+    text = (ROOT / "docs" / "runbooks.md").read_text().partition(f"\n## {heading}\n")[2]
     found = re.search(r"```sql\n(.*?);\n```", text, re.DOTALL)
     assert found, heading
     return found[1]

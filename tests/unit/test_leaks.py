@@ -14,9 +14,9 @@ from nightshift.calendar import Calendar
 from nightshift.featurise import Build, load_build, visible
 from nightshift.featurise.leaks import ATTACKS, LONE_ROWS, WAYS, Case, Frames, check, differing
 from nightshift.featurise.purity import suspects
+from nightshift.root import INCLUDE
 from nightshift.specs import FeatureSet
 from nightshift.specs.features import load_feature_set
-from nightshift.specs.project import INCLUDE
 
 NIGHT = date(2013, 2, 8)
 CALENDAR = Calendar(ZoneInfo("America/New_York"), date(2013, 1, 2))

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from nightshift.errors import SpecError
+from nightshift.root import INCLUDE
 from nightshift.specs import load_project
 from nightshift.specs.features import FeatureSet
-from nightshift.specs.project import INCLUDE
 from nightshift.specs.tables import (
     COLUMNS,
     LABEL,

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from nightshift.errors import SpecError
+from nightshift.root import INCLUDE
 from nightshift.specs import Model, Tune
 from nightshift.specs.parts import build, read_yaml
-from nightshift.specs.project import INCLUDE
 
 FILE = INCLUDE / "models" / "late_arrival.yaml"
 

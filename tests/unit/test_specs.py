@@ -9,9 +9,9 @@ import yaml
 from pydantic import ValidationError
 
 from nightshift.errors import SpecError
+from nightshift.root import INCLUDE
 from nightshift.specs import Project, load_project
 from nightshift.specs.parts import build, read_yaml
-from nightshift.specs.project import INCLUDE
 from nightshift.specs.source import Source
 
 MODEL, SOURCE, FEATURES = "models/late_arrival.yaml", "sources/arrivals.yaml", "features/departure.py"

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from nightshift.errors import SpecError
+from nightshift.root import INCLUDE
 from nightshift.specs import Model, Target, class_column, load_project
 from nightshift.specs.parts import build
-from nightshift.specs.project import INCLUDE
 from nightshift.train import labels
 
 KNOWN = pd.Timestamp("2013-02-01", tz="UTC")

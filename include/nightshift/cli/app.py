@@ -4,28 +4,22 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 
 from nightshift.cli import new
 from nightshift.cli.new import clear_errors
 from nightshift.errors import NightshiftError, RequestError
-from nightshift.runtime import control, health, log_files, processes, state
-from nightshift.runtime.components import BY_NAME, COMPONENTS
-from nightshift.runtime.state import Record, Runtime, Snapshot
 
 if TYPE_CHECKING:
-    from nightshift.specs import Project
+    from nightshift.runtime.state import Runtime
 
 app = typer.Typer(
     help="Nightshift on this machine: PostgreSQL, MLflow and Airflow, without containers.",
@@ -41,12 +35,15 @@ errors = Console(stderr=True, highlight=False)
 @app.command()
 def up() -> None:
     """Start the stack and wait until all of it is healthy. Does nothing if it runs already."""
+    from nightshift.cli import display
+    from nightshift.runtime import control
+
     began = time.monotonic()
-    with clear_errors(), _progress() as watch:
+    with clear_errors(), display.progress(console) as watch:
         runtime, started = control.up(watch)
     seconds = time.monotonic() - began
     console.print(f"[green]All healthy[/] after {seconds:.0f} s." if started else "[green]Already up.[/]")
-    _print_doors(runtime)
+    display.print_doors(console, runtime)
 
 
 @app.command()
@@ -54,6 +51,8 @@ def down(
     *, purge: Annotated[bool, typer.Option("--purge", help="delete all data too, after asking")] = False
 ) -> None:
     """Stop the stack. The data stays."""
+    from nightshift.runtime import control, state
+
     if purge:
         typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
         with clear_errors():
@@ -67,13 +66,16 @@ def down(
 @app.command()
 def status() -> None:
     """Show what runs and how it is. Exit code 0 only if everything is healthy."""
+    from nightshift.cli import display
+    from nightshift.runtime import control, health, log_files, state
+
     home = state.home()
     snapshot = state.read_snapshot(home)
     if snapshot is None or not (snapshot.components or control.is_supervised(snapshot)):
         console.print("Nothing runs here. Start it with `nightshift up`.")
         raise typer.Exit(1)
-    verdicts = _verdicts(snapshot)
-    console.print(_table(snapshot, verdicts))
+    verdicts = display.verdicts(snapshot)
+    console.print(display.table(snapshot, verdicts))
     supervised = control.is_supervised(snapshot)
     if not supervised:
         console.print(
@@ -89,7 +91,7 @@ def status() -> None:
     raise typer.Exit(0 if supervised and all(verdicts.values()) and not trouble else 1)
 
 
-def _print_waiting(runtime: Runtime) -> None:
+def _print_waiting(runtime: "Runtime") -> None:
     """Print which nights wait for a source. No trouble of the stack's, so neither is what keeps it from being said."""
     from nightshift.cli.waiting import waiting
     from nightshift.database import Database
@@ -108,6 +110,8 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="of each file")] = 20,
 ) -> None:
     """Show the end of the logs."""
+    from nightshift.runtime import state
+
     folder = state.home() / "logs"
     files = sorted(folder.glob(f"{component or '*'}.log"))
     if not files:
@@ -209,6 +213,8 @@ def migrate(
 
     Of NIGHTSHIFT_WAREHOUSE_URL, or the local stack's warehouse. A table changes as a whole, exactly, or not at all.
     """
+    from nightshift.runtime import state
+
     with clear_errors():
         url = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url
         if what is None:
@@ -350,14 +356,18 @@ def report(
 
 @app.command()
 def demo() -> None:
-    """Close the loop on real flights: collect, train, score, drift, retrain."""
-    from nightshift.cli.demo import run
+    """Run the project's demo, if it brings one. The example's closes the loop on real flights."""
+    from nightshift.cli import display
+    from nightshift.runtime import components, control
 
     began = time.monotonic()
     with clear_errors():
-        with _progress() as watch:
+        run = components.extension().demo
+        if run is None:
+            raise RequestError("this project brings no demo: the Extension that project.yaml names has none")
+        with display.progress(console) as watch:
             runtime, _ = control.up(watch)
-        run(runtime, started_in=time.monotonic() - began)
+        run(runtime, time.monotonic() - began)
 
 
 @app.command()
@@ -369,7 +379,7 @@ def sql(
     ] = False,
 ) -> None:
     """Ask the local stack's warehouse, with psql. Wide cells are folded to the width of the terminal."""
-    from nightshift.runtime import postgres
+    from nightshift.runtime import control, postgres
 
     with clear_errors():
         raise typer.Exit(postgres.ask(control.running().warehouse_url, statement, whole=whole))
@@ -391,9 +401,7 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
     ] = None,
 ) -> None:
     """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""
-    from nightshift.cli import trigger as runs
-    from nightshift.runtime.api import Client
-    from nightshift.specs import load_project
+    from nightshift.cli.trigger import start
 
     began = time.monotonic()
     options = {"batch_date": first, "until": last, "as_of": as_of, "reason": reason}
@@ -402,37 +410,8 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
     def tell(news: str) -> None:
         console.print(f"{time.monotonic() - began:5.1f} s  {escape(news)}", soft_wrap=True)
 
-    with clear_errors(), Client.of(control.running()) as api:
-        project = load_project()
-        conf = runs.conf_of(options, settings or [])
-        runs.require_nights(project.calendar, conf)
-        way = (*runs.between(project, until), until) if until else ()
-        for name in (dag_id, *way):
-            runs.require_dag(api, name, runs.declared_dags(project), tell)
-        runs.require_form(api, dag_id, conf)
-        woken = runs.Woken.of(api, way, conf) if way else None
-        run_id = api.trigger(dag_id, conf=conf)
-        tell(f"{dag_id}: started, run {run_id}")
-        if waits:
-            runs.wait(api, dag_id, run_id, tell)
-            tell(f"{dag_id}: success")
-            for words in _waiting(project, dag_id, conf):
-                tell(words)
-        if woken:
-            woken.wait(api, (dag_id, run_id), tell, lambda: _waiting(project, dag_id, conf))
-
-
-def _waiting(project: "Project", dag_id: str, conf: dict[str, Any]) -> list[str]:
-    """Return which sets wait for another source, after a collection of one night that was announced."""
-    from nightshift.calendar import parse_date
-    from nightshift.cli.trigger import night_to_follow
-    from nightshift.cli.waiting import waiting
-    from nightshift.database import Database
-
-    night = night_to_follow(conf)
-    if night is None or not dag_id.startswith("collect_"):
-        return []
-    return waiting(Database(control.running().warehouse_url), project, parse_date(night, "--from"))
+    with clear_errors():
+        start(dag_id, options, settings or [], waits=waits, until=until, tell=tell)
 
 
 @app.command("import")
@@ -481,97 +460,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise RequestError(f"{file}: cannot be read: {error.strerror}") from error
-
-
-@contextmanager
-def _progress() -> Iterator[control.Watcher]:
-    """Yield a function that draws the state: in place on a terminal, as lines where there is none."""
-    began = time.monotonic()
-    if not console.is_terminal:
-        seen: set[str] = set()
-
-        def list_news(snapshot: Snapshot) -> None:
-            for name in sorted(set(snapshot.well) - seen, key=list(BY_NAME).index):
-                console.print(f"{time.monotonic() - began:5.1f} s  {name}")
-            seen.update(snapshot.well)
-
-        yield list_news
-        return
-    with Live(console=console, transient=True) as live:
-        yield lambda snapshot: live.update(_steps(snapshot, time.monotonic() - began))
-
-
-def _steps(snapshot: Snapshot, seconds: float) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for component in COMPONENTS:
-        name = component.name
-        begun = name in snapshot.components
-        mark = "[green]healthy" if name in snapshot.well else "[yellow]starting" if begun else "[dim]waiting"
-        table.add_row(name, mark)
-    table.add_row(f"[dim]{seconds:.0f} s", "")
-    return table
-
-
-def _verdicts(snapshot: Snapshot) -> dict[str, bool]:
-    """Return whether each component is well, asked now rather than read from the supervisor's notes."""
-    answers = health.examine(snapshot.runtime, snapshot.components)
-    for name, record in snapshot.components.items():
-        answers.setdefault(name, processes.alive(record.pid, record.started))
-    names = [c.name for c in COMPONENTS if c.kind != "step" or c.name in snapshot.components]
-    return {name: bool(answers.get(name)) for name in names}
-
-
-def _table(snapshot: Snapshot, verdicts: dict[str, bool]) -> Table:
-    table = Table(show_footer=True, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    held = {name: _memory(snapshot, record) for name, record in _all(snapshot).items()}
-    for title in ("component", "pid", "healthy", "up for", "restarts"):
-        table.add_column(title, justify="right" if title in {"pid", "restarts"} else "left")
-    table.add_column("memory", footer=f"{sum(held.values()) >> 20} MB", justify="right")
-    table.add_column("url", no_wrap=True, min_width=21)
-    urls = _urls(snapshot.runtime)
-    for name, record in _all(snapshot).items():
-        well = verdicts.get(name, record is not None)
-        table.add_row(
-            name,
-            str(record.pid) if record else "",
-            "[green]yes[/]" if well else "[red]no[/]",
-            _duration(time.time() - record.since) if record else "",
-            str(record.restarts) if record else "",
-            f"{held[name] >> 20} MB" if record else "",
-            urls.get(name, ""),
-        )
-    return table
-
-
-def _all(snapshot: Snapshot) -> dict[str, Record | None]:
-    """Return every service, running or not, and the supervisor."""
-    supervisor = snapshot.supervisor if control.is_supervised(snapshot) else None
-    names = [c.name for c in COMPONENTS if c.kind != "step"]
-    return {"supervisor": supervisor} | {name: snapshot.components.get(name) for name in names}
-
-
-def _memory(snapshot: Snapshot, record: Record | None) -> int:
-    if record is None:
-        return 0
-    others = frozenset(r.pid for r in snapshot.components.values() if r.pid != record.pid)
-    return processes.memory(p.pid for p in processes.session_of(record.pid, record.started, others))
-
-
-def _urls(runtime: Runtime) -> dict[str, str]:
-    return {"api-server": runtime.airflow_url, "mlflow": runtime.mlflow_url, "aircraft": runtime.aircraft_url}
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def _print_doors(runtime: Runtime) -> None:
-    console.print(f"  Airflow  {runtime.airflow_url}")
-    console.print(f"           user admin, password {runtime.admin_password}")
-    console.print(f"  MLflow   {runtime.mlflow_url}")
-    console.print(f"           user {runtime.mlflow_user}, password {runtime.mlflow_password}")
-    console.print(f"  State    {runtime.home} (more users: airflow-passwords.json there)")

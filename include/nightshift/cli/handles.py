@@ -1,9 +1,8 @@
 """What commands work with: the warehouse, files and registry that the environment names, else the local stack's."""
 
 import os
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from nightshift.errors import NightshiftError
 from nightshift.runtime import state
 from nightshift.runtime.state import Runtime
 from nightshift.specs import load_project
@@ -25,17 +24,26 @@ def platform(registry: "Registry | None" = None) -> "Platform":
     """
     for limit in LIMITS:  # read once, when the library is imported
         os.environ.setdefault(limit, "1")
-    from nightshift.objects import Objects
     from nightshift.stages import Platform
-    from nightshift.warehouse import Warehouse
 
     url, objects = (os.environ.get(f"NIGHTSHIFT_{name}") for name in ("WAREHOUSE_URL", "OBJECTS"))
-    return Platform(
+    return Platform.of(
         load_project(),
-        Warehouse(url or state.load().warehouse_url),
         registry or _registry(os.environ.get("MLFLOW_TRACKING_URI")),
-        Objects(objects or str(state.home() / "objects")),
-        connection=_no_source,
+        warehouse=url or state.load().warehouse_url,
+        objects=objects or str(state.home() / "objects"),
+    )
+
+
+def of_the_stack(runtime: Runtime) -> "Platform":
+    """Return handles on a local stack, whatever the environment names."""
+    from nightshift.stages import Platform
+
+    return Platform.of(
+        load_project(),
+        local_registry(runtime),
+        warehouse=runtime.warehouse_url,
+        objects=str(runtime.home / "objects"),
     )
 
 
@@ -53,7 +61,3 @@ def _registry(given: str | None) -> "Registry":
     from nightshift.registry import Registry
 
     return Registry(given) if given else local_registry()
-
-
-def _no_source(name: str) -> NoReturn:
-    raise NightshiftError(f"connection '{name}': a command collects nothing")

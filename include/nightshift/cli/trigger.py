@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightshift.calendar import Calendar, compared, parse_date, typed
+from nightshift.cli.waiting import waiting
+from nightshift.database import Database
 from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.runtime import control
 from nightshift.runtime.api import FINISHED, Client
-from nightshift.specs import Project, derived
+from nightshift.specs import Project, derived, load_project
 from nightshift.specs.derived import OF_THE_PROJECT, STAGES
 
 # A changed spec is parsed within 45 s; then its DAG is there.
@@ -19,6 +22,43 @@ SECONDS_TO_WAKE = 600
 TOLD = frozenset({"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed", "deferred"})
 Conf = dict[str, Any]
 Tell = Callable[[str], None]
+
+
+def start(
+    dag_id: str, options: Conf, settings: Sequence[str], *, waits: bool, until: str | None, tell: Tell
+) -> None:
+    """Start a run on the local stack; with ``waits`` wait for its end, with ``until`` for that of the DAG it wakes.
+
+    Raises:
+        RequestError: what was asked for is not what the DAG takes, or what the project's nights allow.
+        NotReady: nothing runs here; a run failed, or has not ended in time.
+    """
+    with Client.of(control.running()) as api:
+        project = load_project()
+        conf = conf_of(options, settings)
+        require_nights(project.calendar, conf)
+        way = (*between(project, until), until) if until else ()
+        for name in (dag_id, *way):
+            require_dag(api, name, declared_dags(project), tell)
+        require_form(api, dag_id, conf)
+        woken = Woken.of(api, way, conf) if way else None
+        run_id = api.trigger(dag_id, conf=conf)
+        tell(f"{dag_id}: started, run {run_id}")
+        if waits:
+            wait(api, dag_id, run_id, tell)
+            tell(f"{dag_id}: success")
+            for words in _waiting(project, dag_id, conf):
+                tell(words)
+        if woken:
+            woken.wait(api, (dag_id, run_id), tell, lambda: _waiting(project, dag_id, conf))
+
+
+def _waiting(project: Project, dag_id: str, conf: Conf) -> list[str]:
+    """Return which sets wait for another source, after a collection of one night that was announced."""
+    night = night_to_follow(conf)
+    if night is None or not dag_id.startswith("collect_"):
+        return []
+    return waiting(Database(control.running().warehouse_url), project, parse_date(night, "--from"))
 
 
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number

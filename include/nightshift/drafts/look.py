@@ -15,7 +15,8 @@ import sqlalchemy
 from nightshift.calendar import Calendar
 from nightshift.collect import Connection, Reader, Sniffed, content_of, open_source, sniff
 from nightshift.errors import NotReady, SourceError, SpecError
-from nightshift.runtime import control, settings_file, state
+from nightshift.root import ROOT
+from nightshift.runtime import components, control, settings_file, state
 from nightshift.runtime.configuration import connections
 from nightshift.specs import Dialect, FilesConnector, Source
 from nightshift.warehouse import Warehouse, raw_table
@@ -40,8 +41,8 @@ def find_connection(conn_id: str) -> Connection:
     if given:
         return connection(conn_id, _of_environment(conn_id, given))
     snapshot = state.read_snapshot(state.home())
-    local = connections(snapshot.runtime) if snapshot else {}
-    for entry in settings_file.read(state.REPOSITORY / "airflow_settings.yaml").connections:
+    local = connections(snapshot.runtime, components.extension()) if snapshot else {}
+    for entry in settings_file.read(ROOT / "airflow_settings.yaml").connections:
         if entry.conn_id == conn_id:
             found = settings_file.overlay(entry, local.get(conn_id, {}))
             return connection(conn_id, _of_uri(found["uri"]) if "uri" in found else found)

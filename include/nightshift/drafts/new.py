@@ -14,10 +14,10 @@ from nightshift.collect import connection_of
 from nightshift.drafts import features as feature_module
 from nightshift.drafts import inference, look, model, source
 from nightshift.errors import NightshiftError, RequestError, SpecError, did_you_mean
+from nightshift.root import INCLUDE
 from nightshift.specs import Dialect, FeatureSet, FilesConnector, Project, Source, load_project
 from nightshift.specs.leaks import is_announced_with_its_outcome, is_of_one_file
 from nightshift.specs.parts import build
-from nightshift.specs.project import INCLUDE
 from nightshift.spelling import plain
 from nightshift.validate import validate
 from nightshift.validate.batches import gathered

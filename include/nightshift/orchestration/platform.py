@@ -7,13 +7,11 @@ from typing import Any
 from airflow.sdk import Connection as AirflowConnection
 
 from nightshift.collect import Connection
-from nightshift.objects import Objects
 from nightshift.orchestration.connections import find, warehouse_url
 from nightshift.orchestration.files import objects_root
 from nightshift.registry import Registry
 from nightshift.specs import Project
 from nightshift.stages import Platform
-from nightshift.warehouse import Warehouse
 
 
 def platform(project: Project) -> Platform:
@@ -22,12 +20,8 @@ def platform(project: Project) -> Platform:
     Raises:
         SpecError: a connection is missing.
     """
-    return Platform(
-        project=project,
-        warehouse=Warehouse(warehouse_url()),
-        registry=registry(),
-        objects=Objects(objects_root()),
-        connection=source_connection,
+    return Platform.of(
+        project, registry(), warehouse=warehouse_url(), objects=objects_root(), connection=source_connection
     )
 
 

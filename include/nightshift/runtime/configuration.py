@@ -8,14 +8,19 @@ DAG file and no trigger has it in its environment. Airflow is configured here an
 import json
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import URL, make_url
 
 from nightshift.hosts import listed, names_of
+from nightshift.root import ENGINE, INCLUDE, ROOT
 from nightshift.runtime.credentials import Credentials
 from nightshift.runtime.processes import MARK
-from nightshift.runtime.state import REPOSITORY, Runtime
+from nightshift.runtime.state import Runtime
 from nightshift.runtime.work import PARALLELISM
+
+if TYPE_CHECKING:
+    from nightshift.runtime.stack import Extension
 
 # What a surrounding Airflow, MLflow or Python would leak into ours.
 FOREIGN = (
@@ -77,7 +82,8 @@ def _process(runtime: Runtime) -> dict[str, str]:
     return {
         MARK: str(runtime.home),
         "NIGHTSHIFT_HOME": str(runtime.home),
-        "PYTHONPATH": str(REPOSITORY / "include"),
+        "NIGHTSHIFT_INCLUDE": str(INCLUDE.absolute()),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(INCLUDE.absolute()), str(ENGINE)])),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
         # A process title must not overwrite the environment, by which leftovers are recognised.
@@ -110,8 +116,8 @@ def _airflow(runtime: Runtime) -> dict[str, str]:
     place = URL.create("postgresql+psycopg2", host=parts.host, port=parts.port, database=parts.database)
     sections: Mapping[str, Mapping[str, object]] = {
         "core": {
-            "dags_folder": REPOSITORY / "dags",
-            "plugins_folder": REPOSITORY / "plugins",
+            "dags_folder": ROOT / "dags",
+            "plugins_folder": ROOT / "plugins",
             "executor": "LocalExecutor",
             "parallelism": PARALLELISM,
             "mp_start_method": "fork",
@@ -213,19 +219,18 @@ def _one_thread() -> dict[str, str]:
     }
 
 
-def connections(runtime: Runtime) -> dict[str, dict[str, object]]:
-    """Return what is laid over the connections of ``airflow_settings.yaml``, by connection id."""
+def connections(runtime: Runtime, extension: "Extension") -> dict[str, Mapping[str, object]]:
+    """Return what is laid over the connections of ``airflow_settings.yaml``, by connection id: ours last."""
     return {
-        "warehouse": _endpoint(runtime.warehouse_url),
-        "ops": _endpoint(runtime.ops_url),
-        "mlflow": _endpoint(runtime.mlflow_url)
+        **extension.connections(runtime),
+        "warehouse": endpoint(runtime.warehouse_url),
+        "mlflow": endpoint(runtime.mlflow_url)
         | {"schema": "http", "login": runtime.mlflow_user, "password": runtime.mlflow_password},
-        "aircraft_api": _endpoint(runtime.aircraft_url) | {"schema": "http"},
-        "weather_files": {"extra": json.dumps({"path": str(runtime.weather_folder)})},
     }
 
 
-def _endpoint(url: str) -> dict[str, object]:
+def endpoint(url: str) -> dict[str, object]:
+    """Return the parts of a URL as the columns of an Airflow connection."""
     parts = make_url(url)
     found = {
         "host": parts.host,

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nightshift.errors import NotReady
-from nightshift.runtime import postgres, processes, state, supervisor
+from nightshift.root import INCLUDE
+from nightshift.runtime import components, postgres, processes, state, supervisor
 from nightshift.runtime.state import Record, Runtime, Snapshot
 
 SECONDS_TO_START = 300
@@ -33,6 +34,7 @@ def up(watch: Watcher = lambda snapshot: None) -> tuple[Runtime, bool]:
     """
     home = state.home()
     check_machine(home)
+    components.table()  # what is wrong with it is said here, not in the supervisor's log
     running = _supervisor(state.read_snapshot(home))
     pid = running.pid if running else _launch(home)
     return _wait_until_ready(home, pid, watch), running is None
@@ -107,7 +109,12 @@ def _launch(home: Path) -> int:
             start_new_session=True,
             cwd=home,
             umask=0o077,
-            env={**os.environ, "NIGHTSHIFT_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                "NIGHTSHIFT_HOME": str(home),
+                "NIGHTSHIFT_INCLUDE": str(INCLUDE.absolute()),
+                "PYTHONUNBUFFERED": "1",
+            },
         )
     _LAUNCHED.append(child)
     return child.pid

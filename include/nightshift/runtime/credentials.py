@@ -4,7 +4,8 @@ import base64
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from nightshift.runtime.state import write_private
@@ -26,7 +27,6 @@ class Credentials:
     airflow: str = field(default_factory=_word, repr=False)
     mlflow: str = field(default_factory=_word, repr=False)
     warehouse: str = field(default_factory=_word, repr=False)
-    ops: str = field(default_factory=_word, repr=False)
     admin: str = field(default_factory=_word, repr=False)
     olga: str = field(default_factory=_word, repr=False)
     vic: str = field(default_factory=_word, repr=False)
@@ -35,6 +35,8 @@ class Credentials:
     fernet_key: str = field(default_factory=_fernet_key, repr=False)
     jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
     api_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    # Of the databases that the project adds, by name.
+    added: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def users(self) -> dict[str, str]:
@@ -42,11 +44,16 @@ class Credentials:
         return {"admin": self.admin, "olga": self.olga, "vic": self.vic}
 
 
-def keep(home: Path) -> Credentials:
-    """Return the credentials of ``home``, drawing those that are missing; written with mode 0600."""
+def keep(home: Path, databases: Collection[str] = ()) -> Credentials:
+    """Return the credentials of ``home``, drawing those that are missing; written with mode 0600.
+
+    ``databases`` are those that the project adds; of one that it no longer adds, nothing is kept.
+    """
     path = home / "credentials.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    credentials = Credentials(**known)
+    ours = {each.name: known[each.name] for each in fields(Credentials) if each.name in known}
+    added = {name: ours.get("added", {}).get(name) or _word() for name in databases}
+    credentials = Credentials(**(ours | {"added": added}))
     if asdict(credentials) != known:
         write_private(path, json.dumps(asdict(credentials), indent=1))
     # SimpleAuthManager would write its own file readable by all: put it there first.

@@ -1,4 +1,4 @@
-"""The four databases and their owners. No role can connect to a database that is not its own."""
+"""The databases and their owners. No role can connect to a database that is not its own."""
 
 from collections.abc import Mapping
 
@@ -6,17 +6,15 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
-from nightshift.runtime.endpoints import DATABASES
-
 
 def create(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """Create what is missing; set the owners' passwords to ours."""
+    """Create each database that is missing and its owner of the same name; set the owners' passwords to ours."""
     session = psycopg2.connect(admin_url, connect_timeout=10)
     session.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     try:
         _create_stage_role(session)
-        for name in DATABASES:
-            _create(session, name, passwords[name])
+        for name, password in passwords.items():
+            _create(session, name, password)
     finally:
         session.close()
 

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy.engine import URL, make_url
 
@@ -12,8 +13,9 @@ from nightshift.runtime.credentials import Credentials
 from nightshift.runtime.state import Runtime
 
 HOST = "127.0.0.1"
-PREFERRED = {"airflow": 8080, "mlflow": 5000, "aircraft": 8090, "postgres": 54320}
-DATABASES = ("airflow", "mlflow", "warehouse", "ops")
+NONE: Mapping[str, int] = MappingProxyType({})
+PREFERRED = {"airflow": 8080, "mlflow": 5000, "postgres": 54320}
+DATABASES = ("airflow", "mlflow", "warehouse")
 
 
 def is_free(port: int) -> bool:
@@ -28,17 +30,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose_ports(remembered: Mapping[str, int], ours: frozenset[int] = frozenset()) -> dict[str, int]:
+def choose_ports(
+    remembered: Mapping[str, int], ours: frozenset[int] = frozenset(), added: Mapping[str, int] = NONE
+) -> dict[str, int]:
     """Return a port for each service: the remembered one, else the preferred one, else any free one.
 
-    ``ours`` are ports on which our own processes still listen. ``NIGHTSHIFT_<SERVICE>_PORT`` wins.
+    ``ours`` are ports on which our own processes still listen, ``added`` the project's services with the ports that
+    they prefer. ``NIGHTSHIFT_<SERVICE>_PORT`` wins.
 
     Raises:
         NotReady: a port that was asked for is taken.
     """
     chosen: dict[str, int] = {}
-    for service, preferred in PREFERRED.items():
-        asked = os.environ.get(f"NIGHTSHIFT_{service.upper()}_PORT")
+    for service, preferred in (PREFERRED | dict(added)).items():
+        asked = os.environ.get(_variable(service))
         candidates = [remembered[service]] if service in remembered else []
         candidates += [preferred]
         usable = [p for p in candidates if p in ours or (is_free(p) and p not in chosen.values())]
@@ -46,11 +51,15 @@ def choose_ports(remembered: Mapping[str, int], ours: frozenset[int] = frozenset
     return chosen
 
 
+def _variable(service: str) -> str:
+    return f"NIGHTSHIFT_{service.upper().replace('-', '_')}_PORT"
+
+
 def _asked(service: str, asked: str, ours: frozenset[int]) -> int:
     if not asked.isdecimal() or not 0 < int(asked) < 1 << 16:
-        raise NotReady(f"NIGHTSHIFT_{service.upper()}_PORT: {asked!r} is not a port")
+        raise NotReady(f"{_variable(service)}: {asked!r} is not a port")
     if int(asked) not in ours and not is_free(int(asked)):
-        raise NotReady(f"NIGHTSHIFT_{service.upper()}_PORT: somebody else listens on port {asked}")
+        raise NotReady(f"{_variable(service)}: somebody else listens on port {asked}")
     return int(asked)
 
 
@@ -71,28 +80,28 @@ def arrange(home: Path, credentials: Credentials, ports: Mapping[str, int]) -> R
     )
 
     def database(name: str) -> str:
-        url = admin.set(username=name, password=getattr(credentials, name), database=name)
+        password = credentials.added[name] if name in credentials.added else getattr(credentials, name)
+        url = admin.set(username=name, password=password, database=name)
         return url.render_as_string(hide_password=False)
 
     return Runtime(
         home=home,
         airflow_url=f"http://{HOST}:{ports['airflow']}",
         mlflow_url=f"http://{HOST}:{ports['mlflow']}",
-        aircraft_url=f"http://{HOST}:{ports['aircraft']}",
         warehouse_url=database("warehouse"),
-        ops_url=database("ops"),
         airflow_database_url=database("airflow"),
         mlflow_database_url=database("mlflow"),
         admin_database_url=admin.render_as_string(hide_password=False),
         postgres_port=None if given else ports["postgres"],
-        weather_folder=home / "upstream" / "weather",
         passwords=credentials.users,
         mlflow_password=credentials.mlflow_user,
+        services={name: f"http://{HOST}:{port}" for name, port in ports.items() if name not in PREFERRED},
+        databases={name: database(name) for name in credentials.added},
     )
 
 
 def ports_of(runtime: Runtime) -> dict[str, int]:
     """Return the ports a runtime uses."""
-    urls = {"airflow": runtime.airflow_url, "mlflow": runtime.mlflow_url, "aircraft": runtime.aircraft_url}
+    urls = {"airflow": runtime.airflow_url, "mlflow": runtime.mlflow_url, **runtime.services}
     ports = {service: int(url.rpartition(":")[2]) for service, url in urls.items()}
     return ports | ({"postgres": runtime.postgres_port} if runtime.postgres_port else {})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from nightshift.runtime import databases, work
+from nightshift.runtime import components, databases, work
 from nightshift.runtime.processes import alive
 from nightshift.runtime.state import Record, Runtime
 
@@ -27,9 +27,9 @@ def examine(runtime: Runtime, records: Mapping[str, Record]) -> dict[str, bool |
     found: dict[str, bool | None] = {
         "postgres": databases.answers(runtime.admin_database_url),
         "mlflow": fetch(f"{runtime.mlflow_url}/health") is not None,
-        "aircraft": fetch(f"{runtime.aircraft_url}/health") is not None,
         "api-server": airflow is not None,
     }
+    found |= {c.name: c.answers(runtime) for c in components.table().values() if c.answers}
     for name, key in BEATS.items():
         found[name] = _beats((airflow or {}).get(key), records.get(name), database_since)
     # Only of a scheduler whose heart beats: without one, it is no wonder that nothing begins.

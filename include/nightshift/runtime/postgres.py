@@ -149,7 +149,9 @@ def _binaries(data: Path, place: Path, account: Account) -> Path:
 def _package() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise NotReady(f"the package {PACKAGE} is not installed; or set NIGHTSHIFT_DATABASE_URL")
+        raise NotReady(
+            f"the package {PACKAGE} is not installed (pip install 'nightshift[local]'); or set NIGHTSHIFT_DATABASE_URL"
+        )
     return Path(spec.origin).parent
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nightshift.errors import NotReady
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from nightshift.root import ROOT
 
 
 @dataclass(frozen=True)
@@ -22,18 +21,18 @@ class Runtime:
     home: Path
     airflow_url: str
     mlflow_url: str
-    aircraft_url: str
     warehouse_url: str
-    ops_url: str
     airflow_database_url: str
     mlflow_database_url: str
     # The administrator's: creates databases and roles, and answers whether the server is alive.
     admin_database_url: str
     # None: the embedded server runs here. Else the server was given by NIGHTSHIFT_DATABASE_URL.
     postgres_port: int | None
-    weather_folder: Path
     # Airflow's users by name: admin, olga (operator), vic (viewer).
     passwords: dict[str, str] = field(repr=False)
+    # What the project adds to the stack: its HTTP services and its databases, by name, each with its URL.
+    services: dict[str, str] = field(default_factory=dict)
+    databases: dict[str, str] = field(default_factory=dict, repr=False)
     # MLflow's one account, which tasks and people share.
     mlflow_user: str = "nightshift"
     mlflow_password: str = field(default="", repr=False)
@@ -69,9 +68,9 @@ class Snapshot:
 
 
 def home() -> Path:
-    """Return the folder of all local state: ``NIGHTSHIFT_HOME``, or ``.nightshift`` in the repository."""
+    """Return the folder of all local state: ``NIGHTSHIFT_HOME``, or ``.nightshift`` in the project's folder."""
     chosen = os.environ.get("NIGHTSHIFT_HOME")
-    return Path(chosen).absolute() if chosen else REPOSITORY / ".nightshift"
+    return Path(chosen).absolute() if chosen else ROOT / ".nightshift"
 
 
 def load(folder: Path | None = None) -> Runtime:
@@ -90,13 +89,7 @@ def read_snapshot(folder: Path) -> Snapshot | None:
     """Return what ``runtime.json`` below ``folder`` says, or None if it is missing or unreadable."""
     try:
         content = json.loads((folder / "runtime.json").read_text())
-        runtime = Runtime(
-            **{
-                **content["runtime"],
-                "home": Path(content["runtime"]["home"]),
-                "weather_folder": Path(content["runtime"]["weather_folder"]),
-            }
-        )
+        runtime = Runtime(**{**content["runtime"], "home": Path(content["runtime"]["home"])})
         return Snapshot(
             runtime=runtime,
             phase=content["phase"],

@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightshift.errors import NightshiftError
-from nightshift.runtime import credentials, endpoints, health, log_files, processes, state
-from nightshift.runtime.components import BY_NAME, COMPONENTS, Stack, record
+from nightshift.runtime import components, credentials, endpoints, health, log_files, processes, state
+from nightshift.runtime.stack import Stack, record
 from nightshift.runtime.state import Record, Snapshot
 from nightshift.runtime.unit import Unit
 
@@ -37,7 +37,8 @@ class Supervisor:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.me = record(os.getpid())
-        self.units = {component.name: Unit(component) for component in COMPONENTS}
+        self.table = components.table()
+        self.units = {name: Unit(component) for name, component in self.table.items()}
         self.phase = "starting"
         self.message = ""
         self.stopping = False
@@ -71,7 +72,7 @@ class Supervisor:
         usable = before.phase == "ready" and before.runtime == self.stack.runtime
         left = dict(before.components)
         for name, found in before.components.items():
-            is_service = name in BY_NAME and BY_NAME[name].kind == "service"
+            is_service = name in self.table and self.table[name].kind == "service"
             if usable and is_service and processes.alive(found.pid, found.started):
                 self.units[name].adopted(left.pop(name), time.monotonic())
         stop(left, spare=frozenset(r.pid for r in self.records().values()))
@@ -197,10 +198,11 @@ def stop(records: Mapping[str, Record], spare: frozenset[int] = frozenset()) -> 
     """Stop all these processes, PostgreSQL last: the others still want to say goodbye to it."""
     leaders = {name: (r.pid, r.started) for name, r in records.items()}
     server = leaders.pop("postgres", None)
-    grace = max(component.grace for component in COMPONENTS if component.name != "postgres")
+    table = components.table()
+    grace = max(component.grace for name, component in table.items() if name != "postgres")
     processes.end(leaders.values(), grace=grace, spare=spare)
     if server:
-        postgres = BY_NAME["postgres"]
+        postgres = table["postgres"]
         processes.end([server], grace=postgres.grace, ask=postgres.ask, spare=spare)
 
 
@@ -231,11 +233,13 @@ def _supervise(home: Path) -> None:
     # Orphans of a component come to us, so that they can be collected when they end.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = state.read_snapshot(home)
-    known = credentials.keep(home)
-    runtime = endpoints.arrange(home, known, endpoints.choose_ports(*_remembered(before)))
+    extension = components.extension()
+    known = credentials.keep(home, extension.databases)
+    ports = endpoints.choose_ports(*_remembered(before), extension.services)
+    runtime = endpoints.arrange(home, known, ports)
     for folder in ("logs", "airflow", "mlflow-artifacts"):
         (home / folder).mkdir(exist_ok=True)
-    supervisor = Supervisor(Stack(runtime, known))
+    supervisor = Supervisor(Stack(runtime, known, extension))
     signal.signal(signal.SIGTERM, supervisor.stop_soon)
     signal.signal(signal.SIGINT, supervisor.stop_soon)
     supervisor.adopt(before)

@@ -5,7 +5,7 @@ No clock and no process is read here: every instant comes in as an argument.
 
 from dataclasses import dataclass
 
-from nightshift.runtime.components import Component
+from nightshift.runtime.stack import Component
 from nightshift.runtime.state import Record
 
 LONGEST_PAUSE = 20.0

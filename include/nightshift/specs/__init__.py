@@ -27,7 +27,7 @@ from nightshift.specs.model import (
     Train,
 )
 from nightshift.specs.own import NOTHING, Own
-from nightshift.specs.project import Project, load_project
+from nightshift.specs.project import Project, load_project, load_settings
 from nightshift.specs.search import FAMILIES, Preset, Tune, Values, preset_of
 from nightshift.specs.source import (
     REPLAY_ACTIONS,
@@ -85,5 +85,6 @@ __all__ = [
     "Volume",
     "class_column",
     "load_project",
+    "load_settings",
     "preset_of",
 ]

@@ -1,6 +1,5 @@
 """The project: everything under ``include/`` that the user edits, loaded and checked against itself."""
 
-import os
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -13,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nightshift.calendar import Calendar
 from nightshift.errors import NightshiftError, SpecError, did_you_mean
+from nightshift.root import INCLUDE
 from nightshift.specs.derived import Named, collisions
 from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, load_feature_set
@@ -24,11 +24,10 @@ from nightshift.specs.parts import Spec, Tag, build, read_yaml
 from nightshift.specs.source import Source
 from nightshift.specs.target import Target, class_column
 
-# NIGHTSHIFT_INCLUDE: a project kept elsewhere than beside the engine.
-INCLUDE = Path(os.environ.get("NIGHTSHIFT_INCLUDE") or Path(__file__).resolve().parents[2])
 S = TypeVar("S", Source, Model, FeatureSet)
 # Far enough from either end of what a date can be: look-backs and label delays are added to it.
 Night = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
+COMPONENTS = r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 ONCE_A_DAY = re.compile(r"[0-5]?[0-9][ \t]+(?:[01]?[0-9]|2[0-3])(?:[ \t]+\*){3}")
 
 
@@ -43,6 +42,8 @@ class Settings(Spec):
     owner: Tag = "nightshift"
     # Classes and functions that models may be made of, beyond the engine's list: their code is run.
     allowed_types: list[DottedPath] = []
+    # What the local stack has beside the engine's own servers. Nothing reads it in production.
+    components: Annotated[str, Field(pattern=COMPONENTS)] | None = None
 
     @field_validator("allowed_types")
     @classmethod
@@ -122,7 +123,7 @@ def load_project(folder: Path = INCLUDE) -> Project:
     Raises:
         SpecError: ``project.yaml`` itself is missing or wrong.
     """
-    settings = build(Settings, read_yaml(folder / PROJECT), folder / PROJECT)
+    settings = load_settings(folder)
     problems = {path: f"{path}: {why}" for path, why in ignored(folder)}
     sources = _load_all(folder / "sources", lambda p: _load_source(p, settings), problems)
     sets = _load_all(folder / "features", load_feature_set, problems)
@@ -139,6 +140,11 @@ def load_project(folder: Path = INCLUDE) -> Project:
     return Project(
         folder=folder, settings=settings, sources=sources, feature_sets=sets, models=models, problems=problems
     )
+
+
+def load_settings(folder: Path = INCLUDE) -> Settings:
+    """Return ``project.yaml`` alone. Raises SpecError if it is missing or wrong."""
+    return build(Settings, read_yaml(folder / PROJECT), folder / PROJECT)
 
 
 def _load_yaml(kind: type[S], path: Path, **defaults: str) -> S:

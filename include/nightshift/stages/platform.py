@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from nightshift.collect import Connection
+from nightshift.errors import NotReady
 from nightshift.objects import Objects
 from nightshift.registry import Registry
 from nightshift.specs import Project
@@ -20,6 +21,23 @@ class Platform:
     registry: Registry
     objects: Objects
     connection: Callable[[str], Connection]
+
+    @classmethod
+    def of(
+        cls,
+        project: Project,
+        registry: Registry,
+        *,
+        warehouse: str,
+        objects: str,
+        connection: Callable[[str], Connection] | None = None,
+    ) -> "Platform":
+        """Return handles on the warehouse and the file store at these URLs; without ``connection`` nothing collects."""
+        return cls(project, Warehouse(warehouse), registry, Objects(objects), connection or _no_source)
+
+
+def _no_source(name: str) -> NoReturn:
+    raise NotReady(f"connection '{name}': nothing is collected here; trigger collect_<source> instead")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from integration import intruder
 
+from examples.nyc_flights.local import weather_folder
 from nightshift.runtime import control, endpoints, health, processes, state
 from nightshift.runtime.api import FINISHED, Client
 from nightshift.runtime.state import Record, Runtime, Snapshot
@@ -81,7 +82,7 @@ def test_settings_file_is_applied_with_local_endpoints(runtime: Runtime) -> None
     assert {"warehouse", "mlflow", "ops", "weather_files", "aircraft_api"} <= connections.keys()
     assert connections["warehouse"]["host"] == "127.0.0.1"
     assert connections["warehouse"]["port"] == runtime.postgres_port
-    assert str(runtime.weather_folder) in connections["weather_files"]["extra"]
+    assert str(weather_folder(runtime)) in connections["weather_files"]["extra"]
     assert pool["slots"] == 1
 
 
@@ -92,7 +93,13 @@ def test_secrets_are_private(runtime: Runtime) -> None:
 
 def test_no_process_shows_a_secret_in_its_environment(runtime: Runtime) -> None:
     drawn = json.loads((runtime.home / "credentials.json").read_text())
-    urls = (runtime.airflow_database_url, runtime.mlflow_database_url, runtime.warehouse_url, runtime.ops_url)
+    urls = (
+        runtime.airflow_database_url,
+        runtime.mlflow_database_url,
+        runtime.warehouse_url,
+        runtime.databases["ops"],
+    )
+    drawn |= drawn.pop("added")
     secrets = [*drawn.values(), *urls, runtime.admin_database_url]
     looked_at = 0
     for process in processes.marked(runtime.home):
@@ -131,7 +138,7 @@ def test_servers_answer_to_their_own_names_only(runtime: Runtime, host: str) -> 
     for url, path in {
         runtime.mlflow_url: "/api/2.0/mlflow/experiments/search",
         runtime.airflow_url: "/api/v2/version",
-        runtime.aircraft_url: "/health",
+        runtime.services["aircraft"]: "/health",
     }.items():
         port = int(url.rpartition(":")[2])
         status, text = intruder.send(port, "GET", path, login=login, Host=host)

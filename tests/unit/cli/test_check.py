@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nightshift.specs.project import INCLUDE
+from nightshift.root import INCLUDE
 
 
 def test_a_deep_check_refuses_a_parameter_that_an_estimator_has_not(tmp_path: Path) -> None:

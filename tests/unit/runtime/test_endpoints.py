@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from examples.nyc_flights.local import weather_folder
 from nightshift.errors import NotReady
-from nightshift.runtime import configuration, credentials, endpoints
-from nightshift.runtime.components import COMPONENTS
-from nightshift.runtime.state import REPOSITORY, Runtime
+from nightshift.root import ROOT
+from nightshift.runtime import components, configuration, credentials, endpoints
+from nightshift.runtime.state import Runtime
 
 PORTS = {"airflow": 18081, "mlflow": 15001, "aircraft": 18091, "postgres": 15433}
 
@@ -28,7 +29,7 @@ def _no_choice_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Runtime:
-    return endpoints.arrange(tmp_path, credentials.Credentials(), PORTS)
+    return endpoints.arrange(tmp_path, credentials.Credentials(added={"ops": "a word"}), PORTS)
 
 
 @pytest.fixture
@@ -63,6 +64,21 @@ def test_taken_preferred_ports_are_replaced_by_different_free_ones(monkeypatch: 
     assert not set(chosen.values()) & set(endpoints.PREFERRED.values())
 
 
+def test_a_service_of_the_project_has_a_port_like_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(endpoints, "is_free", lambda port: True)
+    chosen = endpoints.choose_ports({}, added={"fare-desk": 8123})
+    assert chosen == {**endpoints.PREFERRED, "fare-desk": 8123}
+    runtime = endpoints.arrange(tmp_path, credentials.Credentials(added={"fares": "aword"}), chosen)
+    assert runtime.services == {"fare-desk": "http://127.0.0.1:8123"}
+    assert runtime.databases == {"fares": "postgresql://fares:aword@127.0.0.1:54320/fares"}
+    assert endpoints.ports_of(runtime) == chosen
+    monkeypatch.setenv("NIGHTSHIFT_FARE_DESK_PORT", "eighty")
+    with pytest.raises(NotReady, match="NIGHTSHIFT_FARE_DESK_PORT: 'eighty' is not a port"):
+        endpoints.choose_ports({}, added={"fare-desk": 8123})
+
+
 def test_the_environment_chooses_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
     port = endpoints.any_free_port()
     monkeypatch.setenv("NIGHTSHIFT_AIRFLOW_PORT", str(port))
@@ -94,7 +110,7 @@ def test_each_database_has_its_own_role(runtime: Runtime) -> None:
         url.partition("@")[0].rpartition(":")[2]
         for url in (
             runtime.warehouse_url,
-            runtime.ops_url,
+            runtime.databases["ops"],
             runtime.airflow_database_url,
             runtime.mlflow_database_url,
         )
@@ -117,8 +133,8 @@ def test_airflow_is_configured_as_the_design_says(runtime: Runtime) -> None:
     environment = configuration.environment(runtime)
     expected = {
         "AIRFLOW_HOME": str(runtime.home / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "6",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -135,7 +151,8 @@ def test_airflow_is_configured_as_the_design_says(runtime: Runtime) -> None:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
-        "PYTHONPATH": str(REPOSITORY / "include"),
+        "PYTHONPATH": str(ROOT / "include"),
+        "NIGHTSHIFT_INCLUDE": str(ROOT / "include"),
     }
     assert {key: environment.get(key) for key in expected} == expected
 
@@ -154,7 +171,7 @@ def test_the_environment_of_components_holds_no_secret(runtime: Runtime) -> None
 def test_each_component_is_told_what_it_needs_and_no_more(runtime: Runtime) -> None:
     told = {
         component.name: set(configuration.secrets_of(component.name, runtime, credentials.Credentials()))
-        for component in COMPONENTS
+        for component in components.table().values()
     }
     database, fernet = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY"
     jwt, sessions = "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY"
@@ -180,7 +197,7 @@ def test_a_run_id_ends_where_it_seems_to(runtime: Runtime) -> None:
 
 
 def test_production_is_configured_as_the_local_stack_is(runtime: Runtime) -> None:
-    compose = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())["x-airflow-environment"]
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["x-airflow-environment"]
     environment = configuration.environment(runtime)
     for key in ("AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN", "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES"):
         assert compose[key] == environment[key]
@@ -214,7 +231,7 @@ def test_a_surrounding_airflow_does_not_leak_in(runtime: Runtime, monkeypatch: p
 
 
 def test_connections_carry_the_local_endpoints(runtime: Runtime) -> None:
-    laid_over = configuration.connections(runtime)
+    laid_over = configuration.connections(runtime, components.extension())
     assert laid_over["warehouse"]["port"] == 15433
     assert str(laid_over["warehouse"]["password"]) in runtime.warehouse_url
     assert laid_over["mlflow"] == {
@@ -224,4 +241,4 @@ def test_connections_carry_the_local_endpoints(runtime: Runtime) -> None:
         "login": "nightshift",
         "password": runtime.mlflow_password,
     }
-    assert json.loads(str(laid_over["weather_files"]["extra"])) == {"path": str(runtime.weather_folder)}
+    assert json.loads(str(laid_over["weather_files"]["extra"])) == {"path": str(weather_folder(runtime))}

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from nightshift.errors import SpecError
-from nightshift.runtime import configuration, credentials, endpoints, settings_file
+from nightshift.root import ROOT
+from nightshift.runtime import components, configuration, credentials, endpoints, settings_file
 from nightshift.runtime.settings_file import Connection
-from nightshift.runtime.state import REPOSITORY
 
-PROJECT_FILE = REPOSITORY / "airflow_settings.yaml"
+PROJECT_FILE = ROOT / "airflow_settings.yaml"
 
 
 def test_project_file_declares_what_the_sources_use_and_no_password() -> None:
@@ -22,9 +22,9 @@ def test_project_file_declares_what_the_sources_use_and_no_password() -> None:
 
 def test_everything_the_runtime_lays_over_is_declared(tmp_path: Path) -> None:
     ports = {"airflow": 1, "mlflow": 2, "aircraft": 3, "postgres": 4}
-    runtime = endpoints.arrange(tmp_path, credentials.Credentials(), ports)
+    runtime = endpoints.arrange(tmp_path, credentials.Credentials(added={"ops": "a"}), ports)
     declared = {c.conn_id for c in settings_file.read(PROJECT_FILE).connections}
-    assert configuration.connections(runtime).keys() <= declared
+    assert configuration.connections(runtime, components.extension()).keys() <= declared
 
 
 def test_local_endpoint_wins_and_the_rest_stays() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightshift.errors import NotReady
+from nightshift.root import ROOT
 from nightshift.runtime import credentials, endpoints, state
 from nightshift.runtime.state import Record, Runtime, Snapshot
 
@@ -63,8 +64,8 @@ def test_home_is_in_the_repository_unless_the_environment_says_otherwise(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("NIGHTSHIFT_HOME", raising=False)
-    assert state.home() == state.REPOSITORY / ".nightshift"
-    assert (state.REPOSITORY / "dags").is_dir()
+    assert state.home() == ROOT / ".nightshift"
+    assert (ROOT / "dags").is_dir()
     monkeypatch.setenv("NIGHTSHIFT_HOME", str(tmp_path))
     assert state.home() == tmp_path
 
@@ -76,6 +77,20 @@ def test_credentials_are_drawn_once_and_private(tmp_path: Path) -> None:
     for name in ("credentials.json", "airflow-passwords.json"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     assert json.loads((tmp_path / "airflow-passwords.json").read_text()) == first.users
+
+
+def test_a_database_of_the_project_has_a_password_while_the_project_adds_it(tmp_path: Path) -> None:
+    added = credentials.keep(tmp_path, ["fares"]).added
+    assert credentials.keep(tmp_path, ["fares", "ops"]).added["fares"] == added["fares"]
+    assert credentials.keep(tmp_path).added == {}
+
+
+def test_a_credential_of_an_older_version_is_let_go(tmp_path: Path) -> None:
+    first = credentials.keep(tmp_path)
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"ops": "a word"}))
+    assert credentials.keep(tmp_path) == first
+    assert "ops" not in json.loads(path.read_text())
 
 
 def test_a_missing_credential_is_added_and_the_others_stay(tmp_path: Path) -> None:

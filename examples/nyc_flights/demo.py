@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from nightshift.calendar import DateRange
-from nightshift.cli.handles import local_registry
+from nightshift.cli.handles import of_the_stack
 from nightshift.errors import NightshiftError, NotReady
 from nightshift.runtime.api import Client
 from nightshift.runtime.state import Runtime
@@ -287,20 +287,13 @@ def _stale_against_current(demo: Demo) -> str:
     if not served:
         return "No night of the new champion has its labels yet."
     from nightshift import stages
-    from nightshift.objects import Objects
 
-    registry = local_registry(demo.runtime)
-    objects = Objects(str(demo.runtime.home / "objects"))
-    platform = stages.Platform(load_project(), demo.warehouse, registry, objects, connection=_no_source)
+    platform = of_the_stack(demo.runtime)
     nights = DateRange(served[0]["batch_date"], served[-1]["batch_date"])
     versions = [served[0]["stale"], served[0]["current"]]
     found = stages.compare(platform, MODEL, versions, nights, as_of=NIGHTS[-1])
     told = "; ".join(_scores(facts["version"], facts["metrics"]) for facts in found)
     return f"[bold]Since then[/], on {nights}, {found[0]['labels']:,} labels: {told}"
-
-
-def _no_source(name: str) -> Any:
-    raise NotReady(f"connection '{name}': comparing versions collects nothing")
 
 
 def _scores(version: int, metrics: dict[str, float | None]) -> str:

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 
+from examples.nyc_flights import upstream
 from nightshift.errors import RequestError, SourceError
-from nightshift.runtime import upstream
 
 REGISTER = [{"tailnum": f"N{number}", "year": None, "seats": 55} for number in range(5)]
 
