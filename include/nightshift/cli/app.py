@@ -33,6 +33,31 @@ errors = Console(stderr=True, highlight=False)
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="new, or empty")],
+    *,
+    timezone: Annotated[str, typer.Option("--timezone", help="nights are dates there")] = "UTC",
+    first_night: Annotated[
+        str | None, typer.Option("--first-night", help="the earliest, YYYY-MM-DD; a year ago, if left out")
+    ] = None,
+) -> None:
+    """Make an empty project that runs: settings, folders for specs, and what Airflow reads."""
+    from datetime import UTC, datetime, timedelta
+
+    from nightshift.calendar import parse_date
+    from nightshift.drafts.project import new_project
+
+    with clear_errors():
+        year_ago = datetime.now(UTC).date() - timedelta(days=365)
+        first = parse_date(first_night, "--first-night") if first_night else year_ago
+        file = new_project(folder, timezone=timezone, first_night=first)
+    console.print(f"Wrote {file} and what Airflow reads.", "Next:", sep="\n", soft_wrap=True, markup=False)
+    console.print(
+        f"  cd {folder}", "  nightshift up", "  nightshift new source NAME ...", sep="\n", markup=False
+    )
+
+
+@app.command()
 def up() -> None:
     """Start the stack and wait until all of it is healthy. Does nothing if it runs already."""
     from nightshift.cli import display
