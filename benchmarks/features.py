@@ -1,6 +1,6 @@
 """What a night's features cost with more and more history: 35 nights, a year, 1 and 5 million flights.
 
-    python benchmarks/features.py
+    PYTHONPATH=. python benchmarks/features.py
 
 On a PostgreSQL of its own. The real flights of 2013, and the same year again and again before it; arrivals likewise.
 A night reads its look-back and nothing else, so the cost must not grow: the bar is 1.5 times that of 35 nights, in

@@ -1,6 +1,6 @@
 """What replacing a partition costs, against a bare COPY of the same encoded bytes: 1 and 5 million flights.
 
-    python benchmarks/write.py [million ...]
+    PYTHONPATH=. python benchmarks/write.py [million ...]
 
 On a PostgreSQL of its own: the real flights of 2013, again and again, as one partition. The replacement is what
 every stage does: lease, delete of what was there, COPY from Arrow into a table with its primary key, one
