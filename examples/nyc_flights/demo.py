@@ -80,7 +80,7 @@ def run(runtime: Runtime, *, started_in: float) -> None:
     """
     took = {"start": started_in}
     with Client.of(runtime) as api:
-        demo = Demo(runtime, api, Warehouse(runtime.warehouse_url))
+        demo = Demo(runtime, api, Warehouse(runtime.warehouse_as("reader")))
         began = time.monotonic()
         beside, nights = _steps(demo)
         changed = any([*beside, nights])

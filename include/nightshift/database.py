@@ -21,7 +21,13 @@ REMEDIES = {
     "3F000": "run `nightshift migrate`",
     "42501": "run `nightshift migrate`, or grant it to the login of connection 'warehouse'",
 }
-LOGINS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "is not permitted to log in")
+LOGINS = (
+    "authentication failed",
+    "permission denied for database",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from nightshift.errors import AccessDenied, NightshiftError, NotReady, RegistryR
 ALIAS = "champion"
 TRAINING_ID = "nightshift.training_id"
 MADE_OF = ("nightshift.spec_sha256", "nightshift.snapshot")  # another of these is another run
+LEDGER = "nightshift.ledger."  # and an entry: where the ledger's chain was when that was served
 ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
@@ -231,6 +232,19 @@ class Registry:
         """Point the alias at ``version``. Only after the ledger says so."""
         self._client.set_registered_model_alias(model, ALIAS, str(version))
 
+    def anchor(self, model: str, version: int, entry: int, anchor: str) -> None:
+        """Keep where the ledger's chain was at an entry, with the version that it made champion."""
+        self._client.set_model_version_tag(model, str(version), f"{LEDGER}{entry}", anchor)
+
+    def anchors(self, model: str) -> dict[int, str]:
+        """Return what was kept of the ledger, by entry."""
+        return {
+            int(key.removeprefix(LEDGER)): value
+            for version in self._versions(model)
+            for key, value in version.tags.items()
+            if re.fullmatch(re.escape(LEDGER) + "[0-9]+", key) and re.fullmatch("[0-9]+:[0-9a-f]{64}", value)
+        }
+
     def tag_version(self, model: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags on a version, for people who look at the registry."""
         for key, value in tags.items():
@@ -258,16 +272,20 @@ class Registry:
 
     def versions(self, model: str) -> list[Registered]:
         """Return every version of ``model``, ascending."""
-        found, token = [], None
+        found = [
+            Registered(int(v.version), v.run_id, _instant(v.creation_timestamp), ORPHAN in v.tags)
+            for v in self._versions(model)
+        ]
+        return sorted(found, key=lambda version: version.version)
+
+    def _versions(self, model: str) -> Iterator[Any]:
+        token = None
         while True:
             page = self._client.search_model_versions(f"name = '{model}'", max_results=200, page_token=token)
-            found += [
-                Registered(int(v.version), v.run_id, _instant(v.creation_timestamp), ORPHAN in v.tags)
-                for v in page
-            ]
+            yield from page
             token = page.token
             if not token:
-                return sorted(found, key=lambda version: version.version)
+                return
 
     def unfinished(self, model: str) -> list[TrainingRun]:
         """Return the trainings' runs of ``model`` that run, or are tagged as orphans."""

@@ -15,8 +15,9 @@ import sqlalchemy
 
 from nightshift import stages
 from nightshift.calendar import DateRange
+from nightshift.govern import Ledger
 from nightshift.objects import Objects
-from nightshift.registry import Registry
+from nightshift.registry import LEDGER, Registry
 from nightshift.specs import Model, load_project
 from nightshift.stages import Platform, Try
 from nightshift.warehouse import Warehouse, migrate
@@ -76,16 +77,25 @@ class History:
         _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {self.database}")
         shutil.copytree(self.objects, folder / "objects")
         project = load_project()
-        registry = Registry(mlflow_url)
-        registry.promote(MODEL, self.champion)
+        registry, warehouse = Registry(mlflow_url), Warehouse(_beside(postgres_url, name))
+        self.as_in(registry, warehouse)
         yield Platform(
             project=project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}}),
-            warehouse=Warehouse(_beside(postgres_url, name)),
+            warehouse=warehouse,
             registry=registry,
             objects=Objects(str(folder / "objects")),
             connection=self.connections.__getitem__,
         )
         _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+    def as_in(self, registry: Registry, warehouse: Warehouse) -> None:
+        """Have the registry, which all copies share, hold the alias and the anchors of this one."""
+        registry.promote(MODEL, self.champion)
+        for version in registry.versions(MODEL):
+            tags = registry._client.get_model_version(MODEL, str(version.version)).tags
+            for key, value in tags.items():
+                if key.startswith(LEDGER) and Ledger(warehouse, MODEL).verify([value]):
+                    registry._client.delete_model_version_tag(MODEL, str(version.version), key)
 
     @contextmanager
     def continued(self, folder: Path, go_on: Callable[[Platform], object]) -> Iterator["History"]:
@@ -139,7 +149,7 @@ def _still(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def still(_still: Platform, history: History) -> Platform:
     """Return a copy that a module's tests share: for what must be refused, and change nothing."""
-    _still.registry.promote(MODEL, history.champion)
+    history.as_in(_still.registry, _still.warehouse)
     return _still
 
 

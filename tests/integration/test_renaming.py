@@ -113,7 +113,7 @@ def test_a_ledger_that_somebody_moves_by_hand_does_not_verify(mine: Mine) -> Non
             platform.warehouse.execute(statement)
     platform.warehouse.execute(
         "ALTER TABLE governance.promotions DISABLE TRIGGER ALL; ALTER TABLE governance.promotions "
-        "DISABLE TRIGGER append_only; "
+        "DISABLE TRIGGER append_only; ALTER TABLE governance.versions DISABLE TRIGGER append_only; "
         f"UPDATE governance.versions SET model = '{new}' WHERE model = '{old}'; "
         f"UPDATE governance.promotions SET model = '{new}' WHERE model = '{old}'"
     )

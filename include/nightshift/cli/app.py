@@ -118,12 +118,15 @@ def status() -> None:
 
 def _print_waiting(runtime: "Runtime") -> None:
     """Print which nights wait for a source. No trouble of the stack's, so neither is what keeps it from being said."""
+    from nightshift.cli.logins import missing
     from nightshift.cli.waiting import waiting
     from nightshift.database import Database
     from nightshift.specs import load_project
 
     with suppress(NightshiftError):
-        for words in waiting(Database(runtime.warehouse_url), load_project()):
+        for words in missing(Database(runtime.warehouse_url)):
+            console.print(f"[yellow]{escape(words)}[/]", soft_wrap=True)
+        for words in waiting(Database(runtime.warehouse_as("reader")), load_project()):
             console.print(escape(words), soft_wrap=True)
 
 
@@ -304,6 +307,19 @@ def reconcile(
 
 
 @app.command()
+def verify(model: Annotated[str | None, typer.Argument(help="all models, if left out")] = None) -> None:
+    """Compare every row of the ledger with its seal, and the seals with their anchors in MLflow. Exit code 1: not so.
+
+    Of the servers NIGHTSHIFT_WAREHOUSE_URL and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.cli import registry_check
+
+    with clear_errors():
+        said = registry_check.verify(model)
+    console.print(*said, sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
 def reproduce(
     model: Annotated[str, typer.Argument(help="for instance late_arrival")],
     version: Annotated[int | None, typer.Argument(min=1, help="the champion, if left out")] = None,
@@ -317,7 +333,7 @@ def reproduce(
     from nightshift.cli import handles
 
     with clear_errors():
-        platform = handles.platform()
+        platform = handles.platform("train")
         from nightshift import stages
 
         asked = stages.Try(f"command_{uuid4().hex}")
@@ -372,7 +388,7 @@ def report(
     if against != "champion" and not re.fullmatch(r"[1-9][0-9]{0,8}", against):
         raise typer.BadParameter("expected 'champion' or a version's number", param_hint="--against")
     with clear_errors():
-        platform = handles.platform()
+        platform = handles.platform("reader")
         from nightshift import stages
 
         other = None if against == "champion" else int(against)
@@ -407,7 +423,7 @@ def sql(
     from nightshift.runtime import control, postgres
 
     with clear_errors():
-        raise typer.Exit(postgres.ask(control.running().warehouse_url, statement, whole=whole))
+        raise typer.Exit(postgres.ask(control.running().warehouse_as("reader"), statement, whole=whole))
 
 
 @app.command()
@@ -462,7 +478,7 @@ def import_(
 
     with clear_errors():
         content = _read(file)
-        platform = handles.platform()
+        platform = handles.platform("reader")
         from nightshift import stages
 
         received = stages.receive(platform, model, content)

@@ -30,7 +30,7 @@ def run(
     for file, option in ((keys, "--keys"), (output, "--output")):
         if file and file.suffix.lower() not in SUFFIXES:
             raise RequestError(f"{option}: {file}: expected a file that ends in {' or '.join(SUFFIXES)}")
-    platform = handles.platform()
+    platform = handles.platform("score")
     from nightshift import stages
 
     entity = platform.project.feature_set(platform.project.model(model).features).entity

@@ -17,7 +17,7 @@ def run(project: Project) -> None:
     from nightshift.warehouse import Warehouse
 
     try:
-        url = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or control.running().warehouse_url
+        url = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or control.running().warehouse_as("reader")
     except NotReady:
         return
     check_clock(project, Warehouse(url))

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def platform(registry: "Registry | None" = None) -> "Platform":
+def platform(role: str | None, registry: "Registry | None" = None) -> "Platform":
     """Return handles on NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or the local stack's.
 
-    ``registry``: another than these. Libraries compute in one thread, as in tasks, unless told otherwise.
+    ``role``: whose login the local stack's warehouse is entered with; None: its owner's. ``registry``: another than
+    these. Libraries compute in one thread, as in tasks, unless told otherwise.
 
     Raises:
         NightshiftError: neither is the environment set nor a local stack known.
@@ -26,11 +27,11 @@ def platform(registry: "Registry | None" = None) -> "Platform":
         os.environ.setdefault(limit, "1")
     from nightshift.stages import Platform
 
-    url, objects = (os.environ.get(f"NIGHTSHIFT_{name}") for name in ("WAREHOUSE_URL", "OBJECTS"))
+    objects = os.environ.get("NIGHTSHIFT_OBJECTS")
     return Platform.of(
         load_project(),
         registry or _registry(os.environ.get("MLFLOW_TRACKING_URI")),
-        warehouse=url or state.load().warehouse_url,
+        warehouse=warehouse_url(role),
         objects=objects or str(state.home() / "objects"),
     )
 
@@ -42,9 +43,21 @@ def of_the_stack(runtime: Runtime) -> "Platform":
     return Platform.of(
         load_project(),
         local_registry(runtime),
-        warehouse=runtime.warehouse_url,
+        warehouse=runtime.warehouse_as("reader"),
         objects=str(runtime.home / "objects"),
     )
+
+
+def warehouse_url(role: str | None) -> str:
+    """Return NIGHTSHIFT_WAREHOUSE_URL, or the local stack's warehouse with the login of a role, or its owner's.
+
+    Raises:
+        NotReady: neither is the environment set nor a local stack known.
+    """
+    if given := os.environ.get("NIGHTSHIFT_WAREHOUSE_URL"):
+        return given
+    runtime = state.load()
+    return runtime.warehouse_as(role) if role else runtime.warehouse_url
 
 
 def local_registry(runtime: Runtime | None = None) -> "Registry":

@@ -25,7 +25,7 @@ def run(name: str, nights: list[date], console: Console) -> None:
     from nightshift import stages
     from nightshift.registry import Registry
 
-    platform = handles.platform(Registry(NO_REGISTRY))
+    platform = handles.platform("describe", Registry(NO_REGISTRY))
     spec = platform.project.feature_set(name)
     wrong = [f"{spec.path}:{s.line}: `{s.text}` asks {s.asks}" for s in suspects(spec.path)]
     table = Table(title=f"{spec.set} v{spec.version}: rows that changed", box=None, header_style="bold")

@@ -1,10 +1,14 @@
-"""`nightshift reconcile`: the registry made to agree with the ledger, on the local stack or the servers given."""
+"""`nightshift reconcile` and `verify`: the registry beside the ledger, on the local stack or the servers given."""
 
 import os
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from nightshift.cli import handles
 from nightshift.errors import RequestError
+
+if TYPE_CHECKING:
+    from nightshift.stages import Platform
 
 
 def run(model: str | None, grace: timedelta) -> list[str]:
@@ -17,12 +21,25 @@ def run(model: str | None, grace: timedelta) -> list[str]:
         LedgerBroken: the ledger does not verify.
         LedgerMismatch: the champion's version is gone from the registry.
     """
-    given = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL")
-    if given and not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise RequestError("NIGHTSHIFT_WAREHOUSE_URL is set: set MLFLOW_TRACKING_URI too")
-    # One warehouse's ledger must not move another's alias.
-    platform = handles.platform(None if given else handles.local_registry())
+    platform = _platform("operate")
     from nightshift.stages import reconcile_registry
 
     facts = reconcile_registry(platform, now=datetime.now(UTC), grace=grace, model=model)
     return [*facts["changed"], *(f"{words} (left alone)" for words in facts["left"])]
+
+
+def verify(model: str | None) -> list[str]:
+    """Return what was compared, a line a model. Of the servers as :func:`run`; raises as that does."""
+    platform = _platform("reader")
+    from nightshift.stages import verify_ledgers
+
+    anchors = verify_ledgers(platform, model)["anchors"]
+    return [f"{name}: every row is as it was sealed, and so at {n} anchors" for name, n in anchors.items()]
+
+
+def _platform(role: str) -> "Platform":
+    given = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL")
+    if given and not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise RequestError("NIGHTSHIFT_WAREHOUSE_URL is set: set MLFLOW_TRACKING_URI too")
+    # One warehouse's ledger must not move another's alias, nor be compared with its anchors.
+    return handles.platform(role, None if given else handles.local_registry())

@@ -1,11 +1,10 @@
 """The warehouse's tables beside the specs: compared by `nightshift check --deep`, changed by `nightshift migrate`."""
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nightshift.cli import handles, logins
 from nightshift.errors import NotReady, RequestError, TableMismatch, Unreachable
-from nightshift.runtime import state
 from nightshift.specs import Project, Source, load_project
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def compare(project: Project) -> list[str]:
     from nightshift.warehouse import Warehouse
 
     try:
-        warehouse = Warehouse(os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or state.load().warehouse_url)
+        warehouse = Warehouse(handles.warehouse_url("reader"))
     except NotReady:
         return []
     wrong = []
@@ -34,7 +33,8 @@ def compare(project: Project) -> list[str]:
             wrong.append(str(error))
     if wrong:
         raise TableMismatch("\n".join(wrong))
-    return [line for source in project.sources.values() for line in _nulls(warehouse, source)]
+    nulls = [line for source in project.sources.values() for line in _nulls(warehouse, source)]
+    return [*nulls, *logins.missing(warehouse)]
 
 
 def _nulls(warehouse: "Warehouse", source: Source) -> Iterator[str]:

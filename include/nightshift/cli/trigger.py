@@ -58,7 +58,7 @@ def _waiting(project: Project, dag_id: str, conf: Conf) -> list[str]:
     night = night_to_follow(conf)
     if night is None or not dag_id.startswith("collect_"):
         return []
-    return waiting(Database(control.running().warehouse_url), project, parse_date(night, "--from"))
+    return waiting(Database(control.running().warehouse_as("reader")), project, parse_date(night, "--from"))
 
 
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number

@@ -220,7 +220,7 @@ class Seen:
 def collected(source: Source) -> pd.DataFrame | None:
     """Return what the local stack's warehouse holds of a source over the last year, or None if it is not up."""
     try:
-        warehouse = Warehouse(control.running().warehouse_url)
+        warehouse = Warehouse(control.running().warehouse_as("reader"))
     except NotReady:
         return None
     last = warehouse.row(

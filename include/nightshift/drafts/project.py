@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nightshift.errors import RequestError
 from nightshift.root import ENGINE
+from nightshift.specs.derived import ROLES, login_of
 from nightshift.specs.parts import build
 from nightshift.specs.project import Settings
 
@@ -20,18 +21,22 @@ cron: "30 0 * * *"
 first_night: {first_night}
 owner: nightshift
 """
-SETTINGS = """\
-# Connections, pools and variables, in the format of the Astro CLI. No secrets here: passwords stay empty.
-# `nightshift up` lays its own ports and generated passwords over `warehouse` and `mlflow`. Add your upstreams.
-airflow:
-  connections:
-    - conn_id: warehouse # predictions, features, the promotion ledger: everything Nightshift writes
+LOGIN = """\
+    - conn_id: warehouse_{role}
       conn_type: postgres
       conn_host: postgres
       conn_port: 5432
       conn_schema: warehouse
-      conn_login: warehouse
+      conn_login: {login}
       conn_password: ""
+"""
+SETTINGS = """\
+# Connections, pools and variables, in the format of the Astro CLI. No secrets here: passwords stay empty.
+# `nightshift up` lays its own ports and generated passwords over `warehouse_...` and `mlflow`. Add your upstreams.
+airflow:
+  connections:
+    # The warehouse, one login a kind of stage: each may do what its statements do, and owns nothing.
+{logins}\
     - conn_id: mlflow # tracking server and model registry
       conn_type: http
       conn_host: mlflow
@@ -46,7 +51,11 @@ airflow:
       pool_description: Announcements of new partitions, one at a time, so that no night is lost
   variables: []
 """
-FILES = {"airflow_settings.yaml": SETTINGS, ".gitignore": ".nightshift/\n.venv/\n__pycache__/\n"}
+LOGINS = "".join(LOGIN.format(role=role, login=login_of(role)) for role in ROLES if role != "reader")
+FILES = {
+    "airflow_settings.yaml": SETTINGS.format(logins=LOGINS),
+    ".gitignore": ".nightshift/\n.venv/\n__pycache__/\n",
+}
 
 
 def new_project(folder: Path, *, timezone: str, first_night: date, wiring: Path = ENGINE.parent) -> Path:

@@ -1,9 +1,11 @@
 """The ledger: append-only, the authority on which version was champion on which night.
 
 The database numbers, dates and seals each entry: its hash covers all it says and the hash of the entry before it.
+Every row of governance has a seal in a second chain. Where that chain is is kept outside the database as well, at each
+promotion: an **anchor**, ``<seal>:<hash>``. Rows that are gone, or a chain that was written anew, do not hold it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -42,11 +44,15 @@ def lock_head(cursor: Any, model: str) -> Promotion | None:
 
 @dataclass(frozen=True)
 class Misfit:
-    """The first entry that is not what was written, and what is wrong with it."""
+    """The first row or seal that is not what was written, and what is wrong with it. An entry has its version."""
 
-    entry: int
-    version: int
+    what: str
     problem: str
+    entry: int | None = None
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.problem}"
 
 
 class Ledger:
@@ -66,12 +72,41 @@ class Ledger:
         with self.warehouse.transaction() as cursor:
             yield lock_head(cursor, self.model)
 
-    def verify(self) -> Misfit | None:
-        """Return the first entry that was changed, or does not follow the one before it; None if all fit."""
+    def verify(self, anchors: Iterable[str] = ()) -> Misfit | None:
+        """Return the first entry, row or anchor that does not fit, or None. ``anchors``: those kept elsewhere."""
+        return self._misfit_of_entries() or self._misfit_of_rows() or self._misfit_of_anchors(anchors)
+
+    def anchor(self) -> str:
+        """Return the newest seal of the model, as it is kept outside the database."""
+        row = self.warehouse.row(
+            "SELECT seal, seal_sha256 FROM governance.seals WHERE model = %s ORDER BY seal DESC LIMIT 1",
+            (self.model,),
+        )
+        return f"{row['seal']}:{row['seal_sha256']}" if row else ""
+
+    def _misfit_of_entries(self) -> Misfit | None:
         row = self.warehouse.row(
             "SELECT entry, version, problem FROM governance.verify_ledger(%s)", (self.model,)
         )
-        return Misfit(**row) if row else None
+        return (
+            Misfit(f"entry {row['entry']} of the ledger (version {row['version']})", **row) if row else None
+        )
+
+    def _misfit_of_rows(self) -> Misfit | None:
+        row = self.warehouse.row(
+            "SELECT relation, key, problem FROM governance.verify_seals(%s)", (self.model,)
+        )
+        return Misfit(f"governance.{row['relation']}: row {row['key']}", row["problem"]) if row else None
+
+    def _misfit_of_anchors(self, anchors: Iterable[str]) -> Misfit | None:
+        rows = self.warehouse.rows(
+            "SELECT a AS anchor FROM unnest(%s::text[]) a WHERE NOT EXISTS (SELECT 1 FROM governance.seals "
+            "WHERE model = %s AND concat(seal, ':', seal_sha256) = a)",
+            (sorted(anchors), self.model),
+        )
+        lost = sorted((row["anchor"] for row in rows), key=lambda anchor: int(anchor.partition(":")[0] or 0))
+        problem = "anchored in the registry, is not in the ledger: its newest rows were removed, or it was written anew"
+        return Misfit(f"seal {lost[0].partition(':')[0]},", problem) if lost else None
 
     def promotion_of(self, training_id: str) -> Promotion | None:
         """Return the entry of a training, or None if it was not promoted."""

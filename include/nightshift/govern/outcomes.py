@@ -8,16 +8,20 @@ Outcome = Literal["promoted", "rejected", "timed out", "stale", "barred"]
 
 
 def write_outcome(cursor: Any, training_id: str, outcome: Outcome) -> None:
-    """Write a training's outcome in the transaction of ``cursor``. A newer one replaces it; a promotion stays."""
+    """Add a training's outcome in the transaction of ``cursor``. The newest counts; after a promotion none is added."""
     cursor.execute(
-        "INSERT INTO governance.outcomes AS known (training_id, outcome) VALUES (%s, %s) "
-        "ON CONFLICT (training_id) DO UPDATE SET (outcome, recorded_at) = (excluded.outcome, clock_timestamp()) "
-        "WHERE known.outcome <> 'promoted'",
-        (training_id, outcome),
+        "INSERT INTO governance.outcomes (training_id, outcome) SELECT %(training)s, %(outcome)s WHERE coalesce(("
+        "SELECT outcome NOT IN ('promoted', %(outcome)s) FROM governance.outcomes WHERE training_id = %(training)s "
+        "ORDER BY outcome = 'promoted' DESC, outcome_id DESC LIMIT 1), true)",
+        {"training": training_id, "outcome": outcome},
     )
 
 
 def outcome_of(warehouse: Warehouse, training_id: str) -> Outcome | None:
     """Return how a training ended; None if nothing has ended it: it runs, or it failed."""
-    row = warehouse.row("SELECT outcome FROM governance.outcomes WHERE training_id = %s", (training_id,))
+    row = warehouse.row(
+        "SELECT outcome FROM governance.outcomes WHERE training_id = %s "
+        "ORDER BY outcome = 'promoted' DESC, outcome_id DESC LIMIT 1",
+        (training_id,),
+    )
     return row["outcome"] if row else None

@@ -1,5 +1,6 @@
 """Airflow's connections, by id. Secrets stay in them. Light: the triggerer imports it, and no engine with it."""
 
+import logging
 from urllib.parse import quote
 
 from airflow.sdk import Connection
@@ -7,10 +8,23 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from nightshift.errors import SpecError
 
+log = logging.getLogger(__name__)
 
-def warehouse_url() -> str:
-    """Return the warehouse's ``postgresql://`` URL."""
-    found = find("warehouse")
+
+def warehouse_url(role: str) -> str:
+    """Return the warehouse's ``postgresql://`` URL with the login of a role: connection ``warehouse_<role>``.
+
+    Where there is none, that of the one connection ``warehouse``, as before there were roles.
+    """
+    try:
+        found = find(f"warehouse_{role}")
+    except SpecError:
+        found = find("warehouse")
+        log.warning(
+            "connection 'warehouse_%s' is missing: this task may do all that the login of 'warehouse' may; "
+            "see 'One login a stage' in docs/configuration.md",
+            role,
+        )
     login = f"{quote(found.login or '', safe='')}:{quote(found.password or '', safe='')}"
     return f"postgresql://{login}@{found.host}:{found.port or 5432}/{found.schema or 'warehouse'}"
 

@@ -14,14 +14,18 @@ from nightshift.specs import Project
 from nightshift.stages import Platform
 
 
-def platform(project: Project) -> Platform:
-    """Return the handles of this task: connections ``warehouse`` and ``mlflow``, and the file store.
+def platform(project: Project, role: str) -> Platform:
+    """Return the handles of this task: connections ``warehouse_<role>`` and ``mlflow``, and the file store.
 
     Raises:
         SpecError: a connection is missing.
     """
     return Platform.of(
-        project, registry(), warehouse=warehouse_url(), objects=objects_root(), connection=source_connection
+        project,
+        registry(),
+        warehouse=warehouse_url(role),
+        objects=objects_root(),
+        connection=source_connection,
     )
 
 

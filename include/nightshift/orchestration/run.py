@@ -14,6 +14,7 @@ from nightshift.errors import RequestError
 from nightshift.orchestration.forms import checked
 from nightshift.orchestration.platform import platform
 from nightshift.specs import Project, Source, load_project
+from nightshift.specs.derived import role_of
 from nightshift.stages import Choice, Platform, Question, Try, Wanted
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def this_run() -> Run:
     caller = _caller(context, values)
     log.info("night %s, asked by %s", nights, caller["actor"])
     return Run(
-        platform=platform(project),
+        platform=platform(project, role_of(context["dag"].dag_id)),
         nights=nights,
         downstream=values.get("downstream") or "changed",
         nightly=is_nightly(context["dag_run"], values),
@@ -148,7 +149,9 @@ def undated_run() -> Undated:
     """
     context: Any = get_current_context()
     values = checked(context["dag_run"].conf, context["params"], set(context["dag"].params))
-    return Undated(platform=platform(load_project()), **_caller(context, values))
+    return Undated(
+        platform=platform(load_project(), role_of(context["dag"].dag_id)), **_caller(context, values)
+    )
 
 
 def _caller(context: Any, values: Mapping[str, Any]) -> dict[str, Any]:

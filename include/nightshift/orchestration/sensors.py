@@ -38,7 +38,7 @@ class VerdictTrigger(BaseTrigger):
 
         from nightshift.orchestration.connections import warehouse_url
 
-        url = await sync_to_async(warehouse_url)()
+        url = await sync_to_async(warehouse_url)("monitor")
         pause = FIRST_PAUSE_SECONDS
         # An instant, not a count of pauses: a triggerer that restarts must not start the wait again.
         while time.time() <= self.deadline:

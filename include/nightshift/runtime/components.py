@@ -31,7 +31,9 @@ def _postgres(stack: Stack) -> Record | None:
 
 def _databases(stack: Stack) -> None:
     passwords = {name: getattr(stack.credentials, name) for name in DATABASES}
-    databases.create(stack.runtime.admin_database_url, passwords | stack.credentials.added)
+    ours = stack.runtime.postgres_port is not None
+    owners = passwords | stack.credentials.added
+    databases.create(stack.runtime.admin_database_url, owners, stack.credentials.logins, is_ours=ours)
 
 
 def _launcher(stack: Stack) -> Record:

@@ -223,7 +223,12 @@ def connections(runtime: Runtime, extension: "Extension") -> dict[str, Mapping[s
     """Return what is laid over the connections of ``airflow_settings.yaml``, by connection id: ours last."""
     return {
         **extension.connections(runtime),
-        "warehouse": endpoint(runtime.warehouse_url),
+        # Not the owner's, for only migrations are its; nor the reader's, who is a person.
+        **{
+            f"warehouse_{role}": endpoint(url)
+            for role, url in runtime.warehouse_urls.items()
+            if role != "reader"
+        },
         "mlflow": endpoint(runtime.mlflow_url)
         | {"schema": "http", "login": runtime.mlflow_user, "password": runtime.mlflow_password},
     }

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from nightshift.runtime.state import write_private
+from nightshift.specs.derived import ROLES, login_of
 
 
 def _word() -> str:
@@ -27,6 +28,14 @@ class Credentials:
     airflow: str = field(default_factory=_word, repr=False)
     mlflow: str = field(default_factory=_word, repr=False)
     warehouse: str = field(default_factory=_word, repr=False)
+    warehouse_collect: str = field(default_factory=_word, repr=False)
+    warehouse_features: str = field(default_factory=_word, repr=False)
+    warehouse_score: str = field(default_factory=_word, repr=False)
+    warehouse_train: str = field(default_factory=_word, repr=False)
+    warehouse_monitor: str = field(default_factory=_word, repr=False)
+    warehouse_operate: str = field(default_factory=_word, repr=False)
+    warehouse_describe: str = field(default_factory=_word, repr=False)
+    warehouse_reader: str = field(default_factory=_word, repr=False)
     admin: str = field(default_factory=_word, repr=False)
     olga: str = field(default_factory=_word, repr=False)
     vic: str = field(default_factory=_word, repr=False)
@@ -37,6 +46,11 @@ class Credentials:
     api_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     # Of the databases that the project adds, by name.
     added: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def logins(self) -> dict[str, str]:
+        """The warehouse's logins by name, beside that of its owner, and their passwords."""
+        return {login_of(role): getattr(self, f"warehouse_{role}") for role in ROLES}
 
     @property
     def users(self) -> dict[str, str]:

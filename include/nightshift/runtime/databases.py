@@ -1,4 +1,4 @@
-"""The databases and their owners. No role can connect to a database that is not its own."""
+"""The databases, their owners, and the warehouse's logins. Nobody can connect to a database not his own."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,28 @@ from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection
 
 
-def create(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """Create each database that is missing and its owner of the same name; set the owners' passwords to ours."""
+def create(
+    admin_url: str,
+    passwords: Mapping[str, str],
+    logins: Mapping[str, str] | None = None,
+    *,
+    is_ours: bool = False,
+) -> None:
+    """Create each database that is missing and its owner of the same name; set their passwords and ``logins`` to ours.
+
+    ``is_ours``: nobody else has a database on this server, so those that come with it are closed to all roles too.
+    """
     session = psycopg2.connect(admin_url, connect_timeout=10)
     session.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     try:
         _create_stage_role(session)
         for name, password in passwords.items():
             _create(session, name, password)
+        for name, password in (logins or {}).items():
+            _create_login(session, name, password)
+        if is_ours:
+            with session.cursor() as cursor:
+                cursor.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
     finally:
         session.close()
 
@@ -41,12 +55,19 @@ def _create_stage_role(session: connection) -> None:
             cursor.execute("CREATE ROLE nightshift_stage NOLOGIN")
 
 
-def _create(session: connection, name: str, password: str) -> None:
-    role = sql.Identifier(name)
+def _create_login(session: connection, name: str, password: str) -> None:
     with session.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
         verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
-        cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(password)))
+        cursor.execute(
+            sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(name), sql.Literal(password))
+        )
+
+
+def _create(session: connection, name: str, password: str) -> None:
+    role = sql.Identifier(name)
+    _create_login(session, name, password)
+    with session.cursor() as cursor:
         # An administrator that is no superuser may only give a database to a role it belongs to.
         cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from nightshift.errors import NotReady
 from nightshift.runtime.credentials import Credentials
 from nightshift.runtime.state import Runtime
+from nightshift.specs.derived import ROLES, login_of
 
 HOST = "127.0.0.1"
 NONE: Mapping[str, int] = MappingProxyType({})
@@ -79,9 +80,9 @@ def arrange(home: Path, credentials: Credentials, ports: Mapping[str, int]) -> R
         else URL.create("postgresql", "postgres", credentials.postgres, HOST, ports["postgres"], "postgres")
     )
 
-    def database(name: str) -> str:
-        password = credentials.added[name] if name in credentials.added else getattr(credentials, name)
-        url = admin.set(username=name, password=password, database=name)
+    def database(name: str, login: str | None = None, password: str | None = None) -> str:
+        own = credentials.added[name] if name in credentials.added else getattr(credentials, name)
+        url = admin.set(username=login or name, password=password or own, database=name)
         return url.render_as_string(hide_password=False)
 
     return Runtime(
@@ -97,6 +98,9 @@ def arrange(home: Path, credentials: Credentials, ports: Mapping[str, int]) -> R
         mlflow_password=credentials.mlflow_user,
         services={name: f"http://{HOST}:{port}" for name, port in ports.items() if name not in PREFERRED},
         databases={name: database(name) for name in credentials.added},
+        warehouse_urls={
+            role: database("warehouse", login_of(role), credentials.logins[login_of(role)]) for role in ROLES
+        },
     )
 
 

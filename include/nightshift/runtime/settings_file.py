@@ -101,6 +101,8 @@ def apply(settings: Settings, local: Mapping[str, Mapping[str, Any]]) -> None:
     from sqlalchemy import delete
 
     names = [c.conn_id for c in settings.connections]
+    # The one login of before there was one a stage: the warehouse's owner.
+    names += ["warehouse"] if any(name.startswith("warehouse_") for name in names) else []
     with create_session() as session:
         session.execute(delete(AirflowConnection).where(AirflowConnection.conn_id.in_(names)))
         for c in settings.connections:

@@ -21,7 +21,7 @@ class Runtime:
     home: Path
     airflow_url: str
     mlflow_url: str
-    warehouse_url: str
+    warehouse_url: str  # its owner's, the migrator
     airflow_database_url: str
     mlflow_database_url: str
     # The administrator's: creates databases and roles, and answers whether the server is alive.
@@ -36,6 +36,12 @@ class Runtime:
     # MLflow's one account, which tasks and people share.
     mlflow_user: str = "nightshift"
     mlflow_password: str = field(default="", repr=False)
+    # The warehouse with the login of each role; empty: set up before there were roles.
+    warehouse_urls: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def warehouse_as(self, role: str) -> str:
+        """Return the warehouse's URL with the login of a role, its owner's where there are none yet."""
+        return self.warehouse_urls.get(role, self.warehouse_url)
 
     @property
     def admin_password(self) -> str:

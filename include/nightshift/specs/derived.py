@@ -14,6 +14,17 @@ STAGES: dict[type, tuple[str, ...]] = {
     Model: ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict"),
 }
 OF_THE_PROJECT = ("catalog", "reconcile_registry")
+# The warehouse's login for the tasks of each stage, and one that reads, for people and pages.
+ROLES: dict[str, tuple[str, ...]] = {
+    "collect": ("collect",),
+    "features": ("features",),
+    "score": ("score", "predict"),
+    "train": ("train", "reproduce"),
+    "monitor": ("monitor", "retrain"),
+    "operate": ("replay_quarantine", "reconcile", "rollback", "reconcile_registry"),
+    "describe": ("explore_source", "explore_features", "catalog"),
+    "reader": (),
+}
 # The view of a model's predictions that consumers read.
 CHAMPION = "_champion"
 # The schema of predictions that somebody asked for, a table a model.
@@ -32,6 +43,23 @@ def dag_id(stage: str, spec: Named) -> str:
     if stage not in STAGES[type(spec)]:
         raise SpecError(f"stage '{stage}' is in no list of nightshift.specs.derived.STAGES; add it there")
     return f"{stage}_{spec.name}"
+
+
+def role_of(dag: str) -> str:
+    """Return the role of a DAG's tasks, by its id.
+
+    Raises:
+        SpecError: it is of no stage that ROLES knows.
+    """
+    for role, stages in ROLES.items():
+        if any(dag == stage or dag.startswith(f"{stage}_") for stage in stages):
+            return role
+    raise SpecError(f"DAG '{dag}' is of no stage in nightshift.specs.derived.ROLES; add its stage there")
+
+
+def login_of(role: str) -> str:
+    """Return the name that a role has in PostgreSQL."""
+    return f"nightshift_{role}"
 
 
 def collisions(specs: Iterable[Named], beside: Iterable[Named] = ()) -> Iterator[tuple[Named, str]]:

@@ -12,7 +12,7 @@ from nightshift.stages.describing import describe
 from nightshift.stages.documenting import compare_versions, write_card
 from nightshift.stages.exploring import explore_features, explore_source
 from nightshift.stages.featurising import build_features
-from nightshift.stages.governing import reconcile_registry, roll_back
+from nightshift.stages.governing import reconcile_registry, roll_back, verify_ledgers
 from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
@@ -73,5 +73,6 @@ __all__ = [
     "take_over",
     "validate",
     "verdict_of",
+    "verify_ledgers",
     "write_card",
 ]

@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 
 from nightshift.calendar import DateRange
 from nightshift.errors import LedgerBroken, LedgerMismatch, NightshiftError, RequestError
-from nightshift.govern import Ledger, Rollback, rollback_of, write_rollback
+from nightshift.govern import Ledger, Misfit, Promotion, Rollback, rollback_of, write_rollback
 from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.training import first_unscored
+from nightshift.stages.training import anchor, first_unscored, serve_head
 
 NO_ROW = "its training was cut short before governance.versions had its row"
 
@@ -43,9 +43,7 @@ def roll_back(
         wanted = Rollback(to, again.first if again else night, night, asked.run_id, actor, reason)
         write_rollback(platform.warehouse, name, wanted)
         done = rollback_of(platform.warehouse, name, asked.run_id) or {}
-    with ledger.held() as head:  # the newest entry, also when this repeats an older rollback
-        if head is not None:
-            platform.registry.promote(name, head.version)
+    serve_head(platform, ledger)
     return {**done, "effective_from": str(done["effective_from"])}
 
 
@@ -106,24 +104,28 @@ def reconcile_registry(
 
 def _reconcile_ledger(platform: Platform, name: str, found: Findings) -> None:
     ledger = Ledger(platform.warehouse, name)
-    misfit = ledger.verify()
+    anchors = platform.registry.anchors(name)
+    misfit = ledger.verify(anchors.values())
     if misfit:
         # An alias that follows a ledger nobody can trust would finish what somebody began.
-        found.broken.append(
-            LedgerBroken(
-                f"model '{name}': entry {misfit.entry} of the ledger (version {misfit.version}) {misfit.problem}. "
-                "Its alias was left alone. See 'The ledger does not verify' in docs/runbooks.md"
-            )
-        )
+        found.broken.append(_broken(name, misfit, "Its alias was left alone. "))
         return
     with ledger.held() as head:
+        if (
+            head
+            and head.kind != "rename"
+            and head.entry not in anchors
+            and _is_registered(platform, name, head)
+        ):
+            anchor(platform, ledger, head)
+            found.changed.append(f"{name}: entry {head.entry} of the ledger anchored in the registry")
         alias = platform.registry.champion(name)
         if alias == (head.version if head else None):
             return
         if head is None:
             platform.registry.withdraw(name)
             found.changed.append(f"{name}: alias champion on version {alias} removed, the ledger is empty")
-        elif head.version not in {v.version for v in platform.registry.versions(name)}:
+        elif not _is_registered(platform, name, head):
             found.broken.append(
                 LedgerMismatch(
                     f"model '{name}': version {head.version}, champion by entry {head.entry}, is gone from the "
@@ -136,6 +138,31 @@ def _reconcile_ledger(platform: Platform, name: str, found: Findings) -> None:
             found.changed.append(
                 f"{name}: alias champion pointed at version {head.version} (entry {head.entry}); it said {was}"
             )
+
+
+def _is_registered(platform: Platform, name: str, head: Promotion) -> bool:
+    return head.version in {version.version for version in platform.registry.versions(name)}
+
+
+def verify_ledgers(platform: Platform, model: str | None = None) -> Facts:
+    """Compare every row of every model's ledger, or of one's, with its seal, and the seals with the registry's anchors.
+
+    Raises:
+        LedgerBroken: naming, a model, the first that does not fit.
+    """
+    names = [platform.project.model(model).name] if model else sorted(platform.project.models)
+    anchors = {name: platform.registry.anchors(name).values() for name in names}
+    misfits = {name: Ledger(platform.warehouse, name).verify(anchors[name]) for name in names}
+    broken = [_broken(name, misfit) for name, misfit in misfits.items() if misfit]
+    if broken:
+        raise LedgerBroken("; ".join(map(str, broken)))
+    return {"models": names, "anchors": {name: len(kept) for name, kept in anchors.items()}}
+
+
+def _broken(name: str, misfit: Misfit, done: str = "") -> LedgerBroken:
+    return LedgerBroken(
+        f"model '{name}': {misfit}. {done}See 'The ledger does not verify' in docs/runbooks.md"
+    )
 
 
 def _reconcile_versions(platform: Platform, name: str, before: datetime, found: Findings) -> None:

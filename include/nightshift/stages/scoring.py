@@ -13,7 +13,6 @@ from nightshift.errors import ArtifactRefused, NotReady
 from nightshift.govern import Ledger
 from nightshift.score import CHAMPION_ARM, Predict
 from nightshift.specs import FeatureSet, Model, Own
-from nightshift.specs.derived import CHAMPION
 from nightshift.stages.clock import require_same_clock
 from nightshift.stages.lineage import feature_contents
 from nightshift.stages.platform import Facts, Platform, Try
@@ -98,7 +97,7 @@ def compare(
 def ensure_predictions(platform: Platform, table: Table) -> None:
     """Create the model's table and the view its consumers read: the champion's rows only."""
     platform.warehouse.ensure(table)
-    platform.warehouse.ensure_view(table, f"{table.name}{CHAMPION}", arm=CHAMPION_ARM)
+    platform.warehouse.ensure_view(table, CHAMPION_ARM)
 
 
 def load_version(

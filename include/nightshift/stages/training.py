@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import logging
 import os
 import subprocess
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from nightshift import artifacts, metrics, train
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
 from nightshift.errors import Barred, NotReady, RequestError
-from nightshift.govern import Ledger, Outcome, outcome_of, write_outcome
+from nightshift.govern import Ledger, Outcome, Promotion, outcome_of, write_outcome
 from nightshift.monitor.profile import build_profile
 from nightshift.specs import FeatureSet, Model
 from nightshift.stages.clock import require_same_clock
@@ -32,6 +33,8 @@ from nightshift.stages.searching import find
 from nightshift.train.plots import plots
 from nightshift.types import as_numbers, to_frame, to_parquet
 from nightshift.warehouse import Json, feature_table, raw_table
+
+log = logging.getLogger(__name__)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
@@ -167,10 +170,28 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
         effective_from = first_unscored(platform, name, as_of)
         who = signed["signed_by"] or actor
         entry = ledger.append(training_id=asked.run_id, effective_from=effective_from, actor=who)
-    with ledger.held() as head:  # the newest entry, also when this repeats an older promotion
-        if head is not None:
-            platform.registry.promote(name, head.version)
+    serve_head(platform, ledger)
     return {"version": entry.version, "outcome": "promoted", "effective_from": str(entry.effective_from)}
+
+
+def serve_head(platform: Platform, ledger: Ledger) -> None:
+    """Point the alias at the newest entry of a ledger, and keep outside the database what the ledger is by now.
+
+    The newest also when this repeats an older promotion or rollback.
+    """
+    with ledger.held() as head:
+        if head is not None:
+            anchor(platform, ledger, head)
+            platform.registry.promote(ledger.model, head.version)
+
+
+def anchor(platform: Platform, ledger: Ledger, head: Promotion) -> None:
+    """Keep the newest seal with the champion's version in the registry, and in the log of this task."""
+    sealed = ledger.anchor()
+    platform.registry.anchor(ledger.model, head.version, head.entry, sealed)
+    log.info(
+        "ledger of %s: entry %s, version %s, newest seal %s", ledger.model, head.entry, head.version, sealed
+    )
 
 
 def signature_of(platform: Platform, training_id: str) -> Facts | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from psycopg2 import sql
 
 from nightshift.database import Database, told
-from nightshift.types import to_frame
+from nightshift.types import POSTGRES, to_frame
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
 from nightshift.warehouse.retype import dates_of, retype
 from nightshift.warehouse.shape import Shape, differences, mismatch, shape_of
@@ -128,36 +128,36 @@ class Warehouse(Database):
                 return
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
             shape = shape_of(cursor, table)
-            if shape and (found := differences(table, shape)):
-                cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.identifier))
-                cursor.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table.identifier))
-                if cursor.fetchone():
-                    raise mismatch(table, found)
-                cursor.execute(sql.SQL("DROP TABLE {}").format(table.identifier))
-            for statement in table.ddl():
-                cursor.execute(statement)
+            found = differences(table, shape) if shape else []
+            cursor.execute(
+                sql.SQL("SELECT {}(%s, %s, %s, %s, %s, %s) AS made").format(
+                    sql.Identifier(table.schema, "ensure_table")
+                ),
+                (
+                    table.name,
+                    list(table.columns),
+                    [POSTGRES[kind] for kind in table.columns.values()],
+                    sorted(table.required),
+                    list(table.key),
+                    bool(found),
+                ),
+            )
+            answer = cursor.fetchone()
+            if not answer or not answer["made"]:
+                raise mismatch(table, found)
 
-    def ensure_view(self, table: Table, name: str, **only: str) -> None:
-        """Create the view ``name`` beside ``table``: its rows where the columns ``only`` have these values.
-
-        It gains the columns that the table has gained.
-        """
-        conditions = [sql.SQL("{} = {}").format(sql.Identifier(k), sql.Literal(v)) for k, v in only.items()]
+    def ensure_view(self, table: Table, arm: str) -> None:
+        """Create the view of one arm of predictions, ``<table>_<arm>``. It gains the columns that the table has."""
         with self.transaction() as cursor:
             cursor.execute(
                 "SELECT array_agg(attname::text) AS names FROM pg_attribute "
                 "WHERE attrelid = to_regclass(%s) AND attnum > 0",
-                (f"{table.schema}.{name}",),
+                (f"{table.qualified}_{arm}",),
             )
             present = cursor.fetchone()
             if present and set(table.columns) <= set(present["names"] or ()):
                 return
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
-            cursor.execute(
-                sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT * FROM {} WHERE {}").format(
-                    sql.Identifier(table.schema, name), table.identifier, sql.SQL(" AND ").join(conditions)
-                )
-            )
+            cursor.execute("SELECT predictions.ensure_view(%s, %s)", (table.name, arm))
 
     def lease(self, table: Table, dates: Sequence[date], holder: str) -> Lease:
         """Take the lease of these partitions: older holders can no longer write them.

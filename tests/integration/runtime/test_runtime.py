@@ -79,9 +79,10 @@ def test_settings_file_is_applied_with_local_endpoints(runtime: Runtime) -> None
     with Client.of(runtime) as airflow:
         connections = {c["connection_id"]: c for c in airflow.get("/connections")["connections"]}
         pool = airflow.get("/pools/training")
-    assert {"warehouse", "mlflow", "ops", "weather_files", "aircraft_api"} <= connections.keys()
-    assert connections["warehouse"]["host"] == "127.0.0.1"
-    assert connections["warehouse"]["port"] == runtime.postgres_port
+    assert {"warehouse_collect", "mlflow", "ops", "weather_files", "aircraft_api"} <= connections.keys()
+    assert "warehouse" not in connections
+    assert connections["warehouse_score"]["host"] == "127.0.0.1"
+    assert connections["warehouse_score"]["port"] == runtime.postgres_port
     assert str(weather_folder(runtime)) in connections["weather_files"]["extra"]
     assert pool["slots"] == 1
 

@@ -232,8 +232,11 @@ def test_a_surrounding_airflow_does_not_leak_in(runtime: Runtime, monkeypatch: p
 
 def test_connections_carry_the_local_endpoints(runtime: Runtime) -> None:
     laid_over = configuration.connections(runtime, components.extension())
-    assert laid_over["warehouse"]["port"] == 15433
-    assert str(laid_over["warehouse"]["password"]) in runtime.warehouse_url
+    assert laid_over["warehouse_score"]["port"] == 15433
+    assert laid_over["warehouse_score"]["login"] == "nightshift_score"
+    assert str(laid_over["warehouse_score"]["password"]) in runtime.warehouse_as("score")
+    owner = runtime.warehouse_url.partition("://warehouse:")[2].partition("@")[0]
+    assert owner not in str(laid_over), "tasks have no way to the owner's login"
     assert laid_over["mlflow"] == {
         "host": "127.0.0.1",
         "port": 15001,

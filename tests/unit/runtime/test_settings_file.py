@@ -15,7 +15,7 @@ PROJECT_FILE = ROOT / "airflow_settings.yaml"
 def test_project_file_declares_what_the_sources_use_and_no_password() -> None:
     settings = settings_file.read(PROJECT_FILE)
     names = {c.conn_id for c in settings.connections}
-    assert {"warehouse", "mlflow", "ops", "weather_files", "aircraft_api"} <= names
+    assert {"warehouse_collect", "warehouse_score", "mlflow", "ops", "weather_files", "aircraft_api"} <= names
     assert not any(c.conn_password or c.conn_uri for c in settings.connections)
     assert {p.pool_name: p.pool_slot for p in settings.pools}["training"] == 1
 

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import context
 
+from nightshift.warehouse import roles
+
 MIGRATION_LOCK = 0x6E736D67
 
 engine = sa.create_engine(
@@ -14,4 +16,5 @@ with engine.begin() as connection:
     connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS catalog"))
     context.configure(connection=connection, version_table="migrations", version_table_schema="catalog")
     context.run_migrations()
+    roles.grant(connection.connection.cursor())
 engine.dispose()

@@ -1,0 +1,381 @@
+"""One login a kind of stage: what each is refused, by name, and that its own stages run with it."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+import psycopg2.errors
+import pytest
+
+import nightshift
+from integration.champions import better, promoted
+from integration.conftest import LAST, MODEL, SCORED, History
+from integration.judged_versions import FROM
+from integration.judged_versions import promoted as written
+from nightshift import stages
+from nightshift.calendar import DateRange
+from nightshift.errors import WarehouseRefused
+from nightshift.govern import Ledger, Rollback, write_rollback
+from nightshift.runtime import databases
+from nightshift.runtime.endpoints import DATABASES
+from nightshift.specs import load_project
+from nightshift.specs.derived import ROLES, STAGES, dag_id, login_of, role_of
+from nightshift.stages import Platform, Question, Replay, Try, Wanted
+from nightshift.types import POSTGRES
+from nightshift.warehouse import Table, Warehouse, migrate
+
+pytestmark = pytest.mark.integration
+PACKAGE = Path(nightshift.__file__).parent
+LEDGER = ("promotions", "decisions", "versions", "signatures", "outcomes", "bars", "renames", "seals")
+# Schemas whose tables a role does not see at all.
+CLOSED = {
+    "collect": ("governance", "features", "predictions", "adhoc", "monitoring"),
+    "features": ("governance", "predictions", "adhoc", "monitoring", "quarantine"),
+    "score": ("raw", "monitoring", "quarantine"),
+    "train": ("predictions", "adhoc", "quarantine"),
+    "monitor": ("quarantine", "adhoc"),
+    "operate": (),
+    "describe": (),
+    "reader": (),
+}
+
+
+@pytest.fixture(scope="module")
+def logins(postgres_url: str) -> Iterator[dict[str, str]]:
+    """Return the logins' passwords, on a server as `nightshift up` prepares it."""
+    passwords = {login_of(role): f"{role}'s password" for role in ROLES}
+    databases.create(postgres_url, dict.fromkeys((*DATABASES, "ops"), "test"), passwords, is_ours=True)
+    yield passwords
+    with closing(psycopg2.connect(postgres_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for name in (*DATABASES, "ops"):
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def owned(postgres_url: str, logins: dict[str, str]) -> Warehouse:
+    """Return the migrated warehouse as its owner, who is no superuser."""
+    place = postgres_url.rpartition("@")[2].rpartition("/")[0]
+    url = f"postgresql://warehouse:test@{place}/warehouse"
+    migrate(url)
+    return Warehouse(url)
+
+
+@pytest.fixture(scope="module")
+def entered(owned: Warehouse, logins: dict[str, str]) -> Callable[[str], Warehouse]:
+    """Return a function that enters a database as a role."""
+    place = owned.url.rpartition("@")[2].rpartition("/")[0]
+
+    def enter(role: str, database: str = "warehouse") -> Warehouse:
+        login = login_of(role)
+        return Warehouse(f"postgresql://{login}:{quote(logins[login])}@{place}/{database}")
+
+    return enter
+
+
+def attempts() -> list[str]:
+    ledger = [
+        statement
+        for table in LEDGER
+        for statement in (
+            f"DROP TABLE governance.{table} CASCADE",
+            f"ALTER TABLE governance.{table} DISABLE TRIGGER ALL",
+            f"ALTER TABLE governance.{table} ADD COLUMN x text",
+            f"DELETE FROM governance.{table}",
+            f"TRUNCATE governance.{table} CASCADE",
+        )
+    ]
+    return [
+        *ledger,
+        "UPDATE governance.decisions SET requested_by = 'another'",
+        "UPDATE governance.versions SET artifact_sha256 = 'mine'",
+        "UPDATE governance.promotions SET actor = 'me'",
+        "INSERT INTO governance.seals VALUES (1, 'm', 'bars', '1', '{}', '', '', '')",
+        "SELECT governance.append_seal('m', 'bars', '1', '{}')",
+        "SELECT setval('governance.entries', 1)",
+        "CREATE OR REPLACE FUNCTION governance.refuse_change() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'",
+        "DROP FUNCTION governance.seal CASCADE",
+        "SET session_replication_role = replica",
+        "DROP TABLE catalog.batches",
+        "TRUNCATE catalog.leases",
+        "UPDATE catalog.migrations SET version_num = '0001'",
+        "SELECT catalog.make_table('governance', 'x', '{a}', '{text}', '{}', '{a}', false)",
+        "CREATE TABLE raw.mine (a int)",
+        "CREATE TABLE public.mine (a int)",
+        "CREATE TEMP TABLE mine (a int)",
+        "CREATE SCHEMA mine",
+        "CREATE FUNCTION raw.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE ROLE mine",
+        "CREATE DATABASE mine",
+        "SET ROLE warehouse",
+        "SET ROLE postgres",
+        "SET SESSION AUTHORIZATION warehouse",
+        "ALTER ROLE CURRENT_USER SUPERUSER",
+        "ALTER TABLE governance.promotions OWNER TO CURRENT_USER",
+        "GRANT pg_execute_server_program TO CURRENT_USER",
+        "COPY (SELECT 1) TO PROGRAM 'id'",
+        "COPY (SELECT 1) TO '/tmp/nightshift'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT rolpassword FROM pg_authid",
+        "ALTER SYSTEM SET log_statement = 'all'",
+    ]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_is_refused_what_it_has_no_business_with(
+    entered: Callable[..., Warehouse], role: str
+) -> None:
+    taken = []
+    for statement in attempts():
+        with closing(psycopg2.connect(entered(role).url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            try:
+                cursor.execute(statement)
+            except psycopg2.errors.InsufficientPrivilege:
+                continue
+            except psycopg2.Error as error:
+                taken.append(f"{statement}: {error}")
+            else:
+                taken.append(statement)
+    assert taken == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_other_schemas_and_other_databases_are_closed(
+    owned: Warehouse, entered: Callable[..., Warehouse], role: str
+) -> None:
+    owned.execute(
+        "CREATE TABLE IF NOT EXISTS raw.seen (a int); CREATE TABLE IF NOT EXISTS features.seen (a int)"
+    )
+    for schema in CLOSED[role]:
+        tables = owned.rows("SELECT tablename AS name FROM pg_tables WHERE schemaname = %s", (schema,))
+        for table in [row["name"] for row in tables]:
+            with pytest.raises(WarehouseRefused, match="permission denied"):
+                entered(role).execute(f"SELECT 1 FROM {schema}.{table}")
+    owned.execute("DROP TABLE raw.seen, features.seen")
+    for database in ("postgres", "template1", "airflow", "mlflow", "ops"):
+        with pytest.raises(WarehouseRefused, match="permission denied for database"):
+            entered(role, database).execute("SELECT 1")
+
+
+def test_a_reader_reads_all_and_writes_nothing(owned: Warehouse, entered: Callable[..., Warehouse]) -> None:
+    tables = owned.rows(
+        "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY(%s)",
+        (["raw", "quarantine", "features", "predictions", "adhoc", "monitoring", "catalog", "governance"],),
+    )
+    assert len(tables) > 25
+    for table in [row["name"] for row in tables]:
+        entered("reader").rows(f"SELECT * FROM {table} LIMIT 1")
+        with pytest.raises(WarehouseRefused, match="permission denied"):
+            entered("reader").execute(f"DELETE FROM {table}")
+
+
+def test_every_stage_has_a_role() -> None:
+    project = load_project()
+    every = [*project.sources.values(), *project.feature_sets.values(), *project.models.values()]
+    found = {stage: role_of(dag_id(stage, spec)) for spec in every for stage in STAGES[type(spec)]}
+    assert set(found) | {"catalog", "reconcile_registry"} == {s for of in ROLES.values() for s in of}
+    assert all(stage in ROLES[role] for stage, role in found.items())
+
+
+# Whose tasks run the statements of a module.
+WRITTEN_BY = {
+    "collecting": ("collect", "operate"),
+    "clock": ("collect", "features", "score", "train", "operate"),
+    "featurising": ("features",),
+    "lineage": ("train",),
+    "scoring": ("score", "operate"),
+    "training": ("train",),
+    "searching": ("train",),
+    "judging": ("train",),
+    "documenting": ("train",),
+    "versions": ("train",),
+    "reproducing": ("train",),
+    "monitoring": ("monitor",),
+    "retraining": ("monitor",),
+    "publishing": ("collect", "features", "score", "operate"),
+    "quarantining": ("operate",),
+    "governing": ("operate",),
+    "exploring": ("describe",),
+    "describing": ("describe",),
+    "asking": ("score",),
+}
+LEDGERS = {"ledger": ("train", "operate"), "outcomes": ("train",), "rollback": ("operate",)}
+STATEMENT = re.compile(
+    r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) ((?:catalog|quarantine|monitoring|governance)\.[a-z_]+)(?![a-z_(])"
+)
+
+
+def test_what_the_statements_of_a_stage_need_is_granted(owned: Warehouse) -> None:
+    needed = {"INSERT INTO": "INSERT", "DELETE FROM": "DELETE", "FROM": "SELECT", "JOIN": "SELECT"}
+    found = 0
+    for folder, modules in (("stages", WRITTEN_BY), ("govern", LEDGERS)):
+        for module, roles in modules.items():
+            text = (PACKAGE / folder / f"{module}.py").read_text()
+            for verb, table in set(STATEMENT.findall(text)):
+                privilege = needed.get(verb, verb)
+                check = "has_any_column_privilege" if privilege != "DELETE" else "has_table_privilege"
+                for role in roles:
+                    found += 1
+                    asked = (login_of(role), table, privilege)
+                    granted = owned.row(f"SELECT {check}(%s, %s, %s) AS granted", asked)
+                    assert granted == {"granted": True}, (module, *asked)
+    assert found > 100
+
+
+def test_a_ledger_is_written_by_those_who_promote_and_roll_back(
+    owned: Warehouse, entered: Callable[..., Warehouse]
+) -> None:
+    ledger = written(entered("train"), 1, 2)
+    back = Rollback(1, FROM, FROM, "run", "olga", "bad")
+    write_rollback(entered("operate"), ledger.model, back)
+    for role in ("train", "operate", "reader"):
+        assert Ledger(entered(role), ledger.model).verify([ledger.anchor()]) is None
+    assert Ledger(entered("score"), ledger.model).champion_on(FROM).version == 1
+    assert Ledger(entered("monitor"), ledger.model).champion_on(FROM).version == 1
+
+
+# Tables of specs
+
+THINGS = Table("raw", "things", {"batch_date": "date", "name": "string"}, ("batch_date", "name"))
+
+
+def test_a_stage_has_its_tables_made_and_does_not_own_them(
+    owned: Warehouse, entered: Callable[..., Warehouse]
+) -> None:
+    collect = entered("collect")
+    collect.ensure(THINGS)
+    wider = replace(THINGS, columns={**THINGS.columns, "size": "float"})
+    collect.ensure(wider)
+    assert collect.types(wider) == wider.columns
+    owner = owned.row("SELECT tableowner FROM pg_tables WHERE (schemaname, tablename) = ('raw', 'things')")
+    assert owner == {"tableowner": "warehouse"}
+    collect.execute("INSERT INTO raw.things VALUES ('2013-02-08', 'a', 1)")
+    assert entered("features").rows("SELECT name FROM raw.things") == [{"name": "a"}]
+    for statement in ("DROP TABLE raw.things", "ALTER TABLE raw.things ADD COLUMN x text"):
+        with pytest.raises(WarehouseRefused, match="must be owner"):
+            collect.execute(statement)
+    with pytest.raises(WarehouseRefused, match="permission denied"):
+        entered("score").execute("SELECT 1 FROM raw.things")
+    held = collect.row("SELECT raw.ensure_table('things', '{a}', '{text}', '{a}', '{a}', true) AS made")
+    assert held == {"made": False}, "a table that holds rows is never made anew"
+    owned.execute("DROP TABLE raw.things")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("'x; DROP TABLE y', '{a}', '{text}', '{}', '{a}'", "lower-case letters"),
+        ("'x', '{a}', '{text; DROP TABLE y}', '{}', '{a}'", "is none of"),
+        ("'x', '{a}', '{NULL}', '{}', '{a}'", "is none of"),
+        ("'x', '{a,b}', '{text}', '{}', '{a}'", "is none of"),
+        ("'x', '{a}', '{text}', '{}', '{b}'", 'column "b" named in key does not exist'),
+    ],
+)
+def test_what_a_table_is_to_be_is_data(entered: Callable[..., Warehouse], arguments: str, said: str) -> None:
+    with pytest.raises(WarehouseRefused, match=said):
+        entered("collect").execute(f"SELECT raw.ensure_table({arguments}, false)")
+
+
+def test_a_columns_name_is_quoted(owned: Warehouse, entered: Callable[..., Warehouse]) -> None:
+    hostile = 'a" text); DROP TABLE catalog.batches; --'
+    entered("collect").ensure(
+        Table("raw", "quoted", {"batch_date": "date", hostile: "string"}, ("batch_date",))
+    )
+    assert list(owned.types(Table("raw", "quoted", {}, ()))) == ["batch_date", hostile]
+    assert owned.row("SELECT to_regclass('catalog.batches') IS NOT NULL AS there") == {"there": True}
+    owned.execute("DROP TABLE raw.quoted")
+
+
+def test_every_type_of_a_spec_can_be_made_and_no_other(
+    entered: Callable[..., Warehouse], owned: Warehouse
+) -> None:
+    every = {"batch_date": "date", **{f"c_{kind}": kind for kind in POSTGRES}}
+    entered("collect").ensure(Table("raw", "typed", every, ("batch_date",)))
+    assert owned.types(Table("raw", "typed", {}, ())) == every
+    source = owned.row("SELECT prosrc FROM pg_proc WHERE proname = 'make_table'") or {}
+    listed = source["prosrc"].partition("ARRAY[")[2].partition("]")[0]
+    assert {each.strip().strip("'") for each in listed.split(",")} == set(POSTGRES.values())
+    owned.execute("DROP TABLE raw.typed")
+
+
+@pytest.mark.parametrize("schema", ["raw", "features", "predictions", "adhoc"])
+def test_a_role_makes_tables_in_its_own_schemas_only(entered: Callable[..., Warehouse], schema: str) -> None:
+    from nightshift.warehouse.roles import GRANTS
+
+    for role, grants in GRANTS.items():
+        if schema not in grants.makes:
+            with pytest.raises(WarehouseRefused, match="permission denied"):
+                entered(role).execute(
+                    f"SELECT {schema}.ensure_table('x', '{{a}}', '{{text}}', '{{}}', '{{a}}', false)"
+                )
+
+
+# The loop
+
+NIGHT = LAST
+SCORED = DateRange(SCORED.last + timedelta(days=1), LAST)
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def acting(loop: Platform, logins: dict[str, str]) -> Callable[[str], Platform]:
+    """Return a function that gives the month's platform with the login of a role."""
+    migrate(loop.warehouse.url)  # the history may be older than the logins
+    place = loop.warehouse.url.rpartition("@")[2]
+
+    def act(role: str) -> Platform:
+        login = login_of(role)
+        return replace(loop, warehouse=Warehouse(f"postgresql://{login}:{quote(logins[login])}@{place}"))
+
+    return act
+
+
+def test_the_nights_stages_run_with_their_logins(acting: Callable[[str], Platform]) -> None:
+    asked, nights, project = Try("night"), DateRange(NIGHT, NIGHT), acting("reader").project
+    features = project.model(MODEL).features
+    for source in project.sources_of(MODEL):
+        stages.collect(acting("collect"), source, nights, asked)
+        stages.validate(acting("collect"), source, nights, asked)
+        told = stages.announce(acting("collect"), f"raw.{source}", nights.dates, asked, choice="changed")
+        stages.stale(acting("collect"), project.feature_set(features), source, told)
+    stages.build_features(acting("features"), features, nights, asked)
+    stages.announce(acting("features"), f"features.{features}", nights.dates, asked, choice="changed")
+    stages.score(acting("score"), MODEL, SCORED, asked)
+    stages.announce(acting("score"), f"predictions.{MODEL}", SCORED.dates, asked, choice="changed")
+    for night in SCORED.dates:
+        stages.measure_performance(acting("monitor"), MODEL, night, asked)
+        stages.decide_verdict(acting("monitor"), MODEL, night, asked)
+        stages.decide_retraining(acting("monitor"), MODEL, night, asked)
+    stages.render_report(acting("monitor"), MODEL, NIGHT, asked)
+    facts, _ = stages.score_entities(acting("score"), MODEL, None, asked, Wanted(where=("origin=JFK",)))
+    assert acting("reader").warehouse.rows(f"SELECT 1 FROM {facts['table']} LIMIT 1")
+
+
+def test_what_is_done_by_hand_runs_with_its_login(
+    acting: Callable[[str], Platform], history: History
+) -> None:
+    asked, nights, project = Try("by hand"), DateRange(NIGHT, NIGHT), acting("reader").project
+    features, source = project.model(MODEL).features, project.sources_of(MODEL)[0]
+    second = promoted(better(acting("train")), MODEL, NIGHT, "roles second")
+    stages.write_card(acting("train"), MODEL, Try("roles second"))
+    stages.conclude(acting("train"), Try("roles second"))
+    stages.reconcile_source(acting("operate"), source, nights)
+    stages.replay(acting("operate"), source, nights, asked, Replay("revalidate", "olga"))
+    back = stages.roll_back(acting("operate"), MODEL, asked, to=None, reason="a test", actor="olga")
+    assert (back["version"], back["taken_out"]) == (history.champion, second["version"])
+    assert stages.score(acting("operate"), MODEL, nights, asked)["version"] == history.champion
+    stages.reconcile_registry(acting("operate"), now=NOW, grace=timedelta(days=1), model=MODEL)
+    question = Question(nights, None, 100)
+    stages.explore_source(acting("describe"), source, question, asked, actor="olga", reason="a test")
+    stages.explore_features(acting("describe"), features, question, asked, target=None, actor="o", reason="")
+    stages.describe(acting("describe"), LAST, asked, actor="olga")
+    assert stages.verify_ledgers(acting("reader"), MODEL)["anchors"] == {MODEL: 3}
+    stages.reproduce(acting("train"), MODEL, history.champion, Try("again"), reason="a test")
