@@ -293,6 +293,19 @@ def test_a_crash_between_ledger_and_alias_stops_scoring_until_promote_is_repeate
     assert stages.score(loop, MODEL, ONE, Try("afterwards"))["version"] == loop.registry.champion(MODEL)
 
 
+def test_a_range_of_nights_asks_for_the_file_of_each_version_once(loop: Platform) -> None:
+    asked: list[str] = []
+
+    def model_bytes(self: Registry, run_id: str) -> bytes:
+        asked.append(run_id)
+        return Registry.model_bytes(self, run_id)
+
+    counting = type("Counting", (Registry,), {"model_bytes": model_bytes})(loop.registry.uri)
+    nights = DateRange(CHAMPION_AS_OF, NIGHT)
+    assert stages.score(replace(loop, registry=counting), MODEL, nights, Try("range"))["rows"] > 0
+    assert len(asked) == 1
+
+
 # Scoring refuses
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -49,12 +50,12 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
     with platform.warehouse.reading() as reading:
         features = read_features(reading, platform, model, nights)
         contents = feature_contents(reading, feature_set, nights)
+    loaded = cache(lambda version: load_version(platform, model, version))  # once for all its nights
     parts = []
     for batch_date in nights.dates:
         version = ledger.champion_on(batch_date).version
         rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
-        predict = load_version(platform, model, version)
-        predicted = scoring.score(rows, predict, feature_set.entity, model.classes)
+        predicted = scoring.score(rows, loaded(version), feature_set.entity, model.classes)
         parts.append(predicted.assign(model_version=version))
     predictions = pd.concat(parts, ignore_index=True).assign(
         arm=CHAMPION_ARM, run_id=asked.run_id, feature_version=feature_set.version
@@ -144,7 +145,7 @@ def opened(platform: Platform, content: bytes, sha256: str, code: Facts | None, 
 
 def own_code(own: Own, content: bytes) -> dict[str, str]:
     """Return the hash of each module of the project that opening a model file would run."""
-    return own.code(artifacts.types(content) & set(own.types))
+    return own.code(artifacts.types(content) & set(own.types)) if own.types else {}
 
 
 def require_same_code(what: str, own: Own, content: bytes, recorded: Facts) -> None:
