@@ -10,6 +10,8 @@ INSTALLED := $(VENV)/.installed
 BESIDE := -n 2 --dist loadfile
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# Where nothing compiled may be kept, each server and each try-out compiles thousands of files anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test bench lint up down status logs install lock unit e2e
 
@@ -21,11 +23,10 @@ demo: install ## close the loop on real flights; the stack stays up until `make 
 
 test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python tests/browser.py
-	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
+# End to end much is waited for: the unit tests run beside it, in one process.
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= unit e2e
 	@$(BIN)/python -m pytest $(BESIDE) tests/integration --ignore tests/integration/runtime
 	@$(BIN)/python -m pytest tests/integration/runtime
-	@$(BIN)/python -m pytest tests/e2e
 
 unit: install ## the tests that need no server
 	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
