@@ -1,8 +1,9 @@
-"""Champions of the tests' own: trained for real, in a second; and a registry that is interrupted at one place."""
+"""Champions of the tests' own: the month's under another name, or trained; a registry that is interrupted."""
 
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from dataclasses import replace
 from datetime import date
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,10 +20,14 @@ from nightshift.objects import Objects
 from nightshift.registry import Registry
 from nightshift.specs import Model, load_project
 from nightshift.stages import Platform, Try
-from nightshift.warehouse import Warehouse
+from nightshift.stages.training import SPEC_FILE, register, spec_text
+from nightshift.warehouse import Json, Warehouse
 
 MODEL = "late_arrival"
 REACHED_SECONDS = 120
+# Each process is one of its own; what all of them import is imported once.
+KILLED = get_context("forkserver")
+KILLED.set_forkserver_preload(["nightshift.stages"])
 
 
 def with_spec(platform: Platform, change: Callable[[dict], object], name: str = MODEL) -> Platform:
@@ -36,6 +42,46 @@ def own(platform: Platform) -> tuple[Platform, str]:
     """Return the platform with a model that no other test has, and its name: the registry is shared."""
     name = f"own_{uuid4().hex[:12]}"
     return with_spec(platform, lambda _: None, name), name
+
+
+def owned(loop: Platform, registry: Registry | None = None) -> tuple[Platform, str, int]:
+    """Return the month with its champion as that of a model of the test's own: platform, name, version.
+
+    Its file, metrics and decision are those of the month's: what was fitted and judged once is not fitted again. The
+    snapshot, the version and the promotion are its own. ``registry``: where it is registered, if elsewhere.
+    """
+    platform, name = own(replace(loop, registry=registry or loop.registry))
+    model, asked = platform.project.model(name), Try(f"first of {name}")
+    versions = "SELECT * FROM governance.versions WHERE model = %s"
+    first = loop.warehouse.rows(versions, (MODEL,))[0]
+    as_of = loop.warehouse.rows("SELECT as_of FROM governance.decisions WHERE model = %s", (MODEL,))[0][
+        "as_of"
+    ]
+    frozen = stages.snapshot(platform, name, as_of, asked)["snapshot_id"]
+    facts = platform.warehouse.row("SELECT * FROM governance.snapshots WHERE snapshot_id = %s", (frozen,))
+    assert facts
+
+    def copied(run_id: str) -> dict[str, Any]:
+        source, target = loop.registry._client, platform.registry._client
+        with tempfile.TemporaryDirectory() as folder:
+            source.download_artifacts(first["mlflow_run_id"], "", folder)
+            (Path(folder) / SPEC_FILE).write_text(spec_text(model))
+            target.log_artifacts(run_id, folder)
+        logged = source.get_run(first["mlflow_run_id"]).data
+        platform.registry.log(run_id, params=logged.params, metrics=logged.metrics)
+        made = ("artifact_sha256", "own_code", "profile", "examples", "predictions_sha256")
+        return {column: first[column] for column in (*made, "train_first", "train_last")}
+
+    version = register(platform, model, facts, asked, "a test", copied)["version"]
+    changed = {"training_id": asked.run_id, "model": name, "challenger": version, "snapshot_id": frozen}
+    changed["reason"] = "a test"
+    platform.warehouse.execute(
+        "INSERT INTO governance.decisions SELECT (jsonb_populate_record(d, %s)).* FROM governance.decisions d "
+        "WHERE model = %s",
+        (Json(changed), MODEL),
+    )
+    stages.promote(platform, name, as_of, asked, actor="tester")
+    return platform, name, version
 
 
 def better(platform: Platform, name: str = MODEL) -> Platform:
@@ -79,8 +125,8 @@ def killed_at(
     """Run a stage in a process of its own, and end it by SIGKILL at one of the registry's methods."""
     spec = platform.project.model(name).model_dump(by_alias=True, mode="json")
     where = (platform.warehouse.url, platform.registry.uri, platform.objects.root)
-    ours, theirs = get_context("spawn").Pipe()
-    process = get_context("spawn").Process(
+    ours, theirs = KILLED.Pipe()
+    process = KILLED.Process(
         target=_run_until_killed,
         args=(theirs, where, json.dumps(spec), (method, after), step, arguments, options),
     )

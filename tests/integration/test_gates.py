@@ -22,6 +22,7 @@ pytestmark = pytest.mark.integration
 AS_OF = date(2013, 2, 6)
 NOON = datetime(2013, 2, 6, 12, tzinfo=UTC)
 ASKED = Try("asked")
+FITTED = "fitted"
 
 
 def judged(platform: Platform, run_id: str, as_of: date = AS_OF, *, by: str | None = None) -> dict[str, Any]:
@@ -42,6 +43,28 @@ def better(platform: Platform, **more: Any) -> Platform:
 
 def signed_off(platform: Platform) -> Platform:
     return better(platform, approval="required", approvers=["olga", "ben"])
+
+
+@pytest.fixture(scope="module")
+def _fitted(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    def go_on(month: Platform) -> None:
+        frozen = stages.snapshot(month, MODEL, AS_OF, Try(FITTED))
+        stages.fit(better(month), MODEL, frozen["snapshot_id"], Try(FITTED), reason="a test")
+
+    with history.continued(tmp_path_factory.mktemp("fitted"), go_on) as fitted:
+        yield fitted
+
+
+@pytest.fixture
+def fitted(_fitted: History, tmp_path: Path) -> Iterator[Platform]:
+    """Return the month with a training FITTED of the better spec, that no gate has judged."""
+    with _fitted.copied(tmp_path) as platform:
+        yield platform
+
+
+def weighed(platform: Platform, *, by: str | None = None) -> dict[str, Any]:
+    """Judge FITTED by the gates of the platform's spec; ``by``: who started it."""
+    return stages.evaluate(platform, MODEL, AS_OF, Try(FITTED), reason="a test", requested_by=by)
 
 
 def decision(platform: Platform, run_id: str) -> dict[str, Any]:
@@ -146,27 +169,27 @@ def sure(confidence: float) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_decision_holds_intervals_slices_and_what_every_gate_said(loop: Platform) -> None:
-    judged(better(loop, slices=["origin"], gates=sure(0.9)), "evidence")
-    found = decision(loop, "evidence")["evaluation"]
+def test_a_decision_holds_intervals_slices_and_what_every_gate_said(fitted: Platform) -> None:
+    weighed(better(fitted, slices=["origin"], gates=sure(0.9)))
+    found = decision(fitted, FITTED)["evaluation"]
     low, high = found["intervals"]["log_loss"]
     assert low < found["metrics"]["log_loss"] < high
     assert found["days"] == 7
     assert {"origin=EWR", "origin=JFK", "origin=LGA"} <= set(found["slices"])
     assert sum(part["rows"] for part in found["slices"].values()) == found["rows"]
-    assert "of 1000 resamples of 7 days, 90% asked" in words(loop, "evidence", "beats_champion")[1]
-    assert words(loop, "evidence", "smoke") == (
+    assert "of 1000 resamples of 7 days, 90% asked" in words(fitted, FITTED, "beats_champion")[1]
+    assert words(fitted, FITTED, "smoke") == (
         True,
         "a fresh process predicts 50 stored examples identically",
     )
-    assert words(loop, "evidence", "stable_features")[0]
+    assert words(fitted, FITTED, "stable_features")[0]
 
 
-def test_a_gain_that_few_days_make_passes_by_the_point_and_not_with_confidence(loop: Platform) -> None:
+def test_a_gain_that_few_days_make_passes_by_the_point_and_not_with_confidence(fitted: Platform) -> None:
     """Better on these seven days, but not in nearly all of their resamples."""
-    assert judged(better(loop, gates=sure(0.0)), "point")["passed"]
-    assert not judged(better(loop, gates=sure(0.99)), "sure")["passed"]
-    said = words(loop, "sure", "beats_champion")[1]
+    assert weighed(better(fitted, gates=sure(0.0)))["passed"]
+    assert not judged(better(fitted, gates=sure(0.99)), "sure")["passed"]
+    said = words(fitted, "sure", "beats_champion")[1]
     assert 50 < float(said.split("so in ")[1].split("%")[0]) < 99
 
 
@@ -190,40 +213,36 @@ def test_a_slice_that_got_worse_stops_a_challenger_that_is_better_overall(loop: 
     assert "log_loss is worse on 1 of 3 slices: origin=LGA" in said
 
 
-def test_budgets_are_held(loop: Platform) -> None:
+def test_budgets_are_held(fitted: Platform) -> None:
     gates = [
         {"gate": "minimum_score", "metric": "roc_auc", "value": 0.5},
         {"gate": "beats_champion", "metric": "log_loss"},
         {"gate": "latency", "milliseconds": 0.001},
         {"gate": "size", "megabytes": 0.001},
     ]
-    assert not judged(better(loop, gates=gates), "dear")["passed"]
-    assert not words(loop, "dear", "latency")[0]
-    assert not words(loop, "dear", "size")[0]
+    assert not weighed(better(fitted, gates=gates))["passed"]
+    assert not words(fitted, FITTED, "latency")[0]
+    assert not words(fitted, FITTED, "size")[0]
 
 
-def test_an_artifact_that_a_fresh_process_reads_otherwise_fails(loop: Platform) -> None:
-    platform = better(loop)
-    frozen = stages.snapshot(platform, MODEL, AS_OF, Try("smoke"))
-    stages.fit(platform, MODEL, frozen["snapshot_id"], Try("smoke"), reason="a test")
-    loop.warehouse.execute(
+def test_an_artifact_that_a_fresh_process_reads_otherwise_fails(fitted: Platform) -> None:
+    fitted.warehouse.execute(
         "ALTER TABLE governance.versions DISABLE TRIGGER append_only; "
         "UPDATE governance.versions SET examples = jsonb_set(examples, '{predictions,3}', '0.123') "
-        "WHERE training_id = 'smoke'"
+        "WHERE training_id = %s",
+        (FITTED,),
     )
-    assert not stages.evaluate(platform, MODEL, AS_OF, Try("smoke"), reason="a test")["passed"]
-    passed, said = words(loop, "smoke", "smoke")
+    assert not weighed(better(fitted))["passed"]
+    passed, said = words(fitted, FITTED, "smoke")
     assert (passed, said) == (False, "a fresh process predicts 1 of 50 stored examples differently")
 
 
-def test_a_feature_that_the_nights_deliver_as_another_type_fails(loop: Platform) -> None:
-    platform = better(loop)
-    frozen = stages.snapshot(platform, MODEL, AS_OF, Try("schema"))
-    stages.fit(platform, MODEL, frozen["snapshot_id"], Try("schema"), reason="a test")
+def test_a_feature_that_the_nights_deliver_as_another_type_fails(fitted: Platform) -> None:
+    platform = better(fitted)
     table = feature_table(platform.project.feature_set("departure"))
-    loop.warehouse.execute(f"ALTER TABLE {table.qualified} ALTER distance TYPE text")
-    assert not stages.evaluate(platform, MODEL, AS_OF, Try("schema"), reason="a test")["passed"]
-    passed, said = words(loop, "schema", "stable_features")
+    fitted.warehouse.execute(f"ALTER TABLE {table.qualified} ALTER distance TYPE text")
+    assert not weighed(platform)["passed"]
+    passed, said = words(fitted, FITTED, "stable_features")
     assert not passed
     assert "distance: trained float, now string" in said
 
@@ -311,23 +330,23 @@ def test_what_is_rejected_or_left_alone_is_not_promoted(asked: Platform, by: str
     assert stages.promote(asked, MODEL, AS_OF, ASKED, actor="tester")["outcome"] == said
 
 
-def test_nobody_signs_who_may_not(loop: Platform) -> None:
-    platform, asked = signed_off(loop), Try("who")
-    judged(platform, "who", by="olga")
+def test_nobody_signs_who_may_not(fitted: Platform) -> None:
+    platform, asked = signed_off(fitted), Try(FITTED)
+    weighed(platform, by="olga")
     request = asked_of(platform, asked)
     assert (request or {})["approvers"] == ["ben"]
     with pytest.raises(RequestError, match="vic is no approver; olga, ben may sign"):
         stages.sign(platform, MODEL, asked, answer("vic"))
     with pytest.raises(RequestError, match="olga started this training; nobody signs their own"):
         stages.sign(platform, MODEL, asked, answer("olga"))
-    assert loop.warehouse.row("SELECT 1 FROM governance.signatures") is None
+    assert fitted.warehouse.row("SELECT 1 FROM governance.signatures") is None
 
 
-def test_the_only_approver_cannot_start_what_only_they_could_sign(loop: Platform) -> None:
-    platform = better(loop, approval="required", approvers=["olga"])
-    judged(platform, "alone", by="olga")
+def test_the_only_approver_cannot_start_what_only_they_could_sign(fitted: Platform) -> None:
+    platform = better(fitted, approval="required", approvers=["olga"])
+    weighed(platform, by="olga")
     with pytest.raises(RequestError, match="its only approver; nobody signs their own"):
-        asked_of(platform, Try("alone"))
+        asked_of(platform, Try(FITTED))
 
 
 @pytest.mark.parametrize("forged", [None, ("olga", "other"), ("admin", None)])

@@ -1,7 +1,7 @@
 """The loop on real nights, PostgreSQL and MLflow: collect, build, train, judge, promote, score, watch, retrain."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import sqlalchemy
 
+from integration.conftest import History
 from nightshift import artifacts, registry, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import (
@@ -43,6 +44,7 @@ LAST_SCORED = date(2013, 2, 5)
 NIGHT = date(2013, 2, 6)  # collected and built, not scored
 ONE = DateRange(NIGHT, NIGHT)
 DAY = timedelta(days=1)
+DECIDED = "decided"
 
 
 def with_model(platform: Platform, change: Callable[[dict], object], name: str = MODEL) -> Platform:
@@ -79,6 +81,21 @@ def judged(platform: Platform, as_of: date, run_id: str, name: str = MODEL) -> d
 
 def promoted(platform: Platform, as_of: date, run_id: str) -> dict[str, Any]:
     return stages.promote(platform, MODEL, as_of, Try(run_id), actor="tester")
+
+
+@pytest.fixture(scope="module")
+def _decided(history: History, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    with history.continued(
+        tmp_path_factory.mktemp("decided"), lambda month: judged(good(month), NIGHT, DECIDED)
+    ) as decided:
+        yield decided
+
+
+@pytest.fixture
+def decided(_decided: History, tmp_path: Path) -> Iterator[Platform]:
+    """Return the month with a training DECIDED as of NIGHT: its challenger is better, and not promoted."""
+    with _decided.copied(tmp_path) as platform:
+        yield platform
 
 
 def table_hash(platform: Platform, table: Any, nights: DateRange) -> str:
@@ -153,15 +170,14 @@ def test_a_better_challenger_takes_over_from_the_first_night_that_is_not_done(lo
     assert [row["model_version"] for row in versions] == [champion, challenger]
 
 
-def test_a_promotion_repeated_later_says_and_does_the_same(loop: Platform) -> None:
-    judged(good(loop), NIGHT, "repeated")
-    first = promoted(loop, NIGHT, "repeated")
+def test_a_promotion_repeated_later_says_and_does_the_same(decided: Platform) -> None:
+    first = promoted(decided, NIGHT, DECIDED)
     assert first["effective_from"] == str(NIGHT)
-    stages.score(loop, MODEL, ONE, Try("after"))
-    assert promoted(loop, NIGHT, "repeated") == first
-    assert all_rows(loop, "governance.promotions") == 2
-    assert judged(good(loop), NIGHT, "repeated")["version"] == first["version"]
-    assert all_rows(loop, "governance.versions") == 2
+    stages.score(decided, MODEL, ONE, Try("after"))
+    assert promoted(decided, NIGHT, DECIDED) == first
+    assert all_rows(decided, "governance.promotions") == 2
+    assert judged(good(decided), NIGHT, DECIDED)["version"] == first["version"]
+    assert all_rows(decided, "governance.versions") == 2
 
 
 def test_a_worse_challenger_is_rejected_and_the_champion_stays(loop: Platform) -> None:
@@ -188,14 +204,13 @@ def test_a_holdout_that_the_champion_has_seen_is_refused(loop: Platform) -> None
     assert state(loop) == before
 
 
-def test_a_challenger_that_beat_another_champion_is_not_promoted(loop: Platform) -> None:
-    judged(good(loop), NIGHT, "first")
-    judged(with_model(good(loop), lambda m: m["gates"][1].update(value=0.0)), NIGHT - DAY, "second")
-    promoted(loop, NIGHT - DAY, "second")
-    before = state(loop)
-    with pytest.raises(NotReady, match="training 'first' was judged against version"):
-        promoted(loop, NIGHT, "first")
-    assert state(loop) == before
+def test_a_challenger_that_beat_another_champion_is_not_promoted(decided: Platform) -> None:
+    judged(with_model(good(decided), lambda m: m["gates"][1].update(value=0.0)), NIGHT - DAY, "second")
+    promoted(decided, NIGHT - DAY, "second")
+    before = state(decided)
+    with pytest.raises(NotReady, match=f"training '{DECIDED}' was judged against version"):
+        promoted(decided, NIGHT, DECIDED)
+    assert state(decided) == before
 
 
 def test_a_training_with_too_few_rows_says_which_nights_to_build(still: Platform) -> None:
@@ -277,20 +292,19 @@ def test_a_fit_retried_after_a_crash_yields_exactly_one_version(
 
 
 def test_a_crash_between_ledger_and_alias_stops_scoring_until_promote_is_repeated(
-    loop: Platform, monkeypatch: pytest.MonkeyPatch
+    decided: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged(good(loop), NIGHT, "cut short")
     crashing_once(monkeypatch, "promote", after=False)
     with pytest.raises(Crash):
-        promoted(loop, NIGHT, "cut short")
-    before = state(loop)
+        promoted(decided, NIGHT, DECIDED)
+    before = state(decided)
     with pytest.raises(LedgerMismatch, match="the ledger says version"):
-        stages.score(loop, MODEL, ONE, Try("between"))
-    assert state(loop) == before
+        stages.score(decided, MODEL, ONE, Try("between"))
+    assert state(decided) == before
     with pytest.raises(NotReady, match="training 'elsewhere'"):
-        promoted(loop, NIGHT, "elsewhere")
-    assert promoted(loop, NIGHT, "cut short")["outcome"] == "promoted"
-    assert stages.score(loop, MODEL, ONE, Try("afterwards"))["version"] == loop.registry.champion(MODEL)
+        promoted(decided, NIGHT, "elsewhere")
+    assert promoted(decided, NIGHT, DECIDED)["outcome"] == "promoted"
+    assert stages.score(decided, MODEL, ONE, Try("afterwards"))["version"] == decided.registry.champion(MODEL)
 
 
 def test_a_range_of_nights_asks_for_the_file_of_each_version_once(loop: Platform) -> None:

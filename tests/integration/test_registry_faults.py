@@ -17,7 +17,17 @@ import psycopg2
 import pytest
 from typer.testing import CliRunner
 
-from integration.champions import MODEL, better, interrupted, judged, killed_at, own, promoted, with_spec
+from integration.champions import (
+    MODEL,
+    better,
+    interrupted,
+    judged,
+    killed_at,
+    own,
+    owned,
+    promoted,
+    with_spec,
+)
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import LedgerBroken, LedgerMismatch, RequestError, Unreachable
@@ -125,8 +135,7 @@ def champion(loop: Platform, mlflow: Mlflow) -> tuple[Platform, str, int]:
     """Return the month on a server that may die, with a champion of its own: platform, model, version."""
     if not mlflow.answers():
         mlflow.start()
-    platform, name = own(replace(loop, registry=Registry(mlflow.url)))
-    return platform, name, promoted(platform, name, AS_OF, f"first of {name}")["version"]
+    return owned(loop, Registry(mlflow.url))
 
 
 def fails_in_time(step: Callable[[], object]) -> float:
@@ -213,8 +222,7 @@ def test_gates_and_cards_without_mlflow_may_be_tried_again(
 @pytest.fixture
 def mine(loop: Platform) -> tuple[Platform, str, int]:
     """Return the month with a champion of this test's own on the shared server: platform, model, version."""
-    platform, name = own(loop)
-    return platform, name, promoted(platform, name, AS_OF, f"first of {name}")["version"]
+    return owned(loop)
 
 
 @pytest.fixture
@@ -392,10 +400,9 @@ def test_a_broken_ledger_is_named_moves_no_alias_and_stops_no_other_model(
 ) -> None:
     platform, name, version = mine
     second = promoted(better(platform, name), name, NIGHT, f"second of {name}")["version"]
-    _, other = own(platform)
+    _, other, healthy = owned(platform)
     both = {**platform.project.models, **with_spec(platform, lambda _: None, other).project.models}
     platform = replace(platform, project=platform.project.model_copy(update={"models": both}))
-    healthy = promoted(platform, other, AS_OF, f"first of {other}")["version"]
     platform.registry.withdraw(other)
     platform.registry.promote(name, version)
     platform.warehouse.execute(

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from integration.champions import MODEL, better, judged, own, promoted, with_spec
+from integration.champions import MODEL, better, judged, owned, promoted, with_spec
 from integration.conftest import LAST
 from nightshift import stages
 from nightshift.calendar import DateRange
@@ -30,8 +30,7 @@ def misfits(platform: Platform) -> list[dict]:
 @pytest.fixture
 def mine(loop: Platform) -> Mine:
     """Return the month with a model that has a champion, nights and a card, and the name it will get."""
-    platform, name = own(loop)
-    promoted(platform, name, AS_OF, f"first of {name}")
+    platform, name, _ = owned(loop)
     stages.score(platform, name, DateRange(NIGHT, NIGHT), Try("night"))
     stages.decide_verdict(platform, name, NIGHT, Try("night"))
     stages.write_card(platform, name, Try(f"first of {name}"))
