@@ -25,11 +25,11 @@ def describe() -> dict[str, Any]:
     """Write tables and page."""
     from nightshift import stages
     from nightshift.orchestration.files import CATALOG
-    from nightshift.orchestration.links import file_url
+    from nightshift.orchestration.links import dag_url, file_url
     from nightshift.orchestration.run import this_run
 
     run = this_run()
-    facts = stages.describe(run.platform, run.night, run.asked, actor=run.actor)
+    facts = stages.describe(run.platform, run.night, run.asked, actor=run.actor, dag=dag_url)
     return {**facts, "url": file_url(CATALOG)}
 
 

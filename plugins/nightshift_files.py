@@ -51,7 +51,6 @@ class NightshiftFiles(AirflowPlugin):
     """Mounts the app below ``/nightshift``, and opens the catalog from the navigation."""
 
     name = "nightshift_files"
-    external_views = [
-        {"name": "Catalog", "href": file_url(CATALOG), "url_route": "catalog", "destination": "nav"}
-    ]
+    # In a tab of its own: in Airflow's frame, which has no session to pass on, the page's links would lead nowhere.
+    external_views = [{"name": "Catalog", "href": file_url(CATALOG), "destination": "nav"}]
     fastapi_apps = [{"app": _app(), "url_prefix": "/nightshift", "name": "Nightshift files"}]

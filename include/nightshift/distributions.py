@@ -4,11 +4,12 @@ One meaning for the drift decision and for explorations: PSI over the reference'
 categories, and always a last bin for missing values.
 """
 
-import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nightshift.masks import EMAIL
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +19,6 @@ DECILES = np.arange(1, 10) / 10
 MOST_CATEGORIES = 20
 FEWEST_ROWS = 5
 LONGEST_CATEGORY = 64
-EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 
 
 def decile_edges(values: Floats) -> tuple[float, ...]:

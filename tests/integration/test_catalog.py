@@ -19,27 +19,31 @@ ABOUT = (
 )
 
 
+def dag(dag_id: str) -> str:
+    return f"http://airflow.example/dags/{dag_id}"
+
+
 def test_describing_twice_leaves_the_same_tables_and_the_same_page(loop: Platform) -> None:
     found = []
     for run in ("one", "two"):
-        facts = stages.describe(loop, NIGHT, Try(run), actor="tester")
+        facts = stages.describe(loop, NIGHT, Try(run), actor="tester", dag=dag)
         found.append((facts, loop.warehouse.rows(ABOUT), loop.objects.get(PAGE)))
     assert found[0] == found[1]
     assert [row["name"] for row in found[0][1] if row["kind"] == "source"] == sorted(loop.project.sources)
 
 
 def test_what_is_gone_from_the_specs_is_gone_from_the_catalog(loop: Platform) -> None:
-    stages.describe(loop, NIGHT, Try("before"), actor="tester")
+    stages.describe(loop, NIGHT, Try("before"), actor="tester", dag=dag)
     loop.project.sources.pop("weather")
-    stages.describe(loop, NIGHT, Try("after"), actor="tester")
+    stages.describe(loop, NIGHT, Try("after"), actor="tester", dag=dag)
     assert "weather" not in {row["name"] for row in loop.warehouse.rows(ABOUT)}
     assert 'id="source.weather"' not in loop.objects.get(PAGE).decode()
 
 
 def test_an_older_night_leaves_a_newer_catalog(loop: Platform) -> None:
-    stages.describe(loop, NIGHT, Try("newer"), actor="tester")
+    stages.describe(loop, NIGHT, Try("newer"), actor="tester", dag=dag)
     before = loop.objects.get(PAGE)
-    facts = stages.describe(loop, NIGHT - DAY, Try("older"), actor="tester")
+    facts = stages.describe(loop, NIGHT - DAY, Try("older"), actor="tester", dag=dag)
     assert facts["outcome"] == f"the catalog of {NIGHT} stays"
     assert loop.objects.get(PAGE) == before
     assert {row["as_of"] for row in loop.warehouse.rows(ABOUT)} == {NIGHT}
@@ -70,7 +74,7 @@ def test_twenty_five_models_are_twenty_five_more_datasets(loop: Platform) -> Non
         {f"late_{n}": model.model_copy(update={"name": f"late_{n}"}) for n in range(25)}
     )
     began = time.process_time()
-    facts = stages.describe(loop, NIGHT, Try("many"), actor="tester")
+    facts = stages.describe(loop, NIGHT, Try("many"), actor="tester", dag=dag)
     print(f"{facts['datasets']} datasets described in {time.process_time() - began:.1f} CPU-s")
     project = loop.project
     assert facts["datasets"] == len(project.sources) + len(project.feature_sets) + len(project.models)

@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nightshift.catalog import datasets, page
+from nightshift.catalog import Standing, datasets, document
+from nightshift.pages import page
+from nightshift.pages.face import POLICY
 from nightshift.specs import Project, load_project
 
 NIGHT = date(2013, 7, 3)
@@ -92,7 +94,7 @@ def test_the_same_specs_give_the_same_catalog_and_a_changed_one_another_hash(pro
 
 
 def test_every_link_leads_to_a_section_of_the_page(project: Project) -> None:
-    text = page(datasets(project), nights(project), [], NIGHT)
+    text = page(document(datasets(project), nights(project), [], NIGHT))
     found = Elements(text).found
     anchors = {attributes["id"] for _, attributes in found if "id" in attributes}
     links = {attributes["href"] for tag, attributes in found if tag == "a"}
@@ -101,8 +103,8 @@ def test_every_link_leads_to_a_section_of_the_page(project: Project) -> None:
 
 
 def test_charts_have_a_bar_for_each_of_thirty_nights(project: Project) -> None:
-    text = page(datasets(project), nights(project), [], NIGHT)
-    section = text.partition('<section id="model.late_arrival">')[2].partition("</section>")[0]
+    text = page(document(datasets(project), nights(project), [], NIGHT))
+    section = text.partition('<section id="model.late_arrival">')[2].partition("<details>")[0]
     rows, drift = re.findall(r"<figure>.*?</figure>", section)
     assert len(re.findall("<rect", rows)) == len(re.findall("<rect", drift)) == 30
     heights = [float(height) for height in re.findall(r'height="([\d.]+)"><title>', rows)]
@@ -117,18 +119,56 @@ def test_hostile_text_is_text_and_the_page_has_no_script_and_no_address(project:
     weather = weather.model_copy(update={"columns": {**weather.columns, "temp": column}})
     hostile = project.model_copy(update={"sources": {**project.sources, "weather": weather}})
     rows = [{**night, "why": HOSTILE, "status": HOSTILE} for night in nights(hostile, 2)]
-    text = page(datasets(hostile), rows, [], NIGHT)
+    text = page(document(datasets(hostile), rows, [], NIGHT))
     assert text.count("&lt;script&gt;alert(1)") > 5
     tags = {tag for tag, _ in Elements(text).found}
     assert not tags & {"script", "img", "iframe", "link", "object", "form", "base"}
     names = {name for _, attributes in Elements(text).found for name in attributes}
     assert not [name for name in names if name.startswith("on") or name in {"src", "action"}]
     policy = next(a["content"] for t, a in Elements(text).found if a.get("http-equiv"))
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+    assert policy == POLICY
+    assert "script-src" not in policy
+
+
+def test_what_is_stale_is_red_and_named_first(project: Project) -> None:
+    fresh = [
+        {
+            "kind": "source",
+            "name": name,
+            "newest_batch_date": NIGHT - timedelta(days=back),
+            "newest_known_at": None,
+        }
+        for name, back in [("weather", 8), ("flights", 0), ("arrivals", 1)]
+    ]
+    text = page(document(datasets(project), nights(project), fresh, NIGHT))
+    first = text[text.index("<h1>") : text.index("<h2>")]
+    assert (
+        '<p class="note bad">Stale: source.weather (8 nights behind), source.arrivals (1 night behind).'
+        in first
+    )
+    assert text.count('2013-06-25, <span class="status bad">8 nights behind</span>') == 2
+    assert '<span class="status quiet">never</span>' in text
+    assert "note good" in page(document(datasets(project), nights(project), fresh[1:2], NIGHT))
+
+
+def test_champion_quarantine_and_where_to_read_on_stand_with_the_dataset(project: Project) -> None:
+    standings = {
+        "model.late_arrival": Standing(
+            champion=(7, NIGHT), links=(("card of version 7", "../cards/late_arrival/7/card.html"),)
+        ),
+        "source.weather": Standing(
+            open_rows=1234, links=(("collect_weather", "http://airflow.example/dags/collect_weather"),)
+        ),
+    }
+    text = page(document(datasets(project), nights(project), [], NIGHT, standings))
+    assert text.count("version 7 since 2013-07-03") == 2
+    assert text.count('<span class="status warn">1,234 rows</span>') == 2
+    assert '<a href="../cards/late_arrival/7/card.html">card of version 7</a>' in text
+    assert '<a href="http://airflow.example/dags/collect_weather">collect_weather</a>' in text
 
 
 def test_a_project_that_has_not_run_yet_has_a_page(project: Project) -> None:
-    text = page(datasets(project), [], [], NIGHT)
+    text = page(document(datasets(project), [], [], NIGHT))
     assert "never" in text
     assert 'id="source.weather"' in text
 
@@ -139,6 +179,6 @@ def test_twenty_five_models_are_a_page_within_a_cpu_second(project: Project) -> 
     many = project.model_copy(update={"models": models})
     rows = nights(many, 30)
     before = time.process_time()
-    text = page(datasets(many), rows, [], NIGHT)
+    text = page(document(datasets(many), rows, [], NIGHT))
     assert time.process_time() - before < 1
     assert len(text) < 1_000_000

@@ -1,11 +1,13 @@
 """The request for a signature: everything that decides, in Markdown that only shows."""
 
+import re
 from typing import Any
 
 import pytest
 
-from nightshift.govern.request import MOST_SLICES, markdown
-from nightshift.markdown import plain
+from nightshift.govern.request import MOST_SLICES, request
+from nightshift.pages import markdown
+from nightshift.pages.words import plain
 
 HOSTILE = "</script><script>alert(1)</script> [x](javascript:alert(1)) | `a` ![y](z)\n# big"
 
@@ -41,30 +43,34 @@ def decision(champion: int | None = 4, **more: Any) -> dict[str, Any]:
     }
 
 
+def told(*given: Any) -> str:
+    return markdown(request(*given), titled=False)
+
+
 def test_it_shows_both_with_intervals_slices_gates_cause_and_links() -> None:
     verdict = {"batch_date": "2013-07-02", "reason": "predictions drifted", "drift": {}}
-    body = markdown(decision(), verdict, {"MLflow run": "http://mlflow/1"}, ["olga", "ben_b"])
+    body = told(decision(), verdict, {"MLflow run": "http://mlflow/1"}, ["olga", "ben_b"])
     for words in (
         "against version 4, on 12,683 rows of 14 days that neither has seen",
-        "**Asked:** olga, ben\\_b. An answer of anybody else does not count.",
+        "Asked: olga, ben_b. An answer of anybody else does not count.",
         "| log_loss | 0.5000 | 0.4000 to 0.6000 | 0.6100 | +0.0500 to +0.1500 |",
         "| origin=A0 | 900 | 0.5000 | 0.6000 | -0.0100 to +0.2000 |",
         "the night of 2013-07-02: predictions drifted",
-        "- beats_champion: log\\_loss 0.5000 against 0.6100",
-        "[MLflow run](http://mlflow/1)",
+        "- beats_champion: log_loss 0.5000 against 0.6100",
+        "[MLflow run](<http://mlflow/1>)",
         "e" * 64,
     ):
         assert words in body
 
 
 def test_without_a_champion_there_is_nothing_to_compare() -> None:
-    body = markdown(decision(champion=None), None, {}, ["olga", "ben_b"])
+    body = told(decision(champion=None), None, {}, ["olga", "ben_b"])
     assert "against no champion" in body
     assert "gain, interval" not in body
 
 
 def test_it_stays_small_however_many_slices_there_are() -> None:
-    body = markdown(decision(reason="x" * 500), None, {}, ["olga", "ben_b"])
+    body = told(decision(reason="x" * 500), None, {}, ["olga", "ben_b"])
     assert body.count("| origin=A") == MOST_SLICES
     assert len(body) < 8_000
 
@@ -78,9 +84,9 @@ def test_what_people_and_data_wrote_is_text(where: str) -> None:
         verdict["reason"] = HOSTILE
     else:
         given["reason"] = HOSTILE
-    body = markdown(given, verdict, {}, ["olga", "ben_b"])
+    body = told(given, verdict, {}, ["olga", "ben_b"])
     assert "<" not in body
-    assert "](javascript" not in body
+    assert not re.search(r"(?<!\\)\]\(javascript", body)
     assert "![y]" not in body
     assert "\n# big" not in body
     (row,) = [line for line in body.splitlines() if "alert" in line]

@@ -2,7 +2,6 @@
 
 from nightshift.cards.card import SBOM_FILE, card
 from nightshift.cards.comparison import Comparison, Side, compared
-from nightshift.cards.document import Document, markdown, page
 from nightshift.cards.record import Record, counts
 from nightshift.cards.reproduction import (
     Difference,
@@ -15,6 +14,7 @@ from nightshift.cards.reproduction import (
     verdict,
 )
 from nightshift.cards.sbom import sbom
+from nightshift.pages import Document, markdown, page
 
 __all__ = [
     "SBOM_FILE",

@@ -6,8 +6,9 @@ Every sentence follows from the record. What was not recorded is not on the card
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nightshift.cards.document import Bullets, Document, Link, Part, Section, Table
 from nightshift.cards.record import Record
+from nightshift.masks import masked
+from nightshift.pages import Bullets, Document, Link, Note, Part, Section, Table
 from nightshift.specs import Model, class_column
 
 # Below this many rows of the holdout a slice's metrics are noise.
@@ -25,6 +26,7 @@ def card(record: Record, packages: int) -> Document:
     return Document(
         title=f"{spec.name}, version {record.version['version']}",
         about=spec.description,
+        notes=(_standing(record),),
         sections=(
             Section("What it predicts", (_predicts(spec),)),
             Section("Data", _data(record)),
@@ -37,6 +39,20 @@ def card(record: Record, packages: int) -> Document:
             Section("Made with", _made_with(record, packages)),
         ),
     )
+
+
+def _standing(record: Record) -> Note:
+    """Return what became of the version, in a sentence."""
+    decision = record.decision
+    if record.promotions:
+        last = record.promotions[-1]
+        return Note(f"Promoted: champion from the night of {last['effective_from']}.", "good")
+    if decision is None:
+        return Note("Not judged yet: there is no decision.", "warn")
+    if not decision["passed"]:
+        failed = ", ".join(gate["gate"] for gate in decision["gates"] if not gate["passed"])
+        return Note(f"Rejected by its gates: {failed or 'see below'}.", "bad")
+    return Note("It passed its gates and was never promoted.", "warn")
 
 
 def limits(record: Record) -> Iterator[str]:
@@ -74,7 +90,9 @@ def _limits_of_the_judgement(record: Record) -> Iterator[str]:
         if value is None:
             yield f"{name} is undefined on this holdout."
     few = [
-        f"{name} ({row['rows']})" for name, row in evaluation.slices.items() if row.get("rows", 0) < FEW_ROWS
+        f"{masked(name)} ({row['rows']})"
+        for name, row in evaluation.slices.items()
+        if row.get("rows", 0) < FEW_ROWS
     ]
     if few:
         yield f"Slices with fewer than {FEW_ROWS} rows, whose metrics say little: {', '.join(few[:MOST_NAMED])}."
@@ -188,7 +206,7 @@ def _slices(slices: Mapping[str, Mapping[str, Any]], metrics: list[str]) -> Tabl
         return row.get("challenger") or row.get("metrics") or {}
 
     rows = tuple(
-        (name, row.get("rows"), *(scores(row).get(metric) for metric in metrics))
+        (masked(name), row.get("rows"), *(scores(row).get(metric) for metric in metrics))
         for name, row in sorted(slices.items())
     )
     return Table(("Slice", "Rows", *metrics), rows)
@@ -228,7 +246,7 @@ def _service(record: Record) -> tuple[Part, ...]:
             ("Ledger entry", entry["entry"]),
             *_where_recorded(entry, {"kind": "Kind"}),
             ("Champion from the night of", entry["effective_from"]),
-            ("Promoted by", entry["actor"]),
+            ("Promoted by", _promoter(record, entry)),
             ("Reason", entry["reason"]),
             ("Promoted at", entry["promoted_at"]),
             ("Evidence (sha256)", entry["evidence_sha256"]),
@@ -238,6 +256,16 @@ def _service(record: Record) -> tuple[Part, ...]:
     return tuple(tables)
 
 
+def _promoter(record: Record, entry: Mapping[str, Any]) -> str:
+    """Return who promoted it. Of what drift started, Airflow names a person who chose nothing."""
+    request = record.request
+    if request is None or record.signature or entry.get("training_id") != record.version["training_id"]:
+        return str(entry["actor"])
+    asked = request.get("requested_by")
+    sensor = f"the verdict sensor of retrain_{record.spec.name}, for the night of {request['batch_date']}"
+    return f"{sensor}; {asked} had that night asked" if asked else sensor
+
+
 def _cause(record: Record) -> tuple[Part, ...]:
     request = record.request
     if request is None:
@@ -245,12 +273,21 @@ def _cause(record: Record) -> tuple[Part, ...]:
         return (f"No request to retrain stands behind it. Its reason: {reason}",)
     drift = request.get("drift") or {}
     drifted = tuple(
-        (one["name"], one["psi"], one["limit"], one["missing_then"], one["missing_now"], one["importance"])
+        (
+            masked(one["name"]),
+            one["psi"],
+            one["limit"],
+            one["missing_then"],
+            one["missing_now"],
+            one["importance"],
+        )
         for one in drift.get("features") or ()
         if one["drifted"] or one["ruined"]
     )
     head = ("Drifted feature", "PSI", "Limit", "Missing then", "Missing now", "Importance")
-    return f"The night of {request['batch_date']} asked for it: {request['reason']}", Table(head, drifted)
+    return f"The night of {request['batch_date']} asked for it: {masked(request['reason'])}", Table(
+        head, drifted
+    )
 
 
 def _made_with(record: Record, packages: int) -> tuple[Part, ...]:

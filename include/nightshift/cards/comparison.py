@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from nightshift.cards.document import Document, Link, Part, Section, Table
 from nightshift.cards.record import Record, Scores
 from nightshift.metrics import METRICS, better
+from nightshift.pages import Document, Link, Part, Section, Table
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightshift.cards.document import Document, Part, Section, Table
+from nightshift.pages import Document, Note, Part, Section, Table
 
 UNRECORDED = "not recorded"
 MOST_SHOWN = 50
@@ -117,7 +117,8 @@ def report(found: Reproduction) -> Document:
     said = found.predictions
     return Document(
         title=f"{found.model}, version {found.version}, made again",
-        about=verdict(found),
+        about="Trained again from its snapshot, and held against what was recorded.",
+        notes=(Note(verdict(found), "good" if found.equal else "bad"),),
         sections=(
             Section("Predictions", (_predictions(said),)),
             Section("Metrics on the holdout", (_scores(found.scores),)),

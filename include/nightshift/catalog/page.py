@@ -1,33 +1,22 @@
-"""The catalog as one page: without scripts or addresses, every value escaped here.
-
-Descriptions and reasons are other people's text; nothing of them is ever markup.
-"""
+"""The catalog as a document: what there is, how fresh and how good, and where to read on. Stale is red."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from html import escape
 from typing import Any
 
 from nightshift.catalog.datasets import Dataset
+from nightshift.masks import masked
+from nightshift.pages import Cell, Document, Figure, Link, Note, Section, Status, Table, Tone
+from nightshift.pages.charts import night_bars
 
 SHOWN_NIGHTS = 30
-LONGEST_TEXT = 2_000
+MOST_NAMED = 5
 KINDS = {"source": "Sources", "features": "Feature sets", "model": "Models"}
-BAR, HEIGHT = 9, 40
-POLICY = (
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-)
-STYLE = (
-    "body{font:14px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color:#1f2933;"
-    "background:#fff}a{color:#0b5cad}table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}"
-    "th,td{border-bottom:1px solid #d9dee3;padding:.3rem .6rem;text-align:left;vertical-align:top;"
-    "overflow-wrap:anywhere}th{background:#f4f6f8}.n{text-align:right;font-variant-numeric:tabular-nums}"
-    "section{border-top:3px solid #d9dee3;margin-top:2rem}figure{display:inline-block;margin:.5rem 2rem .5rem 0}"
-    "figcaption{color:#52606d}svg{display:block;background:#f4f6f8}rect{fill:#7b8794}"
-    ".good{color:#18794e;fill:#18794e}.bad{color:#b42318;fill:#b42318}.some{color:#b54708;fill:#b54708}"
-)
-# How a night's status reads at a glance; what is not here is grey.
-TONES = {
+# What of a kind stands in the overview beside owner, freshness and volume.
+OWN_COLUMN = {"source": "Open in quarantine", "model": "Champion"}
+# How a night's status reads at a glance; what is not here is neither.
+TONES: dict[str, Tone] = {
     **dict.fromkeys(("published", "built", "scored", "ok"), "good"),
     **dict.fromkeys(("failed", "breached", "drifted"), "bad"),
 }
@@ -36,92 +25,189 @@ Night = Mapping[str, Any]  # a row of catalog.nights
 Nights = Mapping[date, Night]
 
 
-def page(
-    found: Sequence[Dataset], nights: Iterable[Night], freshness: Iterable[Mapping[str, Any]], as_of: date
-) -> str:
-    """Return a self-contained HTML page of ``found``, with what happened in the nights up to ``as_of``."""
+@dataclass(frozen=True)
+class Standing:
+    """What else is known of a dataset now. ``champion``: its version and since which night; ``links``: (words, target).
+
+    ``open_rows``: rows in quarantine that nobody has discarded.
+    """
+
+    champion: tuple[int, date] | None = None
+    open_rows: int = 0
+    links: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A dataset and everything recorded of it up to the night of the page."""
+
+    dataset: Dataset
+    nights: Nights
+    fresh: Mapping[str, Any]
+    standing: Standing
+    as_of: date
+
+    @property
+    def newest(self) -> date | None:
+        """The newest night with rows; None if there never was one."""
+        found: date | None = self.fresh.get("newest_batch_date")
+        return found
+
+    @property
+    def behind(self) -> int:
+        """How many nights the newest rows are behind; 0 without any."""
+        return max((self.as_of - self.newest).days, 0) if self.newest else 0
+
+
+def document(
+    found: Sequence[Dataset],
+    nights: Iterable[Night],
+    freshness: Iterable[Mapping[str, Any]],
+    as_of: date,
+    standings: Mapping[str, Standing] | None = None,
+) -> Document:
+    """Return the catalog of ``found``, with what happened in the nights up to ``as_of``.
+
+    ``nights``, ``freshness``: rows of the views of these names. ``standings``: by a dataset's id.
+    """
     history: dict[tuple[str, str], dict[date, Night]] = {}
     for night in nights:
         history.setdefault((night["kind"], night["name"]), {})[night["batch_date"]] = night
     fresh = {(row["kind"], row["name"]): row for row in freshness}
-    known = {each.id for each in found}
-    body = [_overview(found, history, fresh)]
-    for each in found:
-        own = (each.kind, each.name)
-        body.append(_section(each, history.get(own, {}), fresh.get(own, {}), known, as_of))
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{POLICY}<title>Catalog</title>'
-        f"<style>{STYLE}</style></head><body><h1>Catalog</h1><p>As of the night of {as_of}: {len(found)} datasets, "
-        f"the last {SHOWN_NIGHTS} nights.</p>{''.join(body)}</body></html>"
+    now = standings or {}
+    known = [
+        _Known(each, history.get(own, {}), fresh.get(own, {}), now.get(each.id, Standing()), as_of)
+        for each in found
+        for own in [(each.kind, each.name)]
+    ]
+    ids = {each.id for each in found}
+    return Document(
+        title="Catalog",
+        about=f"As of the night of {as_of}: {len(found)} datasets, the last {SHOWN_NIGHTS} nights.",
+        notes=(_freshness(known),),
+        sections=(*_overview(known), *(_section(each, ids) for each in known)),
     )
 
 
-def _overview(
-    found: Sequence[Dataset], history: Mapping[tuple[str, str], Nights], fresh: Mapping[tuple[str, str], Any]
-) -> str:
-    parts = []
-    for kind, title in KINDS.items():
-        rows = []
-        for each in (one for one in found if one.kind == kind):
-            nights, newest = history.get((kind, each.name), {}), fresh.get((kind, each.name), {})
-            last = nights[max(nights)] if nights else {}
-            about = (_text(each.owner), _text(newest.get("newest_batch_date") or "never"))
-            rows.append((_link(each.id, {each.id}), *about, _number(last.get("row_count")), _status(last)))
-        head = ("Name", "Owner", "Newest night", "Rows in the last night", "Last night")
-        parts.append(f"<h2>{title}</h2>{_table(head, rows)}")
-    return "".join(parts)
-
-
-def _section(each: Dataset, nights: Nights, fresh: Mapping[str, Any], known: set[str], as_of: date) -> str:
-    facts = [
-        ("Owner", _text(each.owner)),
-        ("Newest night", _text(fresh.get("newest_batch_date") or "never")),
-        ("Newest known at", _text(fresh.get("newest_known_at") or "-")),
-        ("Reads", ", ".join(_link(read, known) for read in each.reads)),
-        ("Read by", ", ".join(_link(reader, known) for reader in each.read_by) or "nobody here"),
-        ("Specification", f"sha256 {_text(each.spec_sha256[:12])}"),
-    ]
-    columns = [
-        (_text(c["name"]), _text(c["type"]), "yes" if c["nullable"] else "no", _text(c["description"]))
-        for c in each.schema
-    ]
-    return (
-        f'<section id="{_text(each.id)}"><h2>{_text(each.id)}</h2><p>{_text(each.description)}</p>'
-        f"{_table((), facts)}{_charts(each, nights, as_of)}"
-        f"<details><summary>{len(columns)} columns</summary>"
-        f"{_table(('Column', 'Type', 'May be null', 'Description'), columns)}</details></section>"
-    )
-
-
-def _charts(each: Dataset, nights: Nights, as_of: date) -> str:
-    days = [as_of - timedelta(days=n) for n in reversed(range(SHOWN_NIGHTS))]
-    charts = [_bars("Rows a night", days, nights, "row_count")]
-    if each.kind == "source":
-        charts.append(_bars("Share set aside", days, nights, "rejected_share"))
-    if each.kind == "model":
-        charts.append(_bars("Drift", days, nights, "drift"))
-    return "".join(charts)
-
-
-def _bars(title: str, days: list[date], nights: Nights, what: str) -> str:
-    """Return one bar a night. A word (a status) fills the height; a night without a value has no bar."""
-    values = [nights.get(day, {}).get(what) for day in days]
-    largest = max((value for value in values if isinstance(value, int | float)), default=0)
-    shown = []
-    for n, (day, value) in enumerate(zip(days, values, strict=True)):
-        night = nights.get(day, {})
-        tall = 0.0 if value is None else HEIGHT if isinstance(value, str) else HEIGHT * value / (largest or 1)
-        tone = _tone(value if isinstance(value, str) else night.get("status"))
-        told = f"{day}: {_value(value)}{'; ' if night.get('why') else ''}{night.get('why') or ''}"
-        shown.append(
-            f'<rect class="{tone}" x="{n * BAR}" y="{HEIGHT - tall:.1f}" width="{BAR - 2}" height="{tall:.1f}">'
-            f"<title>{_text(told)}</title></rect>"
+def _freshness(known: Sequence[_Known]) -> Note:
+    stale = sorted((each for each in known if each.behind), key=lambda each: -each.behind)
+    if not stale:
+        some = any(each.newest for each in known)
+        return Note(
+            "Whatever has run is up to date." if some else "Nothing has run yet.", "good" if some else "warn"
         )
-    last = next((value for value in reversed(values) if value is not None), None)
-    return (
-        f"<figure><figcaption>{title}: {_text(_value(last))} (most: {_value(largest) if largest else '-'})</figcaption>"
-        f'<svg width="{len(days) * BAR}" height="{HEIGHT}" role="img">{"".join(shown)}</svg></figure>'
+    named = ", ".join(f"{each.dataset.id} ({_behind(each)})" for each in stale[:MOST_NAMED])
+    more = f" and {len(stale) - MOST_NAMED} more" if len(stale) > MOST_NAMED else ""
+    return Note(f"Stale: {named}{more}.", "bad")
+
+
+def _behind(each: _Known) -> str:
+    return f"{each.behind} night{'s' if each.behind > 1 else ''} behind"
+
+
+def _overview(known: Sequence[_Known]) -> list[Section]:
+    sections = []
+    for kind, title in KINDS.items():
+        own = OWN_COLUMN.get(kind)
+        head = ("Name", "Owner", "Newest night", "Rows then", "Last night", *([own] if own else []))
+        rows = tuple(_overview_row(each) for each in known if each.dataset.kind == kind)
+        sections.append(Section(title, (Table(head, rows),)))
+    return sections
+
+
+def _overview_row(each: _Known) -> tuple[Cell, ...]:
+    dataset = each.dataset
+    last = each.nights.get(each.newest, {}) if each.newest else {}
+    name = Link(dataset.id, f"#{dataset.id}")
+    row = (name, dataset.owner, _newest(each), _value(last.get("row_count")), _last(each))
+    if dataset.kind == "source":
+        return (*row, _open(each.standing))
+    return (*row, _champion(each.standing)) if dataset.kind == "model" else row
+
+
+def _newest(each: _Known) -> Cell:
+    if each.newest is None:
+        return Status("never", "quiet")
+    return (str(each.newest), Status(_behind(each), "bad")) if each.behind else str(each.newest)
+
+
+def _last(each: _Known) -> Cell:
+    """Return how the newest night that left anything went; its status says nothing of the nights missing since."""
+    if not each.nights:
+        return "-"
+    night = each.nights[max(each.nights)]
+    words = [str(night[what]) for what in ("status", "drift") if night.get(what)]
+    return tuple(Status(word, TONES.get(word, "warn")) for word in words)
+
+
+def _open(standing: Standing) -> Cell:
+    return Status(f"{standing.open_rows:,} rows", "warn") if standing.open_rows else "none"
+
+
+def _champion(standing: Standing) -> Cell:
+    if standing.champion is None:
+        return Status("none", "quiet")
+    version, since = standing.champion
+    return f"version {version} since {since}"
+
+
+def _section(each: _Known, ids: set[str]) -> Section:
+    dataset, standing = each.dataset, each.standing
+    own: list[tuple[str, Cell]] = []
+    if dataset.kind == "source":
+        own.append(("Open in quarantine", _open(standing)))
+    if dataset.kind == "model":
+        own.append(("Champion", _champion(standing)))
+    facts: tuple[tuple[Cell, ...], ...] = (
+        ("Owner", dataset.owner),
+        ("Newest night", _newest(each)),
+        ("Newest known at", each.fresh.get("newest_known_at")),
+        *own,
+        ("Reads", _links(dataset.reads, ids) or "-"),
+        ("Read by", _links(dataset.read_by, ids) or "nobody here"),
+        ("Look at", tuple(Link(words, target) for words, target in standing.links) or "-"),
+        ("Specification (sha256)", dataset.spec_sha256[:12]),
     )
+    columns = tuple((c["name"], c["type"], c["nullable"], c["description"]) for c in dataset.schema)
+    schema = Table(("Column", "Type", "May be null", "Description"), columns)
+    folded = Section(f"{len(columns)} columns of {dataset.id}", (schema,), folded=True)
+    return Section(
+        dataset.id, (dataset.description, Table((), facts), *_charts(each), folded), anchor=dataset.id
+    )
+
+
+def _links(names: Iterable[str], ids: set[str]) -> tuple[Cell, ...]:
+    return tuple(Link(name, f"#{name}") if name in ids else name for name in names)
+
+
+def _charts(each: _Known) -> list[Figure]:
+    charts = [_bars("Rows a night", each, "row_count")]
+    if each.dataset.kind == "source":
+        charts.append(_bars("Share set aside", each, "rejected_share"))
+    if each.dataset.kind == "model":
+        charts.append(_bars("Verdict and drift", each, "drift"))
+    return charts
+
+
+def _bars(title: str, each: _Known, what: str) -> Figure:
+    """Return one bar a night. A word (a status) fills the height; a night without a value has no bar."""
+    days = [each.as_of - timedelta(days=n) for n in reversed(range(SHOWN_NIGHTS))]
+    values = [each.nights.get(day, {}).get(what) for day in days]
+    largest = max((value for value in values if isinstance(value, int | float)), default=0)
+    bars = [
+        _bar(day, value, each.nights.get(day, {}), largest) for day, value in zip(days, values, strict=True)
+    ]
+    last = next((value for value in reversed(values) if value is not None), None)
+    most = f" (most: {_value(largest)})" if largest else ""
+    told = f"{title} of {each.dataset.id}, {days[0]} to {days[-1]}; the last: {_value(last)}{most}"
+    return Figure(f"{title}: {_value(last)}{most}", night_bars(bars, told, (str(days[0]), str(days[-1]))))
+
+
+def _bar(day: date, value: Any, night: Night, largest: float) -> tuple[float | None, str, str]:
+    tall = None if value is None else 1.0 if isinstance(value, str) else value / (largest or 1)
+    why = f"; {masked(night['why'])}" if night.get("why") else ""
+    tone = TONES.get(value if isinstance(value, str) else str(night.get("status")), "warn")
+    return tall, tone if tone in ("good", "bad") else "some", f"{day}: {_value(value)}{why}"
 
 
 def _value(value: Any) -> str:
@@ -130,34 +216,3 @@ def _value(value: Any) -> str:
     return (
         f"{value:.2%}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
     )
-
-
-def _number(value: Any) -> str:
-    return f'<span class="n">{_value(value)}</span>'
-
-
-def _status(night: Night) -> str:
-    words = [night[what] for what in ("status", "drift") if night.get(what)]
-    return ", ".join(f'<span class="{_tone(word)}">{_text(word)}</span>' for word in words) or "-"
-
-
-def _tone(word: Any) -> str:
-    return TONES.get(word, "some")
-
-
-def _link(name: str, known: set[str]) -> str:
-    text = _text(name)
-    return f'<a href="#{text}">{text}</a>' if name in known else text
-
-
-def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
-    """Return a table of cells that are markup already."""
-    if not rows:
-        return "<p>None.</p>"
-    names = "".join(f"<th>{_text(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _text(value: object) -> str:
-    return escape(str(value)[:LONGEST_TEXT], quote=True)

@@ -17,6 +17,7 @@ from nightshift.distributions import (
     nameable,
     psi,
 )
+from nightshift.masks import LONG_NUMBER
 
 Kind = Literal["number", "time", "category"]
 KINDS: dict[str, Kind] = {"integer": "number", "float": "number", "date": "time", "timestamp": "time"}
@@ -30,8 +31,6 @@ MOST_BARS = 10
 FEW_VALUES = 20
 MANY_VALUES = 1000
 DISTINCT_SHARE = 0.2
-# Telephone and card numbers are names too.
-LONG_NUMBER = re.compile(r"\d(?:[ ./-]?\d){6,}")
 OTHER, MISSING = "(other)", "(missing)"
 LOOKED_AT = 500
 TEXTS = {
@@ -125,7 +124,7 @@ def shift(now: Values, then: Values) -> float:
 
 
 def showable(value: str) -> bool:
-    """Return whether a frequent value may be shown by name."""
+    """Return whether a frequent value may be shown by name: telephone and card numbers are names too."""
     return nameable(value) and not LONG_NUMBER.search(value)
 
 

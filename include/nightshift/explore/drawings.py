@@ -11,9 +11,9 @@ from math import isnan
 
 import pandas as pd
 
-from nightshift.distributions import EMAIL
 from nightshift.explore.columns import Bars, Histogram
 from nightshift.explore.examine import Volume
+from nightshift.masks import EMAIL
 
 NOW, THEN, BAD = "#3b6ea8", "#d9822b", "#b42318"
 LONGEST_WORDS = 300

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from nightshift.explore.examine import LABEL, Exploration
-from nightshift.markdown import plain
+from nightshift.pages.words import plain
 
 OPEN = """\
 import hashlib, io, os

@@ -14,7 +14,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from nightshift.distributions import EMAIL, FEWEST_ROWS, nameable
+from nightshift.distributions import FEWEST_ROWS, nameable
+from nightshift.masks import EMAIL
 from nightshift.monitor.drift import DriftResult, FeatureDrift
 
 # Read by Evidently when it is imported: no usage statistics.

@@ -4,6 +4,7 @@ import os
 import re
 
 from nightshift.errors import SpecError
+from nightshift.pages.face import POLICY, SCRIPTED
 
 # Pages and notebooks we wrote, and nothing else of the store: landed batches and snapshots hold rows.
 SERVED = re.compile(
@@ -24,8 +25,6 @@ DAGS = {
     "cards": "train_{}",
     "catalog": "catalog",
 }
-# No origin, no access to the session, and nothing from anywhere else.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 CATALOG = "catalog/index.html"  # where the stage *describe* keeps the catalog
 
 
@@ -48,10 +47,8 @@ def dag_of(key: str) -> str:
 
 
 def policy_of(key: str) -> str:
-    """Return the Content-Security-Policy of a served file: only drift reports draw by script, and evaluate some."""
-    if key.startswith("reports/"):
-        return f"sandbox allow-scripts; {POLICY}; script-src 'unsafe-inline' 'unsafe-eval'"
-    return f"sandbox; {POLICY}"
+    """Return the Content-Security-Policy of a served file: only drift reports draw by script. No origin, no session."""
+    return f"sandbox allow-scripts; {SCRIPTED}" if key.startswith("reports/") else f"sandbox; {POLICY}"
 
 
 def sent_as(key: str) -> tuple[str, dict[str, str]]:

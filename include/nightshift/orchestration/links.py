@@ -44,6 +44,11 @@ def run_url(dag_run: Any) -> str:
     return f"{_base_url()}/dags/{dag_run.dag_id}/runs/{quote(dag_run.run_id)}"
 
 
+def dag_url(dag_id: str) -> str:
+    """Return the address of a DAG's page in Airflow's UI."""
+    return f"{_base_url()}/dags/{dag_id}"
+
+
 def _base_url() -> str:
     from airflow.configuration import conf
 

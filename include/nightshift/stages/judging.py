@@ -25,7 +25,8 @@ from nightshift.govern import (
     write_outcome,
 )
 from nightshift.govern import evaluate as evaluated
-from nightshift.govern.request import markdown
+from nightshift.govern import request as signing
+from nightshift.pages import markdown
 from nightshift.specs import Model
 from nightshift.stages.documenting import card_key
 from nightshift.stages.platform import Facts, Platform, Try
@@ -104,9 +105,10 @@ def ask_for_signature(
     }
     if verdict and verdict["report_key"]:
         links["drift report"] = page(verdict["report_key"])
+    asked_for = signing.request(decision, verdict, links, approvers)
     return {
-        "subject": f"Promote version {decision['challenger']} of {name}?",
-        "body": markdown(decision, verdict, links, approvers),
+        "subject": asked_for.title,
+        "body": markdown(asked_for, titled=False),
         "approvers": approvers,
     }
 

@@ -22,7 +22,7 @@ SOURCES = (
 )
 RENAMED = "SELECT kind, old_name, new_name FROM governance.renames WHERE renamed_at > %s ORDER BY rename"
 REQUEST = (
-    "SELECT r.batch_date, r.reason, v.drift FROM monitoring.retrain_requests r "
+    "SELECT r.batch_date, r.reason, r.requested_by, v.drift FROM monitoring.retrain_requests r "
     "LEFT JOIN monitoring.verdicts v USING (model, batch_date) WHERE r.training_id = %s"
 )
 

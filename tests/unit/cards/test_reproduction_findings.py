@@ -47,8 +47,10 @@ def test_equal_is_every_metric_and_every_prediction(
 ) -> None:
     made = reproduction(predictions, found)
     assert made.equal is equal
-    assert report(made).about.startswith(
-        "Equal: every metric and all 10 predictions" if equal else "Different: "
+    assert (
+        report(made)
+        .notes[0]
+        .text.startswith("Equal: every metric and all 10 predictions" if equal else "Different: ")
     )
 
 
@@ -63,7 +65,7 @@ def test_what_differs_is_said_in_numbers() -> None:
         replace(SAME, again_sha256="b", differing=3, largest=0.0625),
         scores({"brier": 0.1, "log_loss": 0.5}, {"brier": 0.1, "log_loss": 0.75}),
     )
-    assert report(made).about == (
+    assert report(made).notes[0].text == (
         "Different: 3 of 10 predictions differ from the registered model's, by 0.0625 at most; metrics that differ: "
         "log_loss by +0.25."
     )

@@ -10,22 +10,10 @@ from nightshift.validate import data_docs, validate
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 ALLOWED = {
-    "html",
-    "head",
-    "meta",
-    "title",
-    "style",
-    "body",
-    "h1",
-    "h2",
-    "p",
-    "table",
-    "thead",
-    "tbody",
-    "tr",
-    "th",
-    "td",
+    *("html", "head", "meta", "title", "style", "body", "main", "section", "div", "h1", "h2", "p", "span", "code"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td"),
 }
+ATTRIBUTES = {"lang", "charset", "http-equiv", "content", "name", "class", "scope", "role", "tabindex", "aria-label"}
 
 
 class Tags(HTMLParser):
@@ -62,7 +50,7 @@ def test_values_columns_and_arguments_are_escaped():
         page = data_docs(spec, validation, [DAY])
         tags = parsed(page)
         assert tags.tags <= ALLOWED
-        assert tags.attributes <= {"lang", "charset", "http-equiv", "content", "class"}
+        assert tags.attributes <= ATTRIBUTES
         assert "<script" not in page
         assert EVIL[:20] in "".join(tags.text)
 
