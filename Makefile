@@ -23,12 +23,16 @@ demo: install ## close the loop on real flights; the stack stays up until `make 
 
 test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python tests/browser.py
+	@$(BIN)/python tests/axe.py
 # End to end much is waited for: the unit tests run beside it, in one process.
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= unit e2e
 	@$(BIN)/python -m pytest $(BESIDE) tests/integration --ignore tests/integration/runtime
 	@$(BIN)/python -m pytest tests/integration/runtime
 
 unit: install ## the tests that need no server
+	@$(BIN)/python tests/browser.py
+	@$(BIN)/python tests/axe.py
 	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
 
 e2e: install ## the end-to-end tests alone

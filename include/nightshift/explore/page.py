@@ -1,57 +1,53 @@
-"""The page: one self-contained HTML file, at most 2 MB, without a script and without an address.
+"""The page of an exploration: one self-contained HTML file, at most 2 MB, without a script and without an address.
 
 What stands out comes first; then volumes, columns, what is missing when, pictures, and relations.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from math import isnan
 
 import pandas as pd
 
-from nightshift.explore import drawings
-from nightshift.explore.columns import Histogram
-from nightshift.explore.drawings import NOW, THEN, instant, number, words
-from nightshift.explore.examine import LABEL, Column, Exploration
+from nightshift.explore.columns import Bars, Histogram
+from nightshift.explore.examine import LABEL, Column, Exploration, Volume
+from nightshift.masks import masked
+from nightshift.pages import (
+    Bullets,
+    Cell,
+    Document,
+    Drawing,
+    Figure,
+    Legend,
+    Note,
+    Part,
+    Section,
+    Status,
+    Table,
+    page,
+)
+from nightshift.pages.charts import bars, gaps, histogram, matrix, percent, signed_bar, volumes
 
 PAGE_BYTES = 2_000_000
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1c2330; max-width: 76rem; margin: 2rem auto; padding: 0 1.5rem }
-h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.5rem 0 .3rem } p { margin: .3rem 0 }
-.facts { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1rem 0; padding: .7rem 1rem;
-  background: #f4f6f9; border-radius: .5rem } .facts b { display: block; font-size: 1.15rem }
-.facts span, .quiet, .card p { color: #5b6675; font-size: .85rem }
-.hash { font-family: ui-monospace, monospace; font-size: .8rem; overflow-wrap: anywhere }
-.now::before, .then::before { content: ""; display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem }
-.now::before { background: NOW } .then::before { border: 2px solid THEN; box-sizing: border-box }
-.findings li { margin: .15rem 0 }
-.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #e3e7ed; text-align: left; white-space: nowrap }
-th { background: #f4f6f9; font-weight: 600 } .n { text-align: right; font-variant-numeric: tabular-nums }
-.warn { background: #fdf0d0 }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; margin: .8rem 0 }
-.card { border: 1px solid #e3e7ed; border-radius: .5rem; padding: .7rem .9rem } .card h3 { font-size: .95rem;
-  margin: 0 0 .4rem; overflow-wrap: anywhere } .card h3 i { font-weight: 400; color: #5b6675; float: right }
-svg { display: block; width: 100%; overflow: visible } svg.plot { margin-top: 1.2rem }
-svg text { font-size: 11px; fill: #46505e }
-svg.strip { width: 22rem; height: 14px } svg.signed { width: 200px; height: 14px } svg.matrix { max-width: 100% }
-svg path.then { fill: none; stroke: THEN; stroke-width: 1.8 } svg .axis { stroke: #aab3bf; stroke-width: 1 }
-""".replace("NOW", NOW).replace("THEN", THEN)
-
 LARGE_PSI, LARGE_GAP, MOSTLY_MISSING = 0.2, 0.05, 0.5
 CLOSE, TOO_CLOSE = 0.9, 0.95
 MOST_FINDINGS = 20
 MOST_PAIRS = 15
-Row = Iterable[tuple[str, str]]  # (class, content) of each cell; the content is markup of ours
+LONGEST_NAME = 63
+SAMPLED = (
+    "Counts, missing values and PSI are of all rows. Pictures and correlations are of a sample: the snapshot, and as "
+    "many rows of a range compared with. Texts that are rare, long or look like an identifier are not shown."
+)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def render(exploration: Exploration, snapshot_sha256: str) -> bytes:
     """Return the page in UTF-8. If all columns make it too large, the later ones are named, not drawn."""
     for most in (200, 100, 50, 20):
-        page = _page(exploration, snapshot_sha256, most).encode()
-        if len(page) <= PAGE_BYTES:
+        made = page(_document(exploration, snapshot_sha256, most)).encode()
+        if len(made) <= PAGE_BYTES:
             break
-    return page
+    return made
 
 
 def findings(e: Exploration) -> list[str]:
@@ -74,182 +70,199 @@ def findings(e: Exploration) -> list[str]:
     return found if more <= 0 else [*found[:MOST_FINDINGS], f"... and {more} more; see the tables."]
 
 
-def _page(e: Exploration, snapshot: str, most: int) -> str:
-    title = words(f"{e.subject.title}, {e.question.nights}")
+def _document(e: Exploration, snapshot: str, most: int) -> Document:
     shown = e.columns[:most]
     hidden = [column.name for column in e.columns[most:]] + list(e.left_out)
-    parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        f"<title>{title}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{words(e.subject.title)}</h1><p>{words(e.subject.description)}</p>{_facts(e, snapshot)}",
-        _findings(e),
-        _volumes(e),
-        _table_of_columns(e, shown),
-        f"<p>Not shown, for want of room: {words(', '.join(hidden), 2000)}.</p>" if hidden else "",
-        _missing(e, shown),
-        _target(e, shown),
-        _pictures(e, shown),
-        _correlations(e.matrix),
-        "</body></html>",
+    left = (f"Not shown, for want of room: {masked(', '.join(hidden))}.",) if hidden else ()
+    stands_out = findings(e)
+    count = f"{len(stands_out)} things stand out." if len(stands_out) > 1 else "One thing stands out."
+    return Document(
+        title=masked(f"{e.subject.title}, {e.question.nights}"),
+        about=e.subject.description,
+        notes=(Note(count, "warn") if stands_out else Note("Nothing stands out.", "good"),),
+        sections=(
+            Section("What stands out", (Bullets(tuple(map(masked, stands_out)) or ("Nothing.",)),)),
+            Section("What was looked at", (_facts(e, snapshot), SAMPLED)),
+            Section("Rows a night", _volumes(e)),
+            Section("Columns", (_table_of_columns(e, shown), *left)),
+            Section("What is missing, and when", _missing(e, shown)),
+            *_target(e, shown),
+            Section("Distributions", _pictures(e, shown)),
+            *_correlations(e.matrix),
+        ),
+    )
+
+
+def _facts(e: Exploration, snapshot: str) -> Table:
+    facts: list[tuple[str, Cell]] = [
+        ("Rows", f"{e.rows:,}"),
+        ("Nights", str(e.question.nights)),
+        ("Columns", len(e.columns)),
     ]
-    return "".join(parts)
-
-
-def _facts(e: Exploration, snapshot: str) -> str:
-    facts = [("rows", f"{e.rows:,}"), ("nights", str(e.question.nights)), ("columns", str(len(e.columns)))]
     if e.compared_rows is not None:
-        facts.append((f"rows compared with, {e.question.compared}", f"{e.compared_rows:,}"))
-    facts.append(("rows in the snapshot", f"{e.sampled:,}"))
+        facts.append((f"Rows compared with, {e.question.compared}", f"{e.compared_rows:,}"))
+    facts.append(("Rows in the snapshot", f"{e.sampled:,}"))
     if e.labelled is not None:
-        facts.append((f"rows with the label of {e.subject.target}", f"{e.labelled:,}"))
-    boxes = "".join(f"<div><b>{words(value)}</b><span>{words(name)}</span></div>" for name, value in facts)
-    return (
-        f'<div class="facts">{boxes}</div><p class="quiet">Counts, missing values and PSI are of all rows. Pictures '
-        "and correlations are of a sample: the snapshot, and as many rows of a range compared with. Texts that are "
-        "rare, long or look like an identifier are not shown.</p>"
-        f'<p class="quiet">snapshot <span class="hash">{words(snapshot)}</span></p>'
-        f'<p class="quiet">spec <span class="hash">{words(e.subject.spec_sha256)}</span></p>{_legend(e)}'
-    )
+        facts.append((f"Rows with the label of {e.subject.target}", f"{e.labelled:,}"))
+    facts += [("Snapshot (sha256)", snapshot), ("Spec (sha256)", e.subject.spec_sha256)]
+    return Table((), tuple(facts))
 
 
-def _legend(e: Exploration) -> str:
-    if e.compared_rows is None:
-        return ""
-    return (
-        f'<p><span class="now">{words(e.question.nights)}</span> &nbsp; '
-        f'<span class="then">{words(e.question.compared)}, compared with</span></p>'
-    )
+def _legend(e: Exploration) -> tuple[Legend, ...]:
+    if e.question.compared is None:
+        return ()
+    return (Legend((("now", str(e.question.nights)), ("then", f"{e.question.compared}, compared with"))),)
 
 
-def _findings(e: Exploration) -> str:
-    items = "".join(f"<li>{words(text)}</li>" for text in findings(e))
-    return f'<h2>What stands out</h2><ul class="findings">{items or "<li>Nothing.</li>"}</ul>'
-
-
-def _volumes(e: Exploration) -> str:
-    aside = sum(v.rejected or 0 for v in e.volumes)
+def _volumes(e: Exploration) -> tuple[Part, ...]:
     counted = any(v.rejected is not None for v in e.volumes)
+    aside = sum(v.rejected or 0 for v in e.volumes)
     note = (
         f"{aside:,} rows were set aside (red, on top); a tick below marks a night whose last batch failed."
         if counted
         else ""
     )
-    then = drawings.volumes(e.compared_volumes, THEN) if e.compared_volumes else ""
-    return f'<h2>Rows a night</h2><p class="quiet">{note}</p>{drawings.volumes(e.volumes, NOW)}{then}'
+    charts = [_volume(e.volumes, "now", note)]
+    if e.compared_volumes:
+        charts.append(_volume(e.compared_volumes, "then", "compared with"))
+    return tuple(charts)
 
 
-def _table_of_columns(e: Exploration, shown: Sequence[Column]) -> str:
-    head = ["column", "declared", "found", "missing", "distinct", "smallest", "median", "largest"]
+def _volume(nights: Sequence[Volume], kind: str, note: str) -> Figure:
+    first, last = str(nights[0].night), str(nights[-1].night)
+    most = max(v.rows + (v.rejected or 0) for v in nights)
+    told = f"Rows a night, {first} to {last}, at most {most:,}"
+    drawn = [(v.rows, v.rejected or 0, v.failed) for v in nights]
+    return Figure(told, volumes(drawn, kind, told, (first, last if len(nights) > 1 else "")), note)
+
+
+def _table_of_columns(e: Exploration, shown: Sequence[Column]) -> Table:
+    head = ("column", "declared", "found", "missing", "distinct", "smallest", "median", "largest")
     compared = e.compared_rows is not None
-    head += ["missing then", "PSI"] if compared else []
-    rows = [[*_described(column), *(_changed(column) if compared else [])] for column in shown]
-    return f"<h2>Columns</h2>{_table(head, rows, numbers=set(range(3, len(head))))}"
+    more = ("missing then", "PSI") if compared else ()
+    rows = tuple((*_described(column), *(_changed(column) if compared else ())) for column in shown)
+    return Table((*head, *more), rows)
 
 
-def _described(column: Column) -> list[tuple[str, str]]:
+def _described(column: Column) -> tuple[Cell, ...]:
     show = instant if column.declared in ("date", "timestamp") else number
     spread = [show(value) for value in column.spread] if column.spread else ["", "", ""]
-    return [
-        ("", words(column.name, 63)),
-        ("", words(column.declared)),
-        ("", words(column.found)),
-        ("n warn" if column.missing > MOSTLY_MISSING else "n", f"{column.missing:.1%}"),
-        ("n", f"{column.distinct:,}"),
-        *(("n", words(value)) for value in spread),
-    ]
+    missing = _marked(f"{column.missing:.1%}", column.missing > MOSTLY_MISSING)
+    return _name(column.name), column.declared, column.found, missing, f"{column.distinct:,}", *spread
 
 
-def _changed(column: Column) -> list[tuple[str, str]]:
+def _changed(column: Column) -> tuple[Cell, ...]:
     then, psi = column.missing_then, column.psi
     moved = then is not None and abs(column.missing - then) > LARGE_GAP
-    return [
-        ("n warn" if moved else "n", f"{then:.1%}" if then is not None else ""),
-        ("n warn" if psi is not None and psi >= LARGE_PSI else "n", f"{psi:.3f}" if psi is not None else ""),
-    ]
+    return (
+        _marked(f"{then:.1%}", moved) if then is not None else "",
+        _marked(f"{psi:.3f}", psi >= LARGE_PSI) if psi is not None else "",
+    )
 
 
-def _missing(e: Exploration, shown: Sequence[Column]) -> str:
-    rows = [
-        [("", words(column.name, 63)), ("n", f"{column.missing:.1%}"), ("", drawings.gaps(column.gaps))]
+def _marked(words: str, stands_out: bool) -> Cell:
+    return Status(words, "warn") if stands_out else words
+
+
+def _missing(e: Exploration, shown: Sequence[Column]) -> tuple[Part, ...]:
+    rows = tuple(
+        (
+            _name(column.name),
+            f"{column.missing:.1%}",
+            gaps(column.gaps, f"missing values of {_name(column.name)} over time"),
+        )
         for column in shown
         if column.missing > 0
-    ]
+    )
+    if not rows:
+        return ("Nothing.",)
     nights = len(e.spans[0].dates)
     each = "a night" if nights == 1 else f"{nights} nights"
-    said = (
-        f'<p class="quiet">A cell is {each}, {e.question.nights}; darker: more missing; white: no rows.</p>'
-    )
-    table = (
-        said + _table(["column", "missing", "over time"], rows, numbers={1}) if rows else "<p>Nothing.</p>"
-    )
-    return f"<h2>What is missing, and when</h2>{table}"
+    said = f"A cell is {each}, {e.question.nights}; stronger: more missing; no cell: no rows."
+    return said, Table(("column", "missing", "over time"), rows)
 
 
-def _target(e: Exploration, shown: Sequence[Column]) -> str:
+def _target(e: Exploration, shown: Sequence[Column]) -> tuple[Section, ...]:
     if e.subject.target is None:
-        return ""
-    related = [
-        (column, column.relation, column.relation.value)
-        for column in shown
-        if column.relation is not None and column.relation.value is not None
-    ]
-    rows = [
-        [
-            ("", words(column.name, 63)),
-            ("", words(relation.measure)),
-            ("n", f"{value:.3f}"),
-            ("", drawings.signed_bar(value)),
-        ]
-        for column, relation, value in sorted(related, key=lambda found: -abs(found[2]))
-    ]
+        return ()
+    related = [(column, column.relation) for column in shown if column.relation is not None]
+    known = [(column, relation, relation.value) for column, relation in related if relation.value is not None]
+    rows = tuple(
+        (_name(column.name), relation.measure, f"{value:.3f}", signed_bar(value))
+        for column, relation, value in sorted(known, key=lambda found: -abs(found[2]))
+    )
     said = (
-        f'<p class="quiet">With the label of {words(e.subject.target)}, as it was known at the cut-off of '
-        f"{e.question.nights.last}. Spearman has a sign, the measures of categories have none.</p>"
+        f"With the label of {e.subject.target}, as it was known at the cut-off of {e.question.nights.last}. Spearman "
+        "has a sign, the measures of categories have none."
     )
-    table = (
-        _table(["column", "measure", "value", ""], rows, numbers={2})
-        if rows
-        else "<p>Too few labels to say.</p>"
-    )
-    return f"<h2>What goes with the target</h2>{said}{table}"
+    table: Part = Table(("column", "measure", "value", "drawn"), rows) if rows else "Too few labels to say."
+    return (Section("What goes with the target", (said, table)),)
 
 
-def _pictures(e: Exploration, shown: Sequence[Column]) -> str:
-    cards = "".join(map(_card, shown))
-    return f'<h2>Distributions</h2><p class="quiet">Shares of the rows.</p>{_legend(e)}<div class="cards">{cards}</div>'
+def _pictures(e: Exploration, shown: Sequence[Column]) -> tuple[Part, ...]:
+    return "Shares of the rows.", *_legend(e), *map(_picture, shown)
 
 
-def _card(column: Column) -> str:
-    times = column.declared in ("date", "timestamp")
+def _picture(column: Column) -> Figure:
+    psi = f", PSI {column.psi:.3f}" if column.psi is not None else ""
+    caption = f"{_name(column.name)}{psi}"
     if column.drawn is not None:
-        drawing = drawings.distribution(column.drawn, times=times)
-    elif column.hidden:
-        drawing = f"<p>Looks like an identifier: {column.distinct:,} values, not shown.</p>"
-    else:
-        drawing = "<p>No values.</p>"
-    clipped = isinstance(column.drawn, Histogram) and column.drawn.clipped
-    note = "<p>The outer bars hold what lies beyond.</p>" if clipped else ""
-    side = f"PSI {column.psi:.3f}" if column.psi is not None else ""
-    return f'<div class="card"><h3>{words(column.name, 63)}<i>{side}</i></h3>{drawing}{note}</div>'
+        clipped = isinstance(column.drawn, Histogram) and column.drawn.clipped
+        drawn = _distribution(column, column.drawn)
+        return Figure(caption, drawn, "The outer bars hold what lies beyond." if clipped else "")
+    if column.hidden:
+        return Figure(caption, None, f"Looks like an identifier: {column.distinct:,} values, not shown.")
+    return Figure(caption, None, "No values.")
 
 
-def _correlations(matrix: pd.DataFrame) -> str:
-    if matrix.empty:
-        return ""
-    rows = [
-        [
-            ("", words(one, 63)),
-            ("", words(other, 63)),
-            ("n", f"{value:.2f}"),
-            ("", drawings.signed_bar(value)),
-        ]
-        for one, other, value in _pairs(matrix)[:MOST_PAIRS]
-    ]
-    return (
-        f'<h2>How numbers go together</h2><p class="quiet">Rank correlations; the {len(matrix)} columns most closely '
-        f"related to any other.</p>{drawings.matrix(matrix)}{_table(['column', 'and', 'value', ''], rows, numbers={2})}"
+def _distribution(column: Column, drawn: Histogram | Bars) -> Drawing:
+    told = f"Shares of the rows by {_name(column.name)}"
+    if isinstance(drawn, Bars):
+        most = ", ".join(
+            f"{label} {percent(share)}" for label, share in zip(drawn.labels, drawn.now, strict=True)
+        )
+        return bars(drawn.labels, drawn.now, drawn.then, f"{told}: {most}")
+    times = column.declared in ("date", "timestamp")
+    show = instant if times else number
+    # A bin of one whole number is centred on it.
+    inset = 0.5 if drawn.edges[1] - drawn.edges[0] == 1 and not times else 0.0
+    ends = show(drawn.edges[0] + inset), show(drawn.edges[-1] - inset)
+    most = percent(max([*drawn.now, *(drawn.then or ())], default=0.0))
+    return histogram(drawn.now, drawn.then, f"{told}, {ends[0]} to {ends[1]}, at most {most} in a bar", ends)
+
+
+def _correlations(found: pd.DataFrame) -> tuple[Section, ...]:
+    if found.empty:
+        return ()
+    names = [_name(str(name)) for name in found.columns]
+    rows = tuple(
+        (_name(one), _name(other), f"{value:.2f}", signed_bar(value))
+        for one, other, value in _pairs(found)[:MOST_PAIRS]
     )
+    said = f"Rank correlations; the {len(found)} columns most closely related to any other."
+    drawn = matrix(names, found.to_numpy().tolist(), f"Rank correlations of {len(names)} columns")
+    closest = Table(("column", "and", "value", "drawn"), rows, "The closest pairs")
+    return (Section("How numbers go together", (said, Figure("Rank correlations", drawn), closest)),)
+
+
+def _name(name: str) -> str:
+    text = masked(name)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+
+
+def number(value: float) -> str:
+    """Return a number in a few characters: 1,234 or 0.0123."""
+    if isnan(value):
+        return "-"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def instant(seconds: float) -> str:
+    """Return seconds since 1970 as a date, or a date and a time (UTC)."""
+    when = EPOCH + timedelta(seconds=round(seconds))
+    return f"{when:%Y-%m-%d}" if (when.hour, when.minute) == (0, 0) else f"{when:%Y-%m-%d %H:%M}"
 
 
 def _pairs(matrix: pd.DataFrame) -> list[tuple[str, str, float]]:
@@ -261,16 +274,6 @@ def _pairs(matrix: pd.DataFrame) -> list[tuple[str, str, float]]:
     ]
     known = [pair for pair in pairs if not isnan(pair[2]) and LABEL not in pair[:2]]
     return sorted(known, key=lambda pair: (-abs(pair[2]), pair[:2]))
-
-
-def _table(head: Sequence[str], rows: Sequence[Row], *, numbers: set[int]) -> str:
-    """Return a table; the headings of the columns ``numbers`` stand to the right, as numbers do."""
-    names = "".join(
-        f'<th class="{"n" if n in numbers else ""}">{words(name)}</th>' for n, name in enumerate(head)
-    )
-    lines = ("".join(f'<td class="{style}">{content}</td>' for style, content in row) for row in rows)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _empty(column: Column) -> str:

@@ -9,14 +9,16 @@ Importing this module imports Evidently (10 CPU-s); deciding about drift does no
 
 import os
 import warnings
-from html import escape
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from nightshift.distributions import FEWEST_ROWS, nameable
-from nightshift.masks import EMAIL
+from nightshift.masks import masked
 from nightshift.monitor.drift import DriftResult, FeatureDrift
+from nightshift.pages import Cell, Document, Note, Section, Status, Table, Tone, above
+from nightshift.pages.words import html
 
 # Read by Evidently when it is imported: no usage statistics.
 os.environ["DO_NOT_TRACK"] = "1"
@@ -33,41 +35,44 @@ MOST_CATEGORIES = 15
 # A value shown by name stands for at least FEWEST_ROWS rows of the samples, and for this share of them.
 SMALLEST_SHARE = 0.005
 
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "font-src data:; img-src data: blob:; base-uri 'none'; form-action 'none'"
-)
-STYLE = """
-.nightshift { font: 15px/1.5 system-ui, sans-serif; color: #1c2330; max-width: 76rem; margin: 2rem auto;
-  padding: 0 1.5rem }
-.nightshift h1 { font-size: 1.5rem; margin: 0 0 .25rem }
-.nightshift h2 { font-size: 1.1rem; margin: 2rem 0 0 }
-.nightshift p { margin: .4rem 0 }
-.nightshift .status { padding: .1rem .6rem; border-radius: 1rem; font-weight: 600 }
-.nightshift .drifted { background: #fbe3df; color: #8c1d0c }
-.nightshift .ok { background: #e0f2e4; color: #14532d }
-.nightshift .too_few_rows { background: #fdf0d0; color: #6b4a00 }
-.nightshift .scroll { overflow-x: auto }
-.nightshift table { border-collapse: collapse; width: 100%; margin-top: 1rem }
-.nightshift th, .nightshift td { padding: .3rem .7rem; border-bottom: 1px solid #dfe3ea; text-align: right }
-.nightshift th { font-weight: 600; background: #f4f6f9 }
-.nightshift th:first-child, .nightshift td:first-child { text-align: left }
-.nightshift tr.breach td { background: #fdf3f1 }
-"""
 EMPTY = "<!DOCTYPE html><html><head></head><body></body></html>"
 STATUS = {"ok": "no drift", "drifted": "drifted", "too_few_rows": "too few rows to judge"}
+TONES: dict[str, Tone] = {
+    "ok": "good",
+    **dict.fromkeys(("drifted", "breached", "degraded"), "bad"),
+}
+VERDICTS = {
+    "ok": "The night is fine",
+    "breached": "The night breached",
+    "too_few_rows": "The night was not judged",
+}
 HEADINGS = ("feature", "PSI", "limit", "noise bound", "missing now", "in training", "importance", "finding")
 
 
-def render(reference: pd.DataFrame, current: pd.DataFrame, title: str, summary: DriftResult) -> bytes:
+@dataclass(frozen=True)
+class Decided:
+    """What was decided of the night, of which drift is half. ``performance``: status and words, if measured."""
+
+    status: str
+    retrain: bool
+    reason: str
+    performance: tuple[str, str] | None = None
+
+
+def render(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    title: str,
+    summary: DriftResult,
+    decided: Decided | None = None,
+) -> bytes:
     """Return the report as one UTF-8 HTML page.
 
-    ``summary`` is shown in full. Of ``reference`` and ``current`` (any number of rows; columns as in the
-    summary, others may be there) at most 2,000 rows each and 30 columns are drawn, drifted ones first, then
-    by importance. Columns without two values to draw, and those that Evidently cannot draw, are named instead. The same
-    arguments draw the same sample.
+    ``decided`` comes first: a night may breach without drift. ``summary`` is shown in full. Of ``reference`` and
+    ``current`` (any number of rows; columns as in the summary, others may be there) at most 2,000 rows each and 30
+    columns are drawn, drifted ones first, then by importance. Columns without two values to draw, and those that
+    Evidently cannot draw, are named instead. The same arguments draw the same sample.
     """
-    decided = _decision(title, summary)
     shared = [name for name in _by_interest(reference, summary) if name in current.columns]
     drawn = [name for name in shared if _drawable(reference[name]) and _drawable(current[name])][
         :MOST_COLUMNS
@@ -75,8 +80,16 @@ def render(reference: pd.DataFrame, current: pd.DataFrame, title: str, summary: 
     left_out = [name for name in shared if name not in drawn]
     old, new = (sample(frame[drawn], SAMPLE_ROWS, seed=0) for frame in (reference, current))
     drawing, failed = _drawing(old, new, summary)
-    note = _note(len(old), len(new), left_out, failed)
-    return _compose(drawing, title, f"{decided}{note}").encode()
+    document = Document(
+        title=masked(title),
+        about="",
+        notes=(*_decided(decided), _drift(summary)),
+        sections=(
+            Section("Drift of the features", _features(summary)),
+            Section("Distributions", _note(len(old), len(new), left_out, failed)),
+        ),
+    )
+    return above(document, drawing).encode()
 
 
 def sample(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
@@ -88,8 +101,8 @@ def sample(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
 
 
 def shown(text: str) -> str:
-    """Return ``text`` for the page: escaped, with what looks like an e-mail address masked."""
-    return escape(EMAIL.sub("[address]", text))
+    """Return ``text`` for Evidently, which writes it into its script as it is: escaped, addresses struck out."""
+    return html(masked(text))
 
 
 def _by_interest(reference: pd.DataFrame, summary: DriftResult) -> list[str]:
@@ -186,64 +199,63 @@ def _named(reference: pd.Series, current: pd.Series) -> tuple[pd.Series, pd.Seri
     return name(reference), name(current)
 
 
-def _decision(title: str, summary: DriftResult) -> str:
-    reasons = "".join(f"<p>{shown(reason)}</p>" for reason in summary.reasons)
-    rows = "".join(_row(feature) for feature in sorted(summary.features, key=lambda f: -f.importance))
-    head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
-    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    return (
-        f"<h1>{shown(title)}</h1>"
-        f'<p><span class="status {summary.status}">{STATUS[summary.status]}</span> '
-        f"decided on all {summary.rows:,} rows</p>{reasons}{_overall(summary)}{table if rows else ''}"
-    )
+def _decided(decided: Decided | None) -> tuple[Note, ...]:
+    if decided is None:
+        return ()
+    then = "; it asks for retraining" if decided.retrain else "; no retraining is asked for"
+    words = f"{VERDICTS.get(decided.status, decided.status)}{then}. {masked(decided.reason)}"
+    verdict = Note(words, TONES.get(decided.status, "warn"))
+    if decided.performance is None:
+        return verdict, Note("Performance: nothing was measured.", "quiet")
+    status, reason = decided.performance
+    return verdict, Note(f"Performance: {status}. {masked(reason)}", TONES.get(status, "warn"))
 
 
-def _overall(summary: DriftResult) -> str:
+def _drift(summary: DriftResult) -> Note:
+    reasons = "".join(f" {masked(reason)}." for reason in summary.reasons)
+    words = f"Drift: {STATUS[summary.status]}, decided on all {summary.rows:,} rows.{reasons}"
+    return Note(words, TONES.get(summary.status, "warn"))
+
+
+def _features(summary: DriftResult) -> tuple[str | Table, ...]:
+    rows = tuple(_row(feature) for feature in sorted(summary.features, key=lambda f: -f.importance))
+    return *_overall(summary), Table(HEADINGS, rows)
+
+
+def _overall(summary: DriftResult) -> tuple[str, ...]:
     if summary.drifted_share is None or summary.prediction_psi is None:
-        return ""
+        return ()
+    told = (
+        f"Importance drifted: {summary.drifted_share:.0%}. "
+        f"Predictions: PSI {summary.prediction_psi:.3f}, limit {summary.prediction_limit:.3f}."
+    )
     of_classes = [
-        f"{shown(each.name)} {each.psi:.3f} of {each.limit:.3f}{' (drifted)' if each.drifted else ''}"
+        f"{masked(each.name)} {each.psi:.3f} of {each.limit:.3f}{' (drifted)' if each.drifted else ''}"
         for each in summary.predictions
     ]
-    classes = f"<p>PSI of each class's probability: {'; '.join(of_classes)}.</p>" if of_classes else ""
-    return (
-        f"<p>Importance drifted: {summary.drifted_share:.0%}. "
-        f"Predictions: PSI {summary.prediction_psi:.3f}, limit {summary.prediction_limit:.3f}.</p>{classes}"
-    )
+    return (told, f"PSI of each class's probability: {'; '.join(of_classes)}.") if of_classes else (told,)
 
 
-def _row(feature: FeatureDrift) -> str:
+def _row(feature: FeatureDrift) -> tuple[Cell, ...]:
     finding = "ruined" if feature.ruined else "drifted" if feature.drifted else ""
     numbers = [f"{value:.3f}" for value in (feature.psi, feature.limit, feature.critical)]
     shares = [f"{value:.1%}" for value in (feature.missing_now, feature.missing_then, feature.importance)]
-    cells = "".join(f"<td>{cell}</td>" for cell in [shown(feature.name), *numbers, *shares, finding])
-    row = "<tr class='breach'>" if finding else "<tr>"
-    return f"{row}{cells}</tr>"
+    return masked(feature.name), *numbers, *shares, Status(finding, "bad") if finding else ""
 
 
-def _note(reference_rows: int, current_rows: int, left_out: list[str], failed: dict[str, str]) -> str:
-    names = ", ".join(map(shown, left_out))
-    missing = (
-        f"<p>Not drawn (no values, or beyond the {MOST_COLUMNS} columns that fit): {names}.</p>"
-        if names
-        else ""
+def _note(
+    reference_rows: int, current_rows: int, left_out: list[str], failed: dict[str, str]
+) -> tuple[str, ...]:
+    drawn = (
+        f"Drawn by Evidently from a random sample of {current_rows:,} rows of this window and {reference_rows:,} of "
+        "the training data; its scores are the sample's. Rare and long values are shown as (other)."
     )
-    missing += "".join(
-        f"<p>Not drawn, since Evidently cannot: {shown(name)} ({shown(why)}). It is judged above like the others.</p>"
+    said = [drawn]
+    if left_out:
+        names = ", ".join(map(masked, left_out))
+        said.append(f"Not drawn (no values, or beyond the {MOST_COLUMNS} columns that fit): {names}.")
+    said += [
+        f"Not drawn, since Evidently cannot: {masked(name)} ({masked(why)}). It is judged above like the others."
         for name, why in failed.items()
-    )
-    return (
-        "<h2>Distributions</h2>"
-        f"<p>Drawn by Evidently from a random sample of {current_rows:,} rows of this window and "
-        f"{reference_rows:,} of the training data; its scores are the sample's. Rare and long values "
-        f"are shown as (other).</p>{missing}"
-    )
-
-
-def _compose(drawing: str, title: str, decided: str) -> str:
-    head = (
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{shown(title)}</title><style>{STYLE}</style>"
-    )
-    page = drawing.replace("<head>", f"<head>{head}", 1)
-    return page.replace("<body>", f'<body><main class="nightshift">{decided}</main>', 1)
+    ]
+    return tuple(said)

@@ -95,7 +95,7 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
 
 def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -> Facts:
     """Render the night's drift report on a bounded sample and keep it; the verdict does not depend on it."""
-    from nightshift.monitor.report import render
+    from nightshift.monitor.report import Decided, render
 
     model = platform.project.model(name)
     version = _scored_by(platform, model, batch_date)
@@ -106,7 +106,14 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
     reference, _ = split(*read_snapshot(platform, (row or {})["snapshot_id"]))
     columns = list(platform.project.feature_set(model.features).columns)
     title = f"{name}, night of {batch_date}, version {version}"
-    page = render(reference[columns], _window(platform, model, batch_date)[columns], title, drift)
+    said = platform.warehouse.row(
+        "SELECT status, retrain, reason, performance FROM monitoring.verdicts WHERE model = %s AND batch_date = %s",
+        (name, batch_date),
+    )
+    decided = None
+    if said:
+        decided = Decided(said["status"], said["retrain"], said["reason"], _measured(said["performance"]))
+    page = render(reference[columns], _window(platform, model, batch_date)[columns], title, drift, decided)
     key = f"reports/{name}/{batch_date}.html"
     platform.objects.put(key, page)
     platform.warehouse.execute(
@@ -114,6 +121,10 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
         (key, name, batch_date),
     )
     return {"report": key, "bytes": len(page)}
+
+
+def _measured(performance: dict[str, Any] | None) -> tuple[str, str] | None:
+    return (performance["status"], performance["reason"]) if performance else None
 
 
 def _scored_by(platform: Platform, model: Model, batch_date: date) -> int:

@@ -64,12 +64,9 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> Facts
         write.replace(table, predictions, arm=CHAMPION_ARM)
         for row in _batch_rows(name, feature_set, predictions, contents, asked):
             write.execute(FILE, row)
-    return {
-        "model": name,
-        "nights": str(nights),
-        "rows": len(predictions),
-        "version": int(parts[-1]["model_version"].iloc[0]),
-    }
+    versions = sorted({int(version) for version in predictions["model_version"]})
+    by = {"version": versions[0]} if len(versions) == 1 else {"versions": versions}
+    return {"model": name, "nights": str(nights), "rows": len(predictions), **by}
 
 
 def compare(

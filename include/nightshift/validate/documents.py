@@ -72,7 +72,11 @@ def _outcome(validation: Validation, shown: list[date]) -> Note:
     if failed:
         named = ", ".join(map(str, failed[-MOST_NAMED:]))
         more = f" and {len(failed) - MOST_NAMED} before" if len(failed) > MOST_NAMED else ""
-        one = f"The batch of {named} failed" if len(failed) == 1 else f"{len(failed)} batches failed: {named}{more}"
+        one = (
+            f"The batch of {named} failed"
+            if len(failed) == 1
+            else f"{len(failed)} batches failed: {named}{more}"
+        )
         return Note(f"{one}. What failed is not published; what stood there before stays.", "bad")
     if not shown:
         return Note("Nothing was judged.", "warn")

@@ -8,6 +8,9 @@ from nightshift.cards import Record
 from nightshift.cards.record import Counts
 from nightshift.specs import Model
 
+ATTACK = "</script><script>alert(1)</script>"
+IMAGE = "<img src=x onerror=alert(1)>"
+QUOTED = "\" onmouseover='alert(1)"
 MOMENT = datetime(2013, 2, 6, 5, 30, tzinfo=UTC)
 SPEC = {
     "name": "late_arrival",
@@ -139,3 +142,30 @@ def record(**change: Any) -> Record:
         signature=SIGNATURE,
     )
     return replace(whole, **change)
+
+
+def hostile(attack: str) -> Record:
+    """Return a record in which whatever people, sources or data name is the attack."""
+    slices = {f"carrier={attack}": {"rows": 12, "challenger": {"log_loss": 0.4, attack: 1.0}}}
+    evaluation = {**EVALUATION, "metrics": {"log_loss": 0.4, attack: None}, "slices": slices}
+    gates = [{"gate": attack, "metric": None, "passed": False, "words": attack}]
+    named = {"name": attack, "drifted": True, **DRIFTED}
+    return record(
+        spec=spec(
+            owner=attack.replace("\n", " ")[:100],  # a name is one line
+            description=attack,
+            estimator={"class": "sklearn.linear_model.Ridge", "params": {attack: attack}},
+        ),
+        sources=[{**SOURCES[0], "source": attack}],
+        decision={
+            **DECISION,
+            "reason": attack,
+            "gates": gates,
+            "evaluation": evaluation,
+            "requested_by": attack,
+        },
+        promotions=[{**PROMOTION, "actor": attack, "reason": attack}],
+        request={**REQUEST, "reason": attack, "drift": {"features": [named]}},
+        url=f"javascript:{attack}",
+        signature={**SIGNATURE, "signed_by": attack, "comment": attack},
+    )

@@ -5,54 +5,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from recorded_version import (
-    DECISION,
-    DRIFTED,
-    EVALUATION,
-    PROMOTION,
-    REQUEST,
-    SIGNATURE,
-    SNAPSHOT,
-    SOURCES,
-    record,
-    spec,
-)
+from recorded_version import ATTACK, DECISION, EVALUATION, IMAGE, QUOTED, SNAPSHOT, hostile, record
 
-from nightshift.cards import Record, card, counts, markdown, page
+from nightshift.cards import card, counts, markdown, page
 from nightshift.cards.card import limits
 from nightshift.pages import Document, Link, Section, Table
 
-ATTACK = "</script><script>alert(1)</script>"
-IMAGE = "<img src=x onerror=alert(1)>"
-QUOTED = "\" onmouseover='alert(1)"
 FENCED = "a | b `c` [d](javascript:alert(1))\n# e"
-
-
-def hostile(attack: str) -> Record:
-    """Return a record in which whatever people, sources or data name is the attack."""
-    slices = {f"carrier={attack}": {"rows": 12, "challenger": {"log_loss": 0.4, attack: 1.0}}}
-    evaluation = {**EVALUATION, "metrics": {"log_loss": 0.4, attack: None}, "slices": slices}
-    gates = [{"gate": attack, "metric": None, "passed": False, "words": attack}]
-    named = {"name": attack, "drifted": True, **DRIFTED}
-    return record(
-        spec=spec(
-            owner=attack.replace("\n", " "),  # a name is one line
-            description=attack,
-            estimator={"class": "sklearn.linear_model.Ridge", "params": {attack: attack}},
-        ),
-        sources=[{**SOURCES[0], "source": attack}],
-        decision={
-            **DECISION,
-            "reason": attack,
-            "gates": gates,
-            "evaluation": evaluation,
-            "requested_by": attack,
-        },
-        promotions=[{**PROMOTION, "actor": attack, "reason": attack}],
-        request={**REQUEST, "reason": attack, "drift": {"features": [named]}},
-        url=f"javascript:{attack}",
-        signature={**SIGNATURE, "signed_by": attack, "comment": attack},
-    )
 
 
 @pytest.mark.parametrize("attack", [ATTACK, IMAGE, QUOTED])

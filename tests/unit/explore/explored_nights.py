@@ -10,6 +10,9 @@ from nightshift.explore import Exploration, Question, Subject, examine
 
 NIGHTS = DateRange(date(2013, 2, 1), date(2013, 2, 28))
 BEFORE = DateRange(date(2013, 1, 1), date(2013, 1, 28))
+ATTACK = "</script><script>alert(1)</script>"
+IMAGE = "<img src=x onerror=alert(1)>"
+QUOTED = "\" onmouseover='alert(1)"
 COLUMNS = {
     "flight_id": "string",
     "carrier": "string",
@@ -64,3 +67,20 @@ def question(compared: DateRange | None = None, sample: int = 1000) -> Question:
 def compared(now: pd.DataFrame, then: pd.DataFrame, **change: object) -> Exploration:
     """Return the exploration of two ranges."""
     return examine(subject(**change), question(BEFORE), now, then)
+
+
+def hostile(seed: int, n: int) -> pd.DataFrame:
+    """Return rows whose names and values attack the page, or name people."""
+    random = np.random.default_rng(seed)
+    contacts = ["bob@canary.example", "Eve <eve@canary.example>", "212-555-0123"]
+    return rows(seed, n).assign(
+        **{
+            ATTACK: random.normal(size=n),
+            QUOTED: random.choice(["a", "b"], n),
+            "ann@canary.example": random.normal(size=n),
+            "comment": random.choice([ATTACK, IMAGE, QUOTED, "fine & well"], n),
+            "contact": random.choice(contacts, n),
+            "person": [f"passenger-{seed}-{i}" for i in range(n)],
+            "friend": random.choice([f"passenger-{i}" for i in range(n)], n),
+        }
+    )

@@ -3,6 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from nightshift.monitor.drift import DriftResult, decide
+from nightshift.monitor.profile import build_profile
+from nightshift.specs.model import Drift
+
+ATTACK = "</script><script>alert(1)</script>"
+IMAGE = "<img src=x onerror=alert(1)>"
+QUOTED = "\" onmouseover='alert(1)"
 COLUMNS = ["x0", "x1", "x2", "x3", "zero_inflated", "weekday", "gappy", "flag", "carrier", "origin"]
 
 
@@ -39,3 +46,27 @@ def weather(seed: int, nights: int, rows_a_night: int, columns: int) -> pd.DataF
 def equal(frame: pd.DataFrame) -> dict[str, float]:
     """Return the same importance for every column."""
     return dict.fromkeys(map(str, frame.columns), 1.0)
+
+
+def hostile(seed: int, n: int) -> pd.DataFrame:
+    """Return rows whose names and values attack the page, or name people."""
+    random = np.random.default_rng(seed)
+    return rows(seed, n).assign(
+        **{
+            ATTACK: random.normal(size=n),
+            QUOTED: random.choice(["a", "b"], n),
+            "ann@canary.example": random.normal(size=n),
+            "comment": random.choice([ATTACK, IMAGE, QUOTED, "fine & well"], n),
+            "contact": random.choice(["bob@canary.example", "Eve <eve@canary.example>", "none"], n),
+            "person": [f"passenger-{seed}-{i}" for i in range(n)],
+            "gone": np.nan,
+        }
+    )
+
+
+def decided(reference: pd.DataFrame, current: pd.DataFrame) -> DriftResult:
+    """Return the decision on ``current`` against a profile of ``reference``."""
+    predictions = np.random.default_rng(0).random
+    nights = dates(len(reference), 30)
+    profile = build_profile(reference, predictions(len(reference)), nights, equal(reference), Drift())
+    return decide(profile, current, predictions(len(current)), Drift())

@@ -7,40 +7,11 @@ from time import process_time
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_nights import dates, equal, rows
+from synthetic_nights import ATTACK, IMAGE, QUOTED, decided, hostile, rows
 
-from nightshift.monitor.drift import DriftResult, decide
-from nightshift.monitor.profile import build_profile
-from nightshift.monitor.report import SAMPLE_ROWS, render, sample
-from nightshift.specs.model import Drift
+from nightshift.monitor.report import SAMPLE_ROWS, Decided, render, sample
 
-ATTACK = "</script><script>alert(1)</script>"
-IMAGE = "<img src=x onerror=alert(1)>"
-QUOTED = "\" onmouseover='alert(1)"
 TITLE = "late_arrival, night of 2013-02-10"
-
-
-def hostile(seed: int, n: int) -> pd.DataFrame:
-    """Return rows whose names and values attack the page, or name people."""
-    random = np.random.default_rng(seed)
-    return rows(seed, n).assign(
-        **{
-            ATTACK: random.normal(size=n),
-            QUOTED: random.choice(["a", "b"], n),
-            "ann@canary.example": random.normal(size=n),
-            "comment": random.choice([ATTACK, IMAGE, QUOTED, "fine & well"], n),
-            "contact": random.choice(["bob@canary.example", "Eve <eve@canary.example>", "none"], n),
-            "person": [f"passenger-{seed}-{i}" for i in range(n)],
-            "gone": np.nan,
-        }
-    )
-
-
-def decided(reference: pd.DataFrame, current: pd.DataFrame) -> DriftResult:
-    predictions = np.random.default_rng(0).random
-    nights = dates(len(reference), 30)
-    profile = build_profile(reference, predictions(len(reference)), nights, equal(reference), Drift())
-    return decide(profile, current, predictions(len(current)), Drift())
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +48,7 @@ def test_the_decision_on_all_rows_comes_first(page: str) -> None:
 
     assert page.index("<body>") < page.index("<main") < page.index('id="root_')
     assert "decided on all 3,000 rows" in main
-    assert main.count("<tr>") + main.count("<tr class='breach'>") == 1 + 17
+    assert main.count("<tr>") == 1 + 17
     assert "2,000 rows of this window and 2,000 of the training data" in main
     assert "Not drawn (no values, or beyond the 30 columns that fit): gone." in main
 
@@ -167,3 +138,17 @@ def test_a_column_that_cannot_be_drawn_is_named_and_the_others_are_drawn() -> No
     assert "Not drawn, since Evidently cannot: zz_near (ValueError: Too many bins" in page
     assert sorted(re.findall(r"Evidently cannot: (\w+) ", page)) == ["zz_near", "zz_vast"]
     assert "root_metric" in page, "the others are drawn"
+
+
+def test_a_night_that_breached_on_performance_says_so_before_that_nothing_drifted() -> None:
+    reference, current = rows(0, 3000), rows(1, 2500)
+    degraded = "log_loss 0.6100, worse than 0.5100"
+    said = Decided(
+        "breached", True, f"2 of the last 3 judged nights breached: {degraded}", ("degraded", degraded)
+    )
+    page = render(reference, current, TITLE, decided(reference, current), said).decode()
+    main = page[page.index("<main") : page.index("</main>")]
+    words = ("The night breached; it asks for retraining.", "Performance: degraded.", "Drift: no drift")
+    places = [main.index(word) for word in words]
+    assert places == sorted(places)
+    assert main.index('class="note bad"') < main.index('class="note good"')

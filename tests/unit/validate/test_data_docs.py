@@ -10,10 +10,36 @@ from nightshift.validate import data_docs, validate
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 ALLOWED = {
-    *("html", "head", "meta", "title", "style", "body", "main", "section", "div", "h1", "h2", "p", "span", "code"),
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "main",
+        "section",
+        "div",
+        "h1",
+        "h2",
+        "p",
+        "span",
+        "code",
+    ),
     *("table", "caption", "thead", "tbody", "tr", "th", "td"),
 }
-ATTRIBUTES = {"lang", "charset", "http-equiv", "content", "name", "class", "scope", "role", "tabindex", "aria-label"}
+ATTRIBUTES = {
+    "lang",
+    "charset",
+    "http-equiv",
+    "content",
+    "name",
+    "class",
+    "scope",
+    "role",
+    "tabindex",
+    "aria-label",
+}
 
 
 class Tags(HTMLParser):
