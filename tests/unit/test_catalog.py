@@ -146,7 +146,7 @@ def test_what_is_stale_is_red_and_named_first(project: Project) -> None:
         '<p class="note bad">Stale: source.weather (8 nights behind), source.arrivals (1 night behind).'
         in first
     )
-    assert text.count('2013-06-25, <span class="status bad">8 nights behind</span>') == 2
+    assert text.count('2013-06-25 <span class="status bad">8 nights behind</span>') == 2
     assert '<span class="status quiet">never</span>' in text
     assert "note good" in page(document(datasets(project), nights(project), fresh[1:2], NIGHT))
 

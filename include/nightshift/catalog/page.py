@@ -137,7 +137,12 @@ def _last(each: _Known) -> Cell:
         return "-"
     night = each.nights[max(each.nights)]
     words = [str(night[what]) for what in ("status", "drift") if night.get(what)]
-    return tuple(Status(word, TONES.get(word, "warn")) for word in words)
+    return tuple(Status(word, _tone(word, stale=each.behind > 0)) for word in words)
+
+
+def _tone(word: str, *, stale: bool) -> Tone:
+    tone = TONES.get(word, "warn")
+    return "quiet" if stale and tone == "good" else tone
 
 
 def _open(standing: Standing) -> Cell:

@@ -28,7 +28,7 @@ STYLE = f"""
 html{{background:var(--bg);-webkit-text-size-adjust:100%}}
 body{{margin:0}}
 main{{font:14px/1.5 Inter,-apple-system,BlinkMacSystemFont,"Segoe UI",Roboto,Helvetica,Arial,sans-serif;
-max-width:76rem;margin:0 auto;padding:1.5rem 1rem 3rem;color:var(--fg);background:var(--bg);overflow-wrap:break-word}}
+padding:1.5rem max(1rem,calc((100% - 76rem)/2)) 3rem;color:var(--fg);background:var(--bg);overflow-wrap:break-word}}
 main h1{{font-size:1.5rem;line-height:1.25;margin:0 0 .4rem;font-weight:600}}
 main h2{{font-size:1.15rem;margin:2rem 0 .4rem;padding-top:.8rem;border-top:1px solid var(--line);font-weight:600}}
 main h3{{font-size:1rem;margin:1.2rem 0 .3rem;font-weight:600}}
@@ -44,9 +44,12 @@ main table{{border-collapse:collapse;width:100%}}
 main caption{{text-align:left;color:var(--quiet);padding:.35rem .65rem}}
 main th,main td{{padding:.35rem .65rem;text-align:left;vertical-align:top;border-top:1px solid var(--line)}}
 main tr:first-child>*{{border-top:0}}
-main tbody th{{font-weight:500;color:var(--quiet);width:14rem}}
+main tbody th{{font-weight:500;color:var(--quiet)}}
 main thead th{{background:var(--head);font-weight:600;border-bottom:1px solid var(--line)}}
+main .s{{white-space:nowrap}}
 main .n{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
+main .facts th{{width:14rem}}main .facts td{{overflow-wrap:anywhere;min-width:9rem;white-space:normal;
+text-align:left}}
 main .t{{min-width:16rem}}
 main .w{{min-width:13rem;overflow-wrap:anywhere}}
 .status{{display:inline-block;padding:0 .5rem;border-radius:.375rem;font-weight:600;white-space:nowrap}}
@@ -71,8 +74,8 @@ main svg text{{font-size:11px;fill:var(--fg)}}
 .o-axis{{fill:none;stroke:var(--some);stroke-width:1;vector-effect:non-scaling-stroke}}
 details{{margin:.5rem 0}}summary{{cursor:pointer;color:var(--link)}}summary>*{{display:inline;font-size:.9rem}}
 main details summary h3,main details summary h4{{margin:0}}
-@media (max-width:40rem){{main{{padding:1rem .75rem 2rem}}main tbody th{{width:auto}}}}
-@media print{{main{{max-width:none;padding:0;font-size:11px}}.scroll{{overflow:visible;border:0}}
+@media (max-width:40rem){{main{{padding:1rem .75rem 2rem}}main .facts th{{width:40%}}}}
+@media print{{main{{padding:0;font-size:11px}}.scroll{{overflow:visible;border:0}}
 main h1,main h2,main h3,main h4{{break-after:avoid}}figure,tr{{break-inside:avoid}}
 details::details-content{{content-visibility:visible;block-size:auto}}
 .status,.note,.k-now,.k-then,.k-bad,.k-good{{print-color-adjust:exact}}}}

@@ -1,6 +1,7 @@
 """A document as one self-contained HTML page. Every text in it goes through :func:`nightshift.pages.words.html`."""
 
 import re
+from datetime import date
 from itertools import groupby
 
 from nightshift.pages.document import (
@@ -25,10 +26,12 @@ from nightshift.pages.face import POLICY, SCRIPTED, STYLE
 from nightshift.pages.shown import leads_somewhere, shown
 from nightshift.pages.words import html as text
 
-LONG_TEXT, LONG_WORD = 40, 32
+LONG_TEXT, LONG_WORD, SHORT = 40, 32, 16
+SMALL = 320
 NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?%?")
 HASH = re.compile(r"[0-9a-f]{32,64}")
 DEEPEST = 4
+FACTS = ' class="facts"'
 
 
 def page(document: Document) -> str:
@@ -72,11 +75,17 @@ def _section(section: Section, level: int) -> str:
 
 def _parts(parts: tuple[Part, ...], level: int, title: str) -> str:
     made = []
-    for figures, group in groupby(parts, key=lambda part: isinstance(part, Figure)):
-        found = [_part(part, level, title) for part in group]
-        one = "whole" if len(found) == 1 else "figures"
-        made.append(f'<div class="{one}">{"".join(found)}</div>' if figures else "".join(found))
+    for place, group in groupby(parts, key=_place):
+        found = "".join(_part(part, level, title) for part in group)
+        made.append(f'<div class="{place}">{found}</div>' if place else found)
     return "".join(made)
+
+
+def _place(part: Part) -> str:
+    """Return where a part stands: a small figure beside others, a large one alone."""
+    if not isinstance(part, Figure):
+        return ""
+    return "whole" if part.drawing and part.drawing.width > SMALL else "figures"
 
 
 def _part(part: Part, level: int, title: str) -> str:
@@ -122,7 +131,7 @@ def _table(part: Table, title: str) -> str:
     # It can be scrolled by the keyboard, so it has a name too.
     return (
         f'<div class="scroll" role="group" tabindex="0" aria-label="{text(part.caption or title, 200)}">'
-        f"<table>{caption}{top}<tbody>{rows}</tbody></table></div>"
+        f"<table{'' if head else FACTS}>{caption}{top}<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -143,10 +152,10 @@ def _kind(cell: Cell) -> str:
     if _is_number(cell):
         return ' class="n"'
     if not isinstance(cell, str):
-        return ""
+        return ' class="s"' if isinstance(cell, date) else ""
     if max(map(len, cell.split()), default=0) >= LONG_WORD:
         return ' class="w"'
-    return ' class="t"' if len(cell) >= LONG_TEXT else ""
+    return ' class="t"' if len(cell) >= LONG_TEXT else ' class="s"' if len(cell) <= SHORT else ""
 
 
 def _is_number(cell: Cell) -> bool:
@@ -156,7 +165,10 @@ def _is_number(cell: Cell) -> bool:
 
 
 def _cell(cell: Cell) -> str:
-    return ", ".join(map(_piece, cell)) if isinstance(cell, tuple) else _piece(cell)
+    if not isinstance(cell, tuple):
+        return _piece(cell)
+    between = " " if any(isinstance(piece, Status) for piece in cell) else ", "
+    return between.join(map(_piece, cell))
 
 
 def _piece(piece: Piece) -> str:

@@ -18,8 +18,8 @@ FILE = (
 )
 OPEN = "SELECT source, count(*) AS rows FROM quarantine.open_rows GROUP BY source"
 CHAMPIONS = (
-    "SELECT c.model, c.version, c.effective_from FROM (SELECT DISTINCT model FROM governance.promotions) m, "
-    "LATERAL governance.champion_on(m.model, %s) c"
+    "SELECT DISTINCT ON (model) model, version, effective_from FROM governance.promotions "
+    "WHERE effective_from <= %s ORDER BY model, entry DESC"
 )
 REPORTS = (
     "SELECT DISTINCT ON (model) model, batch_date, report_key FROM monitoring.verdicts "
