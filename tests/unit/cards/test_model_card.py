@@ -5,7 +5,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from recorded_version import ATTACK, DECISION, EVALUATION, IMAGE, QUOTED, SNAPSHOT, hostile, record
+from recorded_version import (
+    ATTACK,
+    DECISION,
+    EVALUATION,
+    IMAGE,
+    PROMOTION,
+    QUOTED,
+    REQUEST,
+    SNAPSHOT,
+    VERSION,
+    hostile,
+    record,
+)
 
 from nightshift.cards import card, counts, markdown, page
 from nightshift.cards.card import limits
@@ -121,6 +133,15 @@ def test_a_version_that_was_neither_judged_nor_promoted_says_so() -> None:
     for sentence in ("Not judged yet.", "There is no decision.", "It was never promoted."):
         assert sentence in shown
     assert "- It has not been judged: there is no decision." in shown
+
+
+def test_what_drift_promoted_names_the_sensor_and_who_had_the_night_ask() -> None:
+    entry = {**PROMOTION, "actor": "admin", "training_id": VERSION["training_id"]}
+    sensor = "the verdict sensor of retrain_late_arrival, for the night of 2013-02-05"
+    for asked, said in [(None, sensor), ("otto", f"{sensor}; otto had that night asked")]:
+        found = record(promotions=[entry], signature=None, request={**REQUEST, "requested_by": asked})
+        assert f"| Promoted by | {said} |" in markdown(card(found, 9))
+    assert "| Promoted by | admin |" in markdown(card(record(promotions=[entry]), 9)), "who signed, promoted"
 
 
 def test_limits_follow_from_facts() -> None:
