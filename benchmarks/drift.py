@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from nightshift.monitor.drift import decide
-from nightshift.monitor.profile import Profile, build_profile
+from nightshift.monitor.profile import build_profile
+from nightshift.records.profile import Profile
 from nightshift.specs.model import Drift
 
 ROWS, TRAINING_ROWS, NIGHTS, BAR = 1_000_000, 45_000, 45, 3.0

@@ -9,10 +9,9 @@ It runs in the morning, when the nights are over. Trigger it to see now what has
 night before stays until then; nothing else depends on it.
 """
 
-from typing import Any
-
 from airflow.sdk import dag, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import nightly, of_project
 from nightshift.orchestration.links import linked
@@ -21,7 +20,7 @@ MORNING = "0 6 * * *"
 
 
 @task
-def describe() -> dict[str, Any]:
+def describe() -> results.Described:
     """Write tables and page."""
     from nightshift import stages
     from nightshift.orchestration.files import CATALOG
@@ -30,7 +29,8 @@ def describe() -> dict[str, Any]:
 
     run = this_run()
     facts = stages.describe(run.platform, run.night, run.asked, actor=run.actor, dag=dag_url)
-    return {**facts, "url": file_url(CATALOG)}
+    facts["url"] = file_url(CATALOG)
+    return facts
 
 
 ABOUT = "What datasets there are, how fresh and how good they are."

@@ -14,10 +14,9 @@ by itself; then clear the task. *validate*: the message names date, column and r
 **By hand.** Batch date, or a range with *until*. Choose `leave` to load history without waking what follows.
 """
 
-from typing import Any
-
 from airflow.sdk import chain, dag, get_current_context, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
 from nightshift.orchestration.lineage import traced
@@ -30,7 +29,7 @@ def collect_dag(source: Source) -> None:
     """Declare the DAG of one source."""
 
     @task
-    def collect() -> dict[str, Any]:
+    def collect() -> results.Collected:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -40,7 +39,7 @@ def collect_dag(source: Source) -> None:
         )
 
     @task
-    def validate() -> dict[str, Any]:
+    def validate() -> results.Validated:
         from nightshift import stages
         from nightshift.orchestration.files import data_docs_key
         from nightshift.orchestration.links import file_url

@@ -12,10 +12,9 @@ the range it is compared with. `catalog.explorations` keeps who looked, at what,
 run what fills them first.
 """
 
-from typing import Any
-
 from airflow.sdk import dag, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, project
 from nightshift.orchestration.links import linked
@@ -26,16 +25,17 @@ def explore_source_dag(source: Source) -> None:
     """Declare the DAG that explores one source."""
 
     @task
-    def explore() -> dict[str, Any]:
+    def explore() -> results.Explored:
         from nightshift import stages
-        from nightshift.orchestration.links import exploration_urls
+        from nightshift.orchestration.links import file_url
         from nightshift.orchestration.run import this_run
 
         run = this_run()
         facts = stages.explore_source(
             run.platform, source.name, run.question, run.asked, actor=run.actor, reason=run.reason
         )
-        return facts | exploration_urls(facts)
+        facts["report_url"], facts["notebook_url"] = file_url(facts["report"]), file_url(facts["notebook"])
+        return facts
 
     tags = {"explore", source.owner, *source.tags}
 
@@ -50,9 +50,9 @@ def explore_features_dag(spec: FeatureSet) -> None:
     """Declare the DAG that explores one feature set."""
 
     @task
-    def explore() -> dict[str, Any]:
+    def explore() -> results.Explored:
         from nightshift import stages
-        from nightshift.orchestration.links import exploration_urls
+        from nightshift.orchestration.links import file_url
         from nightshift.orchestration.run import this_run
 
         run = this_run()
@@ -65,7 +65,8 @@ def explore_features_dag(spec: FeatureSet) -> None:
             actor=run.actor,
             reason=run.reason,
         )
-        return facts | exploration_urls(facts)
+        facts["report_url"], facts["notebook_url"] = file_url(facts["report"]), file_url(facts["notebook"])
+        return facts
 
     targets = [
         model.name for model in project().models.values() if model.features == spec.name and model.target
@@ -81,5 +82,5 @@ def explore_features_dag(spec: FeatureSet) -> None:
 
 for each in project().sources.values():
     explore_source_dag(each)
-for each in project().feature_sets.values():
-    explore_features_dag(each)
+for spec in project().feature_sets.values():
+    explore_features_dag(spec)

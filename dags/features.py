@@ -11,10 +11,9 @@
 or rebuild all nights of this version with *definition* `changed`.
 """
 
-from typing import Any
-
 from airflow.sdk import chain, dag, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import after, features, lifecycle, project, raw, stale
 from nightshift.orchestration.lineage import traced
@@ -26,7 +25,7 @@ def features_dag(spec: FeatureSet) -> None:
     """Declare the DAG of one feature set."""
 
     @task
-    def build() -> dict[str, Any]:
+    def build() -> results.Built:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 

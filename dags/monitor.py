@@ -8,10 +8,9 @@
 **When it fails.** The message names what is missing, nearly always the night's predictions. Clear the task.
 """
 
-from typing import Any
-
 from airflow.sdk import chain, dag, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project
 from nightshift.orchestration.lineage import traced
@@ -23,7 +22,7 @@ def monitor_dag(model: Model) -> None:
     """Declare the DAG of one model."""
 
     @task
-    def performance() -> dict[str, Any]:
+    def performance() -> results.Measured:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -31,7 +30,7 @@ def monitor_dag(model: Model) -> None:
         return stages.measure_performance(run.platform, model.name, run.night, run.asked)
 
     @task
-    def verdict() -> dict[str, Any]:
+    def verdict() -> results.Verdict:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -39,14 +38,15 @@ def monitor_dag(model: Model) -> None:
         return stages.decide_verdict(run.platform, model.name, run.night, run.asked)
 
     @task
-    def report() -> dict[str, Any]:
+    def report() -> results.Reported:
         from nightshift import stages
         from nightshift.orchestration.links import file_url
         from nightshift.orchestration.run import this_run
 
         run = this_run()
         facts = stages.render_report(run.platform, model.name, run.night, run.asked)
-        return {**facts, "url": file_url(facts["report"])}
+        facts["url"] = file_url(facts["report"])
+        return facts
 
     @dag(**lifecycle("monitor", model, __doc__, schedule=after(predictions(model.name)), params=forms.NIGHT))
     def flow() -> None:

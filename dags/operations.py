@@ -1,10 +1,10 @@
 """Operations: what is started by hand, and what is counted again every night. Each DAG has a runbook of its own."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from airflow.sdk import chain, dag, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import (
     lifecycle,
@@ -101,7 +101,7 @@ def replay_dag(source: Source) -> None:
     """Declare the DAG that works the quarantine of one source."""
 
     @task
-    def replay() -> dict[str, Any]:
+    def replay() -> results.Replayed:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -123,7 +123,7 @@ def reconcile_dag(source: Source) -> None:
     """Declare the DAG that counts the rows of one source again."""
 
     @task
-    def reconcile() -> dict[str, Any]:
+    def reconcile() -> results.Reconciled:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -141,7 +141,7 @@ def rollback_dag(model: Model) -> None:
     """Declare the DAG that rolls one model back."""
 
     @task
-    def roll_back() -> dict[str, Any]:
+    def roll_back() -> results.RolledBack:
         from nightshift import stages
         from nightshift.orchestration.run import undated_run
 
@@ -158,7 +158,7 @@ def rollback_dag(model: Model) -> None:
         )
 
     @task
-    def score() -> dict[str, Any]:
+    def score() -> results.Scored:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from nightshift import stages
@@ -180,7 +180,7 @@ def predict_dag(model: Model) -> None:
     """Declare the DAG that scores what somebody asks for."""
 
     @task
-    def predict() -> dict[str, Any]:
+    def predict() -> results.Asked:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -200,7 +200,7 @@ def reproduce_dag(model: Model) -> None:
     """Declare the DAG that makes a version of one model again."""
 
     @task(pool="training")
-    def reproduce() -> dict[str, Any]:
+    def reproduce() -> results.Reproduced:
         from nightshift import stages
         from nightshift.orchestration.links import file_url
         from nightshift.orchestration.run import undated_run
@@ -208,7 +208,8 @@ def reproduce_dag(model: Model) -> None:
         run = undated_run()
         version = run.values["version"]
         facts = stages.reproduce(run.platform, model.name, version, run.asked, reason=run.reason)
-        return {**facts, "url": file_url(facts["page"])}
+        facts["url"] = file_url(facts["page"])
+        return facts
 
     @dag(**lifecycle("reproduce", model, REPRODUCE, schedule=None, params=forms.REPRODUCE))
     def flow() -> None:
@@ -218,7 +219,7 @@ def reproduce_dag(model: Model) -> None:
 
 
 @task
-def reconcile() -> dict[str, Any]:
+def reconcile() -> dict[str, int]:
     """Make the registry agree with the ledger."""
     from nightshift import stages
     from nightshift.orchestration.run import undated_run
@@ -228,7 +229,7 @@ def reconcile() -> dict[str, Any]:
     grace = timedelta(hours=run.values["grace_hours"])
     facts = stages.reconcile_registry(run.platform, now=datetime.now(UTC), grace=grace)
     print(*facts["changed"], *facts["left"], sep="\n")
-    return {key: len(words) for key, words in facts.items()}
+    return {"models": len(facts["models"]), "changed": len(facts["changed"]), "left": len(facts["left"])}
 
 
 ABOUT = "The registry agrees with the ledger, and the ledger with itself."

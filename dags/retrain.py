@@ -10,10 +10,10 @@
 """
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.sdk import chain, dag, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, project
 from nightshift.orchestration.sensors import VerdictSensor
@@ -25,7 +25,7 @@ def retrain_dag(model: Model) -> None:
     """Declare the DAG of one model."""
 
     @task.short_circuit
-    def decide() -> dict[str, Any] | None:
+    def decide() -> results.Retrain | None:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -34,7 +34,8 @@ def retrain_dag(model: Model) -> None:
             run.platform, model.name, run.night, run.asked, requested_by=run.person
         )
         print(answer["reason"])
-        return {**answer, "as_of": str(run.night)} if answer["start"] else None
+        answer["as_of"] = str(run.night)
+        return answer if answer["start"] else None
 
     @dag(**lifecycle("retrain", model, __doc__, schedule=nightly(), params=forms.NIGHT))
     def flow() -> None:

@@ -11,10 +11,9 @@ Trigger `reconcile_registry`, then clear *score*. *No champion*: trigger `train_
 Yesterday's predictions stand until the night is replaced.
 """
 
-from typing import Any
-
 from airflow.sdk import chain, dag, task
 
+from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project
 from nightshift.orchestration.lineage import traced
@@ -26,7 +25,7 @@ def score_dag(model: Model) -> None:
     """Declare the DAG of one model."""
 
     @task
-    def score() -> dict[str, Any]:
+    def score() -> results.Scored:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 

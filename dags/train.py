@@ -27,10 +27,10 @@ build the missing nights first. *UnfairHoldout*: train as of a later night. *Its
 """
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.sdk import TriggerRule, chain, dag, get_current_context, task
 
+from nightshift import results
 from nightshift.calendar import parse_date
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import features, lifecycle, project, raw
@@ -45,7 +45,7 @@ def train_dag(model: Model) -> None:
     """Declare the DAG of one model."""
 
     @task
-    def snapshot() -> dict[str, Any]:
+    def snapshot() -> results.Frozen:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -53,7 +53,7 @@ def train_dag(model: Model) -> None:
         return stages.snapshot(run.platform, model.name, run.night, run.asked)
 
     @task(pool="training")
-    def fit(frozen: dict[str, Any]) -> dict[str, Any]:
+    def fit(frozen: results.Frozen) -> results.Fitted:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -73,7 +73,7 @@ def train_dag(model: Model) -> None:
         return stages.fit(run.platform, model.name, frozen["snapshot_id"], run.asked, reason=run.reason)
 
     @task
-    def evaluate() -> dict[str, Any]:
+    def evaluate() -> results.Decided:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -83,7 +83,7 @@ def train_dag(model: Model) -> None:
         )
 
     @task
-    def ask() -> dict[str, Any]:
+    def ask() -> results.ToSign:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from nightshift import stages
@@ -98,7 +98,7 @@ def train_dag(model: Model) -> None:
         return asked
 
     @task
-    def promote() -> dict[str, Any]:
+    def promote() -> results.Promoted:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from nightshift import stages
@@ -113,17 +113,18 @@ def train_dag(model: Model) -> None:
         return facts
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
-    def card() -> dict[str, Any]:
+    def card() -> results.Carded:
         from nightshift import stages
         from nightshift.orchestration.links import file_url
         from nightshift.orchestration.run import this_run
 
         run = this_run()
         facts = stages.write_card(run.platform, model.name, run.asked)
-        return {**facts, "url": file_url(facts["card"])}
+        facts["url"] = file_url(facts["card"])
+        return facts
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def again() -> dict[str, Any]:
+    def again() -> results.Repeat:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from nightshift import stages
@@ -136,7 +137,7 @@ def train_dag(model: Model) -> None:
         return wanted
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def conclude() -> dict[str, Any]:
+    def conclude() -> results.Ended:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 

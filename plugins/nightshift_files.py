@@ -5,13 +5,18 @@ auth manager for the DAG. What is absent and what is forbidden look the same. Pa
 origin, no access to the session), whatever a data value in them may try.
 """
 
+from typing import TYPE_CHECKING
+
 from airflow.plugins_manager import AirflowPlugin
 
 from nightshift.orchestration.files import CATALOG
 from nightshift.orchestration.links import file_url
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
-def _app():
+
+def _app() -> "FastAPI":
     from airflow.api_fastapi import app as airflow_app
     from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
     from airflow.api_fastapi.core_api.security import GetUserDep

@@ -1,15 +1,17 @@
 """Small statements on a PostgreSQL database. Light: the triggerer imports it, and no pandas with it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg2
 import psycopg2.extras
 from psycopg2 import sql
+from psycopg2.extras import Json
 
 from nightshift.errors import NightshiftError, Unreachable, WarehouseRefused
+from nightshift.rows import Command, Query, R, Row
 
 CONNECT_SECONDS = 10
 MOST_SAID = 600
@@ -28,6 +30,49 @@ LOGINS = (
     "no pg_hba.conf entry",
     "is not permitted to log in",
 )
+
+
+class Reads(Protocol):
+    """What answers questions: a database (each of its own instant), an open session, an open reading."""
+
+    def all(self, query: Query[R], /, **values: Any) -> list[R]:
+        """Return the rows of an answer."""
+
+    def one(self, query: Query[R], /, **values: Any) -> R | None:
+        """Return the first row of an answer, or None."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open transaction. ``cursor``: psycopg2's, rows as dictionaries, for statements made up at run time."""
+
+    cursor: psycopg2.extras.RealDictCursor
+
+    def all(self, query: Query[R], /, **values: Any) -> list[R]:
+        """Return the rows of an answer."""
+        self.cursor.execute(query.text, values)
+        return [query.row.of(row) for row in self.cursor.fetchall()]
+
+    def one(self, query: Query[R], /, **values: Any) -> R | None:
+        """Return the first row of an answer, or None."""
+        self.cursor.execute(query.text, values)
+        row = self.cursor.fetchone()
+        return query.row.of(row) if row else None
+
+    def run(self, command: Command, row: Row | None = None, /, **values: Any) -> int:
+        """Run a statement with the columns of ``row`` and ``values``; return the number of rows it touched."""
+        self.cursor.execute(command.text, bound(command, row, values))
+        return self.cursor.rowcount
+
+    def each(self, command: Command, rows: Iterable[Row]) -> None:
+        """Run a statement for each of the rows."""
+        self.cursor.executemany(command.text, [bound(command, row, {}) for row in rows])
+
+
+def bound(command: Command, row: Row | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a statement's placeholders stand for, JSON as psycopg2 takes it."""
+    found = {**(row.values() if row else {}), **values}
+    return {n: Json(v) if n in command.json and v is not None else v for n, v in found.items()}
 
 
 @dataclass(frozen=True)
@@ -53,6 +98,27 @@ class Database:
                 yield cursor
         except psycopg2.Error as error:
             raise told(error, error.pgcode) from error
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Yield a session: one connection and one transaction, as :meth:`transaction`."""
+        with self.transaction() as cursor:
+            yield Session(cursor)
+
+    def all(self, query: Query[R], /, **values: Any) -> list[R]:
+        """Return the rows of an answer."""
+        with self.session() as session:
+            return session.all(query, **values)
+
+    def one(self, query: Query[R], /, **values: Any) -> R | None:
+        """Return the first row of an answer, or None."""
+        with self.session() as session:
+            return session.one(query, **values)
+
+    def run(self, command: Command, row: Row | None = None, /, **values: Any) -> int:
+        """Run one statement in its own transaction; return the number of rows it touched."""
+        with self.session() as session:
+            return session.run(command, row, **values)
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:

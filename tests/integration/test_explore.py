@@ -17,6 +17,7 @@ from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError
 from nightshift.objects import sha256
+from nightshift.platform.inputs import read_labels
 from nightshift.stages import Platform, Question, Try
 
 pytestmark = pytest.mark.integration
@@ -88,7 +89,7 @@ def test_a_snapshot_holds_the_ranges_rows_and_the_labels_known_at_its_last_cutof
     rows = pq.read_table(io.BytesIO(still.objects.get(facts["snapshot"]))).to_pandas()
     assert len(rows) == facts["rows"] == facts["sampled"] > 5000
     assert (rows["batch_date"].min(), rows["batch_date"].max()) == (WEEK.first, WEEK.last)
-    labels = stages.scoring.read_labels(still, still.project.model(MODEL), WEEK.first, WEEK.last)
+    labels = read_labels(still, still.project.model(MODEL), WEEK.first, WEEK.last)
     joined = rows.dropna(subset=["label"]).set_index("flight_id")["label"]
     assert joined.sort_index().equals(
         labels[labels["flight_id"].isin(rows["flight_id"])].set_index("flight_id")["label"].sort_index()

@@ -12,8 +12,8 @@ from integration.conftest import MODEL, History, with_model
 from nightshift import artifacts, stages, train
 from nightshift.errors import NotReady, RequestError, UnfairHoldout, WarehouseRefused
 from nightshift.govern import Ledger
+from nightshift.platform.frozen import read_snapshot
 from nightshift.stages import Answer, Platform, Try
-from nightshift.stages.training import read_snapshot
 from nightshift.types import to_parquet
 from nightshift.warehouse import feature_table
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import asdict
 from datetime import date, timedelta
 from threading import Event
 from uuid import uuid4
@@ -15,7 +16,8 @@ import pytest
 
 from integration.judged_versions import FROM, MODEL, judged, promoted
 from nightshift.errors import Barred, NotReady, RequestError, WarehouseRefused
-from nightshift.govern import Ledger, Rollback, rollback_of, write_rollback
+from nightshift.govern import Ledger, Rollback, write_rollback
+from nightshift.records.ledger import ROLLED_BACK
 from nightshift.runtime import databases
 from nightshift.runtime.endpoints import DATABASES
 from nightshift.warehouse import Warehouse, migrate
@@ -34,7 +36,7 @@ def back(warehouse: Warehouse, to: int | None, request: str = "run 1", **more) -
         "reason": "bad",
     }
     write_rollback(warehouse, MODEL, Rollback(to=to, request_id=request, **{**facts, **more}))
-    return rollback_of(warehouse, MODEL, request)
+    return asdict(found) if (found := warehouse.one(ROLLED_BACK, model=MODEL, request_id=request)) else {}
 
 
 def entries(warehouse: Warehouse) -> list[dict]:

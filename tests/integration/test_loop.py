@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import sqlalchemy
 
-from integration.conftest import History
+from integration.conftest import SCORED, History
 from nightshift import artifacts, registry, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import (
@@ -29,10 +29,12 @@ from nightshift.errors import (
     WarehouseRefused,
 )
 from nightshift.govern import Ledger
+from nightshift.platform.frozen import read_snapshot
+from nightshift.records.catalog import EVENTS
+from nightshift.records.monitoring import NIGHTS
 from nightshift.registry import Registry
 from nightshift.specs import Model, Source
 from nightshift.stages import Platform, Try
-from nightshift.stages.training import read_snapshot
 from nightshift.types import content_sha256
 from nightshift.warehouse import Json, feature_table, prediction_table, raw_table
 
@@ -796,6 +798,55 @@ def test_a_night_is_measured_only_when_its_labels_have_matured(loop: Platform) -
     assert all(row["labelled"] > 500 and 0 < row["metrics"]["log_loss"] < 2 for row in first.values())
     measure(loop, CHAMPION_AS_OF + 4 * DAY)
     assert measured(loop) == first
+
+
+def test_a_night_restated_keeps_what_was_known_of_it_before(loop: Platform) -> None:
+    def known(night: date) -> list[dict[str, Any]]:
+        return loop.warehouse.rows(
+            "SELECT known_on, labelled, metrics FROM monitoring.performance_history WHERE batch_date = %s "
+            "ORDER BY known_on",
+            (night,),
+        )
+
+    first, later = CHAMPION_AS_OF + 4 * DAY, CHAMPION_AS_OF + 6 * DAY
+    measure(loop, first)
+    before = known(CHAMPION_AS_OF)
+    measure(loop, later - DAY)
+    assert known(CHAMPION_AS_OF) == before, "a night that knows nothing else adds nothing"
+    corrected = loop.warehouse.execute(
+        "UPDATE raw.arrivals SET arr_delay = 170, known_at = %s WHERE flight_date = %s",
+        (datetime.combine(later - DAY, time(12), UTC), CHAMPION_AS_OF),
+    )
+    assert corrected > 100
+    measure(loop, later)
+    assert known(CHAMPION_AS_OF)[0] == before[0], "what was known stays"
+    assert [row["known_on"] for row in known(CHAMPION_AS_OF)] == [first, later]
+    assert (
+        measured(loop)[CHAMPION_AS_OF]["metrics"]
+        == known(CHAMPION_AS_OF)[1]["metrics"]
+        != before[0]["metrics"]
+    )
+
+
+def test_what_happened_is_told_by_whoever_made_it_happen(loop: Platform) -> None:
+    def told(kind: str, name: str) -> list[tuple[str, date | None]]:
+        events = loop.warehouse.all(EVENTS, kind=kind, name=name, most=1000)
+        return [(event.what, event.batch_date) for event in reversed(events)]
+
+    assert ("published", NIGHT) in told("source", "weather")
+    assert ("built", NIGHT) in told("features", "departure_v1")
+    model = told("model", MODEL)
+    assert model.index(("passed its gates", CHAMPION_AS_OF)) < model.index(("promoted", CHAMPION_AS_OF))
+    assert model[-1] == ("scored", SCORED.last)
+    with pytest.raises(WarehouseRefused, match="append-only"):
+        loop.warehouse.execute("DELETE FROM catalog.events")
+    before = len(model)
+    stages.decide_verdict(loop, MODEL, SCORED.last, Try("night"))
+    assert told("model", MODEL)[before][0].startswith("judged ")
+    night = loop.warehouse.all(NIGHTS, model=MODEL, first=SCORED.last, last=SCORED.last)
+    assert [(row.model_version, row.status is None, row.arm) for row in night] == [
+        (loop.registry.champion(MODEL), False, "champion")
+    ]
 
 
 def test_late_and_corrected_labels_change_their_own_nights_and_no_others(loop: Platform) -> None:

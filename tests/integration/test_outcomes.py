@@ -216,7 +216,7 @@ def test_what_the_database_refuses_has_failed_and_is_no_stale_training(
     unsigned = with_spec(better(waits), lambda m: m.update(approval="auto", approvers=[]), MODEL)
     promoted(unsigned, MODEL, NIGHT - DAY, "meanwhile")
     stages.sign(waits, MODEL, ASKED, answer("olga", approved=True))
-    monkeypatch.setattr("nightshift.stages.training.is_stale", lambda *_: False)
+    monkeypatch.setattr(Ledger, "is_past", lambda *_: False)
     with pytest.raises(WarehouseRefused, match="was judged against"):
         stages.promote(waits, MODEL, NIGHT, ASKED, actor="x")
     with pytest.raises(NotReady, match="failed; the task that failed says why"):

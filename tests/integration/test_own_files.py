@@ -13,11 +13,11 @@ from nightshift.calendar import DateRange
 from nightshift.cli import clock_check
 from nightshift.errors import SpecError
 from nightshift.objects import Objects
+from nightshift.platform.clock import require_same_clock
 from nightshift.registry import Registry
 from nightshift.specs import FeatureInput, FeatureSet, Project, Source
 from nightshift.specs.project import Settings
 from nightshift.stages import Platform, Replay, Try
-from nightshift.stages.clock import require_same_clock
 from nightshift.warehouse import Warehouse, quarantine_table, raw_table
 
 pytestmark = pytest.mark.integration

@@ -36,3 +36,16 @@ def test_an_older_try_writes_nothing(warehouse: Warehouse) -> None:
     with pytest.raises(Superseded, match="second try"), warehouse.write(orphan) as write:
         write.replace(TABLE, rows(5))
     assert len(warehouse.read(TABLE, NIGHT, NIGHT)) == 3
+
+
+def test_one_who_tries_another_arm_supersedes_nobody(warehouse: Warehouse) -> None:
+    warehouse.ensure(TABLE)
+    champion = warehouse.lease(TABLE, [NIGHT], "champion", "champion")
+    shadow = warehouse.lease(TABLE, [NIGHT], "shadow", "shadow")
+    with warehouse.write(champion) as write:
+        write.replace(TABLE, rows(3))
+    with warehouse.write(shadow) as write:
+        write.replace(TABLE, rows(4))
+    warehouse.lease(TABLE, [NIGHT], "champion again", "champion")
+    with pytest.raises(Superseded, match="champion again"), warehouse.write(champion) as write:
+        write.replace(TABLE, rows(5))

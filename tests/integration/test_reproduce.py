@@ -17,11 +17,11 @@ import pytest
 from nightshift import artifacts, stages
 from nightshift.errors import ArtifactRefused, NotReady, SpecError
 from nightshift.orchestration.files import SERVED
+from nightshift.platform.papers import recorded_spec, version_row
+from nightshift.platform.provenance import SPEC_FILE, spec_text
 from nightshift.root import INCLUDE, ROOT
 from nightshift.specs import Model
 from nightshift.stages import Platform, Try
-from nightshift.stages.training import SPEC_FILE, spec_text
-from nightshift.stages.versions import recorded_spec, version_row
 
 pytestmark = pytest.mark.integration
 

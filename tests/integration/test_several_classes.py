@@ -24,9 +24,9 @@ from integration.conftest import FIRST, LAST, History
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SchemaMismatch, SpecError
+from nightshift.platform.frozen import read_snapshot, split
 from nightshift.specs import Model, Source, class_column
 from nightshift.stages import Platform, Try
-from nightshift.stages.training import read_snapshot, split
 
 pytestmark = pytest.mark.integration
 
@@ -164,7 +164,7 @@ def test_the_score_is_that_of_plain_scikit_learn_on_the_same_rows(trained: Train
 def test_the_script_of_the_training_comes_to_the_same_metrics(trained: Trained, tmp_path: Path) -> None:
     found = decision(trained.platform)
     facts, _ = read_snapshot(trained.platform, found["snapshot_id"])
-    (tmp_path / "rows.parquet").write_bytes(trained.platform.objects.get(facts["object_key"]))
+    (tmp_path / "rows.parquet").write_bytes(trained.platform.objects.get(facts.object_key))
     row = trained.platform.warehouse.row(
         "SELECT mlflow_run_id FROM governance.versions WHERE model = %s", (MODEL,)
     )

@@ -16,11 +16,11 @@ from mlflow.tracking import MlflowClient
 from nightshift import stages, train
 from nightshift.calendar import DateRange
 from nightshift.errors import ArtifactRefused, SpecError
+from nightshift.platform.fitted import load_version
+from nightshift.platform.frozen import read_snapshot, split
 from nightshift.specs import Estimator, Model
 from nightshift.stages import Platform, Try
-from nightshift.stages.scoring import load_version
 from nightshift.stages.searching import Journal, find
-from nightshift.stages.training import read_snapshot, split
 from nightshift.train import Trial
 
 pytestmark = pytest.mark.integration
@@ -107,7 +107,7 @@ def test_the_emitted_script_alone_comes_to_the_holdout_metrics_of_the_run(
     client = MlflowClient(loop.registry.uri)
     client.download_artifacts(done["mlflow_run_id"], f"train_{MODEL}.py", str(tmp_path))
     facts, _ = read_snapshot(platform, done["snapshot_id"])
-    (tmp_path / "snapshot.parquet").write_bytes(platform.objects.get(facts["object_key"]))
+    (tmp_path / "snapshot.parquet").write_bytes(platform.objects.get(facts.object_key))
     command = [sys.executable, "-I", "-W", "error", f"train_{MODEL}.py", "snapshot.parquet"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -145,7 +145,7 @@ def test_a_search_never_sees_the_holdout(loop: Platform) -> None:
     changed = loop.warehouse.execute(
         "UPDATE raw.arrivals SET arr_delay = -arr_delay WHERE flight_id IN "
         "(SELECT flight_id FROM features.departure_v1 WHERE batch_date >= %s)",
-        (facts["holdout_first"],),
+        (facts.holdout_first,),
     )
     assert changed > 1000
     after = fitted(platform, "other truth in the holdout")

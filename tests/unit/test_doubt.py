@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nightshift import metrics, train
-from nightshift.govern import Candidate, Doubt, Evaluation, Evidence, Part, Trial, too_good
+from nightshift.govern import Assessment, Candidate, Doubt, Evidence, Part, Trial, too_good
 from nightshift.govern.gates import credible
 from nightshift.specs import FeatureSet, Model
 
@@ -44,7 +44,7 @@ def test_a_score_is_doubted_if_both_holdout_and_training_say_it_and_rows_suffice
 
 def judged(doubt: Doubt | None) -> tuple[bool, str]:
     day = date(2013, 2, 15)
-    evaluation = Evaluation(14, Part(1000, {}), {}, {}, {})
+    evaluation = Assessment(14, Part(1000, {}), {}, {}, {})
     return credible(Evidence(day, evaluation, Candidate(2, day), None, Trial(1, 0, 1.0, 1), {}, {}, doubt))
 
 

@@ -1,14 +1,15 @@
 """The evaluation: the same rows and days for both, a slice at a time, and how sure."""
 
-import json
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 
 from nightshift import metrics
 from nightshift.govern import evaluate
+from nightshift.records.decisions import Evaluation
 
 
 def holdout(days: int = 14, a_day: int = 120) -> pd.DataFrame:
@@ -91,11 +92,11 @@ def test_a_dear_metric_is_resampled_only_if_a_gate_asks() -> None:
 def test_it_can_be_kept_as_json_and_is_the_same_each_time() -> None:
     rows = holdout()
     kept = [
-        json.dumps(
-            evaluate(
-                "classification", rows, scores(rows, 0.3), scores(rows, 0.1), slices=["origin"]
-            ).to_dict()
+        TypeAdapter(Evaluation)
+        .dump_json(
+            evaluate("classification", rows, scores(rows, 0.3), scores(rows, 0.1), slices=["origin"]).record()
         )
+        .decode()
         for _ in range(2)
     ]
     assert kept[0] == kept[1]

@@ -10,10 +10,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from nightshift.errors import UnfairHoldout
-from nightshift.govern.evaluation import Evaluation, Part
-from nightshift.govern.gates import ALWAYS, GATES, Candidate, Evidence, GateResult, Trial
+from nightshift.govern.evaluation import Assessment, Part
+from nightshift.govern.gates import ALWAYS, GATES, Candidate, Evidence, Trial
 from nightshift.govern.gates import judge as judge_all
 from nightshift.metrics import METRICS
+from nightshift.records.decisions import GateResult
 from nightshift.specs import (
     BeatsChampion,
     Calibrated,
@@ -58,7 +59,7 @@ def evidence(
     **more: Any,
 ) -> Evidence:
     overall = part(mine, theirs, better=better)
-    evaluation = Evaluation(days, overall, more.pop("slices", {}), {}, more.pop("calibration", {}))
+    evaluation = Assessment(days, overall, more.pop("slices", {}), {}, more.pop("calibration", {}))
     champion = None if theirs is None else Candidate(1, champion_trained_to, more.pop("champion_overlap", 0))
     given = {"trial": SOUND, "trained": SCHEMA, "live": SCHEMA, **more}
     return Evidence(HOLDOUT, evaluation, Candidate(2, trained_to, given.pop("overlap", 0)), champion, **given)
@@ -152,7 +153,6 @@ def test_every_gate_speaks_also_when_the_first_has_failed() -> None:
         ("minimum_score", False),
         ("beats_champion", True),
     ]
-    assert all(set(result.to_dict()) == {"gate", "metric", "passed", "words"} for result in results)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The request for a signature: everything that decides, in Markdown that only shows."""
 
 import re
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,11 +10,13 @@ import pytest
 from nightshift.govern.request import MOST_SLICES, request
 from nightshift.pages import markdown
 from nightshift.pages.words import plain
+from nightshift.records.decisions import Decision, GateResult
+from nightshift.records.monitoring import Asked
 
 HOSTILE = "</script><script>alert(1)</script> [x](javascript:alert(1)) | `a` ![y](z)\n# big"
 
 
-def decision(champion: int | None = 4, **more: Any) -> dict[str, Any]:
+def decision(champion: int | None = 4, **more: Any) -> Decision:
     theirs = {"roc_auc": 0.7, "log_loss": 0.61} if champion else None
     part = {
         "rows": 900,
@@ -20,15 +24,23 @@ def decision(champion: int | None = 4, **more: Any) -> dict[str, Any]:
         "champion": {"log_loss": 0.6},
         "gains": {"log_loss": [-0.01, 0.2]},
     }
-    return {
+    row = {
+        "training_id": "t",
+        "snapshot_id": "s" * 64,
+        "as_of": date(2013, 7, 3),
+        "passed": True,
+        "challenger_metrics": {},
+        "champion_metrics": theirs,
+        "approval": "required",
+        "requested_by": None,
         "model": "late_arrival",
         "challenger": 5,
         "champion": champion,
         "reason": "drift",
         "evidence_sha256": "e" * 64,
         "gates": [
-            {"gate": "minimum_score", "metric": "roc_auc", "words": "roc_auc 0.7500, must be at least 0.6"},
-            {"gate": "beats_champion", "metric": "log_loss", "words": "log_loss 0.5000 against 0.6100"},
+            GateResult("minimum_score", "roc_auc", True, "roc_auc 0.7500, must be at least 0.6"),
+            GateResult("beats_champion", "log_loss", True, "log_loss 0.5000 against 0.6100"),
         ],
         "evaluation": {
             "rows": 12_683,
@@ -41,6 +53,18 @@ def decision(champion: int | None = 4, **more: Any) -> dict[str, Any]:
         },
         **more,
     }
+    return Decision.of(row)
+
+
+def asked(reason: str = "predictions drifted") -> Asked:
+    return Asked(
+        batch_date=date(2013, 7, 2),
+        request="drift",
+        requested_by=None,
+        reason=reason,
+        report_key=None,
+        drift=None,
+    )
 
 
 def told(*given: Any) -> str:
@@ -48,8 +72,7 @@ def told(*given: Any) -> str:
 
 
 def test_it_shows_both_with_intervals_slices_gates_cause_and_links() -> None:
-    verdict = {"batch_date": "2013-07-02", "reason": "predictions drifted", "drift": {}}
-    body = told(decision(), verdict, {"MLflow run": "http://mlflow/1"}, ["olga", "ben_b"])
+    body = told(decision(), asked(), {"MLflow run": "http://mlflow/1"}, ["olga", "ben_b"])
     for words in (
         "against version 4, on 12,683 rows of 14 days that neither has seen",
         "Asked: olga, ben_b. An answer of anybody else does not count.",
@@ -77,14 +100,15 @@ def test_it_stays_small_however_many_slices_there_are() -> None:
 
 @pytest.mark.parametrize("where", ["reason", "slice", "verdict"])
 def test_what_people_and_data_wrote_is_text(where: str) -> None:
-    given, verdict = decision(), {"batch_date": "2013-07-02", "reason": "x"}
+    given, of = decision(), asked("x")
     if where == "slice":
-        given["evaluation"]["slices"] = {HOSTILE: given["evaluation"]["slices"]["origin=A0"] | {"rows": 999}}
+        largest = replace(given.measured.slices["origin=A0"], rows=999)
+        given = replace(given, evaluation=replace(given.measured, slices={HOSTILE: largest}))
     elif where == "verdict":
-        verdict["reason"] = HOSTILE
+        of = asked(HOSTILE)
     else:
-        given["reason"] = HOSTILE
-    body = told(given, verdict, {}, ["olga", "ben_b"])
+        given = replace(given, reason=HOSTILE)
+    body = told(given, of, {}, ["olga", "ben_b"])
     assert "<" not in body
     assert not re.search(r"(?<!\\)\]\(javascript", body)
     assert "![y]" not in body

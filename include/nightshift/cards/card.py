@@ -9,6 +9,9 @@ from typing import Any
 from nightshift.cards.record import Record
 from nightshift.masks import masked
 from nightshift.pages import Bullets, Document, Link, Note, Part, Section, Table
+from nightshift.records.decisions import Slice
+from nightshift.records.ledger import Entry
+from nightshift.records.snapshots import EACH_DELIVERY
 from nightshift.specs import Model, class_column
 
 # Below this many rows of the holdout a slice's metrics are noise.
@@ -24,7 +27,7 @@ def card(record: Record, packages: int) -> Document:
     """Return the card of a version. ``packages``: how many its bill of materials lists."""
     spec = record.spec
     return Document(
-        title=f"{spec.name}, version {record.version['version']}",
+        title=f"{spec.name}, version {record.version.version}",
         about=spec.description,
         notes=(_standing(record),),
         sections=(
@@ -46,11 +49,11 @@ def _standing(record: Record) -> Note:
     decision = record.decision
     if record.promotions:
         last = record.promotions[-1]
-        return Note(f"Promoted: champion from the night of {last['effective_from']}.", "good")
+        return Note(f"Promoted: champion from the night of {last.effective_from}.", "good")
     if decision is None:
         return Note("Not judged yet: there is no decision.", "warn")
-    if not decision["passed"]:
-        failed = ", ".join(gate["gate"] for gate in decision["gates"] if not gate["passed"])
+    if not decision.passed:
+        failed = ", ".join(gate.gate for gate in decision.gates if not gate.passed)
         return Note(f"Rejected by its gates: {failed or 'see below'}.", "bad")
     return Note("It passed its gates and was never promoted.", "warn")
 
@@ -59,12 +62,12 @@ def limits(record: Record) -> Iterator[str]:
     """Yield what is known to limit the version, a sentence each."""
     found, snapshot = record.counts, record.snapshot
     yield (
-        f"It was fitted on {found.fitted_nights} nights, {snapshot['train_first']} to {snapshot['train_last']}, and "
+        f"It was fitted on {found.fitted_nights} nights, {snapshot.train_first} to {snapshot.train_last}, and "
         "knows no other."
     )
     yield (
-        f"It was judged on {found.holdout_rows} rows of {found.holdout_nights} nights, {snapshot['holdout_first']} "
-        f"to {snapshot['holdout_last']}, and on no others."
+        f"It was judged on {found.holdout_rows} rows of {found.holdout_nights} nights, {snapshot.holdout_first} "
+        f"to {snapshot.holdout_last}, and on no others."
     )
     if found.without_rows:
         named = ", ".join(str(night) for night in found.without_rows[:MOST_NAMED])
@@ -84,15 +87,13 @@ def _limits_of_the_judgement(record: Record) -> Iterator[str]:
     if record.decision is None:
         yield "It has not been judged: there is no decision."
         return
-    if record.decision["champion"] is None:
+    if record.decision.champion is None:
         yield "It was compared with no champion: there was none."
     for name, value in sorted(evaluation.metrics.items()):
         if value is None:
             yield f"{name} is undefined on this holdout."
     few = [
-        f"{masked(name)} ({row['rows']})"
-        for name, row in evaluation.slices.items()
-        if row.get("rows", 0) < FEW_ROWS
+        f"{masked(name)} ({part.rows})" for name, part in evaluation.slices.items() if part.rows < FEW_ROWS
     ]
     if few:
         yield f"Slices with fewer than {FEW_ROWS} rows, whose metrics say little: {', '.join(few[:MOST_NAMED])}."
@@ -126,39 +127,35 @@ def _data(record: Record) -> tuple[Part, ...]:
     facts = Table(
         (),
         (
-            ("Snapshot (sha256)", snapshot["snapshot_id"]),
-            ("File", snapshot["object_key"]),
-            ("Trained as of", snapshot["as_of"]),
-            ("Feature set", f"{snapshot['feature_set']}, version {snapshot['feature_version']}"),
+            ("Snapshot (sha256)", snapshot.snapshot_id),
+            ("File", snapshot.object_key),
+            ("Trained as of", snapshot.as_of),
+            ("Feature set", f"{snapshot.feature_set}, version {snapshot.feature_version}"),
             _fitted_on(record),
             (
                 "Holdout",
-                f"{snapshot['holdout_first']} to {snapshot['holdout_last']}: {found.holdout_rows} rows",
+                f"{snapshot.holdout_first} to {snapshot.holdout_last}: {found.holdout_rows} rows",
             ),
             ("Lineage id", f"model version {record.id}"),
         ),
     )
     sources = tuple(
-        (each["source"], each["role"], each["batches"], each["first"], each["last"], each["unknown"])
-        for each in record.sources
+        (each.source, each.role, each.batches, each.first, each.last, each.unknown) for each in record.sources
     )
     head = ("Source", "For", "Deliveries", "First night", "Last night", "Of unknown content")
-    how = (
-        "Each delivery by its id: SELECT upstream_id FROM catalog.lineage WHERE downstream_kind = 'snapshot' AND "
-        "downstream_id is the snapshot's hash."
-    )
+    how = f"Each delivery by its id: {EACH_DELIVERY}; downstream_id is the snapshot's hash."
     return facts, Table(head, sources), how
 
 
 def _fitted_on(record: Record) -> tuple[str, str]:
-    snapshot, brought = record.snapshot, record.version.get("brought")
+    snapshot, brought = record.snapshot, record.version.brought
     if brought:
         return (
             "Fitted",
-            f"elsewhere, on days until {brought['trained_until']}: so said {brought['by']}, who brought it",
+            f"elsewhere, on days until {brought.trained_until}: so said {brought.by}, who brought it",
         )
     rows = record.counts.fitted_rows
-    return "Fitted on", f"{snapshot['train_first']} to {snapshot['train_last']}: {rows} rows"
+    return "Fitted on", f"{snapshot.train_first} to {snapshot.train_last}: {rows} rows"
 
 
 def _model(record: Record) -> Table:
@@ -170,11 +167,11 @@ def _model(record: Record) -> Table:
             ("Estimator", spec.estimator.named),
             *params,
             *((f"encoding.{name}", words) for name, words in sorted(record.encodings.items())),
-            ("Model file (sha256)", version["artifact_sha256"]),
-            ("Spec (sha256)", version["spec_sha256"]),
-            ("Predictions on its snapshot (sha256)", version.get("predictions_sha256") or "not recorded"),
-            ("Training", version["training_id"]),
-            ("MLflow run", Link(version["mlflow_run_id"], record.url)),
+            ("Model file (sha256)", version.artifact_sha256),
+            ("Spec (sha256)", version.spec_sha256),
+            ("Predictions on its snapshot (sha256)", version.predictions_sha256 or "not recorded"),
+            ("Training", version.training_id),
+            ("MLflow run", Link(version.mlflow_run_id, record.url)),
         ),
     )
 
@@ -186,7 +183,7 @@ def _metrics(record: Record) -> tuple[Part, ...]:
     if not found.metrics:
         return ("Not judged yet.",)
     rows = tuple(
-        (name, value, *_between(found.intervals.get(name)), found.champion.get(name))
+        (name, value, *_between(found.intervals.get(name)), (found.champion_metrics or {}).get(name))
         for name, value in sorted(found.metrics.items())
     )
     parts: list[Part] = [Table(("Metric", "This version", "From", "To", "Champion then"), rows)]
@@ -197,17 +194,14 @@ def _metrics(record: Record) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _between(interval: Any) -> tuple[float | None, float | None]:
-    return (interval[0], interval[1]) if interval else (None, None)
+def _between(interval: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    return interval or (None, None)
 
 
-def _slices(slices: Mapping[str, Mapping[str, Any]], metrics: list[str]) -> Table:
-    def scores(row: Mapping[str, Any]) -> Mapping[str, Any]:
-        return row.get("challenger") or row.get("metrics") or {}
-
+def _slices(slices: Mapping[str, Slice], metrics: list[str]) -> Table:
     rows = tuple(
-        (masked(name), row.get("rows"), *(scores(row).get(metric) for metric in metrics))
-        for name, row in sorted(slices.items())
+        (masked(name), part.rows, *(part.challenger.get(metric) for metric in metrics))
+        for name, part in sorted(slices.items())
     )
     return Table(("Slice", "Rows", *metrics), rows)
 
@@ -216,25 +210,25 @@ def _decision(record: Record) -> tuple[Part, ...]:
     decision = record.decision
     if decision is None:
         return ("There is no decision.",)
-    gates = tuple((gate["gate"], gate["passed"], gate["words"]) for gate in decision["gates"])
-    champion = decision["champion"]
+    gates = tuple((gate.gate, gate.passed, gate.words) for gate in decision.gates)
+    champion = decision.champion
     facts = (
-        ("Outcome", "passed" if decision["passed"] else "rejected"),
+        ("Outcome", "passed" if decision.passed else "rejected"),
         ("Judged against", f"version {champion}" if champion is not None else "no champion"),
-        ("As of", decision["as_of"]),
-        ("Reason", decision["reason"]),
-        ("Decided at", decision["decided_at"]),
-        ("Evidence (sha256)", decision["evidence_sha256"]),
+        ("As of", decision.as_of),
+        ("Reason", decision.reason),
+        ("Decided at", decision.decided_at),
+        ("Evidence (sha256)", decision.evidence_sha256),
         *_where_recorded(decision, {"approval": "Sign-off", "requested_by": "Asked for by"}),
-        *_where_recorded(record.signature or {}, SIGNED),
+        *_where_recorded(record.signature, SIGNED),
     )
     return Table(("Gate", "Passed", "In words"), gates), Table((), facts)
 
 
-def _where_recorded(row: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _where_recorded(row: object, names: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for column, name in names.items():
-        if row.get(column) is not None:
-            yield name, row[column]
+        if (value := getattr(row, column, None)) is not None:
+            yield name, value
 
 
 def _service(record: Record) -> tuple[Part, ...]:
@@ -243,58 +237,48 @@ def _service(record: Record) -> tuple[Part, ...]:
     tables = []
     for entry in record.promotions:
         facts = (
-            ("Ledger entry", entry["entry"]),
+            ("Ledger entry", entry.entry),
             *_where_recorded(entry, {"kind": "Kind"}),
-            ("Champion from the night of", entry["effective_from"]),
+            ("Champion from the night of", entry.effective_from),
             ("Promoted by", _promoter(record, entry)),
-            ("Reason", entry["reason"]),
-            ("Promoted at", entry["promoted_at"]),
-            ("Evidence (sha256)", entry["evidence_sha256"]),
+            ("Reason", entry.reason),
+            ("Promoted at", entry.promoted_at),
+            ("Evidence (sha256)", entry.evidence_sha256),
             *_where_recorded(entry, {"entry_sha256": "Entry (sha256)"}),
         )
         tables.append(Table((), facts))
     return tuple(tables)
 
 
-def _promoter(record: Record, entry: Mapping[str, Any]) -> str:
+def _promoter(record: Record, entry: Entry) -> str:
     """Return who promoted it. Of what drift started, Airflow names a person who chose nothing."""
     request = record.request
-    if request is None or record.signature or entry.get("training_id") != record.version["training_id"]:
-        return str(entry["actor"])
-    asked = request.get("requested_by")
-    sensor = f"the verdict sensor of retrain_{record.spec.name}, for the night of {request['batch_date']}"
+    if request is None or record.signature or entry.training_id != record.version.training_id:
+        return entry.actor
+    asked = request.requested_by
+    sensor = f"the verdict sensor of retrain_{record.spec.name}, for the night of {request.batch_date}"
     return f"{sensor}; {asked} had that night asked" if asked else sensor
 
 
 def _cause(record: Record) -> tuple[Part, ...]:
     request = record.request
     if request is None:
-        reason = record.decision["reason"] if record.decision else "not recorded"
+        reason = record.decision.reason if record.decision else "not recorded"
         return (f"No request to retrain stands behind it. Its reason: {reason}",)
-    drift = request.get("drift") or {}
     drifted = tuple(
-        (
-            masked(one["name"]),
-            one["psi"],
-            one["limit"],
-            one["missing_then"],
-            one["missing_now"],
-            one["importance"],
-        )
-        for one in drift.get("features") or ()
-        if one["drifted"] or one["ruined"]
+        (masked(one.name), one.psi, one.limit, one.missing_then, one.missing_now, one.importance)
+        for one in (request.drift.features if request.drift else ())
+        if one.drifted or one.ruined
     )
     head = ("Drifted feature", "PSI", "Limit", "Missing then", "Missing now", "Importance")
-    return f"The night of {request['batch_date']} asked for it: {masked(request['reason'])}", Table(
-        head, drifted
-    )
+    return f"The night of {request.batch_date} asked for it: {masked(request.request)}", Table(head, drifted)
 
 
 def _made_with(record: Record, packages: int) -> tuple[Part, ...]:
     version = record.version
     facts = (
-        ("Code commit", version["code_commit"]),
-        ("Lock file (sha256)", version["lock_sha256"]),
+        ("Code commit", version.code_commit),
+        ("Lock file (sha256)", version.lock_sha256),
         ("Bill of materials (CycloneDX)", Link(f"{packages} packages with their licences", SBOM_FILE)),
     )
     return (Table((), facts),)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from nightshift.cards.record import Record, Scores
+from nightshift.cards.record import Record
 from nightshift.metrics import METRICS, better
 from nightshift.pages import Document, Link, Part, Section, Table
+from nightshift.records.decisions import Scores
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def compared(found: Comparison) -> Document:
     return Document(
         title=f"{record.spec.name}: version {ours.version} against version {theirs.version}",
         about=f"{_standing(found)} Both were scored now, on the holdout of version {ours.version}: "
-        f"{held_out.holdout_rows} rows, {snapshot['holdout_first']} to {snapshot['holdout_last']}.",
+        f"{held_out.holdout_rows} rows, {snapshot.holdout_first} to {snapshot.holdout_last}.",
         sections=(
             Section("Metrics", (_metrics(ours, theirs),)),
             Section("Gates", _gates(record)),
@@ -78,10 +79,10 @@ def _gates(record: Record) -> tuple[Part, ...]:
     decision = record.decision
     if decision is None:
         return ("Its training has no decision.",)
-    champion = f"version {decision['champion']}" if decision["champion"] is not None else "no champion"
-    outcome = "passed" if decision["passed"] else "rejected"
-    rows = tuple((gate["gate"], gate["passed"], gate["words"]) for gate in decision["gates"])
-    return f"Judged against {champion} as of {decision['as_of']}: {outcome}.", Table(
+    champion = f"version {decision.champion}" if decision.champion is not None else "no champion"
+    outcome = "passed" if decision.passed else "rejected"
+    rows = tuple((gate.gate, gate.passed, gate.words) for gate in decision.gates)
+    return f"Judged against {champion} as of {decision.as_of}: {outcome}.", Table(
         ("Gate", "Passed", "Words"), rows
     )
 
@@ -92,8 +93,8 @@ def _links(found: Comparison) -> Table:
         (f"MLflow run of version {s.version}", Link(s.run_id, s.url)) for s in (found.ours, found.theirs)
     )
     facts = (
-        ("Snapshot (sha256)", record.snapshot["snapshot_id"]),
-        ("Code commit", record.version["code_commit"]),
-        ("Evidence (sha256)", (record.decision or {}).get("evidence_sha256")),
+        ("Snapshot (sha256)", record.snapshot.snapshot_id),
+        ("Code commit", record.version.code_commit),
+        ("Evidence (sha256)", record.decision.evidence_sha256 if record.decision else None),
     )
     return Table((), runs + facts)

@@ -21,9 +21,9 @@ def sbom(record: Record, packages: Sequence[Package]) -> bytes:
                 "type": "machine-learning-model",
                 "bom-ref": model,
                 "name": record.spec.name,
-                "version": str(version["version"]),
+                "version": str(version.version),
                 "description": record.spec.description,
-                "hashes": [{"alg": "SHA-256", "content": version["artifact_sha256"]}],
+                "hashes": [{"alg": "SHA-256", "content": version.artifact_sha256}],
             }
         },
         "components": [_component(package) for package in packages],

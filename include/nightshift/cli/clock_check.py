@@ -13,7 +13,7 @@ def run(project: Project) -> None:
     Raises:
         SpecError: the nights there were cut in another time zone.
     """
-    from nightshift.stages.clock import check_clock
+    from nightshift.platform.clock import check_clock
     from nightshift.warehouse import Warehouse
 
     try:

@@ -4,17 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from nightshift.database import Database
+from nightshift.records import deliveries, features
 from nightshift.specs import FeatureSet, Project, derived
 
 NEWEST_NIGHTS = 7
-ANNOUNCED = (
-    "SELECT asset, batch_date, announced FROM catalog.announcements WHERE asset = ANY(%(assets)s) "
-    "AND batch_date >= coalesce(%(night)s::date, (SELECT max(batch_date) FROM catalog.announcements) - %(days)s) "
-    "AND batch_date <= coalesce(%(night)s::date, 'infinity')"
-)
-BUILT = (
-    "SELECT DISTINCT batch_date FROM catalog.feature_batches WHERE feature_set = %s AND feature_version = %s"
-)
 
 
 def waiting(database: Database, project: Project, night: date | None = None) -> list[str]:
@@ -24,11 +17,14 @@ def waiting(database: Database, project: Project, night: date | None = None) -> 
 
 def _of_set(database: Database, feature_set: FeatureSet, night: date | None) -> Iterator[str]:
     assets = {f"raw.{name}": name for name in feature_set.inputs}
-    values = {"assets": list(assets), "night": night, "days": NEWEST_NIGHTS - 1}
     nights: dict[date, dict[str, bool]] = {}
-    for row in database.rows(ANNOUNCED, values):
-        nights.setdefault(row["batch_date"], {})[assets[row["asset"]]] = row["announced"]
-    built = {row["batch_date"] for row in database.rows(BUILT, (feature_set.set, feature_set.version))}
+    told = database.all(deliveries.LATELY, assets=list(assets), night=night, days=NEWEST_NIGHTS - 1)
+    for each in told:
+        nights.setdefault(each.batch_date, {})[assets[each.asset]] = each.announced
+    if not nights:
+        return
+    of = {"feature_set": feature_set.set, "version": feature_set.version}
+    built = {n.batch_date for n in database.all(features.NIGHTS, first=min(nights), last=max(nights), **of)}
     for day, said in sorted(nights.items()):
         missing = [name for name in feature_set.inputs if not said.get(name)]
         if any(said.values()) and missing and day not in built:

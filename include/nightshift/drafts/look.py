@@ -15,6 +15,7 @@ import sqlalchemy
 from nightshift.calendar import Calendar
 from nightshift.collect import Connection, Reader, Sniffed, content_of, open_source, sniff
 from nightshift.errors import NotReady, SourceError, SpecError
+from nightshift.records import deliveries
 from nightshift.root import ROOT
 from nightshift.runtime import components, control, settings_file, state
 from nightshift.runtime.configuration import connections
@@ -223,14 +224,11 @@ def collected(source: Source) -> pd.DataFrame | None:
         warehouse = Warehouse(control.running().warehouse_as("reader"))
     except NotReady:
         return None
-    last = warehouse.row(
-        "SELECT max(batch_date) AS night FROM catalog.batches WHERE source = %s AND status = 'published'",
-        (source.name,),
-    )
-    if not last or last["night"] is None:
+    newest = warehouse.one(deliveries.NEWEST, source=source.name)
+    if newest is None:
         return None
-    first = last["night"] - timedelta(days=NIGHTS_OF_RAW - 1)
-    return warehouse.read(raw_table(source), first, last["night"])
+    first = newest.batch_date - timedelta(days=NIGHTS_OF_RAW - 1)
+    return warehouse.read(raw_table(source), first, newest.batch_date)
 
 
 def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:

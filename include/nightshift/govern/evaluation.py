@@ -1,4 +1,4 @@
-"""The evaluation: challenger and champion on the same holdout, now; overall, a slice at a time, and how sure.
+"""The assessment: challenger and champion on the same holdout, now; overall, a slice at a time, and how sure.
 
 Both are scored on the same rows, and the same days are drawn for both (:mod:`nightshift.bootstrap`): a gain is the
 difference on the same days, so a hard day weighs on both.
@@ -14,6 +14,7 @@ import pandas as pd
 from nightshift import bootstrap, metrics
 from nightshift.bootstrap import Array
 from nightshift.metrics import METRICS, Task
+from nightshift.records import decisions as records
 from nightshift.specs import FEWEST_HOLDOUT_DAYS
 
 # What intervals in words and pages cover. A gate has a confidence of its own.
@@ -23,7 +24,7 @@ FEWEST_ROWS = 100
 MOST_SLICES = 20  # a column, the largest first
 DEAR = {"average_precision"}  # resampled only if a gate asks for it: it takes a pass over the rows a resample
 
-Scores = Mapping[str, float | None]
+Scores = records.Scores
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Assessment:
     """``intervals``: of the challenger's metrics. ``calibration_error``: of both, for classification."""
 
     days: int
@@ -56,28 +57,23 @@ class Evaluation:
     intervals: Mapping[str, tuple[float, float] | None]
     calibration_error: Mapping[str, float | None]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the evaluation as JSON-able values; of the gains, their intervals."""
-        return {
-            "rows": self.overall.rows,
-            "days": self.days,
-            "resamples": bootstrap.RESAMPLES,
-            "confidence": INTERVAL,
-            "metrics": dict(self.overall.challenger),
-            "champion_metrics": dict(self.overall.champion) if self.overall.champion else None,
-            "intervals": {name: list(found) if found else None for name, found in self.intervals.items()},
-            "gains": _gains(self.overall),
-            "slices": {
-                name: {
-                    "rows": part.rows,
-                    "challenger": dict(part.challenger),
-                    "champion": dict(part.champion) if part.champion else None,
-                    "gains": _gains(part),
-                }
+    def record(self) -> records.Evaluation:
+        """Return what is kept of it: of the gains, their intervals."""
+        return records.Evaluation(
+            rows=self.overall.rows,
+            days=self.days,
+            resamples=bootstrap.RESAMPLES,
+            confidence=INTERVAL,
+            metrics=dict(self.overall.challenger),
+            champion_metrics=dict(self.overall.champion) if self.overall.champion else None,
+            intervals=dict(self.intervals),
+            gains=_gains(self.overall),
+            slices={
+                name: records.Slice(part.rows, part.challenger, part.champion, _gains(part))
                 for name, part in self.slices.items()
             },
-            "calibration_error": dict(self.calibration_error),
-        }
+            calibration_error=dict(self.calibration_error),
+        )
 
 
 def evaluate(
@@ -88,8 +84,8 @@ def evaluate(
     *,
     slices: Sequence[str] = (),
     asked: Collection[str] = (),
-) -> Evaluation:
-    """Return the evaluation of two models' scores on a holdout.
+) -> Assessment:
+    """Return the assessment of two models' scores on a holdout.
 
     ``holdout``: a row an entity, with ``batch_date``, ``label`` and the columns of ``slices``. ``challenger``,
     ``champion``: n rows, as :data:`nightshift.metrics.METRICS` takes them. ``asked``: metrics that gates name.
@@ -118,7 +114,7 @@ def evaluate(
     if task != "regression":
         errors["challenger"] = metrics.calibration_error(truth, challenger)
         errors["champion"] = None if champion is None else metrics.calibration_error(truth, champion)
-    return Evaluation(
+    return Assessment(
         days=len(days),
         overall=overall,
         slices={name: part(rows)[0] for name, rows in _slices(holdout, slices)},
@@ -127,9 +123,9 @@ def evaluate(
     )
 
 
-def unmeasured(holdout: pd.DataFrame) -> Evaluation:
-    """Return the evaluation of a model without labels: how many rows and days there were, and no number more."""
-    return Evaluation(holdout["batch_date"].nunique(), Part(len(holdout), {}), {}, {}, {})
+def unmeasured(holdout: pd.DataFrame) -> Assessment:
+    """Return the assessment of a model without labels: how many rows and days there were, and no number more."""
+    return Assessment(holdout["batch_date"].nunique(), Part(len(holdout), {}), {}, {}, {})
 
 
 def _slices(holdout: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, Array]]:
@@ -145,6 +141,5 @@ def _signed(metric: str, difference: Any) -> Any:
     return difference if METRICS[metric].greater_is_better else -difference
 
 
-def _gains(part: Part) -> dict[str, list[float] | None]:
-    found = {name: bootstrap.interval(values, INTERVAL) for name, values in part.gains.items()}
-    return {name: list(between) if between else None for name, between in found.items()}
+def _gains(part: Part) -> records.Intervals:
+    return {name: bootstrap.interval(values, INTERVAL) for name, values in part.gains.items()}

@@ -6,15 +6,16 @@ spec can leave out.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from nightshift.bootstrap import RESAMPLES
 from nightshift.errors import UnfairHoldout
 from nightshift.govern.doubt import Doubt
-from nightshift.govern.evaluation import INTERVAL, Evaluation, Part
+from nightshift.govern.evaluation import INTERVAL, Assessment, Part
 from nightshift.metrics import METRICS, better
+from nightshift.records.decisions import GateResult
 from nightshift.specs import (
     FEWEST_HOLDOUT_DAYS,
     BeatsChampion,
@@ -58,27 +59,13 @@ class Evidence:
     """
 
     holdout_first: date
-    evaluation: Evaluation
+    evaluation: Assessment
     challenger: Candidate
     champion: Candidate | None
     trial: Trial
     trained: Mapping[str, str]
     live: Mapping[str, str]
     doubt: Doubt | None = None
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """What one gate says, in numbers and in words."""
-
-    gate: str
-    metric: str | None
-    passed: bool
-    words: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-able values."""
-        return asdict(self)
 
 
 Judgement = tuple[bool, str]

@@ -9,37 +9,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
+from nightshift.database import Database, Session
 from nightshift.errors import Barred, LedgerMismatch, NotReady
-from nightshift.govern.outcomes import write_outcome
-from nightshift.warehouse import Warehouse
-
-COLUMNS = "entry, version, kind, effective_from, artifact_sha256, training_id"
-HEAD = (
-    "SELECT entry, version, kind, effective_from, artifact_sha256, training_id FROM governance.promotions "
-    "WHERE model = %s ORDER BY entry DESC LIMIT 1"
-)
+from nightshift.records import decisions, ledger
+from nightshift.records.decisions import Decision
+from nightshift.records.ledger import Promotion
 
 
-@dataclass(frozen=True)
-class Promotion:
-    """One entry."""
-
-    entry: int
-    version: int
-    kind: str
-    effective_from: date
-    artifact_sha256: str
-    training_id: str
-
-
-def lock_head(cursor: Any, model: str) -> Promotion | None:
+def lock_head(session: Session, model: str) -> Promotion | None:
     """Return the newest entry of a ledger; nobody writes another until the transaction ends."""
-    cursor.execute("SELECT governance.lock_ledger(%s)", (model,))
-    cursor.execute(HEAD, (model,))
-    row = cursor.fetchone()
-    return Promotion(**row) if row else None
+    session.run(ledger.LOCK, model=model)
+    return session.one(ledger.HEAD, model=model)
 
 
 @dataclass(frozen=True)
@@ -58,19 +39,19 @@ class Misfit:
 class Ledger:
     """The promotions of one model."""
 
-    def __init__(self, warehouse: Warehouse, model: str) -> None:
+    def __init__(self, warehouse: Database, model: str) -> None:
         self.warehouse = warehouse
         self.model = model
 
     def head(self) -> Promotion | None:
         """Return the newest entry: what the alias must point at."""
-        return self._one(HEAD, self.model)
+        return self.warehouse.one(ledger.HEAD, model=self.model)
 
     @contextmanager
     def held(self) -> Iterator[Promotion | None]:
         """Yield the newest entry; nobody writes another until the block ends."""
-        with self.warehouse.transaction() as cursor:
-            yield lock_head(cursor, self.model)
+        with self.warehouse.session() as session:
+            yield lock_head(session, self.model)
 
     def verify(self, anchors: Iterable[str] = ()) -> Misfit | None:
         """Return the first entry, row or anchor that does not fit, or None. ``anchors``: those kept elsewhere."""
@@ -78,44 +59,34 @@ class Ledger:
 
     def anchor(self) -> str:
         """Return the newest seal of the model, as it is kept outside the database."""
-        row = self.warehouse.row(
-            "SELECT seal, seal_sha256 FROM governance.seals WHERE model = %s ORDER BY seal DESC LIMIT 1",
-            (self.model,),
-        )
-        return f"{row['seal']}:{row['seal_sha256']}" if row else ""
+        newest = self.warehouse.one(ledger.NEWEST_SEAL, model=self.model)
+        return f"{newest.seal}:{newest.seal_sha256}" if newest else ""
 
     def _misfit_of_entries(self) -> Misfit | None:
-        row = self.warehouse.row(
-            "SELECT entry, version, problem FROM governance.verify_ledger(%s)", (self.model,)
-        )
-        return (
-            Misfit(f"entry {row['entry']} of the ledger (version {row['version']})", **row) if row else None
-        )
+        found = self.warehouse.one(ledger.FALSE_ENTRY, model=self.model)
+        if found is None:
+            return None
+        what = f"entry {found.entry} of the ledger (version {found.version})"
+        return Misfit(what, found.problem, found.entry, found.version)
 
     def _misfit_of_rows(self) -> Misfit | None:
-        row = self.warehouse.row(
-            "SELECT relation, key, problem FROM governance.verify_seals(%s)", (self.model,)
-        )
-        return Misfit(f"governance.{row['relation']}: row {row['key']}", row["problem"]) if row else None
+        found = self.warehouse.one(ledger.FALSE_ROW, model=self.model)
+        return Misfit(f"governance.{found.relation}: row {found.row}", found.problem) if found else None
 
     def _misfit_of_anchors(self, anchors: Iterable[str]) -> Misfit | None:
-        rows = self.warehouse.rows(
-            "SELECT a AS anchor FROM unnest(%s::text[]) a WHERE NOT EXISTS (SELECT 1 FROM governance.seals "
-            "WHERE model = %s AND concat(seal, ':', seal_sha256) = a)",
-            (sorted(anchors), self.model),
-        )
-        lost = sorted((row["anchor"] for row in rows), key=lambda anchor: int(anchor.partition(":")[0] or 0))
+        found = self.warehouse.all(ledger.LOST_ANCHORS, model=self.model, anchors=sorted(anchors))
+        lost = sorted((each.anchor.partition(":")[0] for each in found), key=lambda seal: int(seal or 0))
         problem = "anchored in the registry, is not in the ledger: its newest rows were removed, or it was written anew"
-        return Misfit(f"seal {lost[0].partition(':')[0]},", problem) if lost else None
+        return Misfit(f"seal {lost[0]},", problem) if lost else None
 
     def promotion_of(self, training_id: str) -> Promotion | None:
         """Return the entry of a training, or None if it was not promoted."""
-        return self._one(
-            f"SELECT {COLUMNS} FROM governance.promotions "  # noqa: S608
-            "WHERE model = %s AND training_id = %s AND kind = 'promotion'",
-            self.model,
-            training_id,
-        )
+        return self.warehouse.one(ledger.OF_TRAINING, model=self.model, training_id=training_id)
+
+    def is_past(self, decision: Decision) -> bool:
+        """Return whether the champion is another than the one that the challenger was compared with."""
+        head = self.head()
+        return (head.version if head else None) != decision.champion
 
     def champion_on(self, batch_date: date) -> Promotion:
         """Return the champion of a batch date.
@@ -123,11 +94,7 @@ class Ledger:
         Raises:
             NotReady: no version had been promoted by then.
         """
-        found = self._one(
-            f"SELECT {COLUMNS} FROM governance.champion_on(%s, %s)",  # noqa: S608
-            self.model,
-            batch_date,
-        )
+        found = self.warehouse.one(ledger.CHAMPION_ON, model=self.model, night=batch_date)
         if found is None:
             raise NotReady(
                 f"model '{self.model}' has no champion on {batch_date}; "
@@ -165,40 +132,23 @@ class Ledger:
 
         The database refuses an entry without such a decision.
         """
-        with self.warehouse.transaction() as cursor:
-            cursor.execute(
-                "INSERT INTO governance.promotions "
-                "(model, version, effective_from, artifact_sha256, training_id, evidence_sha256, actor, reason) "
-                "SELECT d.model, d.challenger, %s, v.artifact_sha256, d.training_id, d.evidence_sha256, %s, d.reason "
-                "FROM governance.decisions d JOIN governance.versions v "
-                "ON v.model = d.model AND v.version = d.challenger WHERE d.training_id = %s "
-                "ON CONFLICT (training_id) WHERE kind = 'promotion' DO NOTHING",
-                (effective_from, actor, training_id),
-            )
-            cursor.execute(
-                f"SELECT {COLUMNS} FROM governance.promotions "  # noqa: S608
-                "WHERE training_id = %s AND kind = 'promotion'",
-                (training_id,),
-            )
-            row = cursor.fetchone()
-            if row:
-                write_outcome(cursor, training_id, "promoted")
-        if row is None:
+        with self.warehouse.session() as session:
+            session.run(ledger.PROMOTE, training_id=training_id, effective_from=effective_from, actor=actor)
+            entry = session.one(ledger.OF_TRAINING, model=self.model, training_id=training_id)
+            if entry:
+                session.run(decisions.END, training_id=training_id, outcome="promoted")
+        if entry is None:
             raise NotReady(f"training '{training_id}' has no decision; its gates have not run")
-        return Promotion(**row)
+        return entry
 
     def refuse_barred(self, version: int) -> None:
         """Raise Barred if this version, or one that it is a copy of, was taken out of service by hand."""
-        bar = self.warehouse.row("SELECT * FROM governance.bars_on(%s, %s) LIMIT 1", (self.model, version))
+        bar = self.warehouse.one(ledger.BARS_ON, model=self.model, version=version)
         if bar is None:
             return
-        copied = "" if bar["version"] == version else f", as a copy of version {bar['version']}"
+        copied = "" if bar.version == version else f", as a copy of version {bar.version}"
         raise Barred(
-            f"model '{self.model}': version {version} is barred{copied}: {bar['actor']} took that out of service "
-            f"({bar['reason']}). The champion stays. Change the spec, or train as of a later night; to serve version "
-            f"{bar['version']} again, trigger rollback_{self.model} to it"
+            f"model '{self.model}': version {version} is barred{copied}: {bar.actor} took that out of service "
+            f"({bar.reason}). The champion stays. Change the spec, or train as of a later night; to serve version "
+            f"{bar.version} again, trigger rollback_{self.model} to it"
         )
-
-    def _one(self, statement: str, *values: object) -> Promotion | None:
-        row = self.warehouse.row(statement, values)
-        return Promotion(**row) if row else None

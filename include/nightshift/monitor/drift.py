@@ -14,9 +14,7 @@ predictions drifted, or when one feature is *ruined*: its missing share rose by 
 no share of importance may hide.
 """
 
-from dataclasses import asdict, dataclass
 from math import sqrt
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +23,9 @@ from scipy.special import chdtri, ndtri
 
 from nightshift.distributions import psi
 from nightshift.errors import SchemaMismatch, did_you_mean
-from nightshift.monitor.profile import PREDICTION, FeatureProfile, Profile, columns_of, count
+from nightshift.monitor.profile import PREDICTION, columns_of, count
+from nightshift.records.monitoring import DriftResult, FeatureDrift
+from nightshift.records.profile import FeatureProfile, Profile
 from nightshift.specs.model import Drift
 
 FAMILY_ERROR = 0.01
@@ -34,48 +34,6 @@ FAMILY_ERROR = 0.01
 RUINED_RISE = 0.25
 RUINED_RISE_AT_MOST = 0.50
 MOST_REASONS = 5
-
-
-@dataclass(frozen=True)
-class FeatureDrift:
-    """One column of the window against the profile. ``psi`` has no unit; shares run from 0 to 1."""
-
-    name: str
-    psi: float
-    limit: float
-    critical: float
-    missing_now: float
-    missing_then: float
-    importance: float
-    drifted: bool
-    ruined: bool
-
-
-@dataclass(frozen=True)
-class DriftResult:
-    """What one window showed. With too few rows nothing is measured: the numbers are None, not 0.
-
-    ``predictions``: of several classes one a class; ``prediction_psi`` and its limit are then those of the class that
-    comes nearest to its limit, or passes it farthest.
-    """
-
-    rows: int
-    status: Literal["ok", "drifted", "too_few_rows"]
-    drifted_share: float | None
-    features: tuple[FeatureDrift, ...]
-    prediction_psi: float | None
-    prediction_limit: float | None
-    prediction_drifted: bool
-    reasons: tuple[str, ...]
-    predictions: tuple[FeatureDrift, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain dicts, lists, strings and numbers, ready for JSON."""
-        listed = {
-            "features": [asdict(f) for f in self.features],
-            "predictions": [asdict(p) for p in self.predictions],
-        }
-        return {**asdict(self), **listed, "reasons": list(self.reasons)}
 
 
 def decide(

@@ -1,13 +1,13 @@
 """Realised performance: what the predictions of past nights were worth, now that their labels are known."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from nightshift.metrics import METRICS, Array, Task, better, labelled, score, worsening
+from nightshift.records.monitoring import PerformanceResult
 from nightshift.specs.model import Performance
 
 Ints = NDArray[np.int64]
@@ -15,31 +15,6 @@ Ints = NDArray[np.int64]
 REPLICATES = 200
 INTERVAL = 0.90
 MOST_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class PerformanceResult:
-    """The metric over one window of matured nights. What is not known is None, never 0.
-
-    ``low`` and ``high`` bound the 90 % interval of ``value``; ``labels`` of ``expected`` rows have their
-    label; ``metrics`` holds every metric of the task; ``reason`` says it in words.
-    """
-
-    status: Literal["pending", "ok", "degraded"]
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    baseline: float
-    worsening: float | None
-    labels: int
-    expected: int
-    metrics: dict[str, float | None]
-    reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values, ready for JSON."""
-        return asdict(self)
 
 
 def assess(

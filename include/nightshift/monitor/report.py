@@ -16,9 +16,9 @@ import pandas as pd
 
 from nightshift.distributions import FEWEST_ROWS, nameable
 from nightshift.masks import masked
-from nightshift.monitor.drift import DriftResult, FeatureDrift
 from nightshift.pages import Cell, Document, Note, Section, Status, Table, Tone, above
 from nightshift.pages.words import html
+from nightshift.records.monitoring import DriftResult, FeatureDrift
 
 # Read by Evidently when it is imported: no usage statistics.
 os.environ["DO_NOT_TRACK"] = "1"

@@ -6,11 +6,10 @@ could be judged. A night of too few rows is neither a breach nor an all-clear: i
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from nightshift.monitor.drift import DriftResult
-from nightshift.monitor.performance import PerformanceResult
+from nightshift.records.monitoring import DriftResult, PerformanceResult
 from nightshift.specs.model import Drift
 
 Status = Literal["ok", "breached", "too_few_rows"]
@@ -29,10 +28,6 @@ class Verdict:
     judged: int
     reason: str
     causes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as plain values, ready for JSON."""
-        return {**asdict(self), "causes": list(self.causes)}
 
 
 def decide_night(

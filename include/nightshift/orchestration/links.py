@@ -53,8 +53,3 @@ def _base_url() -> str:
     from airflow.configuration import conf
 
     return (conf.get("api", "base_url", fallback="/") or "/").rstrip("/")
-
-
-def exploration_urls(facts: dict[str, Any]) -> dict[str, str]:
-    """Return the addresses of an exploration's page and notebook."""
-    return {f"{kind}_url": file_url(facts[kind]) for kind in ("report", "notebook")}

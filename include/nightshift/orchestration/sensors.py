@@ -84,10 +84,11 @@ class VerdictSensor(BaseSensorOperator):
 
 def _has_verdict(url: str, model: str, batch_date: str) -> bool:
     from nightshift.database import Database
+    from nightshift.records.monitoring import HEARD
 
-    statement = "SELECT 1 FROM monitoring.verdicts WHERE model = %s AND batch_date = %s"
+    night = date.fromisoformat(batch_date)
     try:
-        return Database(url).row(statement, (model, date.fromisoformat(batch_date))) is not None
+        return Database(url).one(HEARD, model=model, batch_date=night) is not None
     except Unreachable as error:
         # It waits for hours anyway, and until its deadline: the warehouse may be back long before.
         log.warning("%s, %s: %s", model, batch_date, error)

@@ -82,7 +82,13 @@ class SignOff(ApprovalOperator):
             at=event["responded_at"],
         )
         run = this_run()
-        return stages.sign(run.platform, self.model, run.asked, answer)
+        signed = stages.sign(run.platform, self.model, run.asked, answer)
+        return {
+            "answer": signed.answer,
+            "signed_by": signed.signed_by,
+            "comment": signed.comment,
+            "evidence_sha256": signed.evidence_sha256,
+        }
 
 
 def name_of(user: dict[str, str] | None) -> str | None:

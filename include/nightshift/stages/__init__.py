@@ -5,6 +5,7 @@ be run again for any date, by anyone, and leaves the same rows.
 """
 
 from nightshift.explore import Question
+from nightshift.platform import Platform, Try
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
 from nightshift.stages.checking import check_features, features_that_give_away, newest_nights
 from nightshift.stages.collecting import collect, validate
@@ -16,7 +17,6 @@ from nightshift.stages.governing import reconcile_registry, roll_back, verify_le
 from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
-from nightshift.stages.platform import Platform, Try
 from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source

@@ -6,15 +6,18 @@ from datetime import date
 
 import pandas as pd
 
+from nightshift import results
 from nightshift import score as scoring
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError
 from nightshift.govern import Ledger
+from nightshift.platform import Platform, Try
+from nightshift.platform.fitted import load_version
+from nightshift.platform.inputs import read_features
+from nightshift.records import features
 from nightshift.score.selection import Key, Selected, keyed, matching, read_conditions
 from nightshift.specs import FeatureSet
 from nightshift.specs.derived import ADHOC
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_version, read_features
 from nightshift.warehouse import Table, feature_table, prediction_table
 
 ARM = "adhoc"
@@ -73,7 +76,7 @@ def ask_champion(platform: Platform, name: str, night: date | None, asked: Try, 
 
 def score_entities(
     platform: Platform, name: str, night: date | None, asked: Try, wanted: Wanted
-) -> tuple[Facts, str]:
+) -> tuple[results.Asked, str]:
     """Keep what the champion says in ``adhoc.<model>``, under this run; return the facts, and what was found in words.
 
     The run replaces its own rows and nobody else's. Raises as :func:`ask_champion`.
@@ -82,7 +85,7 @@ def score_entities(
     table = adhoc_table(platform, name)
     platform.warehouse.ensure(table)
     platform.warehouse.replace_rows(table, answered.rows, run_id=asked.run_id)
-    facts = {
+    facts: results.Asked = {
         "table": table.qualified,
         "run_id": asked.run_id,
         "night": str(answered.night),
@@ -116,11 +119,9 @@ def _select(rows: pd.DataFrame, feature_set: FeatureSet, wanted: Wanted) -> Sele
 
 
 def _newest(platform: Platform, feature_set: FeatureSet) -> date:
-    row = platform.warehouse.row(
-        "SELECT max(batch_date) AS night FROM catalog.feature_batches WHERE feature_set = %s AND feature_version = %s",
-        (feature_set.set, feature_set.version),
+    newest = platform.warehouse.one(
+        features.NEWEST, feature_set=feature_set.set, version=feature_set.version, count=1
     )
-    if row is None or row["night"] is None:
+    if newest is None:
         raise NotReady(f"feature set '{feature_set.name}' has no night yet; run features_{feature_set.name}")
-    night: date = row["night"]
-    return night
+    return newest.batch_date

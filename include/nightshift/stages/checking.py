@@ -11,10 +11,12 @@ from nightshift.errors import NotReady
 from nightshift.featurise import leaks
 from nightshift.featurise.giveaway import gives_away
 from nightshift.featurise.leaks import DAY, Case, Finding, See
+from nightshift.platform import Platform
+from nightshift.platform.frozen import read_snapshot
+from nightshift.platform.inputs import known_labels
+from nightshift.records import features as records
+from nightshift.records import snapshots
 from nightshift.specs import FeatureSet, Model
-from nightshift.stages.platform import Platform
-from nightshift.stages.scoring import known_labels
-from nightshift.stages.training import read_snapshot
 from nightshift.train import labelled
 from nightshift.warehouse import feature_table, raw_table
 
@@ -27,14 +29,10 @@ NIGHTS_JUDGED = 60
 def newest_nights(platform: Platform, name: str, count: int = 3) -> list[date]:
     """Return the newest nights that a feature set was built for, ascending. Raises NotReady if there is none."""
     spec = platform.project.feature_set(name)
-    rows = platform.warehouse.rows(
-        "SELECT batch_date FROM catalog.feature_batches WHERE feature_set = %s AND feature_version = %s "
-        "ORDER BY batch_date DESC LIMIT %s",
-        (spec.set, spec.version, count),
-    )
-    if not rows:
+    found = platform.warehouse.all(records.NEWEST, feature_set=spec.set, version=spec.version, count=count)
+    if not found:
         raise NotReady(f"feature set '{name}' has no night in this warehouse; run features_{name}")
-    return sorted(row["batch_date"] for row in rows)
+    return sorted(each.batch_date for each in found)
 
 
 def check_features(
@@ -114,11 +112,9 @@ def _stored(platform: Platform, spec: FeatureSet, night: date) -> pd.DataFrame:
 
 def _frozen(platform: Platform, spec: FeatureSet, night: date) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the newest snapshot that holds the night: its hash and the night's rows. Only labelled rows are in it."""
-    row = platform.warehouse.row(
-        "SELECT snapshot_id FROM governance.snapshots WHERE feature_set = %s AND feature_version = %s "
-        "AND %s BETWEEN train_first AND holdout_last ORDER BY created_at DESC LIMIT 1",
-        (spec.set, spec.version, night),
+    newest = platform.warehouse.one(
+        snapshots.HOLDING, feature_set=spec.set, version=spec.version, night=night
     )
-    if row:
-        _, rows = read_snapshot(platform, row["snapshot_id"])
-        yield row["snapshot_id"], rows[rows["batch_date"] == pd.Timestamp(night)]
+    if newest:
+        _, rows = read_snapshot(platform, newest.snapshot_id)
+        yield newest.snapshot_id, rows[rows["batch_date"] == pd.Timestamp(night)]

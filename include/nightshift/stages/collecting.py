@@ -1,60 +1,35 @@
 """Collect what is upstream, then judge it: accepted rows to ``raw``, rejected ones to ``quarantine``."""
 
 import logging
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 
 from nightshift import collect as collecting
+from nightshift import results
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SourceError
 from nightshift.landing import parquet, rows_of
+from nightshift.platform import Platform, Try
+from nightshift.platform.clock import require_same_clock
+from nightshift.platform.lineage import first_content_sha256
+from nightshift.records import deliveries, quarantine
+from nightshift.records.deliveries import Batch, Judged, Landing
 from nightshift.specs import Source
-from nightshift.stages.clock import require_same_clock
-from nightshift.stages.featurising import first_content_sha256
-from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.stages.reconciling import require_balance
 from nightshift.types import content_sha256
 from nightshift.warehouse import PartitionWrite, quarantine_table, raw_table
 
 log = logging.getLogger(__name__)
-LAND = (
-    "INSERT INTO catalog.landings (source, batch_date, run_id, object_key, sha256, row_count) "
-    "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, batch_date, run_id) DO UPDATE SET (object_key, sha256, "
-    "row_count, landed_at) = (excluded.object_key, excluded.sha256, excluded.row_count, clock_timestamp())"
-)
-FILE = (
-    "INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, reasons, warnings, "
-    "landed_sha256, docs_key, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
-    "ON CONFLICT (source, batch_date) DO UPDATE SET (status, collected, accepted, rejected, reasons, warnings, "
-    "landed_sha256, docs_key, run_id, recorded_at) = (excluded.status, excluded.collected, excluded.accepted, "
-    "excluded.rejected, excluded.reasons, excluded.warnings, excluded.landed_sha256, excluded.docs_key, "
-    "excluded.run_id, clock_timestamp())"
-)
-HISTORY = (
-    "SELECT batch_date, collected FROM catalog.batches "
-    "WHERE source = %s AND status = 'published' AND batch_date BETWEEN %s AND %s"
-)
-# By run too: what one run did to a row comes before what a later one did.
-RESOLVED = (
-    "SELECT batch_date, landed_sha256, action, fix, array_agg(row_number ORDER BY row_number) AS numbers "
-    "FROM quarantine.resolutions WHERE source = %s AND batch_date BETWEEN %s AND %s "
-    "GROUP BY batch_date, landed_sha256, action, fix, run_id ORDER BY min(resolved_at)"
-)
-# The same content found again keeps the run that first had it.
-CHANGED = (
-    "UPDATE catalog.batches SET content_sha256 = $3, content_run_id = $4 "
-    "WHERE source = $1 AND batch_date = $2 AND content_sha256 IS DISTINCT FROM $3 "
-    # The hash of the first kind: after an upgrade no batch is news that is not.
-    "AND content_sha256 IS DISTINCT FROM $5"
-)
+Delivery = Landing | Judged
 
 
 def collect(
     platform: Platform, name: str, nights: DateRange, asked: Try, *, must_pass: DateRange | None = None
-) -> Facts:
+) -> results.Collected:
     """Land what the source delivers for each night, untouched, as Parquet named by its hash.
 
     A night outside ``must_pass`` that the upstream no longer delivers is left as it stands.
@@ -81,15 +56,24 @@ def collect(
                 log.warning("%s, looking back on %s: %s", name, batch_date, error)
                 continue
             key, digest = platform.objects.put_once(f"landed/{name}/{batch_date}", parquet(rows), ".parquet")
-            landed.append((name, batch_date, asked.run_id, key, digest, len(rows)))
-    with platform.warehouse.transaction() as cursor:
-        cursor.executemany(LAND, landed)
-    return {"source": name, "nights": str(nights), "rows": sum(row[-1] for row in landed)}
+            landed.append(
+                Landing(
+                    source=name,
+                    batch_date=batch_date,
+                    run_id=asked.run_id,
+                    object_key=key,
+                    sha256=digest,
+                    row_count=len(rows),
+                )
+            )
+    with platform.warehouse.session() as session:
+        session.each(deliveries.LAND, landed)
+    return {"source": name, "nights": str(nights), "rows": sum(each.row_count for each in landed)}
 
 
 def validate(
     platform: Platform, name: str, nights: DateRange, asked: Try, *, must_pass: DateRange | None = None
-) -> Facts:
+) -> results.Validated:
     """Split what this run landed and file it: one transaction for raw rows, quarantine and the batches' records.
 
     A date whose batch fails keeps the rows it had; the failure is recorded, and raised at the end. Dates
@@ -105,7 +89,7 @@ def validate(
     platform.warehouse.ensure(table)
     must = set((must_pass or nights).dates)
     landings = _news(platform, name, _landings(platform, name, nights, must, asked), must)
-    dates = [row["batch_date"] for row in landings]
+    dates = [landing.batch_date for landing in landings]
     # The lease before the rows are read: from here on, an older try can no longer write these dates.
     lease = platform.warehouse.lease(table, dates, asked.holder)
     known = known_of(platform, source, landings)
@@ -126,32 +110,33 @@ def validate(
     }
 
 
-def known_of(platform: Platform, source: Source, landings: list[Facts]) -> validating.Known:
+def known_of(platform: Platform, source: Source, landings: Sequence[Delivery]) -> validating.Known:
     """Return what counts beside the rows: earlier volumes, cut-offs, and what people decided about these deliveries."""
     name, calendar = source.name, platform.project.calendar
-    digests = {row["batch_date"]: row["sha256"] for row in landings}
+    digests = {landing.batch_date: landing.sha256 for landing in landings}
     first, last = min(digests), max(digests)
     before = first - timedelta(weeks=source.volume.weeks) if source.volume else first
     found = [
-        row
-        for row in platform.warehouse.rows(RESOLVED, (name, first, last))
-        if row["landed_sha256"] == digests.get(row["batch_date"])
+        resolved
+        for resolved in platform.warehouse.all(quarantine.RESOLVED, source=name, first=first, last=last)
+        if resolved.landed_sha256 == digests.get(resolved.batch_date)
     ]
     gone: dict[date, list[int]] = {}
-    for row in found:
-        if row["action"] == "discard":
-            gone.setdefault(row["batch_date"], []).extend(row["numbers"])
+    for resolved in found:
+        if resolved.action == "discard":
+            gone.setdefault(resolved.batch_date, []).extend(resolved.numbers)
     return validating.Known(
         history={
-            row["batch_date"]: row["collected"]
-            for row in platform.warehouse.rows(HISTORY, (name, before, last))
+            batch.batch_date: batch.collected
+            for batch in platform.warehouse.all(deliveries.BATCHES, source=name, first=before, last=last)
+            if batch.status == "published"
         },
         cutoffs={day: calendar.cutoff(day) for day in digests},
         home=calendar.zone,
         mended=[
-            (row["batch_date"], row["fix"], np.array(row["numbers"]))
-            for row in found
-            if row["action"] == "fix"
+            (resolved.batch_date, resolved.fix, np.array(resolved.numbers))
+            for resolved in found
+            if resolved.action == "fix"
         ],
         discarded={day: np.array(numbers) for day, numbers in gone.items()},
     )
@@ -169,39 +154,37 @@ def file_batches(
     platform: Platform,
     source: Source,
     checked: validating.Validation,
-    landings: list[Facts],
+    landings: Sequence[Delivery],
 ) -> tuple[int, int]:
     """Replace the nights of ``landings`` that passed; return how many rows went to ``raw`` and to quarantine.
 
     Raises:
         Unreconciled: what the tables hold now is not what was collected. Nothing is committed.
     """
-    table, quarantine = raw_table(source), quarantine_table()
-    passed = [row["batch_date"] for row in landings if checked.verdicts[row["batch_date"]].passed]
+    table, set_aside = raw_table(source), quarantine_table()
+    passed = [each.batch_date for each in landings if checked.verdicts[each.batch_date].passed]
     accepted, rejected = _of(checked.accepted, passed), _of(checked.rejected, passed)
-    digests = {pd.Timestamp(row["batch_date"]): row["sha256"] for row in landings}
+    digests = {pd.Timestamp(each.batch_date): each.sha256 for each in landings}
     rejected = rejected.assign(
         source=source.name, landed_sha256=rejected["batch_date"].map(digests).astype("str")
     )
     write.replace(table, _with_known_at(platform, source, accepted), dates=passed)
-    write.replace(quarantine, rejected, dates=passed, source=source.name)
+    write.replace(set_aside, rejected, dates=passed, source=source.name)
     raw = write.counts(table, passed)
-    aside = write.counts(quarantine, passed, source=source.name)
-    for row in landings:
-        if (day := row["batch_date"]) in raw:
+    aside = write.counts(set_aside, passed, source=source.name)
+    for landing in landings:
+        if (day := landing.batch_date) in raw:
             verdict = checked.verdicts[day]
             judged = (verdict.accepted, verdict.rejected)
-            require_balance(source.name, day, row["row_count"], judged, (raw[day], aside[day]))
+            require_balance(source.name, day, landing.row_count, judged, (raw[day], aside[day]))
     return len(accepted), len(rejected)
 
 
-def _landings(platform: Platform, name: str, nights: DateRange, must: set[date], asked: Try) -> list[Facts]:
-    found = platform.warehouse.rows(
-        "SELECT batch_date, object_key, sha256, row_count FROM catalog.landings "
-        "WHERE source = %s AND run_id = %s AND batch_date BETWEEN %s AND %s ORDER BY batch_date",
-        (name, asked.run_id, nights.first, nights.last),
+def _landings(platform: Platform, name: str, nights: DateRange, must: set[date], asked: Try) -> list[Landing]:
+    found = platform.warehouse.all(
+        deliveries.LANDED, source=name, run_id=asked.run_id, first=nights.first, last=nights.last
     )
-    missing = sorted(must - {row["batch_date"] for row in found})
+    missing = sorted(must - {landing.batch_date for landing in found})
     if missing:
         raise NotReady(
             f"source '{name}': run {asked.run_id} has landed nothing for {missing[0]}; clear 'collect' too"
@@ -209,26 +192,22 @@ def _landings(platform: Platform, name: str, nights: DateRange, must: set[date],
     return found
 
 
-def _news(platform: Platform, name: str, landings: list[Facts], must: set[date]) -> list[Facts]:
+def _news(platform: Platform, name: str, landings: list[Landing], must: set[date]) -> list[Landing]:
     """Return the landings of the dates that ``must`` be judged, and of those that differ from what was published."""
+    days = [landing.batch_date for landing in landings]
     stands = {
-        (row["batch_date"], row["landed_sha256"])
-        for row in platform.warehouse.rows(
-            "SELECT batch_date, landed_sha256 FROM catalog.batches "
-            "WHERE source = %s AND status = 'published' AND batch_date = ANY(%s)",
-            (name, [row["batch_date"] for row in landings]),
-        )
+        (batch.batch_date, batch.landed_sha256)
+        for batch in platform.warehouse.all(deliveries.BATCHES, source=name, first=min(days), last=max(days))
+        if batch.status == "published"
     }
     return [
-        row
-        for row in landings
-        if row["batch_date"] in must or (row["batch_date"], row["sha256"]) not in stands
+        each for each in landings if each.batch_date in must or (each.batch_date, each.sha256) not in stands
     ]
 
 
-def landed(platform: Platform, landings: list[Facts]) -> dict[date, pd.DataFrame]:
+def landed(platform: Platform, landings: Sequence[Delivery]) -> dict[date, pd.DataFrame]:
     """Return the rows of each landing, as delivered."""
-    return {row["batch_date"]: rows_of(platform.objects.get(row["object_key"])) for row in landings}
+    return {each.batch_date: rows_of(platform.objects.get(each.object_key)) for each in landings}
 
 
 def _of(frame: pd.DataFrame, dates: list[date]) -> pd.DataFrame:
@@ -254,19 +233,29 @@ def record_batches(
     write: PartitionWrite,
     source: Source,
     checked: validating.Validation,
-    landings: list[Facts],
+    landings: Sequence[Delivery],
     by: tuple[str, str],
 ) -> None:
     """Write the record of each landing's batch; ``by``: the data docs' key and the run's id."""
     contents = dict(list(checked.accepted.groupby(checked.accepted["batch_date"].dt.date)))
+    docs_key, run_id = by
     for landing in landings:
-        verdict = checked.verdicts[landing["batch_date"]]
-        counts = (verdict.collected, verdict.accepted, verdict.rejected)
-        status = "published" if verdict.passed else "failed"
-        words = ("; ".join(verdict.reasons), "; ".join(verdict.warnings))
-        about = (source.name, landing["batch_date"])
-        write.execute(FILE, (*about, status, *counts, *words, landing["sha256"], *by))
+        verdict = checked.verdicts[landing.batch_date]
+        batch = Batch(
+            source=source.name,
+            batch_date=landing.batch_date,
+            status="published" if verdict.passed else "failed",
+            collected=verdict.collected,
+            accepted=verdict.accepted,
+            rejected=verdict.rejected,
+            reasons="; ".join(verdict.reasons),
+            warnings="; ".join(verdict.warnings),
+            landed_sha256=landing.sha256,
+            docs_key=docs_key,
+            run_id=run_id,
+        )
+        write.run(deliveries.JUDGED, batch)
         if verdict.passed and verdict.accepted:
-            rows = contents[landing["batch_date"]]
-            first = first_content_sha256(rows.sort_values(source.key))
-            write.execute(CHANGED, (*about, content_sha256(rows), by[1], first))
+            rows = contents[landing.batch_date]
+            earlier = first_content_sha256(rows.sort_values(source.key))
+            write.run(deliveries.CONTENT_CHANGED, batch, content=content_sha256(rows), earlier=earlier)

@@ -1,23 +1,20 @@
 """Document: the card of a version and its bill of materials, and two versions side by side for a pull request."""
 
-from nightshift import cards, metrics
+from nightshift import cards, metrics, results
 from nightshift.environment import packages
 from nightshift.errors import NotReady, UnfairHoldout
 from nightshift.govern import Ledger
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_version
-from nightshift.stages.training import split
-from nightshift.stages.versions import newest_version, record_of, version_row
+from nightshift.platform import Platform, Try
+from nightshift.platform.fitted import load_version
+from nightshift.platform.frozen import split
+from nightshift.platform.papers import card_key, newest_version, record_of, version_row
+from nightshift.records import versions
+from nightshift.records.versions import Version
 
 CARD_FOLDER = "card"
 
 
-def card_key(name: str, version: int) -> str:
-    """Return the key of a version's card among the kept files."""
-    return f"cards/{name}/{version}/card.html"
-
-
-def write_card(platform: Platform, name: str, asked: Try) -> Facts:
+def write_card(platform: Platform, name: str, asked: Try) -> results.Carded:
     """Write the card of the version of this training, as Markdown and HTML, and its bill of materials.
 
     They are kept with the files and logged with the run; written again, they replace what was there.
@@ -26,12 +23,10 @@ def write_card(platform: Platform, name: str, asked: Try) -> Facts:
         NotReady: the training has registered no version.
         ArtifactRefused: the spec or the snapshot is not what was recorded.
     """
-    row = platform.warehouse.row(
-        "SELECT * FROM governance.versions WHERE model = %s AND training_id = %s", (name, asked.run_id)
-    )
-    if row is None:
+    version = platform.warehouse.one(versions.OF_TRAINING, training_id=asked.run_id)
+    if version is None:
         raise NotReady(f"training '{asked.run_id}' has registered no version; clear 'fit'")
-    record, _ = record_of(platform, row)
+    record, _ = record_of(platform, version)
     materials = packages()
     document = cards.card(record, len(materials))
     files = {
@@ -39,12 +34,12 @@ def write_card(platform: Platform, name: str, asked: Try) -> Facts:
         "card.html": cards.page(document).encode(),
         cards.SBOM_FILE: cards.sbom(record, materials),
     }
-    key = card_key(name, row["version"])
+    key = card_key(name, version.version)
     folder = key.rpartition("/")[0]
     for file, content in files.items():
         platform.objects.put(f"{folder}/{file}", content)
-        platform.registry.log_file(row["mlflow_run_id"], f"{CARD_FOLDER}/{file}", content)
-    return {"version": row["version"], "card": key, "packages": len(materials)}
+        platform.registry.log_file(version.mlflow_run_id, f"{CARD_FOLDER}/{file}", content)
+    return {"version": version.version, "card": key, "packages": len(materials)}
 
 
 def compare_versions(platform: Platform, name: str, version: int | None, against: int | None) -> str:
@@ -66,21 +61,21 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
     theirs = version_row(platform, name, other)
     record, rows = record_of(platform, ours)
     _require_unseen(theirs, record)
-    _, holdout = split(dict(record.snapshot), rows)
+    _, holdout = split(record.snapshot, rows)
 
-    def side(row: Facts) -> cards.Side:
-        scores = load_version(platform, record.spec, row["version"])(holdout)
+    def side(row: Version) -> cards.Side:
+        scores = load_version(platform, record.spec, row.version)(holdout)
         found = metrics.score(record.spec.kind, holdout["label"], scores)
-        run_id = row["mlflow_run_id"]
-        return cards.Side(row["version"], found, run_id, platform.registry.url(run_id))
+        run_id = row.mlflow_run_id
+        return cards.Side(row.version, found, run_id, platform.registry.url(run_id))
 
     return cards.markdown(cards.compared(cards.Comparison(record, side(ours), side(theirs), champion)))
 
 
-def _require_unseen(theirs: Facts, record: cards.Record) -> None:
-    first = record.snapshot["holdout_first"]
-    if theirs["train_last"] >= first:
+def _require_unseen(theirs: Version, record: cards.Record) -> None:
+    first = record.snapshot.holdout_first
+    if theirs.train_last >= first:
         raise UnfairHoldout(
-            f"version {theirs['version']} was trained on days up to {theirs['train_last']}; the holdout of version "
-            f"{record.version['version']} starts on {first}. Compare a version whose holdout is later"
+            f"version {theirs.version} was trained on days up to {theirs.train_last}; the holdout of version "
+            f"{record.version.version} starts on {first}. Compare a version whose holdout is later"
         )

@@ -10,31 +10,23 @@ from datetime import date
 
 import pandas as pd
 
-from nightshift import explore, featurise
+from nightshift import explore, featurise, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.explore import LABEL, Question, Subject
+from nightshift.platform import Platform, Try
+from nightshift.platform.inputs import read_labels
+from nightshift.records import catalog as records
+from nightshift.records import deliveries
+from nightshift.records.catalog import Exploration
 from nightshift.specs import Model, Source
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import read_labels
 from nightshift.types import to_parquet
 from nightshift.warehouse import Table, feature_table, raw_table
-
-# An older try that ends last changes nothing.
-RECORD = (
-    "INSERT INTO catalog.explorations (subject, first_night, last_night, compared_first, compared_last, target, "
-    "row_count, snapshot_sha256, snapshot_key, report_key, notebook_key, spec_sha256, reason, actor, run_id, "
-    "try_number) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-    "ON CONFLICT (subject, run_id) DO UPDATE SET (row_count, snapshot_sha256, snapshot_key, report_key, "
-    "notebook_key, spec_sha256, try_number, recorded_at) = (excluded.row_count, excluded.snapshot_sha256, "
-    "excluded.snapshot_key, excluded.report_key, excluded.notebook_key, excluded.spec_sha256, "
-    "excluded.try_number, clock_timestamp()) WHERE catalog.explorations.try_number <= excluded.try_number"
-)
 
 
 def explore_source(
     platform: Platform, name: str, question: Question, asked: Try, *, actor: str, reason: str
-) -> Facts:
+) -> results.Explored:
     """Explore the accepted rows of a source, with the volumes of those that were set aside.
 
     Raises:
@@ -65,7 +57,7 @@ def explore_features(
     target: str | None,
     actor: str,
     reason: str,
-) -> Facts:
+) -> results.Explored:
     """Explore a feature set, beside the label of the model ``target`` as known at the range's last cut-off.
 
     Raises:
@@ -97,7 +89,7 @@ def explore_features(
 
 def _keep(
     platform: Platform, found: explore.Exploration, rows: pd.DataFrame, asked: Try, *, actor: str, reason: str
-) -> Facts:
+) -> results.Explored:
     """Write the snapshot, the page and the notebook; record them. Return their keys."""
     subject, question = found.subject, found.question
     folder = f"explorations/{subject.key}"
@@ -107,25 +99,26 @@ def _keep(
     report_key, _ = platform.objects.put_once(folder, explore.render(found, digest), ".html")
     notebook = explore.notebook(found, snapshot_key, digest)
     notebook_key, _ = platform.objects.put_once(folder, notebook, ".ipynb")
-    compared = (question.compared.first, question.compared.last) if question.compared else (None, None)
-    platform.warehouse.execute(
-        RECORD,
-        (
-            subject.key,
-            question.nights.first,
-            question.nights.last,
-            *compared,
-            subject.target,
-            found.rows,
-            digest,
-            snapshot_key,
-            report_key,
-            notebook_key,
-            subject.spec_sha256,
-            reason,
-            actor,
-            asked.run_id,
-            asked.number,
+    compared = question.compared
+    platform.warehouse.run(
+        records.EXPLORED,
+        Exploration(
+            subject=subject.key,
+            first_night=question.nights.first,
+            last_night=question.nights.last,
+            compared_first=compared.first if compared else None,
+            compared_last=compared.last if compared else None,
+            target=subject.target,
+            row_count=found.rows,
+            snapshot_sha256=digest,
+            snapshot_key=snapshot_key,
+            report_key=report_key,
+            notebook_key=notebook_key,
+            spec_sha256=subject.spec_sha256,
+            reason=reason,
+            actor=actor,
+            run_id=asked.run_id,
+            try_number=asked.number,
         ),
     )
     return {
@@ -151,12 +144,13 @@ def _rows(platform: Platform, table: Table, nights: DateRange, dag: str) -> pd.D
 def _set_aside(platform: Platform, name: str, question: Question) -> dict[date, tuple[int, bool]]:
     """Return, a night, the rows that its last judged batch set aside, and whether that batch failed."""
     ranges = [question.nights, *([question.compared] if question.compared else [])]
-    found = platform.warehouse.rows(
-        "SELECT batch_date, rejected, status FROM catalog.batches WHERE source = %s "
-        "AND batch_date BETWEEN %s AND %s ORDER BY batch_date",
-        (name, min(nights.first for nights in ranges), max(nights.last for nights in ranges)),
+    batches = platform.warehouse.all(
+        deliveries.BATCHES,
+        source=name,
+        first=min(nights.first for nights in ranges),
+        last=max(nights.last for nights in ranges),
     )
-    return {row["batch_date"]: (row["rejected"], row["status"] == "failed") for row in found}
+    return {batch.batch_date: (batch.rejected, batch.status == "failed") for batch in batches}
 
 
 def _model_on(platform: Platform, feature_set: str, target: str) -> Model:

@@ -1,35 +1,27 @@
 """Build feature partitions from raw ones."""
 
-import hashlib
 from datetime import date
 
 import pandas as pd
 
-from nightshift import featurise
+from nightshift import featurise, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SpecError
+from nightshift.platform import Platform, Try
+from nightshift.platform.clock import require_same_clock
+from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
+from nightshift.records import features
+from nightshift.records.features import FeatureBatch
 from nightshift.specs import FeatureSet
-from nightshift.stages.clock import require_same_clock
-from nightshift.stages.lineage import UNKNOWN, Landing, landings
-from nightshift.stages.platform import Facts, Platform, Try
 from nightshift.types import as_numbers, content_sha256
 from nightshift.warehouse import PartitionWrite, feature_inputs_table, feature_table, raw_table
 
 Landings = dict[str, dict[date, Landing]]  # by source and batch date
 
-FILE = (
-    "INSERT INTO catalog.feature_batches (feature_set, feature_version, batch_date, row_count, content_sha256, "
-    "code_sha256, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-    "ON CONFLICT (feature_set, feature_version, batch_date) DO UPDATE SET (row_count, content_sha256, "
-    # A hash of the first kind stands while it holds: after an upgrade no night is news that is not.
-    "code_sha256, run_id, built_at) = (excluded.row_count, CASE WHEN feature_batches.content_sha256 = $8 THEN $8 "
-    "ELSE excluded.content_sha256 END, excluded.code_sha256, excluded.run_id, clock_timestamp())"
-)
-
 
 def build_features(
     platform: Platform, name: str, nights: DateRange, asked: Try, *, redefine: bool = False
-) -> Facts:
+) -> results.Built:
     """Build a set's partitions for each night from what that night could know.
 
     Raises:
@@ -58,24 +50,20 @@ def build_features(
     return {"feature_set": spec.table, "nights": str(nights), "rows": rows}
 
 
-def first_content_sha256(frame: pd.DataFrame) -> str:
-    """Return the hash that partitions had first: of the rows in their order, as pandas hashes them."""
-    digest = hashlib.sha256(",".join(frame.columns).encode())
-    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateRange) -> None:
     """Raise SpecError if a night that this build leaves standing was built by another definition."""
-    found = platform.warehouse.row(
-        "SELECT min(batch_date) AS first, max(batch_date) AS last, count(*) AS nights FROM catalog.feature_batches "
-        "WHERE feature_set = %s AND feature_version = %s AND code_sha256 <> %s AND NOT batch_date BETWEEN %s AND %s",
-        (spec.set, spec.version, featurise.definition_sha256(spec), nights.first, nights.last),
+    found = platform.warehouse.one(
+        features.OTHERWISE_DEFINED,
+        feature_set=spec.set,
+        version=spec.version,
+        code=featurise.definition_sha256(spec),
+        first=nights.first,
+        last=nights.last,
     )
-    if found and found["nights"]:
+    if found and found.nights:
         raise SpecError(
-            f"{spec.path}: {spec.set} v{spec.version} was built by another definition ({found['nights']} nights, "
-            f"{found['first']} .. {found['last']}); copy it to {spec.set}_v{spec.version + 1}.py, or, to redefine "
+            f"{spec.path}: {spec.set} v{spec.version} was built by another definition ({found.nights} nights, "
+            f"{found.first} .. {found.last}); copy it to {spec.set}_v{spec.version + 1}.py, or, to redefine "
             f"v{spec.version} and rebuild its nights, run features_{spec.name} for them with definition: changed"
         )
 
@@ -126,8 +114,16 @@ def _record(
     code = featurise.definition_sha256(spec)
     for batch_date, frame in built.items():
         first = as_numbers(frame).assign(batch_date=frame["batch_date"].dt.date)
-        row = (spec.set, spec.version, batch_date, len(frame), content_sha256(frame), code, asked.run_id)
-        write.execute(FILE, (*row, first_content_sha256(first)))
+        batch = FeatureBatch(
+            feature_set=spec.set,
+            feature_version=spec.version,
+            batch_date=batch_date,
+            row_count=len(frame),
+            content_sha256=content_sha256(frame),
+            code_sha256=code,
+            run_id=asked.run_id,
+        )
+        write.run(features.BUILT, batch, earlier=first_content_sha256(first))
     table = feature_inputs_table()
     rows = pd.DataFrame([(spec.set, spec.version, *used) for used in inputs], columns=list(table.columns))
     write.replace(table, rows, feature_set=spec.set, feature_version=spec.version)

@@ -3,11 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from nightshift import results
 from nightshift.calendar import DateRange
 from nightshift.errors import LedgerBroken, LedgerMismatch, NightshiftError, RequestError
-from nightshift.govern import Ledger, Misfit, Promotion, Rollback, rollback_of, write_rollback
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.training import anchor, first_unscored, serve_head
+from nightshift.govern import Ledger, Misfit, Rollback, write_rollback
+from nightshift.platform import Platform, Try
+from nightshift.platform.inputs import first_unscored
+from nightshift.platform.serving import anchor, serve_head
+from nightshift.records import ledger as records
+from nightshift.records import monitoring, versions
+from nightshift.records.ledger import Promotion
 
 NO_ROW = "its training was cut short before governance.versions had its row"
 
@@ -22,7 +27,7 @@ def roll_back(
     actor: str,
     as_of: date | None = None,
     again: DateRange | None = None,
-) -> Facts:
+) -> results.RolledBack:
     """Make a former champion the champion again: the ledger first, then the alias. The one of now is barred.
 
     It takes effect on the first night that is not scored yet, ``as_of`` or later, as a promotion does; with ``again``,
@@ -35,16 +40,20 @@ def roll_back(
     """
     platform.project.model(name)
     ledger = Ledger(platform.warehouse, name)
-    done = rollback_of(platform.warehouse, name, asked.run_id)
+    done = platform.warehouse.one(records.ROLLED_BACK, model=name, request_id=asked.run_id)
     if done is None:
         night = _next_night(platform, ledger, as_of)
         _require_reason(reason)
         _require_rest(again, night)
         wanted = Rollback(to, again.first if again else night, night, asked.run_id, actor, reason)
-        write_rollback(platform.warehouse, name, wanted)
-        done = rollback_of(platform.warehouse, name, asked.run_id) or {}
+        done = write_rollback(platform.warehouse, name, wanted)
     serve_head(platform, ledger)
-    return {**done, "effective_from": str(done["effective_from"])}
+    return {
+        "entry": done.entry,
+        "version": done.version,
+        "effective_from": str(done.effective_from),
+        "taken_out": done.taken_out,
+    }
 
 
 def _next_night(platform: Platform, ledger: Ledger, as_of: date | None) -> date:
@@ -79,7 +88,7 @@ class Findings:
 
 def reconcile_registry(
     platform: Platform, *, now: datetime, grace: timedelta, model: str | None = None
-) -> Facts:
+) -> results.Agreed:
     """Make the registry agree with the ledger for every model, or for one, and say what was changed.
 
     The alias is pointed at the ledger's newest entry. Versions without a row in ``governance.versions`` and runs that
@@ -144,7 +153,7 @@ def _is_registered(platform: Platform, name: str, head: Promotion) -> bool:
     return head.version in {version.version for version in platform.registry.versions(name)}
 
 
-def verify_ledgers(platform: Platform, model: str | None = None) -> Facts:
+def verify_ledgers(platform: Platform, model: str | None = None) -> results.Verified:
     """Compare every row of every model's ledger, or of one's, with its seal, and the seals with the registry's anchors.
 
     Raises:
@@ -169,8 +178,7 @@ def _reconcile_versions(platform: Platform, name: str, before: datetime, found: 
     registered = platform.registry.versions(
         name
     )  # before the rows: one that gets its row meanwhile is no orphan
-    rows = platform.warehouse.rows("SELECT version FROM governance.versions WHERE model = %s", (name,))
-    known = {row["version"] for row in rows}
+    known = {each.version for each in platform.warehouse.all(versions.KNOWN, model=name)}
     for version in registered:
         what = f"{name}: version {version.version}"
         if version.version in known and version.is_orphan:
@@ -203,11 +211,6 @@ def _reconcile_runs(platform: Platform, name: str, before: datetime, found: Find
 
 def _trainings(platform: Platform, name: str) -> tuple[set[str], set[str]]:
     """Return the trainings that have their version, and those that have their outcome."""
-    finished = platform.warehouse.rows(
-        "SELECT training_id FROM governance.versions WHERE model = %s", (name,)
-    )
-    ended = platform.warehouse.rows(
-        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND outcome IS NOT NULL",
-        (name,),
-    )
-    return {row["training_id"] for row in finished}, {row["training_id"] for row in ended}
+    finished = platform.warehouse.all(versions.KNOWN, model=name)
+    ended = platform.warehouse.all(monitoring.ENDED, model=name)
+    return {each.training_id for each in finished}, {each.training_id for each in ended if each.training_id}

@@ -9,25 +9,20 @@ from typing import Any
 
 import pandas as pd
 
-from nightshift import artifacts, train
+from nightshift import artifacts, results, train
 from nightshift.environment import environment
 from nightshift.errors import NotReady, RequestError, UnfairHoldout
 from nightshift.monitor.profile import build_profile
+from nightshift.platform import Platform, Try
+from nightshift.platform.fitted import own_code
+from nightshift.platform.frozen import read_snapshot, split
+from nightshift.platform.provenance import ENVIRONMENT_FILE, SPEC_FILE, packages_of, spec_text
+from nightshift.records import versions
+from nightshift.records.profile import Profile
+from nightshift.records.snapshots import Snapshot
+from nightshift.records.versions import Brought, Examples
 from nightshift.specs import Model
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import own_code
-from nightshift.stages.training import (
-    ENVIRONMENT_FILE,
-    EXAMPLES,
-    SPEC_FILE,
-    packages_of,
-    read_snapshot,
-    register,
-    spec_text,
-    split,
-    trained,
-    version_of,
-)
+from nightshift.stages.training import EXAMPLES, Made, register, trained
 from nightshift.types import as_numbers
 
 
@@ -54,7 +49,7 @@ def take_over(
     trained_until: date,
     reason: str,
     actor: str,
-) -> Facts:
+) -> results.Fitted:
     """Register a received file as the version of this training; a retry finds what an earlier try finished.
 
     Raises:
@@ -63,25 +58,30 @@ def take_over(
         ArtifactRefused, FitFailed, SpecError: as :func:`receive`.
     """
     model = platform.project.model(name)
-    known = version_of(platform, asked.run_id)
+    known = platform.warehouse.one(versions.OF_TRAINING, training_id=asked.run_id)
     if known:
-        return trained(platform, known)
-    facts, rows = read_snapshot(platform, snapshot_id, model)
-    _require_unseen(model, facts, trained_until)
+        return trained(platform, known.version, known.mlflow_run_id)
+    frozen, rows = read_snapshot(platform, snapshot_id, model)
+    _require_unseen(model, frozen, trained_until)
     content = _received(platform, name, file)
     pipeline = _opened(platform, model, content)
     unseen = rows[rows["batch_date"] > pd.Timestamp(trained_until)]
-    said = {
-        "brought": {"file_sha256": file, "by": actor, "trained_until": str(trained_until), "reason": reason},
-        "train_first": min(facts["train_first"], trained_until),
-        "train_last": trained_until,
-        "predictions_sha256": train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
-    }
 
-    def make(run_id: str) -> Facts:
-        return {**said, **_log(platform, model, facts, unseen, (run_id, content, pipeline))}
+    def make(run_id: str) -> Made:
+        profile, examples = _log(platform, model, frozen, unseen, (run_id, content, pipeline))
+        own = platform.project.own
+        return Made(
+            artifact_sha256=artifacts.seal(content, own.types),
+            own_code=own_code(own, content),
+            profile=profile,
+            examples=examples,
+            predictions_sha256=train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
+            train_first=min(frozen.train_first, trained_until),
+            train_last=trained_until,
+            brought=Brought(file, actor, trained_until, reason),
+        )
 
-    return register(platform, model, facts, asked, reason, make)
+    return register(platform, model, frozen, asked, reason, make)
 
 
 def _opened(platform: Platform, model: Model, content: bytes) -> Any:
@@ -103,27 +103,27 @@ def _received(platform: Platform, name: str, file: str) -> bytes:
     return content
 
 
-def _require_unseen(model: Model, facts: Facts, trained_until: date) -> None:
-    if trained_until >= facts["as_of"]:
+def _require_unseen(model: Model, frozen: Snapshot, trained_until: date) -> None:
+    if trained_until >= frozen.as_of:
         raise RequestError(
-            f"trained_until: {trained_until} is not before {facts['as_of']}, as of which it is imported"
+            f"trained_until: {trained_until} is not before {frozen.as_of}, as of which it is imported"
         )
-    if trained_until >= facts["holdout_first"]:
+    if trained_until >= frozen.holdout_first:
         raise UnfairHoldout(
-            f"model '{model.name}': trained until {trained_until}; the holdout as of {facts['as_of']} starts on "
-            f"{facts['holdout_first']}, and must be later than all it was trained on. Import it as of a later night "
+            f"model '{model.name}': trained until {trained_until}; the holdout as of {frozen.as_of} starts on "
+            f"{frozen.holdout_first}, and must be later than all it was trained on. Import it as of a later night "
             f"(train.holdout_days: {model.train.holdout_days})"
         )
 
 
 def _log(
-    platform: Platform, model: Model, facts: Facts, unseen: pd.DataFrame, made: tuple[str, bytes, Any]
-) -> Facts:
+    platform: Platform, model: Model, frozen: Snapshot, unseen: pd.DataFrame, made: tuple[str, bytes, Any]
+) -> tuple[Profile, Examples]:
     """Log the file as it is, and what it says of rows that it has not seen: these are the profile for drift."""
     run_id, content, pipeline = made
     registry, own = platform.registry, platform.project.own
     columns = platform.project.feature_set(model.features).columns
-    _, holdout = split(facts, unseen)
+    _, holdout = split(frozen, unseen)
     said = train.predict(pipeline, unseen, model.classes)
     weights = dict.fromkeys(columns, 1.0)
     if model.target:
@@ -131,7 +131,7 @@ def _log(
     profile = build_profile(
         unseen[list(columns)], said, unseen["batch_date"], weights, model.drift, classes=model.classes
     )
-    registry.log(run_id, params={"estimator": "imported", "holdout_first": facts["holdout_first"]})
+    registry.log(run_id, params={"estimator": "imported", "holdout_first": frozen.holdout_first})
     registry.log_file(run_id, SPEC_FILE, spec_text(model))
     registry.log_file(run_id, ENVIRONMENT_FILE, environment())
     registry.log_model(
@@ -142,12 +142,5 @@ def _log(
         trusted=artifacts.allowed(own.types),
         content=content,
     )
-    return {
-        "artifact_sha256": artifacts.seal(content, own.types),
-        "own_code": own_code(own, content),
-        "profile": profile.to_json(),
-        "examples": {
-            "predictions": train.predict(pipeline, holdout.head(EXAMPLES), model.classes).tolist(),
-            "features": dict(columns),
-        },
-    }
+    examples = train.predict(pipeline, holdout.head(EXAMPLES), model.classes).tolist()
+    return profile, Examples(predictions=examples, features=dict(columns))

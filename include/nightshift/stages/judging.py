@@ -3,37 +3,38 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
 
-from nightshift import train
+from nightshift import results, train
 from nightshift.errors import NotReady, RequestError
 from nightshift.govern import (
+    Assessment,
     Candidate,
     Doubt,
-    Evaluation,
     Evidence,
     Ledger,
-    Outcome,
     Trial,
     judge,
     too_good,
     unmeasured,
-    write_outcome,
 )
 from nightshift.govern import evaluate as evaluated
 from nightshift.govern import request as signing
 from nightshift.pages import markdown
+from nightshift.platform import Platform, Try
+from nightshift.platform.fitted import load_version, opened
+from nightshift.platform.frozen import read_snapshot, split
+from nightshift.platform.papers import card_key, version_row
+from nightshift.records import decisions, monitoring, versions
+from nightshift.records.decisions import Decision, Outcome, Signature
+from nightshift.records.versions import Examples, Version
 from nightshift.specs import Model
-from nightshift.stages.documenting import card_key
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_version, opened
-from nightshift.stages.training import decision_of, is_stale, read_snapshot, signature_of, split, version_of
 from nightshift.train.plots import gain_plots
-from nightshift.warehouse import Json, feature_table
+from nightshift.warehouse import feature_table
 
 LONGEST_COMMENT = 500
 AGAIN = "again__"  # before the id of a training whose signature came too late
@@ -41,7 +42,7 @@ AGAIN = "again__"  # before the id of a training whose signature came too late
 
 def evaluate(
     platform: Platform, name: str, as_of: date, asked: Try, *, reason: str, requested_by: str | None = None
-) -> Facts:
+) -> results.Decided:
     """Score challenger and champion on the training's holdout, run the gates, write the decision.
 
     ``requested_by``: the person who started the training by hand; they will not sign it.
@@ -50,29 +51,29 @@ def evaluate(
         UnfairHoldout: one of them was trained on a day, or a row, of the holdout.
     """
     model = platform.project.model(name)
-    version = version_of(platform, asked.run_id)
+    version = platform.warehouse.one(versions.OF_TRAINING, training_id=asked.run_id)
     if version is None:
         raise NotReady(f"training '{asked.run_id}' has registered no version; clear 'fit'")
-    decided = decision_of(platform, asked.run_id)
+    decided = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
     if decided is None:
         evidence = _evidence(platform, model, version)
         requested_by = requested_by or _first_requested_by(platform, asked.run_id)
         _write_decision(
             platform, model, version, evidence, as_of=as_of, reason=reason, requested_by=requested_by
         )
-        decided = decision_of(platform, asked.run_id) or {}
-        _log(platform, version["mlflow_run_id"], decided)
+        decided = _require_decision(platform, asked)
+        _log(platform, version.mlflow_run_id, decided)
     return {
-        "version": version["version"],
-        "champion": decided["champion"],
-        "passed": decided["passed"],
-        "gates": [f"{g['gate']}: {g['words']}" for g in decided["gates"]],
+        "version": version.version,
+        "champion": decided.champion,
+        "passed": decided.passed,
+        "gates": [f"{result.gate}: {result.words}" for result in decided.gates],
     }
 
 
 def ask_for_signature(
     platform: Platform, name: str, asked: Try, *, airflow_run: str, page: Callable[[str], str]
-) -> Facts | None:
+) -> results.ToSign | None:
     """Return what the approvers are asked (``subject``, ``body``: Markdown; ``approvers``); None if there is nothing.
 
     Nothing: the gates rejected the challenger, or it has been signed before. ``airflow_run``: the address of the run
@@ -83,7 +84,7 @@ def ask_for_signature(
         RequestError: the only approvers are the person who started the training.
     """
     model, decision = platform.project.model(name), _require_decision(platform, asked)
-    if not decision["passed"] or signature_of(platform, asked.run_id):
+    if not decision.passed or platform.warehouse.one(decisions.SIGNATURE, training_id=asked.run_id):
         return None
     starters = _starters(platform, decision)
     approvers = [user for user in model.approvers if user not in starters]
@@ -92,20 +93,16 @@ def ask_for_signature(
             f"model '{name}': {' and '.join(sorted(starters))} started this training and is its only approver; nobody "
             "signs their own. Add another to approvers, or let another start it"
         )
-    version = version_of(platform, asked.run_id) or {}
-    verdict = platform.warehouse.row(
-        "SELECT v.batch_date, v.reason, v.report_key FROM monitoring.retrain_requests r JOIN monitoring.verdicts v "
-        "USING (model, batch_date) WHERE r.training_id = %s",
-        (asked.run_id,),
-    )
+    version = version_row(platform, name, decision.challenger)
+    request = platform.warehouse.one(monitoring.ASKED, training_id=asked.run_id)
     links = {
-        "MLflow run": platform.registry.url(version["mlflow_run_id"]),
-        "model card": page(card_key(name, decision["challenger"])),
+        "MLflow run": platform.registry.url(version.mlflow_run_id),
+        "model card": page(card_key(name, decision.challenger)),
         "training in Airflow": airflow_run,
     }
-    if verdict and verdict["report_key"]:
-        links["drift report"] = page(verdict["report_key"])
-    asked_for = signing.request(decision, verdict, links, approvers)
+    if request and request.report_key:
+        links["drift report"] = page(request.report_key)
+    asked_for = signing.request(decision, request, links, approvers)
     return {
         "subject": asked_for.title,
         "body": markdown(asked_for, titled=False),
@@ -123,7 +120,7 @@ class Answer:
     at: datetime
 
 
-def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Facts:
+def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Signature:
     """Record an answer to the decision of this training; once.
 
     Raises:
@@ -133,19 +130,23 @@ def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Facts:
     if answer.by is not None:
         _refuse_signature(platform, platform.project.model(name), decision, answer)
     said: Outcome | None = "timed out" if answer.by is None else None if answer.approved else "rejected"
-    evidence = decision["evidence_sha256"]
-    with platform.warehouse.transaction() as cursor:
-        cursor.execute(
-            "INSERT INTO governance.signatures (training_id, model, answer, signed_by, comment, evidence_sha256, "
-            "signed_at) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
-            (asked.run_id, name, said or "approved", answer.by, answer.comment, evidence, answer.at),
-        )
-        if said and cursor.rowcount:  # the first answer counts
-            write_outcome(cursor, asked.run_id, said)
-    return signature_of(platform, asked.run_id) or {}
+    signature = Signature(
+        training_id=asked.run_id,
+        model=name,
+        answer=said or "approved",
+        signed_by=answer.by,
+        comment=answer.comment,
+        evidence_sha256=decision.evidence_sha256,
+        signed_at=answer.at,
+    )
+    with platform.warehouse.session() as session:
+        is_first = session.run(decisions.SIGN, signature)  # the first answer counts
+        if said and is_first:
+            session.run(decisions.END, training_id=asked.run_id, outcome=said)
+        return session.one(decisions.SIGNATURE, training_id=asked.run_id) or signature
 
 
-def _refuse_signature(platform: Platform, model: Model, decision: Facts, answer: Answer) -> None:
+def _refuse_signature(platform: Platform, model: Model, decision: Decision, answer: Answer) -> None:
     """Raise RequestError unless the answer is of an approver who did not start the training, its comment text."""
     if answer.by not in model.approvers:
         raise RequestError(
@@ -165,71 +166,59 @@ def _is_comment(given: Any) -> bool:
     return is_short and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in given)
 
 
-def _starters(platform: Platform, decision: Facts) -> set[str]:
+def _starters(platform: Platform, decision: Decision) -> set[str]:
     """Return who started a training by hand: itself, or the run of ``retrain_<model>`` behind it."""
-    request = platform.warehouse.row(
-        "SELECT requested_by FROM monitoring.retrain_requests WHERE training_id = %s",
-        (decision["training_id"],),
-    )
-    return {decision["requested_by"], (request or {}).get("requested_by")} - {None}
+    request = platform.warehouse.one(monitoring.OF_TRAINING, training_id=decision.training_id)
+    named = (decision.requested_by, request.requested_by if request else None)
+    return {person for person in named if person is not None}
 
 
-def judge_again(platform: Platform, name: str, asked: Try) -> Facts | None:
+def judge_again(platform: Platform, name: str, asked: Try) -> results.Repeat | None:
     """Return the training to start because the champion changed while this one's signature was waited for, or None.
 
     It was approved against a champion that is none any more. The request that started it follows to the new one.
     """
-    decision, signature = decision_of(platform, asked.run_id), signature_of(platform, asked.run_id)
+    decision = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
+    signature = platform.warehouse.one(decisions.SIGNATURE, training_id=asked.run_id)
     ledger = Ledger(platform.warehouse, name)
-    if (
-        not decision
-        or not signature
-        or signature["answer"] != "approved"
-        or ledger.promotion_of(asked.run_id)
-    ):
+    if not decision or not signature or signature.answer != "approved" or ledger.promotion_of(asked.run_id):
         return None
-    if not is_stale(ledger, decision):
+    if not ledger.is_past(decision):
         return None
     head = ledger.head()
-    training_id = f"{AGAIN}{asked.run_id}"
-    platform.warehouse.execute(
-        "UPDATE monitoring.retrain_requests SET (training_id, outcome) = (%s, NULL) WHERE training_id = %s",
-        (training_id, asked.run_id),
-    )
+    again = f"{AGAIN}{asked.run_id}"
+    platform.warehouse.run(monitoring.FOLLOW, again=again, training_id=asked.run_id)
     return {
-        "training_id": training_id,
-        "as_of": str(decision["as_of"]),
+        "training_id": again,
+        "as_of": str(decision.as_of),
         "reason": f"the champion became version {head.version if head else None} while version "
-        f"{decision['challenger']} waited for its signature: {decision['reason']}"[:500],
+        f"{decision.challenger} waited for its signature: {decision.reason}"[:500],
     }
 
 
 def _first_requested_by(platform: Platform, training_id: str) -> str | None:
     """Return who stands behind a training that nobody started by hand: who asked for it, or for the one it repeats."""
-    row = platform.warehouse.row(
-        "SELECT requested_by FROM monitoring.retrain_requests WHERE training_id = %s AND requested_by IS NOT NULL "
-        "UNION ALL SELECT requested_by FROM governance.decisions WHERE training_id = %s",
-        (training_id, training_id.removeprefix(AGAIN)),
+    starter = platform.warehouse.one(
+        decisions.STARTER, training_id=training_id, first=training_id.removeprefix(AGAIN)
     )
-    return row["requested_by"] if row else None
+    return starter.requested_by if starter else None
 
 
-def _require_decision(platform: Platform, asked: Try) -> Facts:
-    decision = decision_of(platform, asked.run_id)
+def _require_decision(platform: Platform, asked: Try) -> Decision:
+    decision = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
     if decision is None:
         raise NotReady(f"training '{asked.run_id}' has no decision; clear 'evaluate'")
     return decision
 
 
-def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
-    facts, rows = read_snapshot(platform, version["snapshot_id"], model)
-    fitted, holdout = split(facts, rows)
+def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
+    frozen, rows = read_snapshot(platform, version.snapshot_id, model)
+    fitted, holdout = split(frozen, rows)
     entity = platform.project.feature_set(model.features).entity
-    content = platform.registry.model_bytes(version["mlflow_run_id"])
-    what = f"model '{model.name}', version {version['version']}"
-    pipeline = opened(platform, content, version["artifact_sha256"], version["own_code"], what)
+    content = platform.registry.model_bytes(version.mlflow_run_id)
+    pipeline = opened(platform, content, version)
     challenger_scores = train.predict(pipeline, holdout, model.classes)
-    challenger = Candidate(version["version"], version["train_last"], _overlap(fitted, holdout, entity))
+    challenger = Candidate(version.version, version.train_last, _overlap(fitted, holdout, entity))
     champion, champion_scores = None, None
     head = Ledger(platform.warehouse, model.name).head()
     if head is not None:
@@ -247,7 +236,7 @@ def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
             asked=model.gate_metrics,
         )
     return Evidence(
-        holdout_first=facts["holdout_first"],
+        holdout_first=frozen.holdout_first,
         evaluation=evaluation,
         challenger=challenger,
         champion=champion,
@@ -261,13 +250,13 @@ def _evidence(platform: Platform, model: Model, version: Facts) -> Evidence:
 def _doubt(
     platform: Platform,
     model: Model,
-    version: Facts,
-    evaluation: Evaluation,
+    version: Version,
+    evaluation: Assessment,
     fitted: pd.DataFrame,
     holdout: pd.DataFrame,
 ) -> Doubt | None:
     """Return the doubt about a score that is too good to be true: who makes it. None is there without one."""
-    inside = (version["examples"] or {}).get("out_of_fold", {})
+    inside = version.examples.out_of_fold if version.examples else {}
     label = pd.concat([fitted["label"], holdout["label"]]).to_numpy(dtype="float64")
     found = too_good(model.kind, evaluation.overall.challenger, inside, label)
     if found is None:
@@ -278,15 +267,10 @@ def _doubt(
 
 
 def _champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
-    row = platform.warehouse.row(
-        "SELECT train_last, snapshot_id FROM governance.versions WHERE model = %s AND version = %s",
-        (model.name, number),
-    )
-    if row is None:
-        raise NotReady(f"model '{model.name}' has no version {number}")
-    fitted, _ = split(*read_snapshot(platform, row["snapshot_id"]))
+    version = version_row(platform, model.name, number)
+    fitted, _ = split(*read_snapshot(platform, version.snapshot_id))
     entity = platform.project.feature_set(model.features).entity
-    return Candidate(number, row["train_last"], _overlap(fitted, holdout, entity))
+    return Candidate(number, version.train_last, _overlap(fitted, holdout, entity))
 
 
 def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> int:
@@ -298,18 +282,16 @@ def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> 
 
 
 def _trial(
-    platform: Platform, model: Model, version: Facts, content: bytes, holdout: pd.DataFrame
+    platform: Platform, model: Model, version: Version, content: bytes, holdout: pd.DataFrame
 ) -> tuple[Trial, dict[str, str]]:
     """Return what a fresh process made of the challenger's artifact, and its features' types as they were trained."""
-    stored = version["examples"] or {"predictions": [], "features": {}}
-    examples = holdout.head(len(stored["predictions"]))
+    stored = version.examples or Examples()
+    examples = holdout.head(len(stored.predictions))
     rows = examples.drop(columns="batch_date")
-    done = train.try_out(content, version["artifact_sha256"], rows, platform.project.own, model.classes)
-    differing = sum(a != b for a, b in zip(done.predictions, stored["predictions"], strict=False))
+    done = train.try_out(content, version.artifact_sha256, rows, platform.project.own, model.classes)
+    differing = sum(a != b for a, b in zip(done.predictions, stored.predictions, strict=False))
     trial = Trial(len(examples), differing, done.milliseconds, len(content), done.error)
-    return trial, {
-        name: stored["features"].get(name, "unknown") for name in done.features or stored["features"]
-    }
+    return trial, {name: stored.features.get(name, "unknown") for name in done.features or stored.features}
 
 
 def _live_features(platform: Platform, model: Model) -> dict[str, str]:
@@ -322,60 +304,53 @@ def _live_features(platform: Platform, model: Model) -> dict[str, str]:
 def _write_decision(
     platform: Platform,
     model: Model,
-    version: Facts,
+    version: Version,
     evidence: Evidence,
     *,
     as_of: date,
     reason: str,
     requested_by: str | None,
 ) -> None:
-    results = [result.to_dict() for result in judge(model.gates, evidence)]
-    champion, evaluation = evidence.champion, evidence.evaluation.to_dict()
-    body: dict[str, Any] = {
-        "model": model.name,
-        "challenger": version["version"],
-        "champion": champion.version if champion else None,
-        "snapshot": version["snapshot_id"],
-        "artifact": version["artifact_sha256"],
-        "evaluation": evaluation,
-        "gates": results,
-    }
-    hashed = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    passed = all(result["passed"] for result in results)
-    with platform.warehouse.transaction() as cursor:
-        cursor.execute(
-            "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
-            "passed, gates, challenger_metrics, champion_metrics, evaluation, approval, requested_by, evidence_sha256) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (training_id) DO NOTHING",
-            (
-                version["training_id"],
-                model.name,
-                version["version"],
-                body["champion"],
-                as_of,
-                reason,
-                version["snapshot_id"],
-                passed,
-                Json(results),
-                Json(evaluation["metrics"]),
-                Json(evaluation["champion_metrics"]) if champion else None,
-                Json(evaluation),
-                model.approval,
-                requested_by,
-                hashed,
-            ),
-        )
-        if not passed and cursor.rowcount:
-            write_outcome(cursor, version["training_id"], "rejected")
+    results = tuple(judge(model.gates, evidence))
+    champion, evaluation = evidence.champion, evidence.evaluation.record()
+    decision = Decision(
+        training_id=version.training_id,
+        model=model.name,
+        challenger=version.version,
+        champion=champion.version if champion else None,
+        as_of=as_of,
+        reason=reason,
+        snapshot_id=version.snapshot_id,
+        passed=all(result.passed for result in results),
+        gates=results,
+        challenger_metrics=dict(evaluation.metrics),
+        champion_metrics=dict(evaluation.champion_metrics or {}) if champion else None,
+        evaluation=evaluation,
+        approval=model.approval,
+        requested_by=requested_by,
+        evidence_sha256="",
+    )
+    decision = replace(decision, evidence_sha256=_sha256_of(decision, version.artifact_sha256))
+    with platform.warehouse.session() as session:
+        if session.run(decisions.DECIDE, decision) and not decision.passed:
+            session.run(decisions.END, training_id=version.training_id, outcome="rejected")
 
 
-def _log(platform: Platform, run_id: str, decision: Facts) -> None:
-    evaluation = decision["evaluation"]
+def _sha256_of(decision: Decision, artifact_sha256: str) -> str:
+    """Return the hash of what a decision rests on: who was judged, on what, what was measured and said."""
+    kept = decision.values()
+    named = {name: kept[name] for name in ("model", "challenger", "champion", "evaluation", "gates")}
+    body = {**named, "snapshot": decision.snapshot_id, "artifact": artifact_sha256}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _log(platform: Platform, run_id: str, decision: Decision) -> None:
+    evaluation = decision.measured
     platform.registry.log(
         run_id,
-        metrics={f"holdout_{k}": v for k, v in evaluation["metrics"].items()},
-        tags={"nightshift.gates": "passed" if decision["passed"] else "failed"},
+        metrics={f"holdout_{k}": v for k, v in evaluation.metrics.items()},
+        tags={"nightshift.gates": "passed" if decision.passed else "failed"},
     )
-    platform.registry.log_file(run_id, "evaluation.json", evaluation)
+    platform.registry.log_file(run_id, "evaluation.json", decision.values()["evaluation"])
     for file, content in gain_plots(evaluation).items():
         platform.registry.log_file(run_id, f"plots/{file}", content)

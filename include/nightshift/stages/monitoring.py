@@ -1,40 +1,29 @@
 """Monitor: realised performance once labels are in, drift on every row, one verdict a night, one report."""
 
 from datetime import date, timedelta
-from typing import Any
 
 import pandas as pd
 
-from nightshift import metrics
+from nightshift import metrics, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
-from nightshift.monitor.drift import DriftResult, decide
-from nightshift.monitor.performance import PerformanceResult, assess
-from nightshift.monitor.profile import Profile
+from nightshift.monitor.drift import decide
+from nightshift.monitor.performance import assess
 from nightshift.monitor.verdict import decide_night
+from nightshift.platform import Platform, Try
+from nightshift.platform.fitted import load_version
+from nightshift.platform.frozen import read_snapshot, split
+from nightshift.platform.inputs import read_labels
+from nightshift.platform.papers import version_row
+from nightshift.records import decisions, features, versions
+from nightshift.records import monitoring as records
+from nightshift.records.monitoring import DriftResult, Performance, PerformanceResult, Verdict
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_version, read_labels
-from nightshift.stages.training import read_snapshot, split
-from nightshift.warehouse import Json, feature_table, prediction_table
-
-MEASURED = (
-    "INSERT INTO monitoring.performance (model, batch_date, model_version, scored, labelled, metrics, known_on) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model, batch_date) DO UPDATE SET (model_version, scored, "
-    "labelled, metrics, known_on) = (excluded.model_version, excluded.scored, excluded.labelled, "
-    "excluded.metrics, excluded.known_on) WHERE monitoring.performance.known_on <= excluded.known_on"
-)
-DECIDED = (
-    "INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, drift, "
-    "performance, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-    "ON CONFLICT (model, batch_date) DO UPDATE SET (model_version, status, breach, retrain, reason, drift, "
-    "performance, run_id, decided_at) = (excluded.model_version, excluded.status, excluded.breach, "
-    "excluded.retrain, excluded.reason, excluded.drift, excluded.performance, excluded.run_id, clock_timestamp())"
-)
+from nightshift.warehouse import feature_table, prediction_table
 
 
-def measure_performance(platform: Platform, name: str, batch_date: date, asked: Try) -> Facts:
+def measure_performance(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Measured:
     """Measure what came of past predictions whose labels have matured by the cut-off of ``batch_date``.
 
     The whole performance window is measured again: late and corrected labels change past days, and only
@@ -53,13 +42,23 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
     for night, part in judged.groupby(judged["batch_date"].dt.date):
         measured = metrics.score(model.kind, part["label"], predicted(part, model.classes))
         version, labelled = int(part["model_version"].iloc[0]), int(part["label"].notna().sum())
-        rows.append((name, night, version, len(part), labelled, Json(measured), batch_date))
-    with platform.warehouse.transaction() as cursor:
-        cursor.executemany(MEASURED, rows)
+        rows.append(
+            Performance(
+                model=name,
+                batch_date=night,
+                model_version=version,
+                scored=len(part),
+                labelled=labelled,
+                metrics=measured,
+                known_on=batch_date,
+            )
+        )
+    with platform.warehouse.session() as session:
+        session.each(records.MEASURED, rows)
     return {"model": name, "nights_measured": len(rows), "labels": int(judged["label"].notna().sum())}
 
 
-def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) -> Facts:
+def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Verdict:
     """Decide the night: drift of the window against the champion's profile, performance, k of the last n.
 
     Raises:
@@ -70,19 +69,19 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
     drift = _drift(platform, model, version, batch_date)
     performance = _performance(platform, model, version, batch_date)
     verdict = decide_night(_history(platform, model, version, batch_date), drift, performance, model.drift)
-    platform.warehouse.execute(
-        DECIDED,
-        (
-            name,
-            batch_date,
-            version,
-            verdict.status,
-            verdict.status == "breached",
-            verdict.retrain,
-            verdict.reason,
-            Json(drift.to_dict()),
-            Json(performance.to_dict()) if performance else None,
-            asked.run_id,
+    platform.warehouse.run(
+        records.JUDGE,
+        Verdict(
+            model=name,
+            batch_date=batch_date,
+            model_version=version,
+            status=verdict.status,
+            breach=verdict.status == "breached",
+            retrain=verdict.retrain,
+            reason=verdict.reason,
+            drift=drift,
+            performance=performance,
+            run_id=asked.run_id,
         ),
     )
     return {
@@ -93,50 +92,39 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
     }
 
 
-def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -> Facts:
+def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Reported:
     """Render the night's drift report on a bounded sample and keep it; the verdict does not depend on it."""
     from nightshift.monitor.report import Decided, render
 
     model = platform.project.model(name)
     version = _scored_by(platform, model, batch_date)
     drift = _drift(platform, model, version, batch_date)
-    row = platform.warehouse.row(
-        "SELECT snapshot_id FROM governance.versions WHERE model = %s AND version = %s", (name, version)
-    )
-    reference, _ = split(*read_snapshot(platform, (row or {})["snapshot_id"]))
+    frozen = version_row(platform, name, version).snapshot_id
+    reference, _ = split(*read_snapshot(platform, frozen))
     columns = list(platform.project.feature_set(model.features).columns)
     title = f"{name}, night of {batch_date}, version {version}"
-    said = platform.warehouse.row(
-        "SELECT status, retrain, reason, performance FROM monitoring.verdicts WHERE model = %s AND batch_date = %s",
-        (name, batch_date),
-    )
+    said = platform.warehouse.one(records.VERDICT, model=name, batch_date=batch_date)
     decided = None
     if said:
-        decided = Decided(said["status"], said["retrain"], said["reason"], _measured(said["performance"]))
+        decided = Decided(said.status, said.retrain, said.reason, _measured(said.performance))
     page = render(reference[columns], _window(platform, model, batch_date)[columns], title, drift, decided)
     key = f"reports/{name}/{batch_date}.html"
     platform.objects.put(key, page)
-    platform.warehouse.execute(
-        "UPDATE monitoring.verdicts SET report_key = %s WHERE model = %s AND batch_date = %s",
-        (key, name, batch_date),
-    )
+    platform.warehouse.run(records.REPORTED, key=key, model=name, batch_date=batch_date)
     return {"report": key, "bytes": len(page)}
 
 
-def _measured(performance: dict[str, Any] | None) -> tuple[str, str] | None:
-    return (performance["status"], performance["reason"]) if performance else None
+def _measured(performance: PerformanceResult | None) -> tuple[str, str] | None:
+    return (performance.status, performance.reason) if performance else None
 
 
 def _scored_by(platform: Platform, model: Model, batch_date: date) -> int:
-    row = platform.warehouse.row(
-        "SELECT model_version FROM catalog.prediction_batches WHERE model = %s AND batch_date = %s",
-        (model.name, batch_date),
-    )
-    if row is None:
+    batch = platform.warehouse.one(features.PREDICTED, model=model.name, batch_date=batch_date)
+    if batch is None:
         raise NotReady(
             f"model '{model.name}' has no predictions for {batch_date}; run score_{model.name} for it"
         )
-    return int(row["model_version"])
+    return batch.model_version
 
 
 def _window(platform: Platform, model: Model, batch_date: date) -> pd.DataFrame:
@@ -148,11 +136,10 @@ def _window(platform: Platform, model: Model, batch_date: date) -> pd.DataFrame:
 
 def _drift(platform: Platform, model: Model, version: int, batch_date: date) -> DriftResult:
     """Compare the window with the profile. The window's predictions are this version's, whoever was live."""
-    row = platform.warehouse.row(
-        "SELECT profile::text AS profile FROM governance.versions WHERE model = %s AND version = %s",
-        (model.name, version),
-    )
-    profile = Profile.from_json((row or {})["profile"])
+    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
+    if found is None:
+        raise NotReady(f"model '{model.name}' has no version {version}")
+    profile = found.profile
     window = _window(platform, model, batch_date)
     predictions = load_version(platform, model, version, profile.classes)(window)
     return decide(profile, window[[f.name for f in profile.features]], predictions, model.drift)
@@ -181,11 +168,8 @@ def _performance(
 ) -> PerformanceResult | None:
     if model.performance is None:
         return None
-    row = platform.warehouse.row(
-        "SELECT challenger_metrics FROM governance.decisions WHERE model = %s AND challenger = %s AND passed",
-        (model.name, version),
-    )
-    baseline: Any = (row or {"challenger_metrics": {}})["challenger_metrics"].get(model.performance.metric)
+    decision = platform.warehouse.one(decisions.PASSED, model=model.name, version=version)
+    baseline = decision.challenger_metrics.get(model.performance.metric) if decision else None
     if baseline is None:
         return None
     outcomes = _outcomes(platform, model, batch_date)
@@ -196,16 +180,15 @@ def _performance(
         mine["label"],
         predicted(mine, model.classes),
         len(mine),
-        float(baseline),
+        baseline,
         dates=mine["batch_date"],
     )
 
 
 def _history(platform: Platform, model: Model, version: int, batch_date: date) -> list[str | None]:
     """Return the statuses of the nights before, oldest first; another version's nights say nothing of this."""
-    rows = platform.warehouse.rows(
-        "SELECT batch_date, status FROM monitoring.verdicts WHERE model = %s AND model_version = %s "
-        "AND batch_date < %s AND batch_date >= %s ORDER BY batch_date",
-        (model.name, version, batch_date, batch_date - timedelta(days=model.drift.of_last - 1)),
+    first = batch_date - timedelta(days=model.drift.of_last - 1)
+    nights = platform.warehouse.all(
+        records.STATUSES, model=model.name, version=version, night=batch_date, first=first
     )
-    return [row["status"] for row in rows]
+    return [night.status for night in nights]

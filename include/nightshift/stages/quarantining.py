@@ -13,11 +13,15 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from nightshift import results
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.platform import Platform, Try
+from nightshift.platform.clock import require_same_clock
+from nightshift.records import deliveries, quarantine
+from nightshift.records.deliveries import Judged
 from nightshift.specs import REPLAY_ACTIONS, Source
-from nightshift.stages.clock import require_same_clock
 from nightshift.stages.collecting import (
     collect,
     file_batches,
@@ -27,30 +31,9 @@ from nightshift.stages.collecting import (
     record_batches,
     validate,
 )
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.warehouse import raw_table
+from nightshift.warehouse import PartitionWrite, raw_table
 
 LONGEST_RULE = 200
-BATCHES = (
-    "SELECT DISTINCT ON (b.batch_date) b.batch_date, b.status, b.accepted, b.run_id, "
-    "b.landed_sha256 AS sha256, l.object_key, l.row_count "
-    "FROM catalog.batches b JOIN catalog.landings l "
-    "ON (l.source, l.batch_date, l.sha256) = (b.source, b.batch_date, b.landed_sha256) "
-    "WHERE b.source = %s AND b.batch_date BETWEEN %s AND %s ORDER BY b.batch_date"
-)
-MEND = (
-    "INSERT INTO quarantine.resolutions "
-    "(source, batch_date, landed_sha256, row_number, action, fix, reason, actor, run_id) "
-    "SELECT $1::text, $2::date, $3::text, number::bigint, 'fix', $4::text, $5::text, $6::text, $7::text "
-    "FROM json_array_elements_text($8::text::json) AS number"
-)
-DISCARD = (
-    "INSERT INTO quarantine.resolutions "
-    "(source, batch_date, landed_sha256, row_number, action, reason, actor, run_id) "
-    "SELECT source, batch_date, landed_sha256, row_number, 'discard', $4::text, $5::text, $6::text "
-    "FROM quarantine.open_rows WHERE source = $1 AND batch_date BETWEEN $2 AND $3 AND ($7::text = '' OR EXISTS "
-    "(SELECT 1 FROM json_array_elements(violations) v WHERE v ->> 'rule' = $7::text))"
-)
 Rows = Mapping[date, np.ndarray]  # row numbers, from 1 as delivered, by date
 
 
@@ -64,7 +47,7 @@ class Replay:
     reason: str | None = None
 
 
-def replay(platform: Platform, name: str, nights: DateRange, asked: Try, wanted: Replay) -> Facts:
+def replay(platform: Platform, name: str, nights: DateRange, asked: Try, wanted: Replay) -> results.Replayed:
     """Do what is wanted; return how many rows moved, and the ``dates`` that this run published anew.
 
     Raises:
@@ -96,7 +79,9 @@ def _check(source: Source, wanted: Replay) -> None:
         raise RequestError("reason: needed to discard rows; it is kept with them")
 
 
-def _replayed(platform: Platform, source: Source, nights: DateRange, asked: Try, wanted: Replay) -> Facts:
+def _replayed(
+    platform: Platform, source: Source, nights: DateRange, asked: Try, wanted: Replay
+) -> results.Replayed:
     """Judge the landed files again, with the rows of the rule mended if the action is a fix."""
     table = raw_table(source)
     platform.warehouse.ensure(table)
@@ -117,21 +102,21 @@ def _replayed(platform: Platform, source: Source, nights: DateRange, asked: Try,
             file_batches(write, platform, source, checked, changed)
             record_batches(write, source, checked, changed, (docs_key, asked.run_id))
             for batch in changed:
-                if batch["batch_date"] in mended:
-                    write.execute(MEND, _resolution(source, batch, mended, asked, wanted))
+                if batch.batch_date in mended:
+                    _mend(write, source, batch, mended[batch.batch_date], asked, wanted)
     checked.require_passed()
     return {
         **_facts(platform, source, nights, asked),
-        "moved": sum(len(moved[batch["batch_date"]]) for batch in changed),
+        "moved": sum(len(moved[batch.batch_date]) for batch in changed),
         "still_set_aside": len(checked.rejected),
     }
 
 
-def _changes(batch: Facts, checked: validating.Validation, stored: Rows, moved: Rows) -> bool:
+def _changes(batch: Judged, checked: validating.Validation, stored: Rows, moved: Rows) -> bool:
     """Return whether the night passes, and is not in the warehouse as it would be now."""
-    day = batch["batch_date"]
+    day = batch.batch_date
     verdict = checked.verdicts[day]
-    same = batch["status"] == "published" and verdict.rejected == len(stored[day])
+    same = batch.status == "published" and verdict.rejected == len(stored[day])
     return verdict.passed and (len(moved[day]) > 0 or not same)
 
 
@@ -185,87 +170,107 @@ def _by_date(rows: pd.DataFrame) -> Rows:
     return {day: group.to_numpy() for day, group in rows["row_number"].groupby(days)}
 
 
-def _stored(platform: Platform, source: Source, batches: list[Facts], checked: validating.Validation) -> Rows:
+def _stored(
+    platform: Platform, source: Source, batches: list[Judged], checked: validating.Validation
+) -> Rows:
     """Return the rows now set aside: in quarantine, or, of a batch that failed, by the rules as they are."""
-    rows = platform.warehouse.rows(
-        "SELECT batch_date, array_agg(row_number) AS numbers FROM quarantine.rows "
-        "WHERE source = %s AND batch_date BETWEEN %s AND %s GROUP BY 1",
-        (source.name, batches[0]["batch_date"], batches[-1]["batch_date"]),
-    )
-    held = {row["batch_date"]: np.array(row["numbers"], dtype=np.int64) for row in rows}
+    first, last = batches[0].batch_date, batches[-1].batch_date
+    rows = platform.warehouse.all(quarantine.SET_ASIDE, source=source.name, first=first, last=last)
+    held = {row.batch_date: np.array(row.numbers, dtype=np.int64) for row in rows}
     judged, empty = _by_date(checked.rejected), np.empty(0, dtype=np.int64)
     return {
-        b["batch_date"]: (held if b["status"] == "published" else judged).get(b["batch_date"], empty)
-        for b in batches
+        b.batch_date: (held if b.status == "published" else judged).get(b.batch_date, empty) for b in batches
     }
 
 
-def _resolution(source: Source, batch: Facts, mended: Rows, asked: Try, wanted: Replay) -> tuple[object, ...]:
-    about = (source.name, batch["batch_date"], batch["sha256"], wanted.action)
-    numbers = json.dumps(mended[batch["batch_date"]].tolist())
-    return (*about, wanted.reason or "", wanted.actor, asked.run_id, numbers)
+def _mend(
+    write: PartitionWrite, source: Source, batch: Judged, numbers: np.ndarray, asked: Try, wanted: Replay
+) -> None:
+    write.run(
+        quarantine.MEND,
+        source=source.name,
+        batch_date=batch.batch_date,
+        sha256=batch.sha256,
+        fix=wanted.action,
+        reason=wanted.reason or "",
+        actor=wanted.actor,
+        run_id=asked.run_id,
+        numbers=json.dumps(numbers.tolist()),
+    )
 
 
-def _batches(platform: Platform, name: str, nights: DateRange) -> list[Facts]:
-    found = platform.warehouse.rows(BATCHES, (name, nights.first, nights.last))
-    missing = sorted(set(nights.dates) - {row["batch_date"] for row in found})
+def _batches(platform: Platform, name: str, nights: DateRange) -> list[Judged]:
+    found = platform.warehouse.all(deliveries.WITH_FILES, source=name, first=nights.first, last=nights.last)
+    missing = sorted(set(nights.dates) - {batch.batch_date for batch in found})
     if missing:
         raise NotReady(f"source '{name}' has no batch for {missing[0]}; run collect_{name} for it")
     return found
 
 
-def _facts(platform: Platform, source: Source, nights: DateRange, asked: Try) -> Facts:
+def _facts(platform: Platform, source: Source, nights: DateRange, asked: Try) -> results.Replayed:
     """Return the nights that this run published, by its own records: a retry after a crash tells the same."""
-    rows = platform.warehouse.rows(
-        "SELECT batch_date FROM catalog.batches WHERE source = %s AND batch_date BETWEEN %s AND %s "
-        "AND run_id = %s AND status = 'published' ORDER BY 1",
-        (source.name, nights.first, nights.last, asked.run_id),
+    batches = platform.warehouse.all(
+        deliveries.BATCHES, source=source.name, first=nights.first, last=nights.last
     )
-    return {
-        "source": source.name,
-        "nights": str(nights),
-        "dates": [str(row["batch_date"]) for row in rows],
-    }
+    ours = [b for b in batches if b.run_id == asked.run_id and b.status == "published"]
+    return {"source": source.name, "nights": str(nights), "dates": [str(b.batch_date) for b in ours]}
 
 
-def _recollected(platform: Platform, source: Source, nights: DateRange, asked: Try, wanted: Replay) -> Facts:
+def _recollected(
+    platform: Platform, source: Source, nights: DateRange, asked: Try, wanted: Replay
+) -> results.Replayed:
     """Collect and validate once more; the dates are those whose batch is another one now."""
 
     def published(*, by_others: bool) -> dict[str, tuple[object, ...]]:
-        rows = platform.warehouse.rows(BATCHES, (source.name, nights.first, nights.last))
+        batches = platform.warehouse.all(
+            deliveries.WITH_FILES, source=source.name, first=nights.first, last=nights.last
+        )
         return {
-            str(row["batch_date"]): (row["sha256"], row["accepted"])
-            for row in rows
+            str(batch.batch_date): (batch.sha256, batch.accepted)
+            for batch in batches
             # What an earlier try of this run wrote has perhaps not been announced.
-            if row["status"] == "published" and not (by_others and row["run_id"] == asked.run_id)
+            if batch.status == "published" and not (by_others and batch.run_id == asked.run_id)
         }
 
     before = published(by_others=True)
     collect(platform, source.name, nights, asked)
-    facts = validate(platform, source.name, nights, asked)
+    validated = validate(platform, source.name, nights, asked)
     dates = [day for day, batch in published(by_others=False).items() if before.get(day) != batch]
-    return {**facts, "dates": dates}
+    return {
+        "source": source.name,
+        "nights": str(nights),
+        "dates": dates,
+        "accepted": validated["accepted"],
+        "quarantined": validated["quarantined"],
+    }
 
 
-def _discarded(platform: Platform, source: Source, nights: DateRange, asked: Try, wanted: Replay) -> Facts:
+def _discarded(
+    platform: Platform, source: Source, nights: DateRange, asked: Try, wanted: Replay
+) -> results.Replayed:
     """Write down that the open rows of the rule stay set aside for good. No partition changes."""
-    about = (wanted.reason, wanted.actor, asked.run_id, wanted.rule or "")
     lease = platform.warehouse.lease(raw_table(source), nights.dates, asked.holder)
     with platform.warehouse.write(lease) as write:
-        write.execute(DISCARD, (source.name, nights.first, nights.last, *about))
-    found = platform.warehouse.row(
-        "SELECT count(*) AS n FROM quarantine.resolutions WHERE source = %s AND run_id = %s AND action = 'discard'",
-        (source.name, asked.run_id),
-    )
+        write.run(
+            quarantine.DISCARD,
+            source=source.name,
+            first=nights.first,
+            last=nights.last,
+            reason=wanted.reason,
+            actor=wanted.actor,
+            run_id=asked.run_id,
+            rule=wanted.rule or "",
+        )
+    found = platform.warehouse.one(quarantine.DISCARDED, source=source.name, run_id=asked.run_id)
     return {
         "source": source.name,
         "nights": str(nights),
         "dates": [],
-        "discarded": found["n"] if found else 0,
+        "discarded": found.n if found else 0,
     }
 
 
-ACTIONS: dict[str, Callable[[Platform, Source, DateRange, Try, Replay], Facts]] = {
+ACTIONS: dict[str, Callable[[Platform, Source, DateRange, Try, Replay], results.Replayed]] = {
     "revalidate": _replayed,
     "recollect": _recollected,
     "discard": _discarded,

@@ -2,15 +2,16 @@
 
 from datetime import date
 
+from nightshift import results
 from nightshift.calendar import DateRange
 from nightshift.errors import Unreconciled
-from nightshift.stages.platform import Facts, Platform
+from nightshift.platform import Platform
 from nightshift.warehouse import raw_table
 
 MOST_TOLD = 5
 
 
-def reconcile_source(platform: Platform, name: str, nights: DateRange) -> Facts:
+def reconcile_source(platform: Platform, name: str, nights: DateRange) -> results.Reconciled:
     """Count the rows of every published batch of ``nights`` in the warehouse.
 
     Raises:
@@ -20,9 +21,9 @@ def reconcile_source(platform: Platform, name: str, nights: DateRange) -> Facts:
     platform.warehouse.ensure(table)
     accounts = platform.warehouse.accounts(table, nights.first, nights.last)
     wrong = []
-    for row in accounts:
-        judged, held = (row["accepted"], row["rejected"]), (row["raw"], row["quarantined"])
-        if difference := _difference(row["batch_date"], row["landed"], judged, held):
+    for batch in accounts:
+        judged, held = (batch.accepted, batch.rejected), (batch.raw, batch.quarantined)
+        if difference := _difference(batch.batch_date, batch.landed, judged, held):
             wrong.append(difference)
     if wrong:
         rest = f"; and {len(wrong) - MOST_TOLD} more dates" if len(wrong) > MOST_TOLD else ""

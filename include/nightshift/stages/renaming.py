@@ -5,10 +5,12 @@ Rows of the ledger stay as they were sealed, under the name they were sealed wit
 
 from typing import Any, Literal
 
-from nightshift import featurise
+from nightshift import featurise, results
+from nightshift.database import Session
 from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.platform import Platform
+from nightshift.records import catalog, features, ledger, monitoring
 from nightshift.specs import Project
-from nightshift.stages.platform import Facts, Platform
 from nightshift.warehouse import names
 
 Kind = Literal["model", "source", "features"]
@@ -19,7 +21,7 @@ CARDS = (
 
 def rename(
     platform: Platform, kind: Kind, old: str, new: str, *, actor: str, reason: str, dry_run: bool = False
-) -> Facts:
+) -> results.Renamed:
     """Give ``new`` the history of ``old``: rows, tables, the champion, MLflow's model and experiment.
 
     The spec's file has its new name already. A run that was cut short is repeated. ``dry_run``: only say what moves.
@@ -32,28 +34,30 @@ def rename(
         NotReady: ``old`` has no history, ``new`` has one of its own, or a training is under way.
     """
     _require_specs(platform.project.require_sound(), kind, old, new)
-    with platform.warehouse.transaction() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('nightshift rename'))")
+    with platform.warehouse.session() as session:
+        cursor = session.cursor
+        session.run(monitoring.LOCK, name="nightshift rename")
         rows, own = names.rows_naming(cursor, kind, old), names.own_relations(cursor, kind, old)
         if not rows and not own:
             raise NotReady(f"{kind} '{old}' has no history: there is nothing to rename")
         taken = names.own_relations(cursor, kind, new)
         _require_free(cursor, kind, new, taken)
         if kind == "model":
-            _require_idle(platform, cursor, old, new)
+            _require_idle(platform, session, old, new)
         moved = [f"{table}: {n:,} rows" for table, n in rows.items()]
         moved += [f"{each.qualified}: {each.kind.lower()} of {n:,} rows" for each, n in own.items()]
-        redefined, left = _redefined(platform, cursor, kind, old, new)
+        redefined, left = _redefined(platform, session, kind, old, new)
         moved += [
             f"features {name}: its nights stand, the definition differs by this name only"
             for name in redefined
         ]
         if not dry_run:
             names.drop_empty(cursor, taken)
-            _move(cursor, kind, (old, new), list(rows), own, (actor, reason))
-            _redefine(cursor, redefined)
+            _move(session, kind, (old, new), list(rows), own, (actor, reason))
+            for change in redefined.values():
+                session.run(features.REDEFINE, **change)
             if kind == "model":  # last: what fails before it has changed nothing there
-                _move_in_registry(platform, cursor, old, new, (actor, reason))
+                _move_in_registry(platform, session, old, new, (actor, reason))
     return {"moved": [*moved, *_elsewhere(platform, kind, old, new, dry_run=dry_run)], "left": left}
 
 
@@ -85,16 +89,11 @@ def _require_free(cursor: Any, kind: Kind, new: str, taken: dict[names.Relation,
         )
 
 
-def _require_idle(platform: Platform, cursor: Any, old: str, new: str) -> None:
-    cursor.execute(
-        "SELECT training_id FROM monitoring.retrain_requests WHERE model = %s AND status = 'started' "
-        "AND outcome IS NULL LIMIT 1",
-        (old,),
-    )
-    running = cursor.fetchone()
+def _require_idle(platform: Platform, session: Session, old: str, new: str) -> None:
+    running = session.one(monitoring.RUNNING, model=old)
     if running:
         raise NotReady(
-            f"model '{old}': training '{running['training_id']}' has not ended; once it has, rename the model. "
+            f"model '{old}': training '{running.training_id}' has not ended; once it has, rename the model. "
             "If it was cut short, clear its task 'conclude' first"
         )
     if platform.registry.knows(old) and platform.registry.knows(new):
@@ -104,21 +103,19 @@ def _require_idle(platform: Platform, cursor: Any, old: str, new: str) -> None:
 
 
 def _redefined(
-    platform: Platform, cursor: Any, kind: Kind, old: str, new: str
-) -> tuple[dict[str, tuple[Any, ...]], list[str]]:
+    platform: Platform, session: Session, kind: Kind, old: str, new: str
+) -> tuple[dict[str, dict[str, str | int]], list[str]]:
     """Return the feature sets that read a renamed source and differ by its name only; and words on the others."""
-    same: dict[str, tuple[Any, ...]] = {}
+    same: dict[str, dict[str, str | int]] = {}
     left: list[str] = []
     readers = [s for s in platform.project.feature_sets.values() if kind == "source" and new in s.inputs]
     for spec in readers:
-        cursor.execute(
-            "SELECT DISTINCT code_sha256 FROM catalog.feature_batches WHERE feature_set = %s AND feature_version = %s",
-            (spec.set, spec.version),
-        )
-        recorded = {row["code_sha256"] for row in cursor.fetchall()}
+        built = session.all(features.DEFINITIONS, feature_set=spec.set, version=spec.version)
+        recorded = {each.code_sha256 for each in built}
         before = featurise.definition_sha256(spec, renamed={new: old})
         if recorded == {before}:
-            same[spec.name] = (featurise.definition_sha256(spec), spec.set, spec.version, before)
+            now = featurise.definition_sha256(spec)
+            same[spec.name] = {"feature_set": spec.set, "version": spec.version, "before": before, "now": now}
         elif recorded:
             left.append(
                 f"features {spec.name}: its definition changed by more than the name; run features_{spec.name} for "
@@ -127,47 +124,32 @@ def _redefined(
     return same, left
 
 
-def _redefine(cursor: Any, redefined: dict[str, tuple[Any, ...]]) -> None:
-    for row in redefined.values():
-        cursor.execute(
-            "UPDATE catalog.feature_batches SET code_sha256 = %s WHERE (feature_set, feature_version, code_sha256) = "
-            "(%s, %s, %s)",
-            row,
-        )
-
-
 def _move(
-    cursor: Any,
+    session: Session,
     kind: Kind,
     change: tuple[str, str],
     tables: list[str],
     own: dict[names.Relation, int],
     why: tuple[str, str],
 ) -> None:
-    cursor.execute(
-        "INSERT INTO governance.renames (kind, old_name, new_name, actor, reason) VALUES (%s, %s, %s, %s, %s)",
-        (kind, *change, *why),
-    )
+    old, new = change
+    actor, reason = why
+    session.run(ledger.RENAME, kind=kind, old=old, new=new, actor=actor, reason=reason)
     # What the catalog of a night under the new name has described already; the next night describes all again.
-    cursor.execute("DELETE FROM catalog.datasets WHERE (kind, name) = (%s, %s)", (kind, change[1]))
-    names.move_rows(cursor, kind, tables, *change)
-    names.move_relations(cursor, own, *change)
-    cursor.execute(
-        "UPDATE catalog.explorations SET subject = %s WHERE subject = %s",
-        (f"{kind}_{change[1]}", f"{kind}_{change[0]}"),
-    )
+    session.run(catalog.FORGET, kind=kind, name=new)
+    names.move_rows(session.cursor, kind, tables, old, new)
+    names.move_relations(session.cursor, own, old, new)
+    session.run(catalog.RENAME_SUBJECT, old=f"{kind}_{old}", new=f"{kind}_{new}")
     if kind == "model":
-        cursor.execute("UPDATE catalog.explorations SET target = %s WHERE target = %s", change[::-1])
+        session.run(catalog.RENAME_TARGET, old=old, new=new)
 
 
-def _move_in_registry(platform: Platform, cursor: Any, old: str, new: str, why: tuple[str, str]) -> None:
-    cursor.execute("SELECT governance.lock_ledger(%s), governance.lock_ledger(%s)", (old, new))
-    cursor.execute(
-        "INSERT INTO governance.promotions (model, version, kind, effective_from, artifact_sha256, training_id, "
-        "evidence_sha256, actor, reason) SELECT model, version, 'rename', effective_from, artifact_sha256, "
-        "training_id, evidence_sha256, %s, %s FROM governance.promotions WHERE model = %s ORDER BY entry DESC LIMIT 1",
-        (why[0], f"{old} is {new} from here on: {why[1]}"[:500], new),
-    )
+def _move_in_registry(platform: Platform, session: Session, old: str, new: str, why: tuple[str, str]) -> None:
+    session.run(ledger.LOCK, model=old)
+    session.run(ledger.LOCK, model=new)
+    actor, reason = why
+    told = f"{old} is {new} from here on: {reason}"[:500]
+    session.run(ledger.TELL_OF_RENAME, model=new, actor=actor, reason=told)
     platform.registry.rename(old, new)
 
 

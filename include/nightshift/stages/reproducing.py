@@ -5,35 +5,29 @@ code, the packages or the machine is reported.
 """
 
 import json
+from typing import Any
 
 import pandas as pd
 
-from nightshift import cards, metrics, train
+from nightshift import cards, metrics, results, train
 from nightshift.environment import environment
 from nightshift.errors import NotReady
 from nightshift.govern import Ledger
+from nightshift.platform import Platform, Try
+from nightshift.platform.fitted import load_pipeline
+from nightshift.platform.frozen import read_snapshot, split
+from nightshift.platform.papers import newest_version, recorded_spec, version_row
+from nightshift.platform.provenance import ENVIRONMENT_FILE, code_commit, lock_sha256
+from nightshift.records import catalog as records
+from nightshift.records import decisions
+from nightshift.records.catalog import Reproduced
+from nightshift.records.versions import Version
 from nightshift.specs import FeatureSet, Model
-from nightshift.stages.platform import Facts, Platform, Try
-from nightshift.stages.scoring import load_pipeline
-from nightshift.stages.training import (
-    ENVIRONMENT_FILE,
-    code_commit,
-    lock_sha256,
-    read_snapshot,
-    split,
-)
-from nightshift.stages.versions import newest_version, recorded_spec, version_row
-from nightshift.warehouse import Json
-
-FILE = (
-    "INSERT INTO governance.reproductions (model, version, run_id, equal, findings, page_key, reason) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model, version, run_id) DO UPDATE SET "
-    "(equal, findings, page_key, reason, reproduced_at) = (excluded.equal, excluded.findings, excluded.page_key, "
-    "excluded.reason, clock_timestamp())"
-)
 
 
-def reproduce(platform: Platform, name: str, version: int | None, asked: Try, *, reason: str) -> Facts:
+def reproduce(
+    platform: Platform, name: str, version: int | None, asked: Try, *, reason: str
+) -> results.Reproduced:
     """Train a version again, compare, and write the findings: a row and a page. None: the champion.
 
     Raises:
@@ -45,8 +39,18 @@ def reproduce(platform: Platform, name: str, version: int | None, asked: Try, *,
     found = _made_again(platform, recorded)
     page = cards.page(cards.report(found)).encode()
     key, _ = platform.objects.put_once(f"reproductions/{name}", page, ".html")
-    row = (name, found.version, asked.run_id, found.equal, Json(found.to_dict()), key, reason)
-    platform.warehouse.execute(FILE, row)
+    platform.warehouse.run(
+        records.REPRODUCED,
+        Reproduced(
+            model=name,
+            version=found.version,
+            run_id=asked.run_id,
+            equal=found.equal,
+            findings=found.to_dict(),
+            page_key=key,
+            reason=reason,
+        ),
+    )
     return {
         "version": found.version,
         "equal": found.equal,
@@ -61,13 +65,13 @@ def _champion(platform: Platform, name: str) -> int:
     return Ledger(platform.warehouse, name).check(platform.registry.champion(name)).version
 
 
-def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
+def _made_again(platform: Platform, recorded: Version) -> cards.Reproduction:
     _require_trained(recorded)
     spec = recorded_spec(platform, recorded)
-    snapshot, rows = read_snapshot(platform, recorded["snapshot_id"])
+    snapshot, rows = read_snapshot(platform, recorded.snapshot_id)
     feature_set = _as_frozen(platform.project.feature_set(spec.features), rows)
     fitting, holdout = split(snapshot, rows)
-    registered_pipeline = load_pipeline(platform, spec, recorded["version"])
+    registered_pipeline = load_pipeline(platform, spec, recorded.version)
     fitted = train.as_fitted(spec, registered_pipeline)
     pipeline = train.fit(fitted, feature_set, fitting, fitting["label"], platform.project.own)
     again, registered = (train.predict(each, rows, spec.classes) for each in (pipeline, registered_pipeline))
@@ -78,11 +82,11 @@ def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
         then = metrics.score(spec.kind, holdout["label"], registered[on_holdout])
     return cards.Reproduction(
         model=spec.name,
-        version=recorded["version"],
-        snapshot_id=recorded["snapshot_id"],
+        version=recorded.version,
+        snapshot_id=recorded.snapshot_id,
         predictions=cards.Predictions(
             rows=len(rows),
-            recorded_sha256=recorded["predictions_sha256"],
+            recorded_sha256=recorded.predictions_sha256,
             registered_sha256=train.predictions_sha256(registered),
             again_sha256=train.predictions_sha256(again),
             differing=differing,
@@ -93,10 +97,10 @@ def _made_again(platform: Platform, recorded: Facts) -> cards.Reproduction:
     )
 
 
-def _require_trained(recorded: Facts) -> None:
-    if recorded["brought"]:
+def _require_trained(recorded: Version) -> None:
+    if recorded.brought:
         raise NotReady(
-            f"version {recorded['version']} of model '{recorded['model']}' was brought by {recorded['brought']['by']}: "
+            f"version {recorded.version} of model '{recorded.model}' was brought by {recorded.brought.by}: "
             "there is nothing to train again. Its file is checked against its SHA-256 whenever it is used"
         )
 
@@ -112,33 +116,30 @@ def _as_frozen(feature_set: FeatureSet, rows: pd.DataFrame) -> FeatureSet:
     return feature_set.model_copy(update={"columns": columns})
 
 
-def _metrics_then(platform: Platform, recorded: Facts) -> dict[str, float | None] | None:
-    row = platform.warehouse.row(
-        "SELECT challenger_metrics FROM governance.decisions WHERE training_id = %s",
-        (recorded["training_id"],),
-    )
-    return row["challenger_metrics"] if row else None
+def _metrics_then(platform: Platform, recorded: Version) -> dict[str, float | None] | None:
+    decision = platform.warehouse.one(decisions.DECISION, training_id=recorded.training_id)
+    return decision.challenger_metrics if decision else None
 
 
 def _differences(
-    platform: Platform, recorded: Facts, spec: Model, frozen: FeatureSet
+    platform: Platform, recorded: Version, spec: Model, frozen: FeatureSet
 ) -> tuple[cards.Difference, ...]:
     feature_set = platform.project.feature_set(spec.features)
-    then: Facts = {
-        "code_commit": recorded["code_commit"],
-        "lock_sha256": recorded["lock_sha256"],
+    then: dict[str, Any] = {
+        "code_commit": recorded.code_commit,
+        "lock_sha256": recorded.lock_sha256,
         "environment": "not recorded",
         "spec": spec.model_dump(mode="json", by_alias=True),
-        "features": {"version": recorded["feature_version"], "columns": list(frozen.columns)},
+        "features": {"version": recorded.feature_version, "columns": list(frozen.columns)},
     }
-    now: Facts = {
+    now: dict[str, Any] = {
         "code_commit": code_commit(),
         "lock_sha256": lock_sha256(),
         "environment": "not compared",
         "spec": then["spec"],
         "features": {"version": feature_set.version, "columns": list(feature_set.columns)},
     }
-    run_id, declared = recorded["mlflow_run_id"], platform.project.models.get(spec.name)
+    run_id, declared = recorded.mlflow_run_id, platform.project.models.get(spec.name)
     if ENVIRONMENT_FILE in platform.registry.files(run_id):
         then["environment"] = json.loads(platform.registry.file(run_id, ENVIRONMENT_FILE))
         now["environment"] = environment()

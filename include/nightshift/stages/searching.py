@@ -9,12 +9,11 @@ from typing import Any
 import pandas as pd
 
 from nightshift import train
+from nightshift.platform import Platform
+from nightshift.records import versions
+from nightshift.records.versions import Tried
 from nightshift.specs import FeatureSet, Model
-from nightshift.stages.platform import Facts, Platform
 from nightshift.train import Trial
-from nightshift.warehouse import Json
-
-FIELDS = "trial, estimator, params, sampled, scores, state, seconds, note"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Found:
     model: Model
     trials: tuple[Trial, ...] = ()
 
-    def params(self) -> Facts:
+    def params(self) -> dict[str, str | int]:
         """Return what MLflow shows as parameters."""
         tune = self.model.train.tune
         if not self.trials:
@@ -43,7 +42,7 @@ class Found:
             f"search_declared_{metric}": self.trials[0].score,
         }
 
-    def table(self) -> Facts:
+    def table(self) -> dict[str, object]:
         """Return every trial, for a file."""
         return {"metric": train.judged_by(self.model), "trials": [asdict(trial) for trial in self.trials]}
 
@@ -75,34 +74,29 @@ class Journal:
 
     def read(self) -> list[Trial]:
         """Return the trials that are there, by number."""
-        rows = self.platform.warehouse.rows(
-            f"SELECT {FIELDS} FROM governance.trials WHERE training_id = %s AND search_sha256 = %s ORDER BY trial",  # noqa: S608
-            (self.training_id, self.search_sha256),
+        found = self.platform.warehouse.all(
+            versions.TRIED, training_id=self.training_id, search_sha256=self.search_sha256
         )
-        return [_trial(row) for row in rows]
+        return [_trial(row) for row in found]
 
     def record(self, trial: Trial) -> Trial:
         """Keep a trial; return it, or the one of its number that another try of this task kept before."""
-        row = self.platform.warehouse.row(
-            "INSERT INTO governance.trials (training_id, search_sha256, trial, model, estimator, params, sampled, "  # noqa: S608
-            "metric, scores, state, seconds, note) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-            f"ON CONFLICT DO NOTHING RETURNING {FIELDS}",
-            (
-                self.training_id,
-                self.search_sha256,
-                trial.number,
-                self.model.name,
-                trial.estimator,
-                Json(_readable(trial.params)),
-                Json(dict(trial.sampled)),
-                train.judged_by(self.model),
-                list(trial.scores),
-                trial.state,
-                trial.seconds,
-                trial.note,
-            ),
+        mine = Tried(
+            training_id=self.training_id,
+            search_sha256=self.search_sha256,
+            trial=trial.number,
+            model=self.model.name,
+            estimator=trial.estimator,
+            params=_readable(trial.params),
+            sampled=dict(trial.sampled),
+            metric=train.judged_by(self.model),
+            scores=list(trial.scores),
+            state=trial.state,
+            seconds=trial.seconds,
+            note=trial.note,
         )
-        return _trial(row) if row else self.read()[trial.number]
+        self.platform.warehouse.run(versions.TRY, mine)
+        return self.read()[trial.number]
 
 
 def _readable(params: Mapping[str, Any]) -> Any:
@@ -110,9 +104,17 @@ def _readable(params: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(dict(params), default=str), parse_constant=str)
 
 
-def _trial(row: dict[str, Any]) -> Trial:
-    number, scores = row.pop("trial"), tuple(row.pop("scores"))
-    return Trial(number=number, scores=scores, **row)
+def _trial(row: Tried) -> Trial:
+    return Trial(
+        number=row.trial,
+        estimator=row.estimator,
+        params=row.params,
+        sampled=row.sampled,
+        scores=tuple(row.scores),
+        state=row.state,
+        seconds=row.seconds,
+        note=row.note,
+    )
 
 
 def _sha256(model: Model, feature_set: FeatureSet, snapshot_id: str) -> str:

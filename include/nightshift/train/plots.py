@@ -2,13 +2,13 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_curve
 
+from nightshift.records.decisions import Evaluation, Intervals
 from nightshift.specs import Model
 
 mpl.use("agg")
@@ -33,28 +33,28 @@ def plots(
     return {**drawn, "predicted_actual.png": _scatter(label, score)}
 
 
-def gain_plots(evaluation: Mapping[str, Any]) -> dict[str, bytes]:
+def gain_plots(evaluation: Evaluation) -> dict[str, bytes]:
     """Return a PNG a metric: what the challenger gains on the champion, overall and a slice at a time, with intervals.
 
-    ``evaluation``: as the decision keeps it. Nothing without a champion.
+    Nothing without a champion.
     """
-    parts = {"overall": evaluation, **evaluation["slices"]}
+    parts = {"overall": evaluation.gains, **{name: part.gains for name, part in evaluation.slices.items()}}
     return {
-        f"gain_{m}.png": _gains(parts, m, evaluation) for m, found in evaluation["gains"].items() if found
+        f"gain_{m}.png": _gains(parts, m, evaluation.confidence)
+        for m, found in evaluation.gains.items()
+        if found
     }
 
 
-def _gains(parts: Mapping[str, Any], metric: str, evaluation: Mapping[str, Any]) -> bytes:
-    between = {name: part["gains"][metric] for name, part in parts.items() if part["gains"].get(metric)}
+def _gains(parts: Mapping[str, Intervals], metric: str, confidence: float) -> bytes:
+    between = {name: found for name, gains in parts.items() if (found := gains.get(metric))}
     figure = Figure(figsize=(7, 1.5 + 0.25 * len(between)), layout="constrained")
     axes = figure.subplots()
     for row, (low, high) in enumerate(reversed(between.values())):
         axes.plot([low, high], [row, row], color="tab:blue", linewidth=3)
     axes.axvline(0, color="grey", linewidth=1)
     axes.set_yticks(range(len(between)), [_plain(name) for name in reversed(between)])
-    axes.set_xlabel(
-        f"gain in {metric} ({evaluation['confidence']:.0%} interval by days; right of 0 is better)"
-    )
+    axes.set_xlabel(f"gain in {metric} ({confidence:.0%} interval by days; right of 0 is better)")
     return _png(figure)
 
 

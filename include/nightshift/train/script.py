@@ -10,6 +10,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
+from nightshift.records.snapshots import Snapshot
 from nightshift.specs import Model
 from nightshift.train import encoding
 
@@ -126,8 +127,8 @@ IMPORTS = {"sklearn.compose": {"ColumnTransformer"}, "sklearn.pipeline": {"Pipel
 FOR_CLASSIFICATION = {"sklearn": {"metrics"}}
 
 
-def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
-    """Return the training of ``model`` as Python. ``facts``: the snapshot's; ``pipeline``: as it was fitted."""
+def script(model: Model, frozen: Snapshot, pipeline: Pipeline) -> str:
+    """Return the training of ``model`` as Python. ``frozen``: its snapshot; ``pipeline``: as it was fitted."""
     columns = pipeline.named_steps["columns"]
     encodings = encoding.encodings_of(pipeline)
     name = model.estimator.named.rpartition(".")[2]
@@ -140,12 +141,12 @@ def script(model: Model, facts: Mapping[str, Any], pipeline: Pipeline) -> str:
     ]
     return TEMPLATE.format(
         model=model.name,
-        snapshot=facts["snapshot_id"],
+        snapshot=frozen.snapshot_id,
         imports=_imports(
             IMPORTS, imported, used.imports, FOR_CLASSIFICATION if model.task == "classification" else {}
         ),
-        train_last=facts["train_last"],
-        holdout_first=facts["holdout_first"],
+        train_last=frozen.train_last,
+        holdout_first=frozen.holdout_first,
         categories=pformat(list(encodings), width=100, compact=True),
         texts=pformat(encoding.texts_of(encodings), width=100, compact=True),
         numbers=pformat(columns.transformers[-1][2], width=100, compact=True),

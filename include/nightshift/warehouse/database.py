@@ -10,7 +10,10 @@ import adbc_driver_postgresql.dbapi as adbc
 import pandas as pd
 from psycopg2 import sql
 
-from nightshift.database import Database, told
+from nightshift.database import Database, Session, told
+from nightshift.records import leases
+from nightshift.records.deliveries import ACCOUNTS, Account
+from nightshift.rows import Query, R
 from nightshift.types import POSTGRES, to_frame
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
 from nightshift.warehouse.retype import dates_of, retype
@@ -93,29 +96,20 @@ class Warehouse(Database):
             if shape is None or not differences(table, shape):
                 return []
             take_lease(cursor, table, dates_of(cursor, table), holder)
+            Session(cursor).run(leases.TAKE_ALL, table=table.qualified, holder=holder)
             cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.identifier))
             done = retype(cursor, table, shape)
             if dry_run:
                 cursor.connection.rollback()
         return done
 
-    def accounts(self, table: Table, first: date, last: date) -> list[dict[str, Any]]:
+    def accounts(self, table: Table, first: date, last: date) -> list[Account]:
         """Return, of each published batch of a ``raw`` table: rows landed, accepted, rejected, and those there are.
 
         One statement, so one moment: a partition that is being replaced is seen before or after.
         """
-        query = sql.SQL(
-            "SELECT b.batch_date, coalesce(l.row_count, 0) AS landed, b.accepted, b.rejected, "
-            "coalesce(r.n, 0) AS raw, coalesce(q.n, 0) AS quarantined FROM catalog.batches b "
-            "LEFT JOIN (SELECT source, batch_date, sha256, max(row_count) AS row_count FROM catalog.landings "
-            "GROUP BY 1, 2, 3) l "
-            "ON (l.source, l.batch_date, l.sha256) = (b.source, b.batch_date, b.landed_sha256) "
-            "LEFT JOIN (SELECT batch_date, count(*) AS n FROM {} GROUP BY 1) r ON r.batch_date = b.batch_date "
-            "LEFT JOIN (SELECT source, batch_date, count(*) AS n FROM quarantine.rows GROUP BY 1, 2) q "
-            "ON (q.source, q.batch_date) = (b.source, b.batch_date) "
-            "WHERE b.source = %s AND b.status = 'published' AND b.batch_date BETWEEN %s AND %s ORDER BY 1"
-        ).format(table.identifier)
-        return self.rows(query, (table.name, first, last))
+        text = ACCOUNTS.text.replace("{}", rendered(table.identifier))
+        return self.all(Query(text, Account), source=table.name, first=first, last=last)
 
     def ensure(self, table: Table) -> None:
         """Create ``table``, or add the columns its spec has gained. One without a row is made anew.
@@ -159,13 +153,13 @@ class Warehouse(Database):
                 return
             cursor.execute("SELECT predictions.ensure_view(%s, %s)", (table.name, arm))
 
-    def lease(self, table: Table, dates: Sequence[date], holder: str) -> Lease:
+    def lease(self, table: Table, dates: Sequence[date], holder: str, arm: str = "") -> Lease:
         """Take the lease of these partitions: older holders can no longer write them.
 
         Take it before reading what the write depends on; that is what makes a stale try harmless.
         """
         with self.transaction() as cursor:
-            return take_lease(cursor, table, dates, holder)
+            return take_lease(cursor, table, dates, holder, arm)
 
     @contextmanager
     def write(self, lease: Lease) -> Iterator[PartitionWrite]:
@@ -228,7 +222,12 @@ class Reading:
         self.cursor.execute(rendered(query), parameters=[first, last])
         return to_frame(self.cursor.fetch_arrow_table())
 
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Return the rows of a small query as dictionaries; placeholders are ``$1``, ``$2``, ..."""
-        self.cursor.execute(statement, parameters=list(values) or None)
-        return self.cursor.fetch_arrow_table().to_pylist()
+    def all(self, query: Query[R], /, **values: Any) -> list[R]:
+        """Return the rows of an answer."""
+        text, names = query.numbered
+        self.cursor.execute(text, parameters=[values[name] for name in names] or None)
+        return [query.row.of(row) for row in self.cursor.fetch_arrow_table().to_pylist()]
+
+    def one(self, query: Query[R], /, **values: Any) -> R | None:
+        """Return the first row of an answer, or None."""
+        return next(iter(self.all(query, **values)), None)

@@ -7,6 +7,9 @@ from typing import Any
 
 from psycopg2 import sql
 
+from nightshift.database import Session
+from nightshift.records import deliveries, leases
+
 # The column by which tables name one, and the schemas with tables of its own: the name, and what may follow it.
 COLUMNS = {"model": "model", "source": "source", "features": "feature_set"}
 OWN = {
@@ -100,19 +103,12 @@ def move_relations(cursor: Any, relations: Mapping[Relation, int], old: str, new
                 sql.Identifier(each.schema, f"{each.name}_pkey"), sql.Identifier(f"{renamed}_pkey")
             )
         )
-        names = {"old": each.qualified, "new": f"{each.schema}.{renamed}"}
-        cursor.execute(
-            "WITH gone AS (DELETE FROM catalog.leases WHERE table_name = %(new)s RETURNING generation) "
-            "SELECT coalesce(max(generation), 0) AS newest FROM gone",
-            names,
+        session, renamed_as = Session(cursor), f"{each.schema}.{renamed}"
+        newest = session.one(leases.DROP, table=renamed_as)
+        session.run(
+            leases.RENAME, old=each.qualified, new=renamed_as, newest=newest.generation if newest else 0
         )
-        names["newest"] = cursor.fetchone()["newest"]
-        cursor.execute(
-            "UPDATE catalog.leases SET (table_name, generation, holder) = "
-            "(%(new)s, generation + %(newest)s + 1, 'renamed') WHERE table_name = %(old)s",
-            names,
-        )
-        cursor.execute("UPDATE catalog.announcements SET asset = %(new)s WHERE asset = %(old)s", names)
+        session.run(deliveries.RENAME_ASSET, old=each.qualified, new=renamed_as)
 
 
 def drop_empty(cursor: Any, relations: Mapping[Relation, int]) -> None:

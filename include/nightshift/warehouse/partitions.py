@@ -16,8 +16,10 @@ import pandas as pd
 import pyarrow as pa
 from psycopg2 import sql
 
-from nightshift.database import told
+from nightshift.database import Session, told
 from nightshift.errors import Superseded
+from nightshift.records import leases
+from nightshift.rows import Command, Row
 from nightshift.warehouse.tables import Table, rendered
 
 # How PostgreSQL says which row it could not take: "COPY flights, line 3, column origin".
@@ -33,20 +35,17 @@ class Lease:
     table: Table
     generations: Mapping[date, int]
     holder: str
+    arm: str = ""
 
 
-def take_lease(cursor: Any, table: Table, dates: Sequence[date], holder: str) -> Lease:
-    """Take the next generation of each partition. ``cursor``: psycopg2, rows as dictionaries."""
-    # Ordered, so that two takers of overlapping ranges queue up instead of deadlocking.
-    cursor.execute(
-        "INSERT INTO catalog.leases AS held (table_name, batch_date, generation, holder) "
-        "SELECT %s, d, 1, %s FROM unnest(%s::date[]) AS d ORDER BY d "
-        "ON CONFLICT (table_name, batch_date) DO UPDATE "
-        "SET generation = held.generation + 1, holder = excluded.holder, taken_at = clock_timestamp() "
-        "RETURNING batch_date, generation",
-        (table.qualified, holder, sorted(set(dates))),
-    )
-    return Lease(table, {row["batch_date"]: row["generation"] for row in cursor.fetchall()}, holder)
+def take_lease(cursor: Any, table: Table, dates: Sequence[date], holder: str, arm: str = "") -> Lease:
+    """Take the next generation of each partition: a date, and an arm where the table has arms.
+
+    ``cursor``: psycopg2, rows as dictionaries.
+    """
+    wanted = sorted(set(dates))
+    taken = Session(cursor).all(leases.TAKE, table=table.qualified, arm=arm, holder=holder, dates=wanted)
+    return Lease(table, {held.batch_date: held.generation for held in taken}, holder, arm)
 
 
 def check_lease(cursor: Any, lease: Lease) -> None:
@@ -55,11 +54,10 @@ def check_lease(cursor: Any, lease: Lease) -> None:
     Raises:
         Superseded: naming the partition and who took it.
     """
-    cursor.execute(
-        "SELECT batch_date, generation, holder FROM catalog.leases "
-        "WHERE table_name = $1 AND batch_date BETWEEN $2 AND $3 ORDER BY batch_date FOR UPDATE",
-        parameters=[lease.table.qualified, min(lease.generations), max(lease.generations)],
-    )
+    text, names = leases.CHECK.numbered
+    values: dict[str, str | date] = {"table": lease.table.qualified, "arm": lease.arm}
+    values |= {"first": min(lease.generations), "last": max(lease.generations)}
+    cursor.execute(text, parameters=[values[name] for name in names])
     for batch_date, generation, holder in cursor.fetchall():
         if generation != lease.generations.get(batch_date, generation):
             raise Superseded(
@@ -118,9 +116,11 @@ class PartitionWrite:
         found = dict(self.cursor.fetchall())
         return {day: int(found.get(day, 0)) for day in wanted}
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
-        """Run one more statement in the same transaction; placeholders are ``$1``, ``$2``, ..."""
-        self.cursor.execute(statement, parameters=list(values) or None)
+    def run(self, command: Command, row: Row | None = None, /, **values: Any) -> None:
+        """Run one more statement in the same transaction, with the columns of ``row`` and ``values``."""
+        text, names = command.numbered
+        found = {**(row.values() if row else {}), **values}
+        self.cursor.execute(text, parameters=[found[name] for name in names])
 
 
 def _place(table: Table, arrow: pa.Table, said: str) -> str:

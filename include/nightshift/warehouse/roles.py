@@ -107,7 +107,7 @@ TRAIN = (
 )
 MONITOR = Grants(
     {
-        **_each(KEEP, "monitoring.performance", "monitoring.verdicts"),
+        **_each(KEEP, "monitoring.performance_history", "monitoring.verdicts"),
         "monitoring.retrain_requests": ADD,
         **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),
         **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),

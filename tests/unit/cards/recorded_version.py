@@ -1,11 +1,16 @@
 """The record of a version, as a training with everything leaves it; a test changes what it is about."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from nightshift.cards import Record
 from nightshift.cards.record import Counts
+from nightshift.records.decisions import Decision, Signature
+from nightshift.records.ledger import Entry
+from nightshift.records.monitoring import Asked
+from nightshift.records.snapshots import Deliveries, Snapshot
+from nightshift.records.versions import Version
+from nightshift.rows import Row
 from nightshift.specs import Model
 
 ATTACK = "</script><script>alert(1)</script>"
@@ -39,9 +44,18 @@ VERSION = {
     "code_commit": "c" * 40,
     "lock_sha256": "d" * 64,
     "predictions_sha256": "e" * 64,
+    "train_first": date(2013, 1, 15),
+    "train_last": date(2013, 1, 28),
+    "feature_set": "departure",
+    "feature_version": 1,
+    "examples": None,
+    "brought": None,
+    "own_code": None,
 }
 SNAPSHOT = {
     "snapshot_id": "5" * 64,
+    "model": "late_arrival",
+    "row_count": 16_600,
     "object_key": f"snapshots/late_arrival/{'5' * 64}.parquet",
     "as_of": date(2013, 2, 6),
     "feature_set": "departure",
@@ -72,6 +86,10 @@ EVALUATION = {
     },
 }
 DECISION = {
+    "training_id": "retrain__late_arrival__2013-02-06",
+    "model": "late_arrival",
+    "challenger": 7,
+    "snapshot_id": "5" * 64,
     "champion": 3,
     "passed": True,
     "as_of": date(2013, 2, 6),
@@ -95,6 +113,10 @@ DECISION = {
 }
 PROMOTION = {
     "entry": 4,
+    "model": "late_arrival",
+    "version": 7,
+    "training_id": "retrain__late_arrival__2013-02-06",
+    "entry_sha256": None,
     "effective_from": date(2013, 2, 6),
     "actor": "olga",
     "reason": "drift on 2 of 3 nights",
@@ -102,24 +124,56 @@ PROMOTION = {
     "evidence_sha256": "f" * 64,
     "kind": "promotion",
 }
-SIGNATURE = {"answer": "approved", "signed_by": "vera", "comment": "looks right", "signed_at": MOMENT}
+SIGNATURE = {
+    "training_id": "retrain__late_arrival__2013-02-06",
+    "model": "late_arrival",
+    "evidence_sha256": "f" * 64,
+    "answer": "approved",
+    "signed_by": "vera",
+    "comment": "looks right",
+    "signed_at": MOMENT,
+}
 DRIFTED = {
     "psi": 0.9,
     "limit": 0.3,
+    "critical": 0.01,
     "missing_then": 0.0,
     "missing_now": 0.5,
     "importance": 0.2,
     "ruined": False,
 }
+UNDRIFTED = {
+    "rows": 900,
+    "status": "drifted",
+    "drifted_share": 0.2,
+    "prediction_psi": 0.1,
+    "prediction_limit": 0.3,
+    "prediction_drifted": False,
+    "reasons": [],
+}
 REQUEST = {
     "batch_date": date(2013, 2, 5),
+    "request": "temp drifted",
     "reason": "temp drifted",
+    "requested_by": None,
+    "report_key": None,
     "drift": {
+        **UNDRIFTED,
         "features": [
             {"name": "temp", "drifted": True, **DRIFTED},
             {"name": "calm", "drifted": False, **DRIFTED},
-        ]
+        ],
     },
+}
+# The row types of a record's fields: a test says what it changes as plain values.
+ROWS: dict[str, type[Row]] = {
+    "version": Version,
+    "snapshot": Snapshot,
+    "sources": Deliveries,
+    "decision": Decision,
+    "promotions": Entry,
+    "request": Asked,
+    "signature": Signature,
 }
 
 
@@ -129,19 +183,27 @@ def spec(**change: Any) -> Model:
 
 def record(**change: Any) -> Record:
     """Return the record, with fields of its own replaced."""
-    whole = Record(
-        spec=spec(),
-        version=VERSION,
-        snapshot=SNAPSHOT,
-        counts=COUNTS,
-        sources=SOURCES,
-        decision=DECISION,
-        promotions=[PROMOTION],
-        request=REQUEST,
-        url="http://mlflow.example/#/experiments/1/runs/1f0c",
-        signature=SIGNATURE,
-    )
-    return replace(whole, **change)
+    whole: dict[str, Any] = {
+        "spec": spec(),
+        "version": VERSION,
+        "snapshot": SNAPSHOT,
+        "counts": COUNTS,
+        "sources": SOURCES,
+        "decision": DECISION,
+        "promotions": [PROMOTION],
+        "request": REQUEST,
+        "url": "http://mlflow.example/#/experiments/1/runs/1f0c",
+        "signature": SIGNATURE,
+    }
+    return Record(**{name: _typed(name, given) for name, given in (whole | change).items()})
+
+
+def _typed(name: str, given: Any) -> Any:
+    if name not in ROWS or given is None:
+        return given
+    if isinstance(given, list):
+        return [ROWS[name].of(each) for each in given]
+    return ROWS[name].of(given)
 
 
 def hostile(attack: str) -> Record:
@@ -165,7 +227,7 @@ def hostile(attack: str) -> Record:
             "requested_by": attack,
         },
         promotions=[{**PROMOTION, "actor": attack, "reason": attack}],
-        request={**REQUEST, "reason": attack, "drift": {"features": [named]}},
+        request={**REQUEST, "request": attack, "drift": {**UNDRIFTED, "features": [named]}},
         url=f"javascript:{attack}",
         signature={**SIGNATURE, "signed_by": attack, "comment": attack},
     )

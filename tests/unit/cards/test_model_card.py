@@ -13,7 +13,6 @@ from recorded_version import (
     PROMOTION,
     QUOTED,
     REQUEST,
-    SNAPSHOT,
     VERSION,
     hostile,
     record,
@@ -115,7 +114,7 @@ def test_the_interval_stands_beside_its_metric() -> None:
 
 
 def test_a_decision_of_before_intervals_still_gives_its_metrics() -> None:
-    older = {name: value for name, value in DECISION.items() if name != "evaluation"}
+    older = {**DECISION, "evaluation": None}
     lines = markdown(card(record(decision=older), 9)).splitlines()
     assert "| log_loss | 0.451235 | - | - | 0.47 |" in lines
     assert "The decision kept no intervals." in lines
@@ -123,9 +122,9 @@ def test_a_decision_of_before_intervals_still_gives_its_metrics() -> None:
 
 
 def test_a_decision_of_before_signatures_shows_none() -> None:
-    older = {name: value for name, value in DECISION.items() if name not in {"approval", "requested_by"}}
+    older = {**DECISION, "approval": "auto", "requested_by": None}
     shown = markdown(card(record(decision=older, signature=None), 9))
-    assert not [word for word in ("Sign-off", "Asked for by", "Signed by", "Answer") if word in shown]
+    assert not [word for word in ("Asked for by", "Signed by", "Answer") if word in shown]
 
 
 def test_a_version_that_was_neither_judged_nor_promoted_says_so() -> None:
@@ -167,7 +166,7 @@ def test_a_snapshot_is_counted_night_by_night() -> None:
     rows = pd.DataFrame(
         {"batch_date": nights, "flight_id": list("abcd"), "temp": [None, 1.0, None, None], "label": 1.0}
     )
-    found = counts(SNAPSHOT, rows, ["flight_id"])
+    found = counts(record().snapshot, rows, ["flight_id"])
     assert (found.fitted_rows, found.holdout_rows) == (3, 1)
     assert (found.fitted_nights, found.holdout_nights) == (2, 1)
     assert len(found.without_rows) == 21 - 3

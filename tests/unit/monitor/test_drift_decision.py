@@ -7,11 +7,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 from synthetic_nights import dates, equal, rows, weather
 
 from nightshift.errors import SchemaMismatch
-from nightshift.monitor.drift import DriftResult, critical_psi, decide
-from nightshift.monitor.profile import Profile, build_profile
+from nightshift.monitor.drift import critical_psi, decide
+from nightshift.monitor.profile import build_profile
+from nightshift.records.monitoring import DriftResult
+from nightshift.records.profile import Profile
 from nightshift.specs.model import Drift
 
 DRIFT = Drift(min_rows=100)
@@ -212,9 +215,9 @@ def test_many_reasons_are_told_in_a_few_lines(training: pd.DataFrame) -> None:
 
 
 def test_the_result_is_ready_for_json(profile: Profile) -> None:
-    result = judged(profile, rows(1, 300)).to_dict()
+    result, kept = judged(profile, rows(1, 300)), TypeAdapter(DriftResult)
 
-    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert kept.validate_json(json.dumps(kept.dump_python(result, mode="json"), allow_nan=False)) == result
 
 
 def test_the_noise_bound_shrinks_with_rows_and_is_zero_for_one_bin() -> None:

@@ -7,9 +7,11 @@ import pytest
 from synthetic_nights import dates, equal, rows
 
 from nightshift.errors import SchemaMismatch
-from nightshift.monitor.drift import DriftResult, decide
-from nightshift.monitor.profile import Profile, build_profile
+from nightshift.monitor.drift import decide
+from nightshift.monitor.profile import build_profile
 from nightshift.monitor.report import render
+from nightshift.records.monitoring import DriftResult
+from nightshift.records.profile import Profile
 from nightshift.specs.model import Drift
 
 CLASSES = ("early", "Light Rain", "<b>late</b>")
@@ -57,7 +59,7 @@ def test_the_class_whose_probability_drifted_is_named(profile: Profile) -> None:
     assert found.prediction_drifted
     assert any(reason.startswith("predictions of '<b>late</b>' drifted: PSI") for reason in found.reasons)
     assert found.prediction_psi == max(each.psi for each in found.predictions)
-    assert json.loads(json.dumps(found.to_dict()))["predictions"][2]["drifted"]
+    assert found.predictions[2].drifted
 
 
 def test_predictions_of_other_classes_are_refused(profile: Profile) -> None:

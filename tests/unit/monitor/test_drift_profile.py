@@ -12,7 +12,8 @@ from synthetic_nights import COLUMNS, dates, equal, rows, weather
 
 from nightshift.distributions import psi
 from nightshift.errors import EmptyBatch, SchemaMismatch
-from nightshift.monitor.profile import Profile, build_profile, count
+from nightshift.monitor.profile import build_profile, count
+from nightshift.records.profile import Profile
 from nightshift.specs.model import Drift
 
 COUNTS = hnp.arrays(np.int64, 8, elements=st.integers(0, 10_000)).filter(lambda counts: counts.sum() > 0)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.monitor.drift import DriftResult
-from nightshift.monitor.performance import PerformanceResult
 from nightshift.monitor.verdict import decide_night
+from nightshift.records.monitoring import DriftResult, PerformanceResult
 from nightshift.specs.model import Drift
 
 OK = DriftResult(400, "ok", 0.0, (), 0.01, 0.2, False, ())

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 
-from nightshift.monitor.performance import PerformanceResult, assess
+from nightshift.monitor.performance import assess
+from nightshift.records.monitoring import PerformanceResult
 from nightshift.specs.model import Performance
 
 SPEC = Performance(metric="log_loss", tolerance=0.10, min_labels=500)
@@ -125,9 +127,9 @@ def test_the_same_seed_gives_the_same_interval_of_many_rows() -> None:
 
 
 def test_the_result_is_ready_for_json() -> None:
-    result = assessed(*window(0)).to_dict()
+    result, kept = assessed(*window(0)), TypeAdapter(PerformanceResult)
 
-    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert kept.validate_json(json.dumps(kept.dump_python(result, mode="json"), allow_nan=False)) == result
 
 
 def test_dates_must_match_the_labels() -> None:

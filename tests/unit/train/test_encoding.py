@@ -14,6 +14,7 @@ from toys import rows, spec
 
 from nightshift import artifacts, metrics, train
 from nightshift.errors import FitFailed, SpecError
+from nightshift.records.snapshots import Snapshot
 from nightshift.specs import ENCODED, FeatureSet, Model, load_project
 from nightshift.stages.collecting import parquet
 
@@ -22,7 +23,19 @@ BOOSTING, LOGISTIC = (
     "sklearn.linear_model.LogisticRegression",
 )
 COLUMNS = {"a": "float", "word": "string", "agent": "string", "note": "string", "c": "integer"}
-FACTS = {"snapshot_id": "0" * 64, "train_last": date(2013, 1, 18), "holdout_first": date(2013, 1, 19)}
+FROZEN = Snapshot(
+    snapshot_id="0" * 64,
+    model="toy",
+    as_of=date(2013, 2, 1),
+    feature_set="toy",
+    feature_version=1,
+    object_key="snapshots/toy.parquet",
+    row_count=1,
+    train_first=date(2013, 1, 1),
+    train_last=date(2013, 1, 18),
+    holdout_first=date(2013, 1, 19),
+    holdout_last=date(2013, 1, 31),
+)
 
 
 def feature_set() -> FeatureSet:
@@ -135,12 +148,12 @@ def test_a_script_encodes_as_the_training_did(path: str, encoding: str, tmp_path
     frame = crowded(task)
     model = model_of(task, path, agent=encoding, c="ordinal")
     fitting, holdout = (
-        frame[frame["batch_date"] <= FACTS["train_last"]],
-        frame[frame["batch_date"] >= FACTS["holdout_first"]],
+        frame[frame["batch_date"] <= FROZEN.train_last],
+        frame[frame["batch_date"] >= FROZEN.holdout_first],
     )
     pipeline = train.fit(model, feature_set(), fitting, fitting["label"])
     (tmp_path / "snapshot.parquet").write_bytes(parquet(frame))
-    text = train.script(model, FACTS, pipeline)
+    text = train.script(model, FROZEN, pipeline)
     (tmp_path / "train_toy.py").write_text(text)
     command = [sys.executable, "-I", "train_toy.py", "snapshot.parquet"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

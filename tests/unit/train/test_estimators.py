@@ -11,8 +11,8 @@ from toys import feature_set, rows, spec
 
 from nightshift import artifacts, train
 from nightshift.errors import FitFailed, SpecError
+from nightshift.platform.fitted import own_code, require_same_code
 from nightshift.specs import Estimator, FeatureSet, Model, Own
-from nightshift.stages.scoring import own_code, require_same_code
 
 TREES = "sklearn.ensemble.HistGradientBoosting{}"
 OWN = """

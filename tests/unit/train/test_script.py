@@ -12,10 +12,23 @@ import pytest
 from toys import feature_set, needs_torch, rows, spec
 
 from nightshift import metrics, train
+from nightshift.records.snapshots import Snapshot
 from nightshift.types import to_parquet as parquet
 
 BOOSTING = "sklearn.ensemble.HistGradientBoostingRegressor"
-FACTS = {"snapshot_id": "0" * 64, "train_last": date(2013, 1, 18), "holdout_first": date(2013, 1, 19)}
+FROZEN = Snapshot(
+    snapshot_id="0" * 64,
+    model="toy",
+    as_of=date(2013, 2, 1),
+    feature_set="toy",
+    feature_version=1,
+    object_key="snapshots/toy.parquet",
+    row_count=1,
+    train_first=date(2013, 1, 1),
+    train_last=date(2013, 1, 18),
+    holdout_first=date(2013, 1, 19),
+    holdout_last=date(2013, 1, 31),
+)
 TREES = {"random_state": 0, "min_samples_leaf": 20}
 BOOSTED = {"n_estimators": 20, "verbosity": -1, "n_jobs": 1, "random_state": 0}
 CASES = {
@@ -37,14 +50,14 @@ PATHS = [pytest.param(path, marks=[needs_torch] if path.startswith("nightshift."
 def test_a_script_alone_in_a_folder_comes_to_the_same_metrics(path: str, tmp_path: Path) -> None:
     kind, params = CASES[path]
     model, frame = spec(kind, path, params), rows(kind)
-    fitting = frame[frame["batch_date"] <= FACTS["train_last"]]
-    holdout = frame[frame["batch_date"] >= FACTS["holdout_first"]]
+    fitting = frame[frame["batch_date"] <= FROZEN.train_last]
+    holdout = frame[frame["batch_date"] >= FROZEN.holdout_first]
     pipeline = train.fit(model, feature_set(), fitting, fitting["label"])
     expected = metrics.score(kind, holdout["label"], train.predict(pipeline, holdout, model.classes))
     (tmp_path / "snapshot.parquet").write_bytes(
         parquet(frame.assign(batch_date=pd.to_datetime(frame["batch_date"]).astype("datetime64[s]")))
     )
-    (tmp_path / "train_toy.py").write_text(train.script(model, FACTS, pipeline))
+    (tmp_path / "train_toy.py").write_text(train.script(model, FROZEN, pipeline))
     # -I: no PYTHONPATH, nothing of the folder or the user's; -W error: nobody is to read past a warning.
     run = subprocess.run(
         [sys.executable, "-I", "-W", "error", "train_toy.py", "snapshot.parquet"],
@@ -61,7 +74,7 @@ def test_a_script_alone_in_a_folder_comes_to_the_same_metrics(path: str, tmp_pat
 def test_a_script_imports_what_it_needs_and_nothing_of_ours(path: str) -> None:
     task, params = CASES[path]
     model, frame = spec(task, path, params), rows(task)
-    text = train.script(model, FACTS, train.fit(model, feature_set(), frame, frame["label"]))
+    text = train.script(model, FROZEN, train.fit(model, feature_set(), frame, frame["label"]))
     nodes = list(ast.walk(ast.parse(text)))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
@@ -87,7 +100,7 @@ def test_values_without_a_literal_are_written_so_that_python_reads_them() -> Non
     model = spec("regression", BOOSTING, params)
     plain = spec("regression", BOOSTING, {})
     frame = rows("regression")
-    text = train.script(model, FACTS, train.fit(plain, feature_set(), frame, frame["label"]))
+    text = train.script(model, FROZEN, train.fit(plain, feature_set(), frame, frame["label"]))
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     (call,) = [call for call in calls if ast.unparse(call.func) == "HistGradientBoostingRegressor"]
     written = {each.arg: eval(ast.unparse(each.value)) for each in call.keywords}  # noqa: S307 our own text

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from nightshift.collect import Connection
 from nightshift.errors import NotReady
@@ -52,6 +52,3 @@ class Try:
     def holder(self) -> str:
         """The name under which this try takes leases."""
         return f"{self.run_id} (try {self.number})"
-
-
-Facts = dict[str, Any]  # what a stage returns: names, dates, ids and counts; never rows

@@ -5,13 +5,11 @@ from datetime import date, timedelta
 import pandas as pd
 
 from nightshift.errors import SpecError
+from nightshift.platform import Platform
+from nightshift.records import deliveries
 from nightshift.specs import Project
-from nightshift.stages.platform import Platform
 from nightshift.warehouse import Warehouse
 
-RECORD = "INSERT INTO catalog.clock (timezone) VALUES (%s) ON CONFLICT (is_only) DO NOTHING"
-# Once it is known to change nothing: no batch was judged yet, or it is another name of the same clock.
-RENAME = "UPDATE catalog.clock SET (timezone, recorded_at) = (%s, clock_timestamp()) WHERE timezone <> %s"
 # Rows of a night may tell of earlier events; a year holds every change of the clocks.
 YEAR = timedelta(days=366)
 
@@ -23,28 +21,26 @@ def require_same_clock(platform: Platform) -> None:
         SpecError: the warehouse's nights were cut by another clock than that of the zone ``project.yaml`` names now.
     """
     zone = platform.project.settings.timezone
-    platform.warehouse.execute(RECORD, (zone,))
+    platform.warehouse.run(deliveries.START_CLOCK, zone=zone)
     check_clock(platform.project, platform.warehouse)
-    platform.warehouse.execute(RENAME, (zone, zone))
+    platform.warehouse.run(deliveries.RENAME_CLOCK, zone=zone)
 
 
 def check_clock(project: Project, warehouse: Warehouse) -> None:
     """Compare the project's time zone with the warehouse's, without writing one down. Raises as above."""
     zone = project.settings.timezone
-    there = warehouse.row("SELECT to_regclass('catalog.clock') AS clock")
-    if not there or there["clock"] is None:  # a warehouse that waits for `nightshift migrate`
+    there = warehouse.one(deliveries.HAS_CLOCK)
+    if not there or not there.found:  # a warehouse that waits for `nightshift migrate`
         return
-    found = warehouse.row("SELECT timezone FROM catalog.clock")
-    if found is None or found["timezone"] == zone:
+    clock = warehouse.one(deliveries.CLOCK)
+    if clock is None or clock.timezone == zone:
         return
-    cut = warehouse.row(
-        "SELECT count(DISTINCT batch_date) AS n, min(batch_date) AS first, max(batch_date) AS last FROM catalog.batches"
-    )
-    if cut and cut["n"] and not _show_the_same(found["timezone"], zone, cut["first"], cut["last"]):
+    cut = warehouse.one(deliveries.CUT)
+    if cut and cut.first and cut.last and not _show_the_same(clock.timezone, zone, cut.first, cut.last):
         raise SpecError(
-            f"{project.folder / 'project.yaml'}: key 'timezone': {cut['n']} nights of this warehouse were cut at "
-            f"midnight of {found['timezone']}, and {zone} cuts elsewhere: what was known by a night, and which rows it "
-            f"holds, would no longer be what its features and models saw. Put {found['timezone']} back, or start "
+            f"{project.folder / 'project.yaml'}: key 'timezone': {cut.nights} nights of this warehouse were cut at "
+            f"midnight of {clock.timezone}, and {zone} cuts elsewhere: what was known by a night, and which rows it "
+            f"holds, would no longer be what its features and models saw. Put {clock.timezone} back, or start "
             "with an empty warehouse"
         )
 

@@ -1,0 +1,57 @@
+"""What models see: the features of nights, and labels as they were known at a cut-off; and where they answer."""
+
+from datetime import date, timedelta
+
+import pandas as pd
+
+from nightshift import train
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady
+from nightshift.platform.handles import Platform
+from nightshift.records import features
+from nightshift.score import CHAMPION_ARM
+from nightshift.specs import Model
+from nightshift.warehouse import Reading, Table, feature_table, raw_table
+
+
+def read_features(reading: Reading, platform: Platform, model: Model, nights: DateRange) -> pd.DataFrame:
+    """Return the model's feature rows of ``nights``. Raises NotReady naming the nights that have none."""
+    table = feature_table(platform.project.feature_set(model.features))
+    features = reading.read(table, nights.first, nights.last)
+    missing = sorted(set(nights.dates) - set(features["batch_date"].dt.date))
+    if missing:
+        raise NotReady(
+            f"feature set '{model.features}' has no partition for {missing[0]}"
+            f"{f' and {len(missing) - 1} more nights' if missing[1:] else ''}; run features_{model.features} for it"
+        )
+    return features
+
+
+def read_labels(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
+    """Return the labels of entities of ``first`` .. ``as_of`` as they were known at the cut-off of ``as_of``."""
+    platform.warehouse.ensure(raw_table(platform.project.source(model.truth.source)))
+    with platform.warehouse.reading() as reading:
+        return known_labels(reading, platform, model, first, as_of)[0]
+
+
+def known_labels(
+    reading: Reading, platform: Platform, model: Model, first: date, as_of: date
+) -> tuple[pd.DataFrame, set[date]]:
+    """Return the same labels, and the batches of the target's source that had reports by then."""
+    truth = reading.read(raw_table(platform.project.source(model.truth.source)), first, as_of)
+    known_by = pd.Timestamp(platform.project.calendar.cutoff(as_of))
+    entity = platform.project.feature_set(model.features).entity
+    reported = set(truth.loc[truth["known_at"] <= known_by, "batch_date"].dt.date)
+    return train.labels(model, truth, entity, known_by), reported
+
+
+def ensure_predictions(platform: Platform, table: Table) -> None:
+    """Create the model's table and the view its consumers read: the champion's rows only."""
+    platform.warehouse.ensure(table)
+    platform.warehouse.ensure_view(table, CHAMPION_ARM)
+
+
+def first_unscored(platform: Platform, name: str, as_of: date) -> date:
+    """Return ``as_of``, or the night after the last one that has been scored since."""
+    last = platform.warehouse.one(features.SCORED_SINCE, model=name, night=as_of)
+    return last.batch_date + timedelta(days=1) if last else as_of

@@ -1,0 +1,117 @@
+"""What is recorded of a version, read back and checked: its spec, its snapshot, its decision, its promotions."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import pandas as pd
+
+from nightshift import artifacts, train
+from nightshift.cards import Record, counts
+from nightshift.errors import NotReady
+from nightshift.platform.fitted import load_pipeline
+from nightshift.platform.frozen import read_snapshot
+from nightshift.platform.handles import Platform
+from nightshift.platform.provenance import SPEC_FILE
+from nightshift.records import decisions, ledger, monitoring, snapshots, versions
+from nightshift.records.versions import Version
+from nightshift.specs import Model
+
+
+def card_key(name: str, version: int) -> str:
+    """Return the key of a version's card among the kept files."""
+    return f"cards/{name}/{version}/card.html"
+
+
+def version_row(platform: Platform, name: str, version: int) -> Version:
+    """Return a version's row of ``governance.versions``.
+
+    Raises:
+        SpecError: neither such a version nor such a model.
+        NotReady: no such version.
+    """
+    row = platform.warehouse.one(versions.VERSION, model=name, version=version)
+    if row is None:
+        platform.project.model(name)
+        known = ", ".join(map(str, _known(platform, name))) or "none"
+        raise NotReady(f"model '{name}' has no version {version}; known: {known}")
+    return row
+
+
+def newest_version(platform: Platform, name: str) -> int:
+    """Return the newest registered version. Raises SpecError for an unknown model, NotReady if it has none."""
+    known = _known(platform, name)
+    if not known:
+        platform.project.model(name)
+        raise NotReady(f"model '{name}' has no version; trigger train_{name}")
+    return known[-1]
+
+
+def recorded_spec(platform: Platform, version: Version) -> Model:
+    """Return the spec of a version as it was when it was trained.
+
+    Raises:
+        ArtifactRefused: the spec logged with its run is not the one whose hash was recorded.
+        NotReady: the run has none.
+    """
+    content = platform.registry.file(version.mlflow_run_id, SPEC_FILE)
+    expected = version.spec_sha256
+    if _as_first_hashed(content) != expected:  # an older version's
+        artifacts.check_sha256(content, expected, f"{SPEC_FILE} of run {version.mlflow_run_id}")
+    return _by_its_names(platform, Model.model_validate_json(content), version)
+
+
+def _by_its_names(platform: Platform, spec: Model, version: Version) -> Model:
+    """Return the spec with what was renamed since under the names of now, so that it is found."""
+    features, source = spec.features, spec.target.source if spec.target else ""
+    for renamed in platform.warehouse.all(ledger.RENAMED_SINCE, since=version.created_at):
+        if renamed.kind == "source" and source == renamed.old_name:
+            source = renamed.new_name
+        if renamed.kind == "features" and re.fullmatch(f"{renamed.old_name}(_v[1-9][0-9]*)?", features):
+            features = renamed.new_name + features.removeprefix(renamed.old_name)
+    target = spec.target.model_copy(update={"source": source}) if spec.target else None
+    return spec.model_copy(update={"name": version.model, "features": features, "target": target})
+
+
+def record_of(platform: Platform, version: Version) -> tuple[Record, pd.DataFrame]:
+    """Return everything recorded of a version, and the rows of its snapshot.
+
+    Raises:
+        ArtifactRefused: the spec, the snapshot or the model file is not what was recorded.
+    """
+    declared = recorded_spec(platform, version)
+    pipeline = load_pipeline(platform, declared, version.version)
+    spec = train.as_fitted(declared, pipeline)
+    snapshot, rows = read_snapshot(platform, version.snapshot_id)
+    entity = platform.project.feature_set(spec.features).entity
+    with platform.warehouse.session() as session:
+        record = Record(
+            spec=spec,
+            version=version,
+            snapshot=snapshot,
+            counts=counts(snapshot, rows, entity),
+            sources=session.all(snapshots.DELIVERIES, snapshot_id=version.snapshot_id),
+            decision=session.one(decisions.DECISION, training_id=version.training_id),
+            promotions=session.all(ledger.ENTRIES_OF, model=version.model, version=version.version),
+            request=session.one(monitoring.ASKED, training_id=version.training_id),
+            url=platform.registry.url(version.mlflow_run_id),
+            signature=session.one(decisions.SIGNATURE, training_id=version.training_id),
+            encodings=train.told(pipeline),
+            unseeded=train.final(pipeline).get_params().get("random_state", 0) is None,
+        )
+    return record, rows
+
+
+def _as_first_hashed(content: bytes) -> str | None:
+    """Return the hash that versions got before theirs was that of the file: of the spec by its fields' own names."""
+    try:
+        spec: dict[str, Any] = json.loads(content)
+        spec["estimator"]["path"] = spec["estimator"].pop("class")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+def _known(platform: Platform, name: str) -> list[int]:
+    return [each.version for each in platform.warehouse.all(versions.KNOWN, model=name)]

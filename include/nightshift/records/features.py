@@ -1,0 +1,112 @@
+"""Feature partitions and predictions: what was built and scored, of which content, from which deliveries."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from nightshift.records.deliveries import Content, Night, Span
+from nightshift.rows import Command, Query, Row, select, stamped, upsert
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureBatch(
+    Row, table="catalog.feature_batches", key=("feature_set", "feature_version", "batch_date")
+):
+    """A built night: the hash of its content, and of the definition that built it."""
+
+    feature_set: str
+    feature_version: int
+    batch_date: date
+    row_count: int
+    content_sha256: str
+    code_sha256: str
+    run_id: str
+    built_at: datetime = stamped()
+
+
+# A hash of the first kind (``earlier``) stands while it holds: after an upgrade no night is news that is not.
+BUILT = upsert(
+    FeatureBatch,
+    content_sha256="CASE WHEN feature_batches.content_sha256 = %(earlier)s THEN %(earlier)s "
+    "ELSE excluded.content_sha256 END",
+)
+_OF_SET = "feature_set = %(feature_set)s AND feature_version = %(version)s"
+NIGHTS = Query(
+    f"SELECT batch_date FROM catalog.feature_batches WHERE {_OF_SET} "
+    "AND batch_date BETWEEN %(first)s AND %(last)s ORDER BY batch_date",
+    Night,
+)
+NEWEST = Query(
+    f"SELECT batch_date FROM catalog.feature_batches WHERE {_OF_SET} "
+    "ORDER BY batch_date DESC LIMIT %(count)s",
+    Night,
+)
+OTHERWISE_DEFINED = Query(
+    "SELECT count(*) AS nights, min(batch_date) AS first, max(batch_date) AS last FROM catalog.feature_batches "
+    f"WHERE {_OF_SET} AND code_sha256 <> %(code)s AND NOT batch_date BETWEEN %(first)s AND %(last)s",
+    Span,
+)
+CONTENTS_OF_SET = Query(
+    f"SELECT batch_date, content_sha256 FROM catalog.feature_batches WHERE {_OF_SET} "
+    "AND batch_date BETWEEN %(first)s AND %(last)s",
+    Content,
+)
+CONTENTS = Query(
+    "SELECT batch_date, content_sha256 FROM catalog.feature_batches "
+    "WHERE feature_set || '_v' || feature_version = %(name)s AND batch_date BETWEEN %(first)s AND %(last)s",
+    Content,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition(Row):
+    """The hash of a definition that built some night."""
+
+    code_sha256: str
+
+
+DEFINITIONS = Query(f"SELECT DISTINCT code_sha256 FROM catalog.feature_batches WHERE {_OF_SET}", Definition)
+REDEFINE = Command(
+    f"UPDATE catalog.feature_batches SET code_sha256 = %(now)s WHERE {_OF_SET} AND code_sha256 = %(before)s"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Row):
+    """A raw batch that feature partitions saw rows of, and its landing; None: not known."""
+
+    source: str
+    source_batch_date: date
+    landed_sha256: str | None
+    landed_by: str | None
+
+
+INPUTS = Query(
+    "SELECT DISTINCT source, source_batch_date, landed_sha256, landed_by FROM catalog.feature_inputs "
+    f"WHERE {_OF_SET} AND batch_date BETWEEN %(first)s AND %(last)s",
+    Input,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionBatch(Row, table="catalog.prediction_batches", key=("model", "batch_date", "arm")):
+    """A scored night of an arm: by which version, from which features. None: scored before this was kept."""
+
+    model: str
+    batch_date: date
+    arm: str = "champion"
+    model_version: int
+    row_count: int
+    run_id: str
+    feature_set: str | None
+    feature_version: int | None
+    features_sha256: str | None
+    scored_at: datetime = stamped()
+
+
+SCORED = upsert(PredictionBatch)
+PREDICTED = select(PredictionBatch, "model = %(model)s AND batch_date = %(batch_date)s AND arm = 'champion'")
+SCORED_SINCE = select(
+    PredictionBatch,
+    "model = %(model)s AND batch_date >= %(night)s AND arm = 'champion'",
+    order="batch_date DESC LIMIT 1",
+)

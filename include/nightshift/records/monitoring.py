@@ -1,0 +1,244 @@
+"""Monitoring: realised performance, the verdict of a night, and what was asked of training because of it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, upsert
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """One column of the window against the profile. ``psi`` has no unit; shares run from 0 to 1."""
+
+    name: str
+    psi: float
+    limit: float
+    critical: float
+    missing_now: float
+    missing_then: float
+    importance: float
+    drifted: bool
+    ruined: bool
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """What one window showed. With too few rows nothing is measured: the numbers are None, not 0.
+
+    ``predictions``: of several classes one a class; ``prediction_psi`` and its limit are then those of the class that
+    comes nearest to its limit, or passes it farthest.
+    """
+
+    rows: int = 0
+    status: Literal["ok", "drifted", "too_few_rows"] = "too_few_rows"
+    drifted_share: float | None = None
+    features: tuple[FeatureDrift, ...] = ()
+    prediction_psi: float | None = None
+    prediction_limit: float | None = None
+    prediction_drifted: bool = False
+    reasons: tuple[str, ...] = ()
+    predictions: tuple[FeatureDrift, ...] = ()
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class PerformanceResult:
+    """The metric over one window of matured nights. What is not known is None, never 0.
+
+    ``low`` and ``high`` bound the 90 % interval of ``value``; ``labels`` of ``expected`` rows have their
+    label; ``metrics`` holds every metric of the task; ``reason`` says it in words.
+    """
+
+    status: Literal["pending", "ok", "degraded"]
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    baseline: float
+    worsening: float | None
+    labels: int
+    expected: int
+    metrics: dict[str, float | None]
+    reason: str
+    format: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance(
+    Row, table="monitoring.performance_history", key=("model", "batch_date", "arm", "known_on")
+):
+    """What the predictions of a night came to, by the labels known at the cut-off of ``known_on``."""
+
+    model: str
+    batch_date: date
+    arm: str = "champion"
+    model_version: int
+    scored: int
+    labelled: int
+    metrics: Annotated[dict[str, float | None], JSON]
+    known_on: date
+
+
+# What a night knew is one row; a later night that knows nothing else adds none.
+MEASURED = Command(
+    "INSERT INTO monitoring.performance_history AS kept (model, batch_date, arm, model_version, scored, labelled, "
+    "metrics, known_on) SELECT %(model)s::text, %(batch_date)s::date, %(arm)s::text, %(model_version)s::integer, "
+    "%(scored)s::bigint, %(labelled)s::bigint, %(metrics)s::jsonb, %(known_on)s::date WHERE NOT EXISTS ("
+    "SELECT 1 FROM (SELECT * FROM monitoring.performance_history WHERE model = %(model)s "
+    "AND batch_date = %(batch_date)s AND arm = %(arm)s AND known_on <= %(known_on)s ORDER BY known_on DESC LIMIT 1) n "
+    "WHERE n.known_on < %(known_on)s AND (n.model_version, n.scored, n.labelled, n.metrics) = "
+    "(%(model_version)s::integer, %(scored)s::bigint, %(labelled)s::bigint, %(metrics)s::jsonb)) "
+    "ON CONFLICT (model, batch_date, arm, known_on) DO UPDATE SET (model_version, scored, labelled, metrics) = "
+    "(excluded.model_version, excluded.scored, excluded.labelled, excluded.metrics)",
+    frozenset({"metrics"}),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Row, table="monitoring.verdicts", key=("model", "batch_date", "arm")):
+    """What a night says. ``report_key``: None until its report is drawn."""
+
+    model: str
+    batch_date: date
+    arm: str = "champion"
+    model_version: int
+    status: str
+    breach: bool
+    retrain: bool
+    reason: str
+    drift: Annotated[DriftResult, JSON]
+    performance: Annotated[PerformanceResult | None, JSON]
+    run_id: str
+    report_key: str | None = None
+    decided_at: datetime = stamped()
+
+
+# The report that is there stays until it is drawn anew.
+JUDGE = upsert(Verdict, report_key="verdicts.report_key")
+VERDICT = select(Verdict, "model = %(model)s AND batch_date = %(batch_date)s AND arm = 'champion'")
+REPORTED = Command(
+    "UPDATE monitoring.verdicts SET report_key = %(key)s WHERE model = %(model)s AND batch_date = %(batch_date)s "
+    "AND arm = 'champion'"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status(Row):
+    """The status of a night."""
+
+    batch_date: date
+    status: str
+
+
+STATUSES = Query(
+    "SELECT batch_date, status FROM monitoring.verdicts WHERE model = %(model)s AND model_version = %(version)s "
+    "AND arm = 'champion' AND batch_date < %(night)s AND batch_date >= %(first)s ORDER BY batch_date",
+    Status,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard(Row):
+    """What a night says, in short."""
+
+    status: str
+    retrain: bool
+    reason: str
+
+
+HEARD = Query(
+    "SELECT status, retrain, reason FROM monitoring.verdicts WHERE model = %(model)s AND batch_date = %(batch_date)s "
+    "AND arm = 'champion'",
+    Heard,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainRequest(Row, table="monitoring.retrain_requests", key=("model", "batch_date")):
+    """A night that asked for a training: what it started, or which guard held it back; how that training ended."""
+
+    model: str
+    batch_date: date
+    status: str
+    guard: str | None
+    reason: str
+    training_id: str | None
+    requested_by: str | None
+    outcome: str | None = None
+    requested_at: datetime = stamped()
+
+
+ASK = insert(RetrainRequest, "ON CONFLICT (model, batch_date) DO NOTHING")
+REQUEST = select(RetrainRequest, "model = %(model)s AND batch_date = %(batch_date)s")
+LAST_STARTED = select(
+    RetrainRequest,
+    "model = %(model)s AND status = 'started' AND batch_date < %(batch_date)s",
+    order="batch_date DESC LIMIT 1",
+)
+RUNNING = select(
+    RetrainRequest, "model = %(model)s AND status = 'started' AND outcome IS NULL", order="batch_date LIMIT 1"
+)
+ENDED = select(RetrainRequest, "model = %(model)s AND outcome IS NOT NULL")
+OF_TRAINING = select(RetrainRequest, "training_id = %(training_id)s")
+CONCLUDE = Command(
+    "UPDATE monitoring.retrain_requests SET outcome = %(outcome)s WHERE training_id = %(training_id)s"
+)
+FOLLOW = Command(
+    "UPDATE monitoring.retrain_requests SET (training_id, outcome) = (%(again)s, NULL) "
+    "WHERE training_id = %(training_id)s"
+)
+# One decision on a model at a time.
+LOCK = Command("SELECT pg_advisory_xact_lock(hashtext(%(name)s))")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Row):
+    """The night that asked for a training, and what it said; None: there is no verdict any more."""
+
+    batch_date: date
+    request: str
+    requested_by: str | None
+    reason: str | None
+    report_key: str | None
+    drift: Annotated[DriftResult | None, JSON]
+
+
+ASKED = Query(
+    "SELECT r.batch_date, r.reason AS request, r.requested_by, v.reason, v.report_key, v.drift "
+    "FROM monitoring.retrain_requests r LEFT JOIN monitoring.verdicts v ON (v.model, v.batch_date, v.arm) = (r.model, r.batch_date, 'champion') "
+    "WHERE r.training_id = %(training_id)s",
+    Asked,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night(Row):
+    """A model's night: what was scored, what it came to, what it said, what was asked for, what came of it."""
+
+    model: str
+    batch_date: date
+    arm: str
+    model_version: int
+    scored: int
+    status: str | None
+    drift: str | None
+    reason: str | None
+    report_key: str | None
+    labelled: int | None
+    metrics: Annotated[dict[str, float | None] | None, JSON]
+    known_on: date | None
+    request: str | None
+    guard: str | None
+    request_reason: str | None
+    training_id: str | None
+    outcome: str | None
+    promoted: int | None
+    promoted_by: str | None
+
+
+NIGHTS = Query(
+    f"SELECT {', '.join(Night.columns())} FROM monitoring.nights WHERE model = %(model)s "
+    "AND batch_date BETWEEN %(first)s AND %(last)s ORDER BY batch_date, arm",
+    Night,
+)

@@ -1,0 +1,77 @@
+"""The profile of a version: its training data as histograms, as drift is decided against it. How it is made:
+:mod:`nightshift.monitor.profile`.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+Kind = Literal["numeric", "boolean", "category"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeatureProfile(_Frozen):
+    """One column's histogram over the training data.
+
+    ``counts`` (rows a bin) ends with the missing bin. Numeric bins are ``(-inf, e0), [e0, e1), ...,
+    [ek, inf)``; categories are followed by "other".
+    """
+
+    name: str
+    kind: Kind
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    counts: tuple[int, ...]
+    # Share of the model's importance; all features sum to 1. The predictions have none.
+    importance: float = 0.0
+    # The largest PSI, and the largest excess of the missing share, of a training window against the rest.
+    psi_envelope: float = 0.0
+    missing_envelope: float = 0.0
+
+    @property
+    def missing_share(self) -> float:
+        """The share of training rows without a value (0 to 1)."""
+        return self.counts[-1] / max(sum(self.counts), 1)
+
+
+class Profile(_Frozen):
+    """The training data of one model version: all its rows, as histograms."""
+
+    format: Literal[1] = 1
+    rows: int
+    first: date
+    last: date
+    window_days: int
+    features: tuple[FeatureProfile, ...]
+    # One, named ``prediction``; of several classes one a class, by its name: the histogram of its probability.
+    predictions: tuple[FeatureProfile, ...]
+
+    @field_validator("predictions", mode="before")
+    @classmethod
+    def _of_one(cls, given: Any) -> Any:
+        """Take a profile from before there were classes: it holds the one column by itself."""
+        return (given,) if isinstance(given, Mapping) else given
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes whose probabilities the predictions are; none where they are one number a row."""
+        return tuple(each.name for each in self.predictions) if len(self.predictions) > 1 else ()
+
+    def to_json(self) -> str:
+        """Return the profile as JSON; floats round-trip exactly."""
+        return json.dumps(self.model_dump(mode="json"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Profile":
+        """Return the profile that ``to_json`` wrote.
+
+        Raises:
+            pydantic.ValidationError: the text is no such profile.
+        """
+        return cls.model_validate_json(text)
