@@ -206,7 +206,8 @@ class Asked(Row):
 
 ASKED = Query(
     "SELECT r.batch_date, r.reason AS request, r.requested_by, v.reason, v.report_key, v.drift "
-    "FROM monitoring.retrain_requests r LEFT JOIN monitoring.verdicts v ON (v.model, v.batch_date, v.arm) = (r.model, r.batch_date, 'champion') "
+    "FROM monitoring.retrain_requests r LEFT JOIN monitoring.verdicts v "
+    "ON (v.model, v.batch_date, v.arm) = (r.model, r.batch_date, 'champion') "
     "WHERE r.training_id = %(training_id)s",
     Asked,
 )

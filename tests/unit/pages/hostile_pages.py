@@ -34,12 +34,17 @@ def model_card() -> Document:
     """A card whose record is the attack wherever people, sources or data name something."""
     found = recorded_version.hostile(ATTACK)
     slices = {f"carrier={PERSONAL}": {"rows": 12, "challenger": {"log_loss": 0.4}}}
-    evaluation = {**found.decision["evaluation"], "slices": slices} if found.decision else {}
+    evaluation = {**recorded_version.EVALUATION, "slices": slices}
     named = {"name": PERSONAL, "drifted": True, **recorded_version.DRIFTED}
-    asked = {**recorded_version.REQUEST, "reason": PERSONAL, "drift": {"features": [named]}}
-    return card(
-        replace(found, decision={**(found.decision or {}), "evaluation": evaluation}, request=asked), 9
+    drift = {**recorded_version.UNDRIFTED, "features": [named]}
+    asked = {**recorded_version.REQUEST, "request": PERSONAL, "drift": drift}
+    theirs = recorded_version.record(
+        decision={**recorded_version.DECISION, "evaluation": evaluation}, request=asked
     )
+    assert found.decision
+    assert theirs.decision
+    decision = replace(found.decision, evaluation=theirs.decision.evaluation)
+    return card(replace(found, decision=decision, request=theirs.request), 9)
 
 
 def comparison() -> Document:
@@ -74,21 +79,13 @@ def sign_off() -> Document:
         },
         **{"intervals": {}, "gains": {}, "slices": {f"carrier={PERSONAL}": part}},
     }
-    gates = [{"gate": "beats_champion", "metric": "log_loss", "words": ATTACK}]
-    decision = {
-        **{
-            "model": "late_arrival",
-            "challenger": 5,
-            "champion": 4,
-            "reason": ATTACK,
-            "evidence_sha256": "e" * 64,
-        },
-        **{"gates": gates, "evaluation": evaluation},
-    }
-    verdict = {"batch_date": NIGHT, "reason": PERSONAL}
-    return request(
-        decision, verdict, {"MLflow run": "javascript:alert(1)", "card": "http://a.example/1"}, ["olga"]
-    )
+    gates = [{"gate": "beats_champion", "metric": "log_loss", "passed": True, "words": ATTACK}]
+    decided = {**recorded_version.DECISION, "reason": ATTACK, "gates": gates, "evaluation": evaluation}
+    asked = {**recorded_version.REQUEST, "reason": PERSONAL}
+    found = recorded_version.record(decision=decided, request=asked)
+    assert found.decision
+    links = {"MLflow run": "javascript:alert(1)", "card": "http://a.example/1"}
+    return request(found.decision, found.request, links, ["olga"])
 
 
 def catalog() -> Document:
