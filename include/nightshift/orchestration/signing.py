@@ -13,6 +13,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.timezone import utcnow
 
+from nightshift import results
 from nightshift.errors import RequestError
 
 COMMENT = Param(
@@ -67,7 +68,7 @@ class SignOff(ApprovalOperator):
             waiting.kwargs = {"until": until.isoformat()}
             raise
 
-    def _record(self, event: dict[str, Any]) -> dict[str, Any]:
+    def _record(self, event: dict[str, Any]) -> results.Signed:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
@@ -82,13 +83,7 @@ class SignOff(ApprovalOperator):
             at=event["responded_at"],
         )
         run = this_run()
-        signed = stages.sign(run.platform, self.model, run.asked, answer)
-        return {
-            "answer": signed.answer,
-            "signed_by": signed.signed_by,
-            "comment": signed.comment,
-            "evidence_sha256": signed.evidence_sha256,
-        }
+        return stages.sign(run.platform, self.model, run.asked, answer)
 
 
 def name_of(user: dict[str, str] | None) -> str | None:

@@ -120,7 +120,7 @@ class Answer:
     at: datetime
 
 
-def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Signature:
+def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> results.Signed:
     """Record an answer to the decision of this training; once.
 
     Raises:
@@ -143,7 +143,13 @@ def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> Signature
         is_first = session.run(decisions.SIGN, signature)  # the first answer counts
         if said and is_first:
             session.run(decisions.END, training_id=asked.run_id, outcome=said)
-        return session.one(decisions.SIGNATURE, training_id=asked.run_id) or signature
+        kept = session.one(decisions.SIGNATURE, training_id=asked.run_id) or signature
+    return {
+        "answer": kept.answer,
+        "signed_by": kept.signed_by,
+        "comment": kept.comment,
+        "evidence_sha256": kept.evidence_sha256,
+    }
 
 
 def _refuse_signature(platform: Platform, model: Model, decision: Decision, answer: Answer) -> None:
