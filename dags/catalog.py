@@ -11,7 +11,7 @@ night before stays until then; nothing else depends on it.
 
 from airflow.sdk import dag, task
 
-from nightshift import results
+from nightshift import kept, results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import nightly, of_project
 from nightshift.orchestration.links import linked
@@ -23,13 +23,12 @@ MORNING = "0 6 * * *"
 def describe() -> results.Described:
     """Write tables and page."""
     from nightshift import stages
-    from nightshift.orchestration.files import CATALOG
     from nightshift.orchestration.links import dag_url, file_url
     from nightshift.orchestration.run import this_run
 
     run = this_run()
     facts = stages.describe(run.platform, run.night, run.asked, actor=run.actor, dag=dag_url)
-    facts["url"] = file_url(CATALOG)
+    facts["url"] = file_url(kept.CATALOG)
     return facts
 
 

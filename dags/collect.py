@@ -16,7 +16,7 @@ by itself; then clear the task. *validate*: the message names date, column and r
 
 from airflow.sdk import chain, dag, get_current_context, task
 
-from nightshift import results
+from nightshift import kept, results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
 from nightshift.orchestration.lineage import traced
@@ -41,14 +41,13 @@ def collect_dag(source: Source) -> None:
     @task
     def validate() -> results.Validated:
         from nightshift import stages
-        from nightshift.orchestration.files import data_docs_key
         from nightshift.orchestration.links import file_url
         from nightshift.orchestration.run import this_run
 
         run = this_run()
         # Before the verdict: the docs of a batch that fails are those one wants to read.
         get_current_context()["ti"].xcom_push(
-            "url", file_url(data_docs_key(source.name, run.nights_of(source)))
+            "url", file_url(kept.data_docs(source.name, run.nights_of(source)))
         )
         return stages.validate(
             run.platform, source.name, run.nights_of(source), run.asked, must_pass=run.nights

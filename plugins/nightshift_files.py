@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.plugins_manager import AirflowPlugin
 
-from nightshift.orchestration.files import CATALOG
+from nightshift.kept import CATALOG
 from nightshift.orchestration.links import file_url
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def _app() -> "FastAPI":
     from airflow.api_fastapi.core_api.security import GetUserDep
     from fastapi import FastAPI, HTTPException, Response
 
+    from nightshift.kept import SERVED, dag_of, sent_as
     from nightshift.objects import Objects
-    from nightshift.orchestration.files import SERVED, dag_of, objects_root, policy_of, sent_as
+    from nightshift.orchestration.files import objects_root, policy_of
 
     app = FastAPI(title="Nightshift files", docs_url=None, redoc_url=None, openapi_url=None)
 

@@ -138,7 +138,8 @@ def test_who_may_not_see_the_dag_does_not_see_that_its_file_is_there(ask: Ask, k
 
 
 def test_every_kind_of_file_belongs_to_a_dag_that_there_is() -> None:
-    from nightshift.orchestration.files import dag_of, policy_of
+    from nightshift.kept import dag_of
+    from nightshift.orchestration.files import policy_of
     from nightshift.specs import load_project
 
     assert {key: dag_of(key) for key in FORBIDDEN} == FORBIDDEN

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from nightshift import stages
 from nightshift.cli.app import app
 from nightshift.errors import NotReady, UnfairHoldout
-from nightshift.orchestration.files import SERVED, sent_as
+from nightshift.kept import SERVED, sent_as
 from nightshift.specs import Model
 from nightshift.stages import Platform, Try
 

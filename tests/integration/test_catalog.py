@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from nightshift import stages
-from nightshift.orchestration.files import CATALOG, SERVED
+from nightshift.kept import CATALOG, SERVED
 from nightshift.stages import Platform, Try
 from nightshift.stages.describing import PAGE
 

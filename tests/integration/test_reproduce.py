@@ -16,7 +16,7 @@ import pytest
 
 from nightshift import artifacts, stages
 from nightshift.errors import ArtifactRefused, NotReady, SpecError
-from nightshift.orchestration.files import SERVED
+from nightshift.kept import SERVED
 from nightshift.platform.papers import recorded_spec, version_row
 from nightshift.platform.provenance import SPEC_FILE, spec_text
 from nightshift.root import INCLUDE, ROOT

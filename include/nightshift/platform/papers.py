@@ -19,11 +19,6 @@ from nightshift.records.versions import Version
 from nightshift.specs import Model
 
 
-def card_key(name: str, version: int) -> str:
-    """Return the key of a version's card among the kept files."""
-    return f"cards/{name}/{version}/card.html"
-
-
 def version_row(platform: Platform, name: str, version: int) -> Version:
     """Return a version's row of ``governance.versions``.
 

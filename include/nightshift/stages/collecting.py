@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift import collect as collecting
-from nightshift import results
+from nightshift import kept, results
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SourceError
@@ -55,7 +55,7 @@ def collect(
                     raise
                 log.warning("%s, looking back on %s: %s", name, batch_date, error)
                 continue
-            key, digest = platform.objects.put_once(f"landed/{name}/{batch_date}", parquet(rows), ".parquet")
+            key, digest = platform.objects.put_once(kept.landed(name, batch_date), parquet(rows), ".parquet")
             landed.append(
                 Landing(
                     source=name,
@@ -144,7 +144,7 @@ def known_of(platform: Platform, source: Source, landings: Sequence[Delivery]) -
 
 def put_docs(platform: Platform, source: Source, checked: validating.Validation, nights: DateRange) -> str:
     """Keep the data docs of these nights; return their key."""
-    key = f"data_docs/{source.name}/{nights}.html"
+    key = kept.data_docs(source.name, nights)
     platform.objects.put(key, validating.data_docs(source, checked, nights.dates).encode())
     return key
 

@@ -4,15 +4,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, timedelta
 
-from nightshift import catalog, results
+from nightshift import catalog, kept, results
 from nightshift.catalog.page import SHOWN_NIGHTS
 from nightshift.database import Session
 from nightshift.pages import page
 from nightshift.platform import Platform, Try
-from nightshift.platform.papers import card_key
 from nightshift.records import catalog as records
 
-PAGE = "catalog/index.html"
 # The page lies two folders deep in the store, and so do the others that it leads to.
 BESIDE = "../"
 # The DAG that a kind of dataset is made by.
@@ -40,8 +38,8 @@ def describe(
         fresh = [asdict(each) for each in session.all(records.FRESHNESS)]
         standings = _standings(platform, session, found, batch_date, dag)
         content = page(catalog.document(found, nights, fresh, batch_date, standings)).encode()
-        platform.objects.put(PAGE, content)
-    return {"as_of": str(batch_date), "datasets": len(found), "page": PAGE, "bytes": len(content)}
+        platform.objects.put(kept.CATALOG, content)
+    return {"as_of": str(batch_date), "datasets": len(found), "page": kept.CATALOG, "bytes": len(content)}
 
 
 def _row(each: catalog.Dataset, as_of: date, actor: str) -> records.Dataset:
@@ -87,7 +85,7 @@ def _papers(
 ) -> list[tuple[str, str]]:
     links = []
     if champion:
-        links.append((f"card of version {champion[0]}", BESIDE + card_key(model, champion[0])))
+        links.append((f"card of version {champion[0]}", BESIDE + kept.card(model, champion[0])))
     if report:
         links.append((f"drift report of {report.batch_date}", BESIDE + report.report_key))
     return links

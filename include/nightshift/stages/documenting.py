@@ -1,13 +1,13 @@
 """Document: the card of a version and its bill of materials, and two versions side by side for a pull request."""
 
-from nightshift import cards, metrics, results
+from nightshift import cards, kept, metrics, results
 from nightshift.environment import packages
 from nightshift.errors import NotReady, UnfairHoldout
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import load_version
 from nightshift.platform.frozen import split
-from nightshift.platform.papers import card_key, newest_version, record_of, version_row
+from nightshift.platform.papers import newest_version, record_of, version_row
 from nightshift.records import versions
 from nightshift.records.versions import Version
 
@@ -34,7 +34,7 @@ def write_card(platform: Platform, name: str, asked: Try) -> results.Carded:
         "card.html": cards.page(document).encode(),
         cards.SBOM_FILE: cards.sbom(record, materials),
     }
-    key = card_key(name, version.version)
+    key = kept.card(name, version.version)
     folder = key.rpartition("/")[0]
     for file, content in files.items():
         platform.objects.put(f"{folder}/{file}", content)

@@ -10,7 +10,7 @@ from datetime import date
 
 import pandas as pd
 
-from nightshift import explore, featurise, results
+from nightshift import explore, featurise, kept, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.explore import LABEL, Question, Subject
@@ -92,7 +92,7 @@ def _keep(
 ) -> results.Explored:
     """Write the snapshot, the page and the notebook; record them. Return their keys."""
     subject, question = found.subject, found.question
-    folder = f"explorations/{subject.key}"
+    folder = kept.explorations(subject.key)
     frozen = explore.sampled(rows, subject.identity, question.sample)
     about = {"subject": subject.key, "nights": question.nights, "spec_sha256": subject.spec_sha256}
     snapshot_key, digest = platform.objects.put_once(folder, to_parquet(frozen, **about), ".parquet")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nightshift import artifacts, results, train
+from nightshift import artifacts, kept, results, train
 from nightshift.environment import environment
 from nightshift.errors import NotReady, RequestError, UnfairHoldout
 from nightshift.monitor.profile import build_profile
@@ -35,7 +35,7 @@ def receive(platform: Platform, name: str, content: bytes) -> str:
     """
     model = platform.project.model(name)
     _opened(platform, model, content)
-    _, digest = platform.objects.put_once(f"imports/{name}", content, ".skops")
+    _, digest = platform.objects.put_once(kept.imports(name), content, ".skops")
     return digest
 
 
@@ -94,12 +94,12 @@ def _opened(platform: Platform, model: Model, content: bytes) -> Any:
 
 def _received(platform: Platform, name: str, file: str) -> bytes:
     try:
-        content = platform.objects.get(f"imports/{name}/{file}.skops")
+        content = platform.objects.get(kept.imports(name, file))
     except FileNotFoundError as error:
         raise NotReady(
             f"model '{name}': no file with SHA-256 {file} was received; start it with `nightshift import`"
         ) from error
-    artifacts.check_sha256(content, file, f"imports/{name}/{file}.skops")
+    artifacts.check_sha256(content, file, kept.imports(name, file))
     return content
 
 

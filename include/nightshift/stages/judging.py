@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nightshift import results, train
+from nightshift import kept, results, train
 from nightshift.errors import NotReady, RequestError
 from nightshift.govern import (
     Assessment,
@@ -28,7 +28,7 @@ from nightshift.pages import markdown
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import load_version, opened
 from nightshift.platform.frozen import read_snapshot, split
-from nightshift.platform.papers import card_key, version_row
+from nightshift.platform.papers import version_row
 from nightshift.records import decisions, monitoring, versions
 from nightshift.records.decisions import Decision, Outcome, Signature
 from nightshift.records.versions import Examples, Version
@@ -97,7 +97,7 @@ def ask_for_signature(
     request = platform.warehouse.one(monitoring.ASKED, training_id=asked.run_id)
     links = {
         "MLflow run": platform.registry.url(version.mlflow_run_id),
-        "model card": page(card_key(name, decision.challenger)),
+        "model card": page(kept.card(name, decision.challenger)),
         "training in Airflow": airflow_run,
     }
     if request and request.report_key:

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from nightshift import metrics, results
+from nightshift import kept, metrics, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.monitor.drift import decide
@@ -108,7 +108,7 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
     if said:
         decided = Decided(said.status, said.retrain, said.reason, _measured(said.performance))
     page = render(reference[columns], _window(platform, model, batch_date)[columns], title, drift, decided)
-    key = f"reports/{name}/{batch_date}.html"
+    key = kept.report(name, batch_date)
     platform.objects.put(key, page)
     platform.warehouse.run(records.REPORTED, key=key, model=name, batch_date=batch_date)
     return {"report": key, "bytes": len(page)}

@@ -5,7 +5,7 @@ Rows of the ledger stay as they were sealed, under the name they were sealed wit
 
 from typing import Any, Literal
 
-from nightshift import featurise, results
+from nightshift import featurise, kept, results
 from nightshift.database import Session
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.platform import Platform
@@ -14,9 +14,6 @@ from nightshift.specs import Project
 from nightshift.warehouse import names
 
 Kind = Literal["model", "source", "features"]
-CARDS = (
-    "cards"  # their keys follow from the model's name; all other files are found by a key that is recorded
-)
 
 
 def rename(
@@ -157,5 +154,8 @@ def _elsewhere(platform: Platform, kind: Kind, old: str, new: str, *, dry_run: b
     """Copy the kept files whose keys follow from the name; the old ones stay, for the links that there are."""
     if kind != "model":
         return []
-    copied = platform.objects.copy(f"{CARDS}/{old}", f"{CARDS}/{new}", dry_run=dry_run)
-    return [f"MLflow: model and experiment {old}", *([f"{CARDS}/{old}: {copied} files"] if copied else [])]
+    cards = kept.cards(
+        old
+    )  # their keys follow from the model's name; all others are found by one that is recorded
+    copied = platform.objects.copy(cards, kept.cards(new), dry_run=dry_run)
+    return [f"MLflow: model and experiment {old}", *([f"{cards}: {copied} files"] if copied else [])]

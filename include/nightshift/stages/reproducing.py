@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nightshift import cards, metrics, results, train
+from nightshift import cards, kept, metrics, results, train
 from nightshift.environment import environment
 from nightshift.errors import NotReady
 from nightshift.govern import Ledger
@@ -38,7 +38,7 @@ def reproduce(
     recorded = version_row(platform, name, _champion(platform, name) if version is None else version)
     found = _made_again(platform, recorded)
     page = cards.page(cards.report(found)).encode()
-    key, _ = platform.objects.put_once(f"reproductions/{name}", page, ".html")
+    key, _ = platform.objects.put_once(kept.reproductions(name), page, ".html")
     platform.warehouse.run(
         records.REPRODUCED,
         Reproduced(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nightshift import artifacts, metrics, results, train
+from nightshift import artifacts, kept, metrics, results, train
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
 from nightshift.errors import Barred, NotReady, RequestError
@@ -58,7 +58,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> results.
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So is what their labels
     # mean.
     content = to_parquet(rows, model=name, as_of=as_of, **asdict(dates), target=definition(model))
-    key, digest = platform.objects.put_once(f"snapshots/{name}", content, ".parquet")
+    key, digest = platform.objects.put_once(kept.snapshots(name), content, ".parquet")
     frozen = Snapshot(
         snapshot_id=digest,
         model=name,
