@@ -98,7 +98,6 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
 
     model = platform.project.model(name)
     version = _scored_by(platform, model, batch_date)
-    drift = _drift(platform, model, version, batch_date)
     frozen = version_row(platform, name, version).snapshot_id
     reference, _ = split(*read_snapshot(platform, frozen))
     columns = list(platform.project.feature_set(model.features).columns)
@@ -107,6 +106,9 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
     decided = None
     if said:
         decided = Decided(said.status, said.retrain, said.reason, _measured(said.performance))
+    # What the verdict has measured of this version is not measured again.
+    is_measured = said is not None and said.model_version == version
+    drift = said.drift if said and is_measured else _drift(platform, model, version, batch_date)
     page = render(reference[columns], _window(platform, model, batch_date)[columns], title, drift, decided)
     key = kept.report(name, batch_date)
     platform.objects.put(key, page)
