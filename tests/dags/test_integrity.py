@@ -637,3 +637,15 @@ def test_the_schedule_comes_back_from_what_is_kept_of_it() -> None:
     assert [info.partition_key for info in nights(again)] == [
         info.partition_key for info in nights(timetable)
     ]
+
+
+def test_stages_are_not_each_others_library() -> None:
+    """What several stages need stands below them, in ``platform``."""
+    own = [
+        line
+        for path in sorted((INCLUDE / "nightshift" / "stages").glob("*.py"))
+        if path.name != "__init__.py"
+        for line in path.read_text().splitlines()
+        if line.startswith(("from nightshift.stages", "import nightshift.stages"))
+    ]
+    assert len(own) <= 20, own
