@@ -7,8 +7,8 @@ import pytest
 
 from nightshift import stages
 from nightshift.kept import CATALOG, SERVED
+from nightshift.kept import CATALOG as PAGE
 from nightshift.stages import Platform, Try
-from nightshift.stages.describing import PAGE
 
 pytestmark = pytest.mark.integration
 
