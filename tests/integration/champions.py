@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
@@ -17,14 +17,18 @@ from uuid import uuid4
 
 from nightshift import stages
 from nightshift.objects import Objects
+from nightshift.records.snapshots import SNAPSHOT
+from nightshift.records.versions import Registered
 from nightshift.registry import Registry
+from nightshift.rows import select
 from nightshift.specs import Model, load_project
 from nightshift.stages import Platform, Try
-from nightshift.stages.training import SPEC_FILE, register, spec_text
+from nightshift.stages.training import SPEC_FILE, Made, register, spec_text
 from nightshift.warehouse import Json, Warehouse
 
 MODEL = "late_arrival"
 REACHED_SECONDS = 120
+FIRST = select(Registered, "model = %(model)s")
 # Each process is one of its own; what all of them import is imported once.
 KILLED = get_context("forkserver")
 KILLED.set_forkserver_preload(["nightshift.stages"])
@@ -52,27 +56,25 @@ def owned(loop: Platform, registry: Registry | None = None) -> tuple[Platform, s
     """
     platform, name = own(replace(loop, registry=registry or loop.registry))
     model, asked = platform.project.model(name), Try(f"first of {name}")
-    versions = "SELECT * FROM governance.versions WHERE model = %s"
-    first = loop.warehouse.rows(versions, (MODEL,))[0]
+    first = loop.warehouse.all(FIRST, model=MODEL)[0]
     as_of = loop.warehouse.rows("SELECT as_of FROM governance.decisions WHERE model = %s", (MODEL,))[0][
         "as_of"
     ]
     frozen = stages.snapshot(platform, name, as_of, asked)["snapshot_id"]
-    facts = platform.warehouse.row("SELECT * FROM governance.snapshots WHERE snapshot_id = %s", (frozen,))
-    assert facts
+    snapshot = platform.warehouse.one(SNAPSHOT, snapshot_id=frozen)
+    assert snapshot
 
-    def copied(run_id: str) -> dict[str, Any]:
+    def copied(run_id: str) -> Made:
         source, target = loop.registry._client, platform.registry._client
         with tempfile.TemporaryDirectory() as folder:
-            source.download_artifacts(first["mlflow_run_id"], "", folder)
+            source.download_artifacts(first.mlflow_run_id, "", folder)
             (Path(folder) / SPEC_FILE).write_text(spec_text(model))
             target.log_artifacts(run_id, folder)
-        logged = source.get_run(first["mlflow_run_id"]).data
+        logged = source.get_run(first.mlflow_run_id).data
         platform.registry.log(run_id, params=logged.params, metrics=logged.metrics)
-        made = ("artifact_sha256", "own_code", "profile", "examples", "predictions_sha256")
-        return {column: first[column] for column in (*made, "train_first", "train_last")}
+        return Made(**{each.name: getattr(first, each.name) for each in fields(Made)})
 
-    version = register(platform, model, facts, asked, "a test", copied)["version"]
+    version = register(platform, model, snapshot, asked, "a test", copied)["version"]
     changed = {"training_id": asked.run_id, "model": name, "challenger": version, "snapshot_id": frozen}
     changed["reason"] = "a test"
     platform.warehouse.execute(

@@ -1,5 +1,6 @@
 """The gate on real nights: leaks of the holdout, artifacts that work nowhere else, slices, signatures, budgets."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -99,9 +100,9 @@ def planted(platform: Platform, run_id: str, change: Callable[[pd.DataFrame, Any
 def test_a_row_of_the_holdout_planted_in_the_training_rows_fails_the_gate(loop: Platform) -> None:
     def plant(rows: pd.DataFrame, facts: Any) -> pd.DataFrame:
         stolen = (
-            rows[rows["batch_date"] >= pd.Timestamp(facts["holdout_first"])]
+            rows[rows["batch_date"] >= pd.Timestamp(facts.holdout_first)]
             .head(1)
-            .assign(batch_date=pd.Timestamp(facts["train_last"]))
+            .assign(batch_date=pd.Timestamp(facts.train_last))
         )
         return pd.concat([rows, stolen], ignore_index=True)
 
@@ -136,15 +137,13 @@ def test_the_rows_of_a_champion_are_looked_at_too(loop: Platform) -> None:
     """A champion trained on a row of this holdout would be flattered by it."""
 
     def plant(rows: pd.DataFrame, facts: Any) -> pd.DataFrame:
-        return pd.concat(
-            [rows, later.assign(batch_date=pd.Timestamp(facts["train_last"]))], ignore_index=True
-        )
+        return pd.concat([rows, later.assign(batch_date=pd.Timestamp(facts.train_last))], ignore_index=True)
 
     # as of the night after, the holdout is a night later: its last night is none of the first's
     later_facts, later_rows = read_snapshot(
         loop, stages.snapshot(loop, MODEL, AS_OF + timedelta(days=2), Try("later"))["snapshot_id"]
     )
-    later = later_rows[later_rows["batch_date"] == pd.Timestamp(later_facts["holdout_last"])].head(3)
+    later = later_rows[later_rows["batch_date"] == pd.Timestamp(later_facts.holdout_last)].head(3)
     platform = better(loop)
     planted(platform, "champion", plant)
     assert stages.evaluate(platform, MODEL, AS_OF, Try("champion"), reason="a test")["passed"]
@@ -197,7 +196,7 @@ def test_a_slice_that_got_worse_stops_a_challenger_that_is_better_overall(loop: 
     """Its training rows from one airport are labelled the wrong way round; the rest are fine."""
 
     def spoil(rows: pd.DataFrame, facts: Any) -> pd.DataFrame:
-        wrong = (rows["batch_date"] <= pd.Timestamp(facts["train_last"])) & (rows["origin"] == "LGA")
+        wrong = (rows["batch_date"] <= pd.Timestamp(facts.train_last)) & (rows["origin"] == "LGA")
         return rows.assign(label=rows["label"].where(~wrong, 1 - rows["label"]))
 
     gates = [
@@ -414,4 +413,4 @@ def test_hostile_words_are_shown_and_do_nothing(loop: Platform) -> None:
     stages.evaluate(platform, MODEL, AS_OF, asked, reason=hostile)
     body = (asked_of(platform, asked) or {})["body"]
     assert "<script>" not in body
-    assert "](javascript" not in body
+    assert not re.search(r"(?<!\\)\]\(javascript", body)

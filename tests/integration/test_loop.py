@@ -139,12 +139,9 @@ def test_the_first_champion_is_in_ledger_registry_and_files_alike(still: Platfor
     )
     assert artifacts.seal(still.registry.model_bytes(version["mlflow_run_id"])) == head.artifact_sha256
     facts, rows = read_snapshot(still, version["snapshot_id"])
-    assert len(rows) == facts["row_count"]
+    assert len(rows) == facts.row_count
     assert (
-        version["train_last"]
-        < facts["holdout_first"]
-        <= rows["batch_date"].max().date()
-        == facts["holdout_last"]
+        version["train_last"] < facts.holdout_first <= rows["batch_date"].max().date() == facts.holdout_last
     )
     assert all(len(version[f"{name}_sha256"]) == 64 for name in ("spec", "lock", "artifact"))
     assert version["code_commit"] != "unknown"
@@ -228,7 +225,7 @@ def test_the_same_rows_split_otherwise_are_another_snapshot(loop: Platform) -> N
 
     both = with_model(with_model(loop, split(10, 6), "ten"), split(12, 4), "twelve")
     found = {name: stages.snapshot(both, name, NIGHT, Try(name))["snapshot_id"] for name in ("ten", "twelve")}
-    firsts = {name: read_snapshot(both, snapshot)[0]["holdout_first"] for name, snapshot in found.items()}
+    firsts = {name: read_snapshot(both, snapshot)[0].holdout_first for name, snapshot in found.items()}
     assert firsts == {"ten": date(2013, 1, 30), "twelve": date(2013, 2, 1)}
 
 
@@ -884,7 +881,7 @@ def test_a_verdict_given_twice_is_one_verdict(loop: Platform) -> None:
     assert all_rows(loop, "monitoring.verdicts") == 1
     found = stages.verdict_of(loop, MODEL, LAST_SCORED)
     assert found
-    assert found["status"] == first["status"]
+    assert found.status == first["status"]
     with pytest.raises(NotReady, match=f"no predictions for {NIGHT}; run score_{MODEL}"):
         stages.decide_verdict(loop, MODEL, NIGHT, Try("night"))
     assert stages.verdict_of(loop, MODEL, NIGHT) is None

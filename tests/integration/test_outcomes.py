@@ -90,7 +90,7 @@ def test_a_training_that_a_night_started_is_asked_signed_and_promoted(
         waits, MODEL, ASKED, airflow_run="http://here", page="http://kept/{}".format
     )
     assert request is not None
-    assert "**What asked for it:** the night of 2013-02-06: carriers drifted" in request["body"]
+    assert "What asked for it: the night of 2013-02-06: carriers drifted" in request["body"]
     assert ("[drift report](http://kept/reports/kept.html)" in request["body"]) is bool(report)
     for name in ("MLflow run", "model card", "training in Airflow"):
         assert request["body"].count(f"[{name}]") == 1

@@ -79,7 +79,7 @@ def test_the_champion_made_again_is_the_champion_to_the_bit(loop: Platform) -> N
     row = findings(loop)
     said = row["findings"]["predictions"]
     assert (row["version"], row["equal"], row["reason"]) == (champion, True, "an audit")
-    assert said["recorded_sha256"] == recorded["predictions_sha256"] is not None
+    assert said["recorded_sha256"] == recorded.predictions_sha256 is not None
     assert said["again_sha256"] == said["registered_sha256"] == said["recorded_sha256"]
     assert (said["differing"], said["largest"]) == (0, 0.0)
     assert said["rows"] > 10_000

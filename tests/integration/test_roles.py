@@ -415,6 +415,6 @@ def test_what_is_done_by_hand_runs_with_its_login(
     question = Question(nights, None, 100)
     stages.explore_source(acting("describe"), source, question, asked, actor="olga", reason="a test")
     stages.explore_features(acting("describe"), features, question, asked, target=None, actor="o", reason="")
-    stages.describe(acting("describe"), LAST, asked, actor="olga")
+    stages.describe(acting("describe"), LAST, asked, actor="olga", dag="http://here/dags/{}".format)
     assert stages.verify_ledgers(acting("reader"), MODEL)["anchors"] == {MODEL: 3}
     stages.reproduce(acting("train"), MODEL, history.champion, Try("again"), reason="a test")

@@ -80,7 +80,7 @@ def test_it_shows_both_with_intervals_slices_gates_cause_and_links() -> None:
         "| origin=A0 | 900 | 0.5000 | 0.6000 | -0.0100 to +0.2000 |",
         "the night of 2013-07-02: predictions drifted",
         "- beats_champion: log_loss 0.5000 against 0.6100",
-        "[MLflow run](<http://mlflow/1>)",
+        "[MLflow run](http://mlflow/1)",
         "e" * 64,
     ):
         assert words in body

@@ -1,5 +1,7 @@
 """A document as GitHub-flavoured Markdown. Every text in it goes through :mod:`nightshift.pages.words`."""
 
+import re
+
 from nightshift.pages.document import (
     Bullets,
     Cell,
@@ -15,6 +17,9 @@ from nightshift.pages.document import (
 )
 from nightshift.pages.shown import leads_somewhere, shown
 from nightshift.pages.words import line, plain
+
+# An address that ends at its bracket; any other stands in pointed ones.
+BARE = re.compile(r"[^\s()<>]+")
 
 
 def markdown(document: Document, *, titled: bool = True) -> str:
@@ -69,5 +74,6 @@ def _cell(cell: Cell, *, first: bool = False) -> str:
 
 def _piece(piece: Piece) -> str:
     if isinstance(piece, Link) and leads_somewhere(piece.href):
-        return f"[{plain(piece.text)}](<{piece.href}>)"
+        href = piece.href if BARE.fullmatch(piece.href) else f"<{piece.href}>"
+        return f"[{plain(piece.text)}]({href})"
     return plain(shown(piece))
