@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nightshift import artifacts, stages, train
 from nightshift.errors import NotReady, RequestError, UnfairHoldout, WarehouseRefused
 from nightshift.govern import Ledger
 from nightshift.platform.frozen import read_snapshot
+from nightshift.records.snapshots import FREEZE
 from nightshift.stages import Answer, Platform, Try
 from nightshift.types import to_parquet
 from nightshift.warehouse import feature_table
@@ -88,12 +90,7 @@ def planted(platform: Platform, run_id: str, change: Callable[[pd.DataFrame, Any
     facts, rows = read_snapshot(platform, frozen["snapshot_id"])
     content = to_parquet(change(rows, facts))
     key, digest = platform.objects.put_once(f"snapshots/{MODEL}", content, ".parquet")
-    columns = ", ".join(name for name in facts if name not in {"snapshot_id", "object_key", "created_at"})
-    platform.warehouse.execute(
-        f"INSERT INTO governance.snapshots (snapshot_id, object_key, {columns}) "
-        f"SELECT %s, %s, {columns} FROM governance.snapshots WHERE snapshot_id = %s",
-        (digest, key, frozen["snapshot_id"]),
-    )
+    platform.warehouse.run(FREEZE, replace(facts, snapshot_id=digest, object_key=key))
     stages.fit(platform, MODEL, digest, Try(run_id), reason="planted")
 
 
