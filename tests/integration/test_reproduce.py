@@ -172,7 +172,7 @@ def test_a_version_is_made_again_by_its_own_spec_whatever_is_declared_now(
     changed = with_model(loop, lambda m: m["estimator"]["params"].update(max_iter=3, random_state=9))
     monkeypatch.setenv("NIGHTSHIFT_CODE_COMMIT", "another")
     found = again(changed, champion)
-    then = version_row(loop, MODEL, champion or 0)["code_commit"]
+    then = version_row(loop, MODEL, champion or 0).code_commit
     assert found["equal"]
     assert found["different"] == [
         f"code_commit: {then} then, another now",
@@ -238,10 +238,10 @@ def test_a_model_without_a_seed_comes_out_otherwise_and_it_is_said_by_how_much(l
 def test_a_snapshot_that_was_altered_is_refused(loop: Platform) -> None:
     champion = loop.registry.champion(MODEL)
     recorded = version_row(loop, MODEL, champion or 0)
-    key = f"snapshots/{MODEL}/{recorded['snapshot_id']}.parquet"
+    key = f"snapshots/{MODEL}/{recorded.snapshot_id}.parquet"
     loop.objects.put(key, loop.objects.get(key)[:-1] + b"!")
     with pytest.raises(
-        ArtifactRefused, match=rf"snapshot {key} has sha256 .* {recorded['snapshot_id']} was recorded"
+        ArtifactRefused, match=rf"snapshot {key} has sha256 .* {recorded.snapshot_id} was recorded"
     ):
         again(loop, champion)
     assert loop.warehouse.rows("SELECT 1 FROM governance.reproductions") == []
@@ -250,26 +250,26 @@ def test_a_snapshot_that_was_altered_is_refused(loop: Platform) -> None:
 def test_a_spec_that_was_altered_is_refused(loop: Platform) -> None:
     version = judged(loop, "altered spec")
     recorded = version_row(loop, MODEL, version)
-    spec = json.loads(loop.registry.file(recorded["mlflow_run_id"], SPEC_FILE))
+    spec = json.loads(loop.registry.file(recorded.mlflow_run_id, SPEC_FILE))
     spec["estimator"]["params"]["max_iter"] = 24
-    loop.registry.log_file(recorded["mlflow_run_id"], SPEC_FILE, spec)
+    loop.registry.log_file(recorded.mlflow_run_id, SPEC_FILE, spec)
     with pytest.raises(ArtifactRefused, match=r"spec\.json of run .* has sha256"):
         again(loop, version)
 
 
 def test_the_logged_spec_is_the_one_whose_hash_is_recorded(still: Platform) -> None:
     recorded = version_row(still, MODEL, still.registry.champion(MODEL) or 0)
-    content = still.registry.file(recorded["mlflow_run_id"], SPEC_FILE)
-    assert hashlib.sha256(content).hexdigest() == recorded["spec_sha256"]
+    content = still.registry.file(recorded.mlflow_run_id, SPEC_FILE)
+    assert hashlib.sha256(content).hexdigest() == recorded.spec_sha256
     assert recorded_spec(still, recorded) == still.project.model(MODEL)
     assert spec_text(still.project.model(MODEL)).encode() == content
     # What versions were given before the hash was that of the file.
     first = json.dumps(still.project.model(MODEL).model_dump(mode="json"), sort_keys=True)
-    older = {**recorded, "spec_sha256": hashlib.sha256(first.encode()).hexdigest()}
-    assert older["spec_sha256"] != recorded["spec_sha256"]
+    older = replace(recorded, spec_sha256=hashlib.sha256(first.encode()).hexdigest())
+    assert older.spec_sha256 != recorded.spec_sha256
     assert recorded_spec(still, older) == still.project.model(MODEL)
     with pytest.raises(ArtifactRefused):
-        recorded_spec(still, {**recorded, "spec_sha256": "0" * 64})
+        recorded_spec(still, replace(recorded, spec_sha256="0" * 64))
 
 
 def test_a_model_file_is_never_the_same_twice_so_it_is_not_compared(still: Platform) -> None:
@@ -277,9 +277,9 @@ def test_a_model_file_is_never_the_same_twice_so_it_is_not_compared(still: Platf
     import skops.io
 
     recorded = version_row(still, MODEL, still.registry.champion(MODEL) or 0)
-    content = still.registry.model_bytes(recorded["mlflow_run_id"])
-    pipeline = artifacts.load(content, recorded["artifact_sha256"])
-    assert artifacts.seal(skops.io.dumps(pipeline)) != recorded["artifact_sha256"]
+    content = still.registry.model_bytes(recorded.mlflow_run_id)
+    pipeline = artifacts.load(content, recorded.artifact_sha256)
+    assert artifacts.seal(skops.io.dumps(pipeline)) != recorded.artifact_sha256
 
 
 def test_what_is_not_there_is_named(still: Platform) -> None:
