@@ -11,6 +11,7 @@ import pytest
 
 from nightshift.runtime import endpoints, state
 from nightshift.runtime.api import Client
+from nightshift.specs.derived import ROLES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ELSEWHERE = ("NIGHTSHIFT_INCLUDE", "NIGHTSHIFT_HOME", "PYTHONPATH")
@@ -69,6 +70,7 @@ def test_an_empty_project_is_sound_and_its_stack_healthy_without_an_airline(shop
         assert {c["connection_id"] for c in airflow.get("/connections")["connections"]} == {
             "warehouse",
             "mlflow",
+            *(f"warehouse_{role}" for role in ROLES),
         }
         assert set(airflow.dags()) == {"catalog", "reconcile_registry"}
 
