@@ -93,6 +93,11 @@ class _Statement:
         names = tuple(dict.fromkeys(PLACEHOLDER.findall(self.text)))
         return PLACEHOLDER.sub(lambda found: f"${names.index(found[1]) + 1}", self.text), names
 
+    def positional(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        """Return the text with numbered placeholders, and what they stand for in their order."""
+        text, names = self.numbered
+        return text, [values[name] for name in names]
+
 
 @dataclass(frozen=True)
 class Query(_Statement, Generic[R]):

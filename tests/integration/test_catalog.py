@@ -7,7 +7,6 @@ import pytest
 
 from nightshift import stages
 from nightshift.kept import CATALOG, SERVED
-from nightshift.kept import CATALOG as PAGE
 from nightshift.stages import Platform, Try
 
 pytestmark = pytest.mark.integration
@@ -27,8 +26,9 @@ def test_describing_twice_leaves_the_same_tables_and_the_same_page(loop: Platfor
     found = []
     for run in ("one", "two"):
         facts = stages.describe(loop, NIGHT, Try(run), actor="tester", dag=dag)
-        found.append((facts, loop.warehouse.rows(ABOUT), loop.objects.get(PAGE)))
+        found.append((facts, loop.warehouse.rows(ABOUT), loop.objects.get(CATALOG)))
     assert found[0] == found[1]
+    assert found[0][0]["page"] == CATALOG
     assert [row["name"] for row in found[0][1] if row["kind"] == "source"] == sorted(loop.project.sources)
 
 
@@ -37,15 +37,15 @@ def test_what_is_gone_from_the_specs_is_gone_from_the_catalog(loop: Platform) ->
     loop.project.sources.pop("weather")
     stages.describe(loop, NIGHT, Try("after"), actor="tester", dag=dag)
     assert "weather" not in {row["name"] for row in loop.warehouse.rows(ABOUT)}
-    assert 'id="source.weather"' not in loop.objects.get(PAGE).decode()
+    assert 'id="source.weather"' not in loop.objects.get(CATALOG).decode()
 
 
 def test_an_older_night_leaves_a_newer_catalog(loop: Platform) -> None:
     stages.describe(loop, NIGHT, Try("newer"), actor="tester", dag=dag)
-    before = loop.objects.get(PAGE)
+    before = loop.objects.get(CATALOG)
     facts = stages.describe(loop, NIGHT - DAY, Try("older"), actor="tester", dag=dag)
     assert facts["outcome"] == f"the catalog of {NIGHT} stays"
-    assert loop.objects.get(PAGE) == before
+    assert loop.objects.get(CATALOG) == before
     assert {row["as_of"] for row in loop.warehouse.rows(ABOUT)} == {NIGHT}
 
 
@@ -63,8 +63,7 @@ def test_freshness_and_volume_are_those_of_the_rows(loop: Platform) -> None:
 
 
 def test_the_page_is_kept_where_the_ui_looks_for_it() -> None:
-    assert PAGE == CATALOG
-    assert SERVED.fullmatch(PAGE)
+    assert SERVED.fullmatch(CATALOG)
     assert not SERVED.fullmatch("catalog/other.html")
 
 

@@ -18,8 +18,8 @@ from nightshift.pages.document import (
 from nightshift.pages.shown import leads_somewhere, shown
 from nightshift.pages.words import line, plain
 
-# An address that ends at its bracket; any other stands in pointed ones.
-BARE = re.compile(r"[^\s()<>]+")
+# An address that ends at its bracket; any other, and a file, stands in pointed ones.
+BARE = re.compile(r"https?://[^\s()<>]+")
 
 
 def markdown(document: Document, *, titled: bool = True) -> str:

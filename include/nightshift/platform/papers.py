@@ -15,6 +15,7 @@ from nightshift.platform.frozen import read_snapshot
 from nightshift.platform.handles import Platform
 from nightshift.platform.provenance import SPEC_FILE
 from nightshift.records import decisions, ledger, monitoring, snapshots, versions
+from nightshift.records.decisions import Decision
 from nightshift.records.versions import Version
 from nightshift.specs import Model
 
@@ -32,6 +33,22 @@ def version_row(platform: Platform, name: str, version: int) -> Version:
         known = ", ".join(map(str, _known(platform, name))) or "none"
         raise NotReady(f"model '{name}' has no version {version}; known: {known}")
     return row
+
+
+def trained_version(platform: Platform, training_id: str) -> Version:
+    """Return the version that a training registered. Raises NotReady if it has none."""
+    version = platform.warehouse.one(versions.OF_TRAINING, training_id=training_id)
+    if version is None:
+        raise NotReady(f"training '{training_id}' has registered no version; clear 'fit'")
+    return version
+
+
+def decision_of(platform: Platform, training_id: str) -> Decision:
+    """Return the decision of a training. Raises NotReady if its gates have not run."""
+    decision = platform.warehouse.one(decisions.DECISION, training_id=training_id)
+    if decision is None:
+        raise NotReady(f"training '{training_id}' has no decision; clear 'evaluate'")
+    return decision
 
 
 def newest_version(platform: Platform, name: str) -> int:

@@ -113,4 +113,7 @@ class Tried(Row, table="governance.trials", key=("training_id", "search_sha256",
 
 
 TRY = insert(Tried, "ON CONFLICT DO NOTHING")
+TRIAL = select(
+    Tried, "training_id = %(training_id)s AND search_sha256 = %(search_sha256)s AND trial = %(trial)s"
+)
 TRIED = select(Tried, "training_id = %(training_id)s AND search_sha256 = %(search_sha256)s", order="trial")

@@ -7,8 +7,7 @@ from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import load_version
 from nightshift.platform.frozen import split
-from nightshift.platform.papers import newest_version, record_of, version_row
-from nightshift.records import versions
+from nightshift.platform.papers import newest_version, record_of, trained_version, version_row
 from nightshift.records.versions import Version
 
 CARD_FOLDER = "card"
@@ -23,9 +22,7 @@ def write_card(platform: Platform, name: str, asked: Try) -> results.Carded:
         NotReady: the training has registered no version.
         ArtifactRefused: the spec or the snapshot is not what was recorded.
     """
-    version = platform.warehouse.one(versions.OF_TRAINING, training_id=asked.run_id)
-    if version is None:
-        raise NotReady(f"training '{asked.run_id}' has registered no version; clear 'fit'")
+    version = trained_version(platform, asked.run_id)
     record, _ = record_of(platform, version)
     materials = packages()
     document = cards.card(record, len(materials))

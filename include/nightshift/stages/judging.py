@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nightshift import kept, results, train
-from nightshift.errors import NotReady, RequestError
+from nightshift.errors import RequestError
 from nightshift.govern import (
     Assessment,
     Candidate,
@@ -28,8 +28,8 @@ from nightshift.pages import markdown
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import load_version, opened
 from nightshift.platform.frozen import read_snapshot, split
-from nightshift.platform.papers import version_row
-from nightshift.records import decisions, monitoring, versions
+from nightshift.platform.papers import decision_of, trained_version, version_row
+from nightshift.records import decisions, monitoring
 from nightshift.records.decisions import Decision, Outcome, Signature
 from nightshift.records.versions import Examples, Version
 from nightshift.specs import Model
@@ -51,9 +51,7 @@ def evaluate(
         UnfairHoldout: one of them was trained on a day, or a row, of the holdout.
     """
     model = platform.project.model(name)
-    version = platform.warehouse.one(versions.OF_TRAINING, training_id=asked.run_id)
-    if version is None:
-        raise NotReady(f"training '{asked.run_id}' has registered no version; clear 'fit'")
+    version = trained_version(platform, asked.run_id)
     decided = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
     if decided is None:
         evidence = _evidence(platform, model, version)
@@ -61,7 +59,7 @@ def evaluate(
         _write_decision(
             platform, model, version, evidence, as_of=as_of, reason=reason, requested_by=requested_by
         )
-        decided = _require_decision(platform, asked)
+        decided = decision_of(platform, asked.run_id)
         _log(platform, version.mlflow_run_id, decided)
     return {
         "version": version.version,
@@ -83,7 +81,7 @@ def ask_for_signature(
         NotReady: the gates have not run.
         RequestError: the only approvers are the person who started the training.
     """
-    model, decision = platform.project.model(name), _require_decision(platform, asked)
+    model, decision = platform.project.model(name), decision_of(platform, asked.run_id)
     if not decision.passed or platform.warehouse.one(decisions.SIGNATURE, training_id=asked.run_id):
         return None
     starters = _starters(platform, decision)
@@ -126,7 +124,7 @@ def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> results.S
     Raises:
         RequestError: it does not count: it is of nobody who may sign, or its comment is not one.
     """
-    decision = _require_decision(platform, asked)
+    decision = decision_of(platform, asked.run_id)
     if answer.by is not None:
         _refuse_signature(platform, platform.project.model(name), decision, answer)
     said: Outcome | None = "timed out" if answer.by is None else None if answer.approved else "rejected"
@@ -143,12 +141,12 @@ def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> results.S
         is_first = session.run(decisions.SIGN, signature)  # the first answer counts
         if said and is_first:
             session.run(decisions.END, training_id=asked.run_id, outcome=said)
-        kept = session.one(decisions.SIGNATURE, training_id=asked.run_id) or signature
+        first = session.one(decisions.SIGNATURE, training_id=asked.run_id) or signature
     return {
-        "answer": kept.answer,
-        "signed_by": kept.signed_by,
-        "comment": kept.comment,
-        "evidence_sha256": kept.evidence_sha256,
+        "answer": first.answer,
+        "signed_by": first.signed_by,
+        "comment": first.comment,
+        "evidence_sha256": first.evidence_sha256,
     }
 
 
@@ -208,13 +206,6 @@ def _first_requested_by(platform: Platform, training_id: str) -> str | None:
         decisions.STARTER, training_id=training_id, first=training_id.removeprefix(AGAIN)
     )
     return starter.requested_by if starter else None
-
-
-def _require_decision(platform: Platform, asked: Try) -> Decision:
-    decision = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
-    if decision is None:
-        raise NotReady(f"training '{asked.run_id}' has no decision; clear 'evaluate'")
-    return decision
 
 
 def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
@@ -317,7 +308,7 @@ def _write_decision(
     reason: str,
     requested_by: str | None,
 ) -> None:
-    results = tuple(judge(model.gates, evidence))
+    said = tuple(judge(model.gates, evidence))
     champion, evaluation = evidence.champion, evidence.evaluation.record()
     decision = Decision(
         training_id=version.training_id,
@@ -327,8 +318,8 @@ def _write_decision(
         as_of=as_of,
         reason=reason,
         snapshot_id=version.snapshot_id,
-        passed=all(result.passed for result in results),
-        gates=results,
+        passed=all(result.passed for result in said),
+        gates=said,
         challenger_metrics=dict(evaluation.metrics),
         champion_metrics=dict(evaluation.champion_metrics or {}) if champion else None,
         evaluation=evaluation,
@@ -344,8 +335,8 @@ def _write_decision(
 
 def _sha256_of(decision: Decision, artifact_sha256: str) -> str:
     """Return the hash of what a decision rests on: who was judged, on what, what was measured and said."""
-    kept = decision.values()
-    named = {name: kept[name] for name in ("model", "challenger", "champion", "evaluation", "gates")}
+    columns = decision.values()
+    named = {name: columns[name] for name in ("model", "challenger", "champion", "evaluation", "gates")}
     body = {**named, "snapshot": decision.snapshot_id, "artifact": artifact_sha256}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 

@@ -107,7 +107,7 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
     if said:
         decided = Decided(said.status, said.retrain, said.reason, _measured(said.performance))
     # What the verdict has measured of this version is not measured again.
-    is_measured = said is not None and said.model_version == version
+    is_measured = said and said.model_version == version
     drift = said.drift if said and is_measured else _drift(platform, model, version, batch_date)
     page = render(reference[columns], _window(platform, model, batch_date)[columns], title, drift, decided)
     key = kept.report(name, batch_date)

@@ -95,8 +95,15 @@ class Journal:
             seconds=trial.seconds,
             note=trial.note,
         )
-        self.platform.warehouse.run(versions.TRY, mine)
-        return self.read()[trial.number]
+        with self.platform.warehouse.session() as session:
+            session.run(versions.TRY, mine)
+            kept = session.one(
+                versions.TRIAL,
+                training_id=self.training_id,
+                search_sha256=self.search_sha256,
+                trial=trial.number,
+            )
+        return _trial(kept or mine)
 
 
 def _readable(params: Mapping[str, Any]) -> Any:

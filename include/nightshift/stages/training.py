@@ -20,6 +20,7 @@ from nightshift.platform.fitted import own_code
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import first_unscored, known_labels
 from nightshift.platform.lineage import Origin, freeze, origin
+from nightshift.platform.papers import decision_of
 from nightshift.platform.provenance import (
     ENVIRONMENT_FILE,
     SPEC_FILE,
@@ -174,9 +175,7 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
         NotReady: the gates have not run, nobody has signed, or the champion changed since.
         Barred: the challenger is a copy of a version that was taken out of service by hand.
     """
-    decision = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
-    if decision is None:
-        raise NotReady(f"training '{asked.run_id}' has no decision; clear 'evaluate'")
+    decision = decision_of(platform, asked.run_id)
     if not decision.passed:
         return {"version": decision.challenger, "outcome": "rejected"}
     ledger = Ledger(platform.warehouse, name)

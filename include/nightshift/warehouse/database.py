@@ -224,8 +224,8 @@ class Reading:
 
     def all(self, query: Query[R], /, **values: Any) -> list[R]:
         """Return the rows of an answer."""
-        text, names = query.numbered
-        self.cursor.execute(text, parameters=[values[name] for name in names] or None)
+        text, parameters = query.positional(values)
+        self.cursor.execute(text, parameters=parameters or None)
         return [query.row.of(row) for row in self.cursor.fetch_arrow_table().to_pylist()]
 
     def one(self, query: Query[R], /, **values: Any) -> R | None:

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from psycopg2 import sql
 
-from nightshift.database import Session, told
+from nightshift.database import Session, bound, told
 from nightshift.errors import Superseded
 from nightshift.records import leases
 from nightshift.rows import Command, Row
@@ -54,10 +54,9 @@ def check_lease(cursor: Any, lease: Lease) -> None:
     Raises:
         Superseded: naming the partition and who took it.
     """
-    text, names = leases.CHECK.numbered
-    values: dict[str, str | date] = {"table": lease.table.qualified, "arm": lease.arm}
-    values |= {"first": min(lease.generations), "last": max(lease.generations)}
-    cursor.execute(text, parameters=[values[name] for name in names])
+    nights = {"first": min(lease.generations), "last": max(lease.generations)}
+    text, parameters = leases.CHECK.positional({"table": lease.table.qualified, "arm": lease.arm, **nights})
+    cursor.execute(text, parameters=parameters)
     for batch_date, generation, holder in cursor.fetchall():
         if generation != lease.generations.get(batch_date, generation):
             raise Superseded(
@@ -118,9 +117,8 @@ class PartitionWrite:
 
     def run(self, command: Command, row: Row | None = None, /, **values: Any) -> None:
         """Run one more statement in the same transaction, with the columns of ``row`` and ``values``."""
-        text, names = command.numbered
-        found = {**(row.values() if row else {}), **values}
-        self.cursor.execute(text, parameters=[found[name] for name in names])
+        text, parameters = command.positional(bound(command, row, values))
+        self.cursor.execute(text, parameters=parameters)
 
 
 def _place(table: Table, arrow: pa.Table, said: str) -> str:

@@ -3,18 +3,16 @@
 import json
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from toys import rows, spec
+from toys import FROZEN, rows, spec
 
 from nightshift import artifacts, metrics, train
 from nightshift.errors import FitFailed, SpecError
-from nightshift.records.snapshots import Snapshot
 from nightshift.specs import ENCODED, FeatureSet, Model, load_project
 from nightshift.stages.collecting import parquet
 
@@ -23,19 +21,6 @@ BOOSTING, LOGISTIC = (
     "sklearn.linear_model.LogisticRegression",
 )
 COLUMNS = {"a": "float", "word": "string", "agent": "string", "note": "string", "c": "integer"}
-FROZEN = Snapshot(
-    snapshot_id="0" * 64,
-    model="toy",
-    as_of=date(2013, 2, 1),
-    feature_set="toy",
-    feature_version=1,
-    object_key="snapshots/toy.parquet",
-    row_count=1,
-    train_first=date(2013, 1, 1),
-    train_last=date(2013, 1, 18),
-    holdout_first=date(2013, 1, 19),
-    holdout_last=date(2013, 1, 31),
-)
 
 
 def feature_set() -> FeatureSet:

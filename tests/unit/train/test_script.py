@@ -4,31 +4,16 @@ import ast
 import json
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from toys import feature_set, needs_torch, rows, spec
+from toys import FROZEN, feature_set, needs_torch, rows, spec
 
 from nightshift import metrics, train
-from nightshift.records.snapshots import Snapshot
 from nightshift.types import to_parquet as parquet
 
 BOOSTING = "sklearn.ensemble.HistGradientBoostingRegressor"
-FROZEN = Snapshot(
-    snapshot_id="0" * 64,
-    model="toy",
-    as_of=date(2013, 2, 1),
-    feature_set="toy",
-    feature_version=1,
-    object_key="snapshots/toy.parquet",
-    row_count=1,
-    train_first=date(2013, 1, 1),
-    train_last=date(2013, 1, 18),
-    holdout_first=date(2013, 1, 19),
-    holdout_last=date(2013, 1, 31),
-)
 TREES = {"random_state": 0, "min_samples_leaf": 20}
 BOOSTED = {"n_estimators": 20, "verbosity": -1, "n_jobs": 1, "random_state": 0}
 CASES = {

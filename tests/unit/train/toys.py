@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nightshift.records.snapshots import Snapshot
 from nightshift.specs import FeatureSet, Model
 
 NIGHTS, A_NIGHT = 24, 50
@@ -23,6 +24,19 @@ TARGETS: dict[str, dict] = {
     "multiclass": {"classes": CLASSES},
     "regression": {},
 }
+FROZEN = Snapshot(
+    snapshot_id="0" * 64,
+    model="toy",
+    as_of=date(2013, 2, 1),
+    feature_set="toy",
+    feature_version=1,
+    object_key="snapshots/toy.parquet",
+    row_count=1,
+    train_first=date(2013, 1, 1),
+    train_last=date(2013, 1, 18),
+    holdout_first=date(2013, 1, 19),
+    holdout_last=date(2013, 1, 31),
+)
 needs_torch = pytest.mark.skipif(
     find_spec("torch") is None, reason="the extra 'torch' is not installed: it weighs more than all the rest"
 )
