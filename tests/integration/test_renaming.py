@@ -111,8 +111,8 @@ def test_a_ledger_that_somebody_moves_by_hand_does_not_verify(mine: Mine) -> Non
         with pytest.raises(WarehouseRefused, match="append-only"):
             platform.warehouse.execute(statement)
     platform.warehouse.execute(
-        "ALTER TABLE governance.promotions DISABLE TRIGGER ALL; ALTER TABLE governance.promotions "
-        "DISABLE TRIGGER append_only; ALTER TABLE governance.versions DISABLE TRIGGER append_only; "
+        "ALTER TABLE governance.promotions DISABLE TRIGGER ALL; ALTER TABLE governance.versions "
+        "DISABLE TRIGGER append_only; ALTER TABLE governance.decisions DISABLE TRIGGER append_only; "
         f"UPDATE governance.versions SET model = '{new}' WHERE model = '{old}'; "
         f"UPDATE governance.promotions SET model = '{new}' WHERE model = '{old}'"
     )
@@ -234,6 +234,7 @@ def test_a_renamed_source_keeps_its_nights_and_the_features_built_from_them(
     stages.score(renamed, MODEL, night, Try("night"))
     assert stages.reconcile_source(renamed, "renamed", night)
     assert judged(better(renamed), MODEL, LAST - DAY, "after the renaming")["version"]
+    assert loop.warehouse.rows("SELECT * FROM governance.verify_seals()") == []
     champion = Ledger(loop.warehouse, MODEL).head()
     assert champion is not None
     assert "# " in stages.compare_versions(renamed, MODEL, champion.version, champion.version)
@@ -268,6 +269,7 @@ def test_a_renamed_feature_set_keeps_its_nights_and_its_models_go_on(loop: Platf
     stages.score(renamed, MODEL, night, Try("night"))
     stages.decide_verdict(renamed, MODEL, LAST, Try("night"))
     assert judged(better(renamed), MODEL, LAST - DAY, "after the renaming")["version"]
+    assert loop.warehouse.rows("SELECT * FROM governance.verify_seals()") == []
     champion = Ledger(loop.warehouse, MODEL).head()
     assert champion is not None
     assert "# " in stages.compare_versions(renamed, MODEL, champion.version, champion.version)

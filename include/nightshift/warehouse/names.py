@@ -21,9 +21,10 @@ NAMING = """
 SELECT c.table_schema AS schema, c.table_name AS name FROM information_schema.columns c
 JOIN information_schema.tables t USING (table_schema, table_name)
 WHERE t.table_type = 'BASE TABLE' AND c.column_name = %s
-  AND c.table_schema IN ('catalog', 'quarantine', 'monitoring', 'governance')
+  AND (c.table_schema IN ('catalog', 'quarantine', 'monitoring')
+       OR (c.table_schema, c.column_name) = ('governance', 'model'))
 ORDER BY (c.table_schema, c.table_name) <> ('governance', 'versions'), 1, 2
-"""  # versions first: what belongs to a version follows it
+"""  # versions first: what belongs to a version follows it. What governance has sealed says the set's name of then
 
 
 @dataclass(frozen=True)
