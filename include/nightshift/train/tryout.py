@@ -1,22 +1,28 @@
 """The try-out: a fresh process loads the artifact as scoring will, and predicts.
 
 What was fitted in this process may work in this process only: a class of the session, a patched module. The child
-gets the file, its hash and rows; no connection, no secret.
+gets the file, its hash and rows; no connection, no secret. It is forked by a server that has imported the libraries
+and nothing else, so that many try-outs of one process import them once.
 """
 
+import io
 import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 
@@ -58,30 +64,67 @@ def try_out(
         rows.to_parquet(Path(folder) / "rows.parquet")
         told = {
             "types": own.types,
-            "folder": str(own.folder) if own.folder else None,
+            "folder_of_own": str(own.folder) if own.folder else None,
             "classes": list(classes),
             "cpu_seconds": cpu_seconds,
         }
-        command = [sys.executable, "-m", "nightshift.train.tryout", folder, sha256, json.dumps(told)]
-        try:
-            done = subprocess.run(
+        status = _SERVER.ask({"folder": folder, "sha256": sha256, **told})
+        if status == -signal.SIGALRM:
+            return Tryout([], 0.0, [], f"no answer within {SECONDS} s")
+        if status == -signal.SIGXCPU:
+            return Tryout([], 0.0, [], f"no answer within {cpu_seconds} s of CPU time")
+        if status:
+            said = (Path(folder) / "said").read_text(errors="replace").strip().splitlines()
+            return Tryout([], 0.0, [], (said or ["it died without a word"])[-1][:300])
+        return Tryout(**json.loads((Path(folder) / "answer.json").read_text()))
+
+
+class _ForkServer:
+    """A process that forks one child a request. It ends with its wire, so with the process that asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wire: TextIO = io.StringIO()
+        self._asked_by = 0
+
+    def ask(self, request: dict[str, Any]) -> int:
+        """Return how the child for this request ended: 0, its exit code, or minus the signal that ended it."""
+        with self._lock:
+            # A forked process has a server of its own: two would read each other's answers.
+            if self._process is None or self._asked_by != os.getpid() or self._process.poll() is not None:
+                self._start()
+            try:
+                self._wire.write(json.dumps(request) + "\n")
+                self._wire.flush()
+                return int(self._wire.readline())
+            except (OSError, ValueError):  # the server was killed; the next request starts another
+                self._end()
+                return -signal.SIGKILL
+
+    def _end(self) -> None:
+        with suppress(OSError):  # what is still to be sent
+            self._wire.close()
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            command = [sys.executable, "-m", "nightshift.train.tryout"]
+            self._process = subprocess.Popen(
                 command,
                 env=_environment(),
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
+                cwd=tempfile.gettempdir(),
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
             )
-        except subprocess.TimeoutExpired:
-            return Tryout([], 0.0, [], f"no answer within {SECONDS} s")
-        if done.returncode == -signal.SIGXCPU:
-            return Tryout([], 0.0, [], f"no answer within {cpu_seconds} s of CPU time")
-        if done.returncode:
-            return Tryout(
-                [], 0.0, [], (done.stderr.strip().splitlines() or ["it died without a word"])[-1][:300]
-            )
-        return Tryout(**json.loads((Path(folder) / "answer.json").read_text()))
+            self._wire, self._asked_by = ours.makefile("rw"), os.getpid()
+
+
+_SERVER = _ForkServer()
 
 
 def _environment() -> dict[str, str]:
@@ -109,9 +152,36 @@ def _answer(folder: Path, sha256: str, own: Own, classes: Sequence[str]) -> dict
     }
 
 
-if __name__ == "__main__":
-    target, given = Path(sys.argv[1]), json.loads(sys.argv[3])
+def _child(request: dict[str, Any]) -> None:
+    """Answer a request in this process, which has been forked for it; what it says goes into a file."""
+    folder = Path(request["folder"])
+    said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    os.chdir(folder)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (given["cpu_seconds"], most))
-    ours = Own(tuple(given["types"]), Path(given["folder"]) if given["folder"] else None)
-    (target / "answer.json").write_text(json.dumps(_answer(target, sys.argv[2], ours, given["classes"])))
+    resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_seconds"], most))
+    signal.alarm(SECONDS)
+    own = Own(tuple(request["types"]), Path(request["folder_of_own"]) if request["folder_of_own"] else None)
+    answer = _answer(folder, request["sha256"], own, request["classes"])
+    (folder / "answer.json").write_text(json.dumps(answer))
+
+
+def _serve() -> None:
+    """Fork a child for each line of standard input and print how it ended."""
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                _child(json.loads(line))
+                code = 0
+            except:  # noqa: E722 - whatever it was, this process ends here
+                traceback.print_exc()
+            os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()

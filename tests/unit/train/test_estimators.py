@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from toys import feature_set, rows, spec
@@ -88,15 +89,36 @@ def test_an_estimator_of_the_project_is_fitted_stored_and_tried_out_as_any_other
     assert done.predictions == train.predict(pipeline, frame.head(20)).tolist()
 
 
-def test_a_model_that_answers_too_late_is_told_by_cpu_time_whatever_else_the_machine_does(own: Own) -> None:
+def blended(own: Own) -> tuple[bytes, pd.DataFrame]:
+    """Return a stored model of the project's own estimator, and rows."""
     frame = rows("regression")
-    pipeline = train.fit(
-        spec("regression", "sklearn.linear_model.Ridge", {}), feature_set(), frame, frame["label"]
-    )
-    content = skops.io.dumps(pipeline)
-    # The libraries alone take longer to import.
-    done = train.try_out(content, artifacts.seal(content), frame.head(5), cpu_seconds=1)
+    model = spec("regression", "estimators.mine.Blend", {})
+    return skops.io.dumps(train.fit(model, feature_set(), frame, frame["label"], own)), frame.head(5)
+
+
+def test_a_model_that_answers_too_late_is_told_by_cpu_time_whatever_else_the_machine_does(own: Own) -> None:
+    content, frame = blended(own)
+    (own.folder / "estimators" / "parts.py").write_text("while True:\n    pass\n")
+    done = train.try_out(content, artifacts.seal(content, own.types), frame, own, cpu_seconds=1)
     assert done.error == "no answer within 1 s of CPU time"
+
+
+def test_each_try_out_is_of_a_process_of_its_own_whatever_the_one_before_did(own: Own) -> None:
+    content, frame = blended(own)
+    sha256 = artifacts.seal(content, own.types)
+    parts = own.folder / "estimators" / "parts.py"
+    whole = train.try_out(content, sha256, frame, own)
+    patched = "from sklearn.linear_model._base import LinearModel\ndel LinearModel.predict"
+    for does, says in (
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "it died without a word"),
+        ("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos._exit(0)\n", "it died without a word"),
+        ("import sys\nprint('7')\nsys.exit('enough')\n", "enough"),
+        (f"{patched}\nHALF = 0.5\n", "predict"),
+    ):
+        parts.write_text(does)
+        assert says in (train.try_out(content, sha256, frame, own).error or ""), does
+    parts.write_text("HALF = 0.5\n")
+    assert train.try_out(content, sha256, frame, own).predictions == whole.predictions
 
 
 def test_the_code_behind_an_estimator_is_its_module_and_what_that_imports_of_the_project(own: Own) -> None:
