@@ -116,7 +116,7 @@ def test_drafts_collect_build_and_train_through_the_stages(
     ask = model.Ask("planned", "arr_delay", "classification")
     text = model.draft(ask, spec, seen, owner="me")
     # A month is collected: shorter windows, and any score will do for the first model.
-    text = text.replace("window_days: 45", "window_days: 10").replace(
+    text = text.replace("window_days: all", "window_days: 10").replace(
         "metric: log_loss, value", "metric: brier, value"
     )
     (include / "models/late.yaml").write_text(text)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import sqlalchemy
 
-from integration.conftest import SCORED, History
+from integration.conftest import FIRST, SCORED, History
 from nightshift import artifacts, registry, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import (
@@ -232,6 +232,19 @@ def test_the_same_rows_split_otherwise_are_another_snapshot(loop: Platform) -> N
 def test_a_snapshot_taken_twice_is_the_same_snapshot(loop: Platform) -> None:
     first, second = (stages.snapshot(loop, MODEL, NIGHT, Try(run)) for run in ("one", "two"))
     assert first == second
+
+
+def test_a_snapshot_keeps_no_more_rows_to_fit_on_than_the_spec_says_and_all_of_the_holdout(
+    loop: Platform,
+) -> None:
+    whole = stages.snapshot(loop, MODEL, NIGHT, Try("whole"))
+    few = with_model(loop, lambda m: m["train"].update(window_days="all", max_rows=700))
+    one, two = (stages.snapshot(few, MODEL, NIGHT, Try(run)) for run in ("one", "two"))
+    assert one == two
+    assert (one["rows"] - one["holdout_rows"], one["holdout_rows"]) == (700, whole["holdout_rows"])
+    frozen, rows = read_snapshot(few, one["snapshot_id"])
+    assert frozen.train_first == FIRST
+    assert rows["batch_date"].min() < pd.Timestamp(FIRST + 9 * DAY), "from the first nights on"
 
 
 def test_a_snapshot_that_was_changed_is_refused(loop: Platform) -> None:

@@ -13,7 +13,7 @@ from nightshift.train import TrainingDates, training_dates
 FIRST_NIGHT = date(2013, 1, 2)
 
 
-def model(window: int = 45, holdout: int = 14, matures: int = 2) -> Model:
+def model(window: int | str = 45, holdout: int = 14, matures: int = 2) -> Model:
     return Model.model_validate(
         {
             "name": "late",
@@ -38,6 +38,7 @@ def model(window: int = 45, holdout: int = 14, matures: int = 2) -> Model:
         (model(45, 14, 2), date(2013, 4, 1), ("2013-01-31", "2013-03-16", "2013-03-17", "2013-03-30")),
         (model(45, 14, 0), date(2013, 4, 1), ("2013-02-02", "2013-03-18", "2013-03-19", "2013-04-01")),
         (model(1, 1, 1), date(2013, 4, 1), ("2013-03-30", "2013-03-30", "2013-03-31", "2013-03-31")),
+        (model("all", 14, 2), date(2013, 4, 1), ("2013-01-02", "2013-03-16", "2013-03-17", "2013-03-30")),
         # the window ends where the project begins
         (model(45, 14, 2), date(2013, 2, 1), ("2013-01-02", "2013-01-16", "2013-01-17", "2013-01-30")),
         (model(45, 14, 2), date(2013, 1, 18), ("2013-01-02", "2013-01-02", "2013-01-03", "2013-01-16")),

@@ -154,8 +154,14 @@ def _fitted_on(record: Record) -> tuple[str, str]:
             "Fitted",
             f"elsewhere, on days until {brought.trained_until}: so said {brought.by}, who brought it",
         )
-    rows = record.counts.fitted_rows
-    return "Fitted on", f"{snapshot.train_first} to {snapshot.train_last}: {rows} rows"
+    rows, train = record.counts.fitted_rows, record.spec.train
+    how = (
+        f", drawn by hash so that one of {train.half_life_days} days earlier counts half"
+        if train.half_life_days
+        else ""
+    )
+    how += ", the most that are kept: drawn by hash" if rows >= train.max_rows else ""
+    return "Fitted on", f"{snapshot.train_first} to {snapshot.train_last}: {rows} rows{how}"
 
 
 def _model(record: Record) -> Table:

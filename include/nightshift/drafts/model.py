@@ -83,7 +83,7 @@ def draft(ask: Ask, source: Source, seen: Seen | None, *, owner: str, lag: int =
     target += f", {goal.key}: {_shown(goal.value)}" if goal.key else ""
     told = f"{len(seen.values)} values of {ask.column}" if seen else "the spec alone; no value was to be seen"
     estimator = CLASS + ("Classifier" if goal.key else "Regressor")
-    sizes_of = "train: {{window_days: {window}, holdout_days: {holdout}, min_rows: {rows}}}"
+    sizes_of = "train: {{window_days: all, holdout_days: {holdout}, min_rows: {rows}}}"
     lines = [
         f"# Drafted from {told}. What says 'guess' is one: read it, then edit it.",
         f"owner: {scalar(owner)}",

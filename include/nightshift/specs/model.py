@@ -31,6 +31,7 @@ METRICS: dict[Kind, set[str]] = {
 }
 Encoding = Literal["one_hot", "ordinal", "target", "hashing", "tfidf"]
 ENCODED: tuple[Encoding, ...] = ("one_hot", "ordinal", "target", "hashing", "tfidf")
+MOST_DAYS = 3660
 # Fewer days say nothing of how days differ.
 FEWEST_HOLDOUT_DAYS = 5
 
@@ -68,22 +69,40 @@ class Estimator(Spec):
 
 
 class Train(Spec):
-    """Which days a training sees: ``window_days`` to fit on, then ``holdout_days``, later, to judge on.
+    """Which rows a training sees: those of ``window_days`` to fit on, then of ``holdout_days``, later, to judge on.
+
+    Of the rows to fit on, one of ``half_life_days`` ago counts half as often as one of the last day, and no more than
+    ``max_rows`` are kept, by the hash of their entity; those to judge on all are.
 
     ``tune`` searches the estimator's parameters, ``automl`` whole families of estimators, within its budget.
     """
 
-    window_days: int = Field(default=45, ge=1, le=3660)
+    window_days: Literal["all"] | int = "all"
+    half_life_days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
+    max_rows: int = Field(default=500_000, ge=1)
     holdout_days: int = Field(default=14, ge=1, le=366)
     min_rows: int = Field(default=500, ge=1)
     tune: Tune = Tune()
     # True: every family whose library is installed.
     automl: bool | list[str] = False
 
+    @field_validator("window_days", mode="before")
+    @classmethod
+    def _all_or_days(cls, given: Any) -> Any:
+        if given != "all" and not (type(given) is int and 1 <= given <= MOST_DAYS):
+            raise ValueError(f"expected 'all' or 1 to {MOST_DAYS} days, got {given!r}")
+        return given
+
     @field_validator("automl", mode="before")
     @classmethod
     def _known_families(cls, given: Any) -> Any:
         return families(given)
+
+    @model_validator(mode="after")
+    def _most_is_enough(self) -> "Train":
+        if self.max_rows < self.min_rows:
+            raise ValueError(f"max_rows: {self.max_rows} is fewer than min_rows, {self.min_rows}")
+        return self
 
     @model_validator(mode="after")
     def _search_is_one(self) -> "Train":

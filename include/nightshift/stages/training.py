@@ -55,6 +55,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> results.
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
     rows, made_of = _known_rows(platform, model, feature_set, dates, as_of)
+    rows = train.sampled(model.train, rows, dates, feature_set.entity)
     held_out = _require_enough(model, rows, dates, as_of)
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So is what their labels
     # mean.

@@ -26,7 +26,10 @@ def training_dates(model: Model, as_of: date, first_night: date) -> TrainingDate
     holdout_last = as_of - timedelta(days=model.matures_after_days)
     holdout_first = holdout_last - timedelta(days=model.train.holdout_days - 1)
     train_last = holdout_first - timedelta(days=1)
-    train_first = max(first_night, train_last - timedelta(days=model.train.window_days - 1))
+    window = model.train.window_days
+    train_first = first_night
+    if window != "all":
+        train_first = max(first_night, train_last - timedelta(days=window - 1))
     if train_first > train_last:
         raise NotReady(
             f"model '{model.name}' as of {as_of}: the holdout ({holdout_first}..{holdout_last}) leaves no day "

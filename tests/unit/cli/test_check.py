@@ -13,7 +13,7 @@ def test_a_deep_check_refuses_a_parameter_that_an_estimator_has_not(tmp_path: Pa
     project = tmp_path / "include"
     shutil.copytree(INCLUDE, project, ignore=shutil.ignore_patterns("__pycache__"))
     spec = project / "models" / "late_arrival.yaml"
-    declared = "train: {window_days: 45,"
+    declared = "train: {window_days: all,"
     assert declared in spec.read_text()
     searched = "tune: {trials: 5, space: {max_leafs: {low: 2, high: 9}}},"
     spec.write_text(spec.read_text().replace(declared, f"{declared} {searched}"))

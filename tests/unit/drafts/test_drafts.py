@@ -537,7 +537,7 @@ def test_a_models_thresholds_are_those_of_a_constant(
         assert part in text
     (include / "models/sales.yaml").write_text(text)
     spec = load_project(include).require_sound().model("sales")
-    assert (spec.target.matures_after_days, spec.train.window_days, spec.train.holdout_days) == (1, 365, 60)
+    assert (spec.target.matures_after_days, spec.train.window_days, spec.train.holdout_days) == (1, "all", 60)
 
 
 def test_a_connection_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,7 @@ def test_rows_that_cannot_be_learned_from_name_the_feature(
 def test_labels_of_one_class_say_so() -> None:
     frame = rows()
     for path in (TREES.format("Classifier"), "sklearn.ensemble.RandomForestClassifier"):
-        with pytest.raises(FitFailed, match=r"all 1200 labels are 1: .*train\.window_days: 45"):
+        with pytest.raises(FitFailed, match=r"all 1200 labels are 1: .*train\.window_days: all"):
             train.fit(spec("classification", path, {}), feature_set(), frame, frame["label"] * 0 + 1)
 
 
