@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+OTHERS ?= python3.12 python3.13
 VENV := .venv
 BIN := $(VENV)/bin
 NIGHTSHIFT := $(BIN)/nightshift
@@ -13,10 +14,10 @@ export UV_NO_PROGRESS := 1
 # Where nothing compiled may be kept, each server and each try-out compiles thousands of files anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test bench lint up down status logs install lock unit e2e
+.PHONY: help demo test bench lint up down status logs install lock unit unit-others e2e
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: install ## close the loop on real flights; the stack stays up until `make down`
 	@$(NIGHTSHIFT) demo
@@ -34,6 +35,13 @@ unit: install ## the tests that need no server
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python tests/axe.py
 	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
+
+unit-others: ## the same on the other Pythons that are here, each in an environment of its own
+	@for python in $(OTHERS); do \
+	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1) || { echo "$$python: not here"; continue; }; \
+	  echo "== Python $$version"; \
+	  $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv-$$version unit || exit; \
+	done
 
 e2e: install ## the end-to-end tests alone
 	@$(BIN)/python tests/browser.py
@@ -65,7 +73,7 @@ logs: install ## follow the stack's logs
 install: $(INSTALLED) ## the virtual environment, from the lock files, checked by hash
 
 $(INSTALLED): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if sys.version_info >= (3, 11) else "Nightshift needs Python 3.11 or newer; this is " + v + ". Try: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Nightshift needs Python 3.11, 3.12 or 3.13; this is " + v + ". Try: make PYTHON=python3.12 ...")'
 	@echo "installing into $(VENV) (about 1.3 GB, checked against hashes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements/bootstrap.lock

