@@ -33,6 +33,7 @@ KINDS: Mapping[str, Kind] = {
     "reports": Kind(rf"{NAME}/{NIGHTS}\.html", "monitor_{}", scripted=True),
     "explorations": Kind(rf"{NAME}/{HASH}\.(html|ipynb)", "explore_{}"),
     "reproductions": Kind(rf"{NAME}/{HASH}\.html", "reproduce_{}"),
+    "replays": Kind(rf"{NAME}/{HASH}\.html", "replay_policies_{}"),
     "cards": Kind(rf"{NAME}/[0-9]{{1,9}}/(card\.html|card\.md|sbom\.cdx\.json)", "train_{}"),
     "catalog": Kind(r"index\.html", "catalog"),
 }
@@ -76,6 +77,11 @@ def explorations(subject: str) -> str:
 def reproductions(model: str) -> str:
     """Return the folder of the findings on versions made again; files are named by their hash."""
     return f"reproductions/{model}"
+
+
+def replays(model: str) -> str:
+    """Return the folder of a model's replays; pages are named by their hash."""
+    return f"replays/{model}"
 
 
 def cards(model: str) -> str:

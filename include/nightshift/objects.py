@@ -48,6 +48,19 @@ class Objects:
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{self.uri(key)}: no such object") from error
 
+    def find(self, key: str) -> bytes | None:
+        """Return the content at ``key``, or None."""
+        try:
+            return self.get(key)
+        except FileNotFoundError:
+            return None
+
+    def delete(self, prefix: str) -> None:
+        """Delete every file below ``prefix``."""
+        filesystem, path = self._locate(prefix)
+        if filesystem.exists(path):
+            filesystem.rm(path, recursive=True)
+
     def copy(self, prefix: str, to: str, *, dry_run: bool = False) -> int:
         """Copy every file below ``prefix`` to below ``to``; return how many there are."""
         filesystem, path = self._locate(prefix)

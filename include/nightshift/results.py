@@ -36,6 +36,16 @@ class Replayed(TypedDict):
     quarantined: NotRequired[int]
 
 
+class Rehearsed(TypedDict):
+    """A replay of retraining: the outcome in a sentence, a line a policy, the key of the page."""
+
+    model: str
+    nights: str
+    outcome: str
+    policies: list[str]
+    page: str
+
+
 class Reconciled(TypedDict):
     """Of a source's nights: how many batches add up."""
 

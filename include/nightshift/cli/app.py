@@ -344,6 +344,52 @@ def reproduce(
 
 
 @app.command()
+def replay(
+    model: Annotated[str, typer.Argument(help="for instance late_arrival")],
+    *,
+    first: Annotated[
+        str, typer.Option("--from", help="as of when the first champion is trained, YYYY-MM-DD")
+    ],
+    last: Annotated[str, typer.Option("--to", help="the last night, YYYY-MM-DD")],
+    every: Annotated[int, typer.Option("--every", min=1, help="nights from candidate to candidate")] = 7,
+    starts: Annotated[int, typer.Option("--starts", min=1, help="candidates to begin with, one by one")] = 4,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value of the spec, with commas between; replayed beside it; may be repeated"
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="kept with the findings")] = "by hand",
+) -> None:
+    """Replay retraining over past nights: what each policy would have gained. Changes no version and no night.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack. Cut short, it goes
+    on with what it has.
+    """
+    from rich.progress import Progress
+
+    from nightshift.calendar import DateRange, parse_date
+    from nightshift.cli import handles
+
+    with clear_errors(), Progress(console=console, transient=True) as progress:
+        nights = DateRange(parse_date(first, "--from"), parse_date(last, "--to"))
+        platform = handles.platform("train")
+        from nightshift import stages
+
+        bar = progress.add_task("candidates", total=None)
+        found = stages.rehearse(
+            platform,
+            model,
+            stages.Rehearsal(nights, every, starts, tuple(changes or ())),
+            stages.Try(f"command_{uuid4().hex}"),
+            reason=reason,
+            watch=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    lines = [*found["policies"], found["outcome"], f"Page: {found['page']}"]
+    console.print(escape("\n".join(lines)), soft_wrap=True)
+
+
+@app.command()
 def score(
     model: Annotated[str, typer.Argument(help="for instance late_arrival")],
     *,

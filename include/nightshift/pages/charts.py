@@ -80,6 +80,27 @@ def bars(labels: Sequence[str], now: Sequence[float], then: Sequence[float] | No
     return Drawing(width, line * len(labels), tuple(shapes), told)
 
 
+def curves(lines: Sequence[tuple[str, Sequence[float]]], told: str, ends: tuple[str, str]) -> Drawing:
+    """Return (kind of line, its values) over the same steps, and the line of 0."""
+    width, height = 1000.0, 220.0
+    values = [value for _, line in lines for value in line]
+    low, high = min([0.0, *values]), max([0.0, *values])
+    scale = height / ((high - low) or 1.0)
+    longest = max((len(line) for _, line in lines), default=1)
+    step = width / max(longest - 1, 1)
+
+    def path(line: Sequence[float]) -> str:
+        from_the_end = longest - len(line)
+        points = (
+            f"{(from_the_end + n) * step:.1f} {(high - value) * scale:.1f}" for n, value in enumerate(line)
+        )
+        return f"M{'L'.join(points)}"
+
+    zero = Outline(f"M0 {high * scale:.1f}h{width:.0f}", "axis")
+    drawn = tuple(Outline(path(line), kind) for kind, line in lines if line)
+    return Drawing(width, height + 1, (zero, *drawn), told, wide=True, ends=ends)
+
+
 def gaps(shares: Sequence[float], told: str) -> Drawing:
     """Return a strip, a cell a span of nights, stronger with more missing; NaN, a span without rows, is hollow."""
     cell, height = 6.0, 14.0

@@ -70,7 +70,8 @@ main svg.wide{{width:100%}}
 main svg text{{font-size:11px;fill:var(--fg)}}
 .k-now{{fill:var(--now)}}.k-then{{fill:var(--then)}}.k-good{{fill:var(--ok)}}.k-bad{{fill:var(--wrong)}}
 .k-some{{fill:var(--some)}}.k-empty{{fill:var(--empty)}}
-.o-then{{fill:none;stroke:var(--then);stroke-width:2;vector-effect:non-scaling-stroke}}
+.o-then,.o-now,.o-good,.o-bad{{fill:none;stroke:var(--then);stroke-width:2;vector-effect:non-scaling-stroke}}
+.o-now{{stroke:var(--now)}}.o-good{{stroke:var(--ok)}}.o-bad{{stroke:var(--wrong)}}
 .o-axis{{fill:none;stroke:var(--some);stroke-width:1;vector-effect:non-scaling-stroke}}
 details{{margin:.5rem 0}}summary{{cursor:pointer;color:var(--link)}}summary>*{{display:inline;font-size:.9rem}}
 main details summary h3,main details summary h4{{margin:0}}

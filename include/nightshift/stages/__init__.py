@@ -21,6 +21,7 @@ from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.renaming import rename
+from nightshift.stages.replaying import Rehearsal, rehearse
 from nightshift.stages.reproducing import reproduce
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
@@ -32,6 +33,7 @@ __all__ = [
     "Choice",
     "Platform",
     "Question",
+    "Rehearsal",
     "Replay",
     "Try",
     "Wanted",
@@ -60,6 +62,7 @@ __all__ = [
     "receive",
     "reconcile_registry",
     "reconcile_source",
+    "rehearse",
     "rename",
     "render_report",
     "replay",

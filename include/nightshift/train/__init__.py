@@ -17,7 +17,7 @@ from nightshift.train.fitting import (
     require_fitted,
 )
 from nightshift.train.labels import labelled, labels
-from nightshift.train.sample import sampled
+from nightshift.train.sample import require_enough, sampled
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
 from nightshift.train.tuning import Search, Trial, best, check, judged_by, search
@@ -40,6 +40,7 @@ __all__ = [
     "out_of_fold",
     "predict",
     "predictions_sha256",
+    "require_enough",
     "require_fitted",
     "sampled",
     "script",

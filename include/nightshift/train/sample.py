@@ -1,10 +1,41 @@
-"""Which of the rows to fit on a training keeps: the same ones whenever it is asked, in whatever order they come."""
+"""Which rows a training has: enough, and of those to fit on the same ones whenever it is asked, in any order."""
+
+from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from nightshift.specs import Train
+from nightshift.errors import NotReady
+from nightshift.specs import Model, Train
 from nightshift.train.dates import TrainingDates
+
+
+def require_enough(model: Model, rows: pd.DataFrame, dates: TrainingDates, as_of: date) -> int:
+    """Return how many rows are held out. Raises NotReady if they, or those to fit on, are too few or all alike."""
+    later = rows["batch_date"] >= pd.Timestamp(dates.holdout_first)
+    held_out = int(later.sum())
+    if len(rows) - held_out < model.train.min_rows or not held_out:
+        raise NotReady(
+            f"model '{model.name}' as of {as_of}: {len(rows) - held_out} labelled rows in {dates.train_first}.."
+            f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
+            f"run features_{model.features} for these nights"
+        )
+    _require_difference(model, rows[~later]["label"], "to fit on", dates.train_first, dates.train_last)
+    _require_difference(model, rows[later]["label"], "held out", dates.holdout_first, dates.holdout_last)
+    return held_out
+
+
+def _require_difference(model: Model, label: pd.Series, what: str, first: date, last: date) -> None:
+    """Raise NotReady if all labels are of one class: there is nothing to tell apart, and no gate could judge it."""
+    if model.target is None or model.kind == "regression" or label.nunique() > 1:
+        return
+    number, target = int(label.iloc[0]), model.truth
+    only = f"'{model.classes[number]}'" if model.classes else f"{number} ({target.rule}: {bool(number)})"
+    raise NotReady(
+        f"model '{model.name}': all {len(label)} labels {what}, {first}..{last}, are {only}. More nights may have "
+        f"others (train.window_days: {model.train.window_days}, holdout_days: {model.train.holdout_days}), or train as "
+        f"of a later night; if the column never says anything else, look at key 'target.{target.form}'"
+    )
 
 
 def sampled(train: Train, rows: pd.DataFrame, dates: TrainingDates, entity: list[str]) -> pd.DataFrame:

@@ -1,0 +1,160 @@
+"""The bank: a candidate every few nights, trained from what was known then, and its loss on every later night.
+
+Whatever a policy would have done is then a look-up: which candidate it would have had in service each night.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightshift import train
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady
+from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+# A probability is never as sure as this: one row would weigh as all others do.
+SUREST = 1e-15
+
+
+@dataclass(frozen=True)
+class Nights:
+    """Everything there is: features of all nights, (n, columns), and reports of outcomes with their ``known_at``.
+
+    ``cutoff``: of a batch date, the instant up to which its night listens. ``first``: the project's first night.
+    """
+
+    features: pd.DataFrame
+    truth: pd.DataFrame
+    cutoff: Callable[[date], pd.Timestamp]
+    first: date
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model as of a date: the days it was fitted on, how many rows, and its predictions of the rows since.
+
+    It can serve from the night after ``as_of`` on. ``predictions``: (rows of the bank,) or (rows, classes), float32;
+    NaN on the days it was fitted on, and before.
+    """
+
+    as_of: date
+    dates: train.TrainingDates
+    rows: int
+    predictions: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, model: Model, as_of: date, first: date, rows: NDArray[Any], predictions: NDArray[np.float32]
+    ) -> "Candidate":
+        """Return a candidate as it was kept."""
+        return cls(as_of, train.training_dates(model, as_of, first), int(rows), predictions)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Candidates in the order of their dates, and the labelled rows of all nights with what came true.
+
+    ``rows``: (n,) with ``batch_date``, ``label`` and the columns of slices. ``night``: of each row the index in
+    ``nights``. ``loss``: (candidates, nights), the mean loss a row; NaN where a candidate cannot serve.
+    """
+
+    model: Model
+    nights: tuple[date, ...]
+    rows: pd.DataFrame
+    night: Ints
+    counts: Ints
+    candidates: tuple[Candidate, ...]
+    loss: Floats
+
+    def serves_from(self, candidate: int) -> int:
+        """Return the index of the first night that a candidate can serve; one past the last if it comes too late."""
+        return bisect_right(self.nights, self.candidates[candidate].as_of)
+
+
+def as_of_dates(period: DateRange, every: int) -> list[date]:
+    """Return the dates of a bank's candidates: the first of the period, and every so many nights."""
+    return period.dates[::every]
+
+
+def labelled(model: Model, feature_set: FeatureSet, nights: Nights, last: date) -> pd.DataFrame:
+    """Return all feature rows up to ``last`` with the labels that are known by now, in the order of their nights."""
+    features = nights.features[nights.features["batch_date"] <= pd.Timestamp(last)]
+    truth = train.labels(model, nights.truth, feature_set.entity, nights.truth["known_at"].max())
+    rows = train.labelled(features, truth, feature_set.entity)
+    return rows.sort_values("batch_date", kind="stable", ignore_index=True)
+
+
+def candidate(
+    model: Model,
+    feature_set: FeatureSet,
+    nights: Nights,
+    as_of: date,
+    evaluated: pd.DataFrame,
+    own: Own = NOTHING,
+) -> Candidate:
+    """Return the model of a date, fitted by the functions of a training on labels known at its cut-off.
+
+    ``evaluated``: the rows that it predicts, as :func:`labelled` returns them.
+
+    Raises:
+        NotReady: too few rows.
+        FitFailed: these rows cannot be learned from.
+    """
+    dates = train.training_dates(model, as_of, nights.first)
+    known = train.labels(model, nights.truth, feature_set.entity, nights.cutoff(as_of))
+    within = nights.features["batch_date"].between(
+        pd.Timestamp(dates.train_first), pd.Timestamp(dates.holdout_last)
+    )
+    rows = train.labelled(nights.features[within], known, feature_set.entity)
+    rows = train.sampled(model.train, rows, dates, feature_set.entity)
+    train.require_enough(model, rows, dates, as_of)
+    fitting = rows[rows["batch_date"] <= pd.Timestamp(dates.train_last)]
+    pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
+    shape = (len(evaluated), len(model.classes)) if model.classes else (len(evaluated),)
+    predictions = np.full(shape, np.nan, dtype=np.float32)
+    later = (evaluated["batch_date"] > pd.Timestamp(dates.train_last)).to_numpy()
+    if later.any():
+        predictions[later] = train.predict(pipeline, evaluated[later], model.classes)
+    return Candidate(as_of, dates, len(fitting), predictions)
+
+
+def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
+    """Return the bank of these candidates, whose predictions are of ``rows`` as :func:`labelled` returns them.
+
+    Raises:
+        NotReady: no labelled row is later than the first candidate.
+    """
+    numbers, starts = np.unique(rows["batch_date"].to_numpy(), return_inverse=True)
+    dates = tuple(pd.Timestamp(number).date() for number in numbers)
+    if not found or not dates or dates[-1] <= found[0].as_of:
+        raise NotReady(
+            f"model '{model.name}': no night with labels follows the first training; replay an earlier range"
+        )
+    counts = np.bincount(starts, minlength=len(dates))
+    truth = rows["label"].to_numpy(dtype="float64")
+    loss = np.full((len(found), len(dates)), np.nan)
+    for number, candidate in enumerate(found):
+        each = losses(model.kind, truth, candidate.predictions.astype("float64"))
+        sums = np.bincount(starts, weights=np.nan_to_num(each), minlength=len(dates))
+        served = np.array([night > candidate.as_of for night in dates])
+        loss[number, served] = sums[served] / counts[served]
+    return Bank(model, dates, rows, starts.astype(np.int64), counts.astype(np.int64), tuple(found), loss)
+
+
+def losses(kind: Kind, truth: Floats, predictions: Floats) -> Floats:
+    """Return the loss of each row, (n,): nats of a classification, the absolute error of a regression."""
+    if kind == "regression":
+        return np.abs(truth - predictions)
+    if kind == "multiclass":
+        chosen = predictions[np.arange(len(truth)), truth.astype(np.int64)]
+    else:
+        chosen = np.where(truth == 1, predictions, 1 - predictions)
+    return -np.log(np.clip(chosen, SUREST, 1.0))

@@ -1,0 +1,86 @@
+"""The page of a replay: what each policy came to, first in a sentence, then as a table and a picture."""
+
+from nightshift.calendar import DateRange
+from nightshift.pages import Document, Figure, Legend, Note, Section, Table
+from nightshift.pages.charts import curves
+from nightshift.replay.compare import Compared, Outcome
+
+HEAD = (
+    "Policy",
+    "Loss",
+    "Gain over never",
+    "95 % interval",
+    "Worst and best start",
+    "Trainings a year",
+    "Promoted",
+    "Gain, second half",
+)
+COLOURS = ("then", "now", "good", "bad")
+HOW = (
+    "Loss: nats a row of a classification, mean absolute error of a regression; the mean over nights. Gain: the loss "
+    "of keeping the first champion less the policy's. The interval draws whole weeks of the first start. Candidates "
+    "were trained on what was known on their date, by the functions of a training. The best in hindsight knows all "
+    "outcomes; nobody reaches it."
+)
+
+
+def report(model: str, nights: DateRange, found: Compared) -> Document:
+    """Return the replay as a document."""
+    drawn = list(zip(COLOURS, _drawn(found), strict=False))
+    words = "; ".join(f"{each.policy} {found.curves[each.policy][-1]:+.3f}" for _, each in drawn)
+    drawing = curves(
+        [(kind, found.curves[each.policy].tolist()) for kind, each in drawn],
+        f"Gain over never retraining, summed over {found.nights} nights: {words}",
+        (str(nights.first), str(nights.last)),
+    )
+    legend = Legend(tuple((kind, each.policy) for kind, each in drawn))
+    return Document(
+        title=f"{model}: retraining, replayed",
+        about=f"Nights {nights.first} to {nights.last}, begun on {found.starts} different dates.",
+        notes=(Note(verdict(found), "good" if _chosen(found).later > 0 else "warn"),),
+        sections=(
+            Section("Policies", (Table(HEAD, tuple(_row(each) for each in found.outcomes)), HOW)),
+            Section("Gain over time", (legend, Figure("Summed gain over never retraining", drawing))),
+        ),
+    )
+
+
+def verdict(found: Compared) -> str:
+    """Return the outcome in a sentence."""
+    chosen = _chosen(found)
+    return (
+        f"The first half of the nights would have chosen: {chosen.policy}. On the second half it gained "
+        f"{chosen.later:+.4f} a night over never retraining, with {chosen.started:.1f} trainings a year."
+    )
+
+
+def told(each: Outcome) -> str:
+    """Return an outcome in a line."""
+    return (
+        f"{each.policy}: loss {each.loss:.4f}, gain {each.gain:+.4f} ({each.low:+.4f} to {each.high:+.4f}; "
+        f"starts {each.worst:+.4f} to {each.best:+.4f}), {each.started:.1f} trainings a year, "
+        f"{each.promoted:.1f} promoted"
+    )
+
+
+def _chosen(found: Compared) -> Outcome:
+    return next(each for each in found.outcomes if each.policy == found.chosen)
+
+
+def _drawn(found: Compared) -> list[Outcome]:
+    """Return what is drawn: the policy chosen, and the best of the others."""
+    chosen = _chosen(found)
+    return [chosen, *sorted((o for o in found.outcomes if o is not chosen), key=lambda each: -each.gain)]
+
+
+def _row(each: Outcome) -> tuple[str, ...]:
+    return (
+        each.policy,
+        f"{each.loss:.4f}",
+        f"{each.gain:+.4f}",
+        f"{each.low:+.4f} to {each.high:+.4f}",
+        f"{each.worst:+.4f}, {each.best:+.4f}",
+        f"{each.started:.1f}",
+        f"{each.promoted:.1f}",
+        f"{each.later:+.4f}",
+    )

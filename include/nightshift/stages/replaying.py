@@ -1,0 +1,174 @@
+"""Rehearse retraining: replay policies over nights whose outcomes are known. No partition and no version changes."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from nightshift import kept, pages, replay, results
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady, RequestError
+from nightshift.objects import sha256
+from nightshift.platform import Platform, Try
+from nightshift.platform.provenance import spec_text
+from nightshift.specs import FeatureSet, Model
+from nightshift.specs.parts import build
+from nightshift.types import content_sha256
+from nightshift.warehouse import feature_table, raw_table
+
+# Called with how many candidates there are, and of how many.
+Watch = Callable[[int, int], None]
+LONGEST_CHANGE = 500
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What to replay. The first champion is trained as of the first night, candidates ``every`` so many nights.
+
+    ``changes``: of the spec, each replayed beside it: ``train.window_days=45``, several with commas between.
+    """
+
+    nights: DateRange
+    every: int = 7
+    starts: int = 4
+    changes: tuple[str, ...] = ()
+
+
+def rehearse(
+    platform: Platform, name: str, asked: Rehearsal, run: Try, *, reason: str, watch: Watch | None = None
+) -> results.Rehearsed:
+    """Replay the policies and write a page. One that was cut short goes on with the candidates that it has.
+
+    Raises:
+        RequestError: a change is none, or the range is too short.
+        SpecError: the changed spec is wrong.
+        NotReady: there are no features or labels of these nights, or too few for a first champion.
+    """
+    model = platform.project.model(name)
+    if model.target is None or not model.estimator.is_trained:
+        raise RequestError(
+            f"model '{name}' has no labels, or is not trained here: there is nothing to replay"
+        )
+    dates = replay.as_of_dates(asked.nights, asked.every)
+    if len(dates) < 2:
+        raise RequestError(f"range {asked.nights}: shorter than two times 'every', {asked.every} nights")
+    feature_set = platform.project.feature_set(model.features)
+    nights = _nights(platform, model, feature_set, asked.nights)
+    models = {"": model, **{text: changed(model, text) for text in asked.changes}}
+    total, done = len(models) * len(dates), 0
+    banks, work = {}, f"{kept.replays(name)}/work"
+    for change, spec in models.items():
+        rows = replay.labelled(spec, feature_set, nights, asked.nights.last)
+        folder = f"{work}/{_identity(spec, nights, rows)}"
+        found = []
+        for number, as_of in enumerate(dates):
+            found += _candidate(platform, spec, feature_set, nights, as_of, rows, folder, first=not number)
+            done += 1
+            if watch:
+                watch(done, total)
+        banks[change] = replay.bank(spec, rows, found)
+    compared = replay.compare(banks, policies(), starts=asked.starts)
+    page = pages.page(replay.report(name, asked.nights, compared)).encode()
+    key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
+    platform.objects.delete(work)
+    return {
+        "model": name,
+        "nights": str(asked.nights),
+        "outcome": replay.verdict(compared),
+        "policies": [replay.told(each) for each in compared.outcomes],
+        "page": key,
+    }
+
+
+def policies() -> dict[str, replay.Policy]:
+    """Return what is compared, by name."""
+    calendar = {"week": 7, "4 weeks": 28, "8 weeks": 56}
+    return {
+        "never": replay.never,
+        **{f"every {name}, ungated": replay.every(days, gated=False) for name, days in calendar.items()},
+        **{f"every {name}, gated": replay.every(days, gated=True) for name, days in calendar.items()},
+        replay.ORACLE: replay.oracle(),
+    }
+
+
+def changed(model: Model, text: str) -> Model:
+    """Return the model with a change of its spec: ``key.key=value``, several with commas between.
+
+    Raises:
+        RequestError: it is none.
+        SpecError: there is no such key, or the value is not one of it.
+    """
+    content = model.model_dump(mode="json", by_alias=True)
+    if len(text) > LONGEST_CHANGE:
+        raise RequestError(f"--set: at most {LONGEST_CHANGE} characters, got {len(text)}")
+    for part in text.split(","):
+        path, sign, value = part.strip().partition("=")
+        if not sign or not path.strip():
+            raise RequestError(f"--set {part.strip()!r}: expected key=value, as in train.window_days=45")
+        _put(content, path.strip().split("."), yaml.safe_load(value), part)
+    return build(Model, content, Path(f"--set {text}"))
+
+
+def _put(content: dict[str, Any], path: list[str], value: Any, told: str) -> None:
+    *above, last = path
+    for key in above:
+        inner = content.get(key)
+        if not isinstance(inner, dict):
+            raise RequestError(f"--set {told.strip()!r}: the spec has no '{key}' to set anything in")
+        content = inner
+    content[last] = value
+
+
+def _nights(platform: Platform, model: Model, feature_set: FeatureSet, asked: DateRange) -> replay.Nights:
+    first, calendar = platform.project.settings.first_night, platform.project.calendar
+    features, truth = feature_table(feature_set), raw_table(platform.project.source(model.truth.source))
+    platform.warehouse.ensure(features)
+    platform.warehouse.ensure(truth)
+    with platform.warehouse.reading() as reading:
+        rows = reading.read(features, first, asked.last)
+        reports = reading.read(truth, first, date.max)
+    if rows.empty or reports.empty:
+        what = f"features_{model.features}" if rows.empty else f"collect_{model.truth.source}"
+        raise NotReady(f"model '{model.name}': there are no rows of these nights; run {what} for {asked}")
+    return replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
+
+
+def _identity(spec: Model, nights: replay.Nights, rows: pd.DataFrame) -> str:
+    """Return the hash of what a candidate comes from: other data, or another spec, is another candidate."""
+    parts = (spec_text(spec), content_sha256(nights.features), content_sha256(rows))
+    return sha256("\n".join(parts).encode())
+
+
+def _candidate(
+    platform: Platform,
+    spec: Model,
+    feature_set: FeatureSet,
+    nights: replay.Nights,
+    as_of: date,
+    rows: pd.DataFrame,
+    folder: str,
+    *,
+    first: bool,
+) -> list[replay.Candidate]:
+    """Return the candidate of a date, as an earlier try left it or trained now; none where it cannot be trained."""
+    key = f"{folder}/{as_of}.npz"
+    content = platform.objects.find(key)
+    if content is not None:
+        with np.load(io.BytesIO(content)) as file:
+            return [replay.Candidate.of(spec, as_of, nights.first, file["rows"], file["predictions"])]
+    try:
+        made = replay.candidate(spec, feature_set, nights, as_of, rows, platform.project.own)
+    except NotReady:
+        if first:
+            raise
+        return []
+    sink = io.BytesIO()
+    np.savez_compressed(sink, rows=made.rows, predictions=made.predictions)
+    platform.objects.put(key, sink.getvalue())
+    return [made]

@@ -1,0 +1,208 @@
+"""What each policy would have come to: over data whose best policy is known, and against every other way there is."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift import replay, train
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady
+from nightshift.pages import markdown
+from nightshift.specs import FeatureSet, Model
+
+FIRST, NIGHTS, A_NIGHT, CHANGE = date(2013, 1, 1), 150, 40, 90
+PERIOD = DateRange(FIRST + timedelta(days=40), FIRST + timedelta(days=NIGHTS - 1))
+
+
+def spec(**given: object) -> Model:
+    return Model.model_validate(
+        {
+            "name": "toy",
+            "owner": "me",
+            "description": "",
+            "task": "regression",
+            "features": "toy",
+            "target": {"source": "truth", "column": "y", "matures_after_days": 2},
+            "estimator": {"class": "sklearn.linear_model.Ridge"},
+            "train": {"window_days": 21, "holdout_days": 7, "min_rows": 100},
+            "gates": [
+                {"gate": "minimum_score", "metric": "r2", "value": -10},
+                {"gate": "beats_champion", "metric": "mae", "confidence": 0.9},
+            ],
+            **given,
+        }
+    )
+
+
+def feature_set(tmp: str = "/nowhere/toy.py") -> FeatureSet:
+    return FeatureSet.model_validate(
+        {
+            "name": "toy",
+            "version": 1,
+            "path": tmp,
+            "owner": "me",
+            "description": "",
+            "inputs": {"truth": {}},
+            "entity": ["id"],
+            "columns": {"x": "float"},
+        }
+    )
+
+
+def nights(change: int = CHANGE, late: int = 1) -> replay.Nights:
+    """A line whose slope turns over on a night; an outcome is known ``late`` days after its night."""
+    rng = np.random.default_rng(0)
+    night = np.repeat(np.arange(NIGHTS), A_NIGHT)
+    x = rng.normal(size=night.size)
+    y = np.where(night < change, x, -x) + rng.normal(scale=0.3, size=night.size)
+    when = pd.Timestamp(FIRST) + pd.to_timedelta(night, unit="D")
+    ids = [f"{n}" for n in range(night.size)]
+    features = pd.DataFrame({"id": ids, "x": x, "batch_date": when})
+    known = (when + pd.Timedelta(days=late)).tz_localize("UTC")
+    truth = pd.DataFrame({"id": ids, "y": y, "known_at": known, "batch_date": when})
+    return replay.Nights(features, truth, lambda night: pd.Timestamp(night, tz="UTC"), FIRST)
+
+
+def made(model: Model, given: replay.Nights, every: int = 7) -> replay.Bank:
+    rows = replay.labelled(model, feature_set(), given, PERIOD.last)
+    dates = replay.as_of_dates(PERIOD, every)
+    found = [replay.candidate(model, feature_set(), given, each, rows) for each in dates]
+    return replay.bank(model, rows, found)
+
+
+@pytest.fixture(scope="module")
+def bank() -> replay.Bank:
+    return made(spec(), nights())
+
+
+POLICIES = {
+    "never": replay.never,
+    "weekly": replay.every(7, gated=False),
+    "weekly, gated": replay.every(7, gated=True),
+    "monthly": replay.every(28, gated=False),
+    replay.ORACLE: replay.oracle(),
+}
+
+
+def test_a_candidate_serves_from_the_night_after_its_own_and_knows_only_what_was_known(
+    bank: replay.Bank,
+) -> None:
+    for number, each in enumerate(bank.candidates):
+        first = bank.serves_from(number)
+        assert bank.nights[first] == each.as_of + timedelta(days=1)
+        assert np.isnan(bank.loss[number, :first]).all()
+        assert not np.isnan(bank.loss[number, first:]).any()
+        assert each.dates.holdout_last <= each.as_of - timedelta(days=2)
+        assert np.isnan(
+            each.predictions[bank.rows["batch_date"] <= pd.Timestamp(each.dates.train_last)]
+        ).all()
+
+
+def test_outcomes_that_come_later_leave_a_training_without_them() -> None:
+    """Known ten days late, the holdout of a training that expects two has no rows."""
+    with pytest.raises(NotReady, match="0 in the holdout"):
+        made(spec(), nights(late=10))
+
+
+def test_losses_are_those_of_the_functions_of_a_training(bank: replay.Bank) -> None:
+    model, number = spec(), 3
+    candidate = bank.candidates[number]
+    known = nights()
+    labels = train.labels(model, known.truth, ["id"], pd.Timestamp(candidate.as_of, tz="UTC"))
+    rows = train.labelled(known.features, labels, ["id"])
+    dates = candidate.dates
+    fitting = rows[
+        rows["batch_date"].between(pd.Timestamp(dates.train_first), pd.Timestamp(dates.train_last))
+    ]
+    pipeline = train.fit(model, feature_set(), fitting, fitting["label"])
+    night = bank.rows[bank.rows["batch_date"] == pd.Timestamp(bank.nights[-1])]
+    expected = float(np.mean(np.abs(train.predict(pipeline, night) - night["label"])))
+    assert bank.loss[number, -1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_world_that_turns_is_followed_by_who_retrains_and_the_gate_keeps_the_rest_out(
+    bank: replay.Bank,
+) -> None:
+    found = replay.compare({"": bank}, POLICIES, starts=3)
+    by = {each.policy: each for each in found.outcomes}
+    assert by["never"].gain == 0
+    assert by["weekly"].gain > 0.2
+    assert by["weekly"].low > 0
+    assert by["weekly, gated"].gain > 0.2
+    # The same line week after week: before the turn nothing is worth promoting.
+    assert by["weekly, gated"].promoted < by["weekly"].promoted / 3
+    assert by["weekly, gated"].started == by["weekly"].started
+    assert by[replay.ORACLE].gain >= max(each.gain for each in found.outcomes) - 1e-12
+    assert all(each.worst <= each.gain <= each.best for each in found.outcomes)
+
+
+def test_a_world_that_stays_is_left_alone() -> None:
+    found = replay.compare({"": made(spec(), nights(change=NIGHTS))}, POLICIES, starts=3)
+    by = {each.policy: each for each in found.outcomes}
+    assert abs(by["weekly"].gain) < 0.01
+    # Luck alone: whatever the first half prefers, it is not the policy of most trainings, and gains nothing later.
+    assert by[found.chosen].started < by["weekly"].started
+    assert abs(by[found.chosen].later) < 0.002
+    assert by["weekly, gated"].promoted < by["weekly"].promoted / 2
+
+
+def test_the_best_in_hindsight_is_the_best_of_all_ways_there_are(bank: replay.Bank) -> None:
+    few = replace_candidates(bank, 3, 8)
+    for cost in (0.0, 0.05, 1.0):
+        serving = replay.oracle(cost)(few, 0).serving
+        assert _total(few, serving, cost) == pytest.approx(
+            min(_total(few, np.array(way), cost) for way in product(range(3), repeat=len(serving))), abs=1e-9
+        )
+
+
+def replace_candidates(bank: replay.Bank, many: int, last: int) -> replay.Bank:
+    """Return the bank with its candidates around the turn, and so many nights of the first."""
+    around = [n for n, each in enumerate(bank.candidates) if each.as_of >= FIRST + timedelta(days=CHANGE + 4)]
+    some = around[:many]
+    first = bank.serves_from(some[-1]) - 3
+    loss = np.nan_to_num(bank.loss[some, first : first + last], nan=np.inf)
+    candidates = tuple(bank.candidates[n] for n in some)
+    early = replace(candidates[0], as_of=bank.nights[first - 1])
+    return replace(
+        bank,
+        candidates=(early, *candidates[1:]),
+        nights=bank.nights[first : first + last],
+        loss=np.where(np.isinf(loss), np.nan, loss),
+    )
+
+
+def _total(bank: replay.Bank, serving: np.ndarray, cost: float) -> float:
+    loss = np.nan_to_num(bank.loss, nan=np.inf)[serving, np.arange(len(serving))].sum()
+    return float(loss + cost * np.count_nonzero(np.diff(np.concatenate([[0], serving]))))
+
+
+def test_a_change_of_the_spec_is_held_against_the_declared_one_over_the_same_nights(
+    bank: replay.Bank,
+) -> None:
+    """All nights remember the world before the turn: they follow it more slowly."""
+    everything = made(spec(train={"window_days": "all", "holdout_days": 7, "min_rows": 100}), nights())
+    found = replay.compare({"": bank, "train.window_days=all": everything}, POLICIES, starts=2)
+    by = {each.policy: each for each in found.outcomes}
+    assert by["train.window_days=all: weekly"].gain < by["weekly"].gain
+    assert by["train.window_days=all: never"].gain != 0
+
+
+def test_the_same_replay_says_the_same_and_its_page_says_the_verdict_first(bank: replay.Bank) -> None:
+    one, two = (replay.compare({"": bank}, POLICIES, starts=3) for _ in range(2))
+    assert one.outcomes == two.outcomes
+    said = markdown(replay.report("toy", PERIOD, one))
+    assert said.index(replay.verdict(one)) < said.index("## Policies")
+    assert all(each.policy in said for each in one.outcomes)
+
+
+def test_nights_without_labels_after_the_first_training_are_told() -> None:
+    given = nights()
+    early = replace(given, truth=given.truth[given.truth["batch_date"] <= pd.Timestamp(PERIOD.first)])
+    rows = replay.labelled(spec(), feature_set(), early, PERIOD.last)
+    alone = replay.candidate(spec(), feature_set(), early, PERIOD.first, rows)
+    with pytest.raises(NotReady, match="no night with labels follows the first training"):
+        replay.bank(spec(), rows, [alone])
