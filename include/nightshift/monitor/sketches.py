@@ -4,8 +4,8 @@ A sketch is a commutative monoid under :func:`merge`: the sketch of two batches 
 last count, in any order. So a night is read once, when it is written; whatever is asked later is asked of sketches.
 
 Bins lie at quantiles (0.1, 1, 5, 10 .. 90, 95, 99, 99.9 %) of a feature-set version's first nights. What lies below
-their minimum or above their maximum has a bin each, and what lies farther out than their whole range another: a unit
-that changed and a number typed with six zeros too many are not the first warm day of spring.
+their minimum or above their maximum has a bin each, and what lies farther out than three times their range another: a
+number typed with six zeros too many is not the first warm day of spring.
 """
 
 import hashlib
@@ -30,6 +30,8 @@ MOST_VALUES = 100
 # So many rows tell whether a column has few different values: most have not.
 FIRST_ROWS = 1_000
 UNIT = 1 << 30
+# Far outside is farther out than so many times the range of the first nights.
+FAR = 3
 WIDEST = float(np.finfo(np.float64).max)
 NARROWEST = 1e-280
 # Between the outermost edges lie so many cells; most hold no edge, and all numbers in such a one are of one bin.
@@ -122,7 +124,7 @@ def _number_edges(numbers: Floats) -> tuple[float, ...]:
     if not finite.size:
         return ()
     low, high = float(finite.min()), float(finite.max())
-    width = max(high / 2 - low / 2, abs(high) / 2 if high == low else 0.0, NARROWEST) * 2
+    width = max(high / 2 - low / 2, abs(high) / 2 if high == low else 0.0, NARROWEST) * 2 * FAR
     inner, repeats = np.unique(np.quantile(finite, QUANTILES, method="lower"), return_counts=True)
     # A quantile that repeats is a value of its own, with a bin of its own.
     spikes = np.nextafter(inner[repeats > 1], np.inf)

@@ -4,7 +4,10 @@ How they are made and summed: :mod:`nightshift.monitor.sketches`.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from nightshift.rows import JSON, Command, Query, Row, select, stamped, upsert
 
 Kind = Literal["numeric", "boolean", "category"]
 
@@ -65,3 +68,85 @@ class Sketch:
     rows: int
     columns: tuple[ColumnSketch, ...]
     format: Literal[1] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureEdges(Row, table="catalog.feature_edges", key=("feature_set", "feature_version")):
+    """The bins that a set's nights are sketched with now."""
+
+    feature_set: str
+    feature_version: int
+    edges_sha256: str
+    edges: Annotated[Edges, JSON]
+    made_at: datetime = stamped()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSketch(
+    Row, table="catalog.feature_sketches", key=("feature_set", "feature_version", "batch_date")
+):
+    """The sketch of a built night, and of which bins."""
+
+    feature_set: str
+    feature_version: int
+    batch_date: date
+    edges_sha256: str
+    sketch_sha256: str
+    sketch: Annotated[Sketch, JSON]
+    sketched_at: datetime = stamped()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSketch(Row, table="catalog.prediction_sketches", key=("model", "batch_date", "arm")):
+    """The sketch of a scored night of an arm."""
+
+    model: str
+    batch_date: date
+    arm: str = "champion"
+    model_version: int
+    edges_sha256: str
+    sketch_sha256: str
+    sketch: Annotated[Sketch, JSON]
+    sketched_at: datetime = stamped()
+
+
+EDGES = select(FeatureEdges, "feature_set = %(feature_set)s AND feature_version = %(version)s")
+KEEP_EDGES = upsert(FeatureEdges)
+KEEP_FEATURES = upsert(FeatureSketch)
+KEEP_PREDICTIONS = upsert(PredictionSketch)
+# Of rows that were read: unless the night was built anew meanwhile, and so sketched.
+FILL = Command(
+    "INSERT INTO catalog.feature_sketches AS kept (feature_set, feature_version, batch_date, edges_sha256, "
+    "sketch_sha256, sketch) SELECT %(feature_set)s::text, %(feature_version)s::integer, %(batch_date)s::date, "
+    "%(edges_sha256)s::text, %(sketch_sha256)s::text, %(sketch)s::jsonb WHERE EXISTS ("
+    "SELECT 1 FROM catalog.feature_batches WHERE feature_set = %(feature_set)s "
+    "AND feature_version = %(feature_version)s AND batch_date = %(batch_date)s AND built_at = %(built_at)s) "
+    "ON CONFLICT (feature_set, feature_version, batch_date) DO UPDATE SET (edges_sha256, sketch_sha256, sketch, "
+    "sketched_at) = (excluded.edges_sha256, excluded.sketch_sha256, excluded.sketch, clock_timestamp())",
+    frozenset({"sketch"}),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketched(Row):
+    """A built night with its sketch; None: it was built before there were sketches."""
+
+    batch_date: date
+    built_at: datetime
+    edges_sha256: str | None
+    sketch_sha256: str | None
+    sketch: Annotated[Sketch | None, JSON]
+
+
+SKETCHED = Query(
+    "SELECT b.batch_date, b.built_at, s.edges_sha256, s.sketch_sha256, s.sketch FROM catalog.feature_batches b "
+    "LEFT JOIN catalog.feature_sketches s USING (feature_set, feature_version, batch_date) "
+    "WHERE feature_set = %(feature_set)s AND feature_version = %(version)s AND batch_date <= %(last)s "
+    "ORDER BY batch_date",
+    Sketched,
+)
+PREDICTED = select(
+    PredictionSketch,
+    "model = %(model)s AND model_version = %(version)s AND arm = 'champion' AND batch_date <= %(last)s",
+    order="batch_date",
+)

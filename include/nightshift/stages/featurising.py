@@ -10,7 +10,8 @@ from nightshift.errors import NotReady, SpecError
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
-from nightshift.records import features
+from nightshift.platform.sketching import edges_for, feature_sketch
+from nightshift.records import features, sketches
 from nightshift.records.features import FeatureBatch
 from nightshift.specs import FeatureSet
 from nightshift.types import as_numbers, content_sha256
@@ -44,9 +45,13 @@ def build_features(
         seen = featurise.visible(frames, spec, platform.project.calendar, batch_date)
         inputs += _used(batch_date, seen, landed)
         built[batch_date] = featurise.compute(spec, build, seen, batch_date)
+    edges = edges_for(platform, spec, built)
+    sketched = [feature_sketch(spec, night, rows, edges) for night, rows in built.items()]
     with platform.warehouse.write(lease) as write:
         rows = write.replace(table, pd.concat(built.values(), ignore_index=True))
         _record(write, spec, built, inputs, asked)
+        for each in sketched:
+            write.run(sketches.KEEP_FEATURES, each)
     return {"feature_set": spec.table, "nights": str(nights), "rows": rows}
 
 

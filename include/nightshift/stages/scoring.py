@@ -14,7 +14,9 @@ from nightshift.platform.clock import require_same_clock
 from nightshift.platform.fitted import load_version
 from nightshift.platform.inputs import ensure_predictions, read_features, read_labels
 from nightshift.platform.lineage import feature_contents
+from nightshift.platform.predictions import prediction_sketches
 from nightshift.records import features as records
+from nightshift.records import sketches
 from nightshift.records.features import PredictionBatch
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet
@@ -53,10 +55,13 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     predictions = pd.concat(parts, ignore_index=True).assign(
         arm=CHAMPION_ARM, run_id=asked.run_id, feature_version=feature_set.version
     )
+    sketched = prediction_sketches(platform, model, predictions, CHAMPION_ARM)
     with platform.warehouse.write(lease) as write:
         write.replace(table, predictions, arm=CHAMPION_ARM)
         for batch in _batches(name, feature_set, predictions, contents, asked):
             write.run(records.SCORED, batch)
+        for each in sketched:
+            write.run(sketches.KEEP_PREDICTIONS, each)
     return _told(name, nights, predictions)
 
 

@@ -15,6 +15,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import pandas as pd
 import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extras import Json
 
 from nightshift.database import Session, bound, told
 from nightshift.errors import Superseded
@@ -117,7 +118,11 @@ class PartitionWrite:
 
     def run(self, command: Command, row: Row | None = None, /, **values: Any) -> None:
         """Run one more statement in the same transaction, with the columns of ``row`` and ``values``."""
-        text, parameters = command.positional(bound(command, row, values))
+        told = {
+            n: v.dumps(v.adapted) if isinstance(v, Json) else v
+            for n, v in bound(command, row, values).items()
+        }
+        text, parameters = command.positional(told)
         self.cursor.execute(text, parameters=parameters)
 
 

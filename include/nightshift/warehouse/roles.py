@@ -48,6 +48,8 @@ def _each(privileges: str, *tables: str) -> dict[str, str]:
 CLOCK = Grants({"catalog.clock": KEEP, "catalog.batches": READ})
 WRITER = Grants({"catalog.leases": KEEP}) | CLOCK
 PUBLISHER = Grants({"catalog.announcements": KEEP, "catalog.feature_batches": READ})
+# Who asks for a night's sketch makes the one that is not there.
+SKETCHER = Grants(_each(KEEP, "catalog.feature_edges", "catalog.feature_sketches"))
 COLLECT = (
     Grants(
         {
@@ -63,17 +65,19 @@ COLLECT = (
 )
 FEATURES = (
     Grants(
-        {"catalog.feature_batches": KEEP, "catalog.feature_inputs": REPLACE},
+        {"catalog.feature_batches": KEEP, "catalog.feature_inputs": REPLACE, "monitoring.faults": KEEP},
         {"raw": READ, "features": REPLACE},
         ("raw", "features"),
     )
+    | SKETCHER
     | WRITER
     | PUBLISHER
 )
 SCORE = (
     Grants(
         {
-            "catalog.prediction_batches": KEEP,
+            **_each(KEEP, "catalog.prediction_batches", "catalog.prediction_sketches"),
+            "monitoring.faults": READ,
             **_each(READ, "governance.promotions", "governance.versions"),
         },
         {"features": READ, "predictions": REPLACE, "adhoc": REPLACE},
@@ -96,7 +100,7 @@ TRAIN = (
             "governance.reproductions": KEEP,
             **_each(ADD, "catalog.snapshot_inputs", "catalog.snapshot_sources"),
             **_each(READ, "catalog.feature_batches", "catalog.feature_inputs", "catalog.landings"),
-            **_each(READ, "monitoring.verdicts", "monitoring.performance"),
+            **_each(READ, "monitoring.verdicts", "monitoring.performance", "monitoring.faults"),
             "monitoring.retrain_requests": "SELECT, UPDATE (training_id, outcome)",
         },
         {"raw": READ, "features": READ},
@@ -105,16 +109,20 @@ TRAIN = (
     | CLOCK
     | LEDGER
 )
-MONITOR = Grants(
-    {
-        **_each(KEEP, "monitoring.performance_history", "monitoring.verdicts"),
-        "monitoring.retrain_requests": ADD,
-        **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),
-        **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
-        "governance.snapshots": READ,
-    },
-    _each(READ, "raw", "features", "predictions"),
-    ("raw", "features", "predictions"),
+MONITOR = (
+    Grants(
+        {
+            **_each(KEEP, "monitoring.performance_history", "monitoring.verdicts"),
+            "monitoring.retrain_requests": ADD,
+            **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),
+            **_each(READ, "catalog.prediction_sketches", "monitoring.faults"),
+            **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
+            "governance.snapshots": READ,
+        },
+        _each(READ, "raw", "features", "predictions"),
+        ("raw", "features", "predictions"),
+    )
+    | SKETCHER
 )
 OPERATE = (
     Grants(

@@ -1,0 +1,91 @@
+"""Sketches of nights: made with their rows, and from their rows where a night has none of these bins yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import pandas as pd
+
+from nightshift.monitor.sketches import edges_of, edges_sha256, sketch, sketch_sha256
+from nightshift.platform.handles import Platform
+from nightshift.records import features, sketches
+from nightshift.records.sketches import Edges, FeatureEdges, FeatureSketch, Sketch, Sketched
+from nightshift.specs import FeatureSet
+from nightshift.warehouse import feature_table
+
+# The bins of one night know one night. They are made anew from seven, and once more from four weeks, then they stay.
+MADE_ANEW_AT = (7, 28)
+# Of so many nights, and of so many rows of each: quantiles of more are the same.
+MOST_NIGHTS, MOST_ROWS = 60, 20_000
+
+
+@dataclass(frozen=True)
+class Nights:
+    """A set's nights as sketches of the same bins, oldest first, and the hash of each."""
+
+    edges: Edges
+    sketches: Mapping[date, Sketch]
+    hashes: Mapping[date, str]
+
+
+def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, pd.DataFrame]) -> Edges:
+    """Return the bins for nights that are being built: those of the set, made or made anew where that is due."""
+    of = {"feature_set": spec.set, "version": spec.version}
+    found = platform.warehouse.one(sketches.EDGES, **of)
+    known = {
+        n.batch_date for n in platform.warehouse.all(features.NIGHTS, **of, first=date.min, last=date.max)
+    }
+    nights = sorted(known | built.keys())
+    if found and not any(found.edges.nights < at <= len(nights) for at in MADE_ANEW_AT):
+        return found.edges
+    chosen = nights[:MOST_NIGHTS]
+    rows = [_some(built[day] if day in built else _rows(platform, spec, day), spec) for day in chosen]
+    edges = edges_of(pd.concat(rows, ignore_index=True), len(chosen))
+    kept = FeatureEdges(
+        feature_set=spec.set, feature_version=spec.version, edges_sha256=edges_sha256(edges), edges=edges
+    )
+    platform.warehouse.run(sketches.KEEP_EDGES, kept)
+    return edges
+
+
+def feature_sketch(spec: FeatureSet, night: date, rows: pd.DataFrame, edges: Edges) -> FeatureSketch:
+    """Return the sketch of a night's rows as it is kept."""
+    made = sketch(rows, edges)
+    return FeatureSketch(
+        feature_set=spec.set,
+        feature_version=spec.version,
+        batch_date=night,
+        edges_sha256=edges_sha256(edges),
+        sketch_sha256=sketch_sha256(made),
+        sketch=made,
+    )
+
+
+def nights_of(platform: Platform, spec: FeatureSet, last: date, edges: Edges | None = None) -> Nights:
+    """Return the sketches of all nights built up to ``last``; a night without one of these bins is sketched now."""
+    of = {"feature_set": spec.set, "version": spec.version}
+    known = platform.warehouse.one(sketches.EDGES, **of)
+    bins = edges or (known.edges if known else edges_for(platform, spec, {}))
+    expected = edges_sha256(bins)
+    found, hashes = {}, {}
+    for night in platform.warehouse.all(sketches.SKETCHED, **of, last=last):
+        made, digest = night.sketch, night.sketch_sha256
+        if made is None or digest is None or night.edges_sha256 != expected:
+            filled = _filled(platform, spec, night, bins)
+            made, digest = filled.sketch, filled.sketch_sha256
+        found[night.batch_date], hashes[night.batch_date] = made, digest
+    return Nights(bins, found, hashes)
+
+
+def _filled(platform: Platform, spec: FeatureSet, night: Sketched, edges: Edges) -> FeatureSketch:
+    made = feature_sketch(spec, night.batch_date, _rows(platform, spec, night.batch_date), edges)
+    platform.warehouse.run(sketches.FILL, made, built_at=night.built_at)
+    return made
+
+
+def _rows(platform: Platform, spec: FeatureSet, night: date) -> pd.DataFrame:
+    return platform.warehouse.read(feature_table(spec), night, night)
+
+
+def _some(rows: pd.DataFrame, spec: FeatureSet) -> pd.DataFrame:
+    return rows.iloc[:: max(len(rows) // MOST_ROWS, 1)][list(spec.columns)]
