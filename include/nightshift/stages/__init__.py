@@ -21,7 +21,7 @@ from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.renaming import rename
-from nightshift.stages.replaying import Rehearsal, rehearse
+from nightshift.stages.replaying import Rehearsal, policies, rehearse
 from nightshift.stages.reproducing import reproduce
 from nightshift.stages.retraining import decide_retraining, verdict_of
 from nightshift.stages.scoring import compare, score
@@ -58,6 +58,7 @@ __all__ = [
     "judge_again",
     "measure_performance",
     "newest_nights",
+    "policies",
     "promote",
     "receive",
     "reconcile_registry",

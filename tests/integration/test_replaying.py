@@ -1,0 +1,105 @@
+"""A rehearsal over real nights: what it says, what it leaves, and how it goes on after it was cut short."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from integration.conftest import MODEL
+from nightshift import replay, stages
+from nightshift.calendar import DateRange
+from nightshift.cli.app import app
+from nightshift.errors import NotReady, RequestError, SpecError
+from nightshift.kept import SERVED, dag_of
+from nightshift.stages import Platform, Rehearsal, Try
+
+pytestmark = pytest.mark.integration
+NIGHTS = DateRange(date(2013, 1, 28), date(2013, 2, 5))
+ASKED = Rehearsal(NIGHTS, every=3, starts=2, changes=("train.window_days=7, train.max_rows=3000",))
+STATE = (
+    "SELECT (SELECT count(*) FROM governance.versions) AS versions, (SELECT count(*) FROM governance.snapshots) AS "
+    "snapshots, (SELECT max(event) FROM catalog.events) AS event"
+)
+
+
+class Cut(Exception):
+    """What ends a rehearsal in the middle."""
+
+
+def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
+    loop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = loop.warehouse.row(STATE)
+    trained: list[date] = []
+    train = replay.candidate
+
+    def counting(*arguments: object) -> replay.Candidate:
+        trained.append(arguments[3])
+        return train(*arguments)
+
+    monkeypatch.setattr(replay, "candidate", counting)
+
+    def cut(done: int, total: int) -> None:
+        assert total == 6
+        if done == 4:
+            raise Cut
+
+    with pytest.raises(Cut):
+        stages.rehearse(loop, MODEL, ASKED, Try("one"), reason="a test", watch=cut)
+    assert len(trained) == 4
+    found = stages.rehearse(loop, MODEL, ASKED, Try("one"), reason="a test")
+    assert len(trained) == 6
+    assert found == stages.rehearse(loop, MODEL, ASKED, Try("two"), reason="a test")
+    assert loop.warehouse.row(STATE) == before
+    assert len(found["policies"]) == 2 * len(stages.policies())
+    assert SERVED.fullmatch(found["page"])
+    assert dag_of(found["page"]) == f"replay_policies_{MODEL}"
+    page = loop.objects.get(found["page"]).decode()
+    assert found["outcome"] in page
+    assert list((Path(loop.objects.root) / "replays" / MODEL).iterdir()) == [
+        Path(loop.objects.root) / found["page"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "says"),
+    [
+        (Rehearsal(NIGHTS, changes=("train.windw_days=7",)), SpecError, "did you mean 'window_days'"),
+        (
+            Rehearsal(NIGHTS, changes=("train.window_days=none",)),
+            SpecError,
+            "expected 'all' or 1 to 3660 days",
+        ),
+        (Rehearsal(NIGHTS, changes=("window_days",)), RequestError, "expected key=value"),
+        (Rehearsal(NIGHTS, changes=("trin.window_days=3",)), RequestError, "the spec has no 'trin'"),
+        (Rehearsal(NIGHTS, every=30), RequestError, "shorter than two times 'every'"),
+        (Rehearsal(DateRange(date(2013, 1, 10), NIGHTS.last)), NotReady, "leaves no day"),
+        (
+            Rehearsal(DateRange(date(2013, 3, 12), date(2013, 4, 12))),
+            NotReady,
+            "labelled rows|no night with labels",
+        ),
+    ],
+)
+def test_what_cannot_be_replayed_is_told(
+    still: Platform, asked: Rehearsal, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        stages.rehearse(still, MODEL, asked, Try("no"), reason="a test")
+
+
+def test_the_command_tells_every_policy_and_where_the_page_is(
+    loop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.cli.handles.platform", lambda role: loop)
+    told = CliRunner().invoke(
+        app, ["replay", MODEL, "--from", "2013-01-28", "--to", "2013-02-05", "--every", "4", "--starts", "1"]
+    )
+    assert told.exit_code == 0, told.output
+    said = told.output.splitlines()
+    assert all(any(line.startswith(f"{name}: loss ") for line in said) for name in stages.policies())
+    assert said[-1].startswith(f"Page: replays/{MODEL}/")
+    wrong = CliRunner().invoke(app, ["replay", MODEL, "--from", "2013-1-28", "--to", "2013-02-05"])
+    assert wrong.exit_code == 1
+    assert "--from" in wrong.output
