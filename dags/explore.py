@@ -20,6 +20,8 @@ from nightshift.orchestration.lifecycle import lifecycle, project
 from nightshift.orchestration.links import linked
 from nightshift.specs import FeatureSet, Source
 
+TAGS = ("explore",)  # of both kinds
+
 
 def explore_source_dag(source: Source) -> None:
     """Declare the DAG that explores one source."""
@@ -37,9 +39,7 @@ def explore_source_dag(source: Source) -> None:
         facts["report_url"], facts["notebook_url"] = file_url(facts["report"]), file_url(facts["notebook"])
         return facts
 
-    tags = {"explore", source.owner, *source.tags}
-
-    @dag(**lifecycle("explore_source", source, __doc__, schedule=None, params=forms.explore(), tags=tags))
+    @dag(**lifecycle("explore_source", source, __doc__, schedule=None, params=forms.explore(), tags=TAGS))
     def flow() -> None:
         linked(linked(explore(), "Report", "report_url"), "Notebook", "notebook_url")
 
@@ -71,9 +71,9 @@ def explore_features_dag(spec: FeatureSet) -> None:
     targets = [
         model.name for model in project().models.values() if model.features == spec.name and model.target
     ]
-    form, tags = forms.explore(targets), {"explore", spec.owner}
+    form = forms.explore(targets)
 
-    @dag(**lifecycle("explore_features", spec, __doc__, schedule=None, params=form, tags=tags))
+    @dag(**lifecycle("explore_features", spec, __doc__, schedule=None, params=form, tags=TAGS))
     def flow() -> None:
         linked(linked(explore(), "Report", "report_url"), "Notebook", "notebook_url")
 

@@ -110,9 +110,7 @@ def replay_dag(source: Source) -> None:
         wanted = stages.Replay(actor=run.actor, **given)
         return stages.replay(run.platform, source.name, run.nights, run.asked, wanted)
 
-    params = forms.replay(source.fixes)
-
-    @dag(**lifecycle("replay_quarantine", source, REPLAY, schedule=None, params=params))
+    @dag(**lifecycle("replay_quarantine", source, REPLAY, schedule=None, params=forms.replay(source)))
     def flow() -> None:
         chain(replay(), publish(raw(source.name), rebuilds=readers(source), corrected_only=True))
 

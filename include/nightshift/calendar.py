@@ -111,7 +111,7 @@ def resolve(
         RequestError: the dates are malformed, reversed, too many, outside the project's nights, or
             contradict the run's partition key.
     """
-    asked = _range(params, "batch_date", "until")
+    asked = range_of(params, "batch_date", "until")
     keyed = parse_date(partition_key, "partition key") if partition_key is not None else None
     if asked and keyed and asked != DateRange(keyed, keyed):
         raise RequestError(f"batch_date: the form says {asked}, the run's partition key says {keyed}")
@@ -130,7 +130,7 @@ def compared(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
     Raises:
         RequestError: as :func:`resolve`.
     """
-    return _checked(calendar, _range(params, "compare_from", "compare_until"))
+    return _checked(calendar, range_of(params, "compare_from", "compare_until"))
 
 
 def typed(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
@@ -139,7 +139,7 @@ def typed(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
     Raises:
         RequestError: as :func:`resolve`.
     """
-    return _checked(calendar, _range(params, "batch_date", "until"))
+    return _checked(calendar, range_of(params, "batch_date", "until"))
 
 
 def _checked(calendar: Calendar, asked: DateRange | None) -> DateRange | None:
@@ -149,7 +149,12 @@ def _checked(calendar: Calendar, asked: DateRange | None) -> DateRange | None:
     return asked
 
 
-def _range(params: Mapping[str, Any], from_key: str, until_key: str) -> DateRange | None:
+def range_of(params: Mapping[str, Any], from_key: str, until_key: str) -> DateRange | None:
+    """Return the range that two fields name, or None.
+
+    Raises:
+        RequestError: they are no dates, reversed, too many, or the last one without the first.
+    """
     first, last = params.get(from_key), params.get(until_key)
     if first is None:
         if last is not None:

@@ -19,10 +19,11 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 
 from nightshift.calendar import Calendar
-from nightshift.cli.trigger import declared_dags, is_of_a_spec
+from nightshift.cli.trigger import declared_dags
 from nightshift.errors import (
     AccessDenied,
     NotReady,
@@ -37,6 +38,7 @@ from nightshift.orchestration.lifecycle import RETRIES, nightly
 from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.root import INCLUDE
 from nightshift.specs import load_project
+from nightshift.specs.derived import is_of_a_spec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAGS, PLUGINS = REPOSITORY / "dags", REPOSITORY / "plugins"
@@ -397,11 +399,42 @@ def test_no_dag_catches_up_or_floods(dags: dict) -> None:
     } == {1}
 
 
+def test_one_tag_lists_every_dag_of_a_model_and_of_what_it_reads(dags: dict) -> None:
+    project = load_project()
+    tagged: dict[str, set[str]] = {}
+    for dag_id, dag in dags.items():
+        for tag in dag.tags:
+            tagged.setdefault(tag, set()).add(dag_id)
+    for name, model in project.models.items():
+        mine = {f"{stage}_{name}" for stage in OF_A_MODEL} & set(dags)
+        assert tagged[f"model:{name}"] == mine
+        assert mine <= tagged[f"set:{model.features}"]
+        for source in {*project.feature_set(model.features).inputs, model.target.source}:
+            assert mine | {f"collect_{source}", f"reconcile_{source}"} <= tagged[f"source:{source}"]
+    for name in project.feature_sets:
+        assert {f"features_{name}", f"explore_features_{name}"} <= tagged[f"set:{name}"]
+
+
+def test_a_rollback_without_a_reason_is_no_run(dags: dict) -> None:
+    """As the API server judges it: by the DAG that comes back from the database."""
+    for name in load_project().models:
+        stored = DagSerialization.from_dict(DagSerialization.to_dict(dags[f"rollback_{name}"]))
+        for conf in ({}, {"version": 1}, {"reason": None}, {"reason": ""}, {"reason": " \n"}):
+            with pytest.raises(ParamValidationError, match="reason"):
+                stored.params.deep_merge(conf).validate()
+        assert stored.params.deep_merge({"reason": "it is wrong"}).validate()["reason"] == "it is wrong"
+
+
 def test_every_form_opens_valid_and_checks_its_dates(dags: dict) -> None:
     for dag in dags.values():
-        dag.params.validate()
+        required = {name for name, param in dag.params.items() if param.schema.get("type") == "string"}
+        assert {name for name in required if not dag.params.get_param(name).has_value} == (
+            {"reason"} if dag.dag_id.startswith("rollback_") else set()
+        ), "what a form waits for"
         for name in dag.params:
             param = dag.params.get_param(name)
+            if param.has_value:
+                param.resolve()
             schema = param.schema
             assert schema.get("type") or schema.get("enum"), f"{dag.dag_id}.{name} is untyped"
             if schema.get("format") == "date":

@@ -78,6 +78,28 @@ def test_the_list_leads_to_a_dag_and_to_its_form(loop: Demo, page: Page, photogr
     for field in ("Batch date", "Until", "Downstream", "Reason"):
         expect(form.get_by_text(field, exact=True)).to_be_visible()
     photograph(page, "form")
+    form.locator("#element_batch_date").fill("2013-02-08")
+    form.locator("#element_until").fill("2013-02-01")
+    form.get_by_role("button", name="Trigger").click()
+    expect(form.get_by_text("until: 2013-02-01 lies before batch_date 2013-02-08")).to_be_visible()
+    photograph(page, "form-refused")
+
+
+def test_a_rollback_waits_for_its_reason_and_a_replay_offers_fixes_in_words(
+    loop: Demo, page: Page, photograph: Photograph
+) -> None:
+    page.goto(f"{loop.runtime.airflow_url}/dags/rollback_{MODEL}")
+    page.get_by_role("button", name="Trigger").first.click()
+    form = page.get_by_role("dialog")
+    expect(form.get_by_role("button", name="Trigger")).to_be_disabled()
+    form.locator("#element_reason").fill("it is wrong")
+    expect(form.get_by_role("button", name="Trigger")).to_be_enabled()
+    photograph(page, "form-rollback")
+    page.goto(f"{loop.runtime.airflow_url}/dags/replay_quarantine_weather")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_role("dialog").locator("#element_action").click()
+    expect(page.get_by_text("no_wind: empty wind_speed, and judge again")).to_be_visible()
+    photograph(page, "form-replay")
 
 
 def test_fit_leads_to_its_mlflow_run(loop: Demo, page: Page, photograph: Photograph) -> None:

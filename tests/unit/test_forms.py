@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from copy import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +14,15 @@ from nightshift.cli.trigger import NUMBERS, conf_of
 from nightshift.errors import RequestError
 from nightshift.orchestration import forms
 from nightshift.orchestration.forms import LONGEST_REASON, checked
+from nightshift.specs import ROW_RULES, load_project
+from nightshift.validate import violations
 
-ALLOWED = set(forms.RANGE)
-REPLAY = forms.replay(["no_wind"])
+ALLOWED = forms.RANGE
+REPLAY = forms.replay(load_project().source("weather"))
 
 
 def resolved(param: Param, value: Any) -> Any:
-    return param.resolve(value)
+    return copy(param).resolve(value)  # which keeps what it was given
 
 
 EXPLORE = forms.explore(["late_arrival"])
@@ -39,8 +43,8 @@ FORMS = [
 @pytest.mark.parametrize("form", FORMS)
 def test_an_empty_form_is_a_valid_run(form: dict[str, Param]) -> None:
     values = {key: param.resolve() for key, param in form.items()}
-    assert checked(None, values, set(form)) == values
-    assert checked({}, values, set(form)) == values
+    assert checked(None, values, form) == values
+    assert checked({}, values, form) == values
 
 
 @pytest.mark.parametrize("form", [*FORMS, forms.ROLLBACK])
@@ -97,7 +101,7 @@ def test_the_form_refuses(param: Param, value: Any) -> None:
 
 def test_a_reason_may_be_as_long_as_the_form_says() -> None:
     reason = "x" * LONGEST_REASON
-    assert checked({"reason": reason}, {"reason": reason}, set(forms.NIGHT))["reason"] == reason
+    assert checked({"reason": reason}, {"reason": reason}, forms.NIGHT)["reason"] == reason
     assert resolved(forms.REASON, reason) == reason
 
 
@@ -153,7 +157,7 @@ def test_a_key_that_no_form_has_is_refused(conf: dict[Any, Any], says: str) -> N
 def test_the_task_looks_again(params: dict[str, Any], says: str) -> None:
     form = {"downstream": "wake", "definition": "same", **params}
     with pytest.raises(RequestError, match=re.escape(says)):
-        checked(params, {"sample": 500, **form}, set(forms.FEATURES) | set(EXPLORE) | set(forms.REPRODUCE))
+        checked(params, {"sample": 500, **form}, forms.FEATURES | EXPLORE | forms.REPRODUCE)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,7 @@ def test_a_megabyte_is_answered_in_a_line(conf: Callable[[str], dict[str, Any]])
 
 
 def test_a_form_without_a_choice_downstream_needs_none() -> None:
-    assert checked({"reason": "why"}, {"reason": "why"}, set(forms.NIGHT)) == {
+    assert checked({"reason": "why"}, {"reason": "why"}, forms.NIGHT) == {
         "reason": "why",
         "batch_date": None,
     }
@@ -187,17 +191,61 @@ def test_a_form_without_a_choice_downstream_needs_none() -> None:
     ],
 )
 def test_a_rollback_says_why_and_names_a_version_by_its_number(typed: dict[str, Any], says: str) -> None:
-    empty = {key: param.value for key, param in forms.ROLLBACK.items()}
+    empty = {key: param.value for key, param in forms.ROLLBACK.items() if key != "reason"}
     with pytest.raises(RequestError, match=re.escape(says)):
-        checked(typed, {**empty, **typed}, set(forms.ROLLBACK))
-    values = checked({}, {**empty, "reason": "bad", "version": 3}, set(forms.ROLLBACK))
+        checked(typed, {**empty, **typed}, forms.ROLLBACK)
+    values = checked({}, {**empty, "reason": "bad", "version": 3}, forms.ROLLBACK)
     assert (values["version"], values["reason"]) == (3, "bad")
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ({"batch_date": "2013-02-08", "until": "2013-02-01"}, "until: 2013-02-01 lies before batch_date"),
+        ({"until": "2013-02-01"}, "until: give batch_date too"),
+        (
+            {"compare_from": "2013-02-08", "compare_until": "2013-02-01"},
+            "compare_until: 2013-02-01 lies before",
+        ),
+        ({"batch_date": "2013-02-08", "until": "2033-02-01"}, "until: a range holds at most 1100 nights"),
+        ({"action": "discard"}, "reason: needed to discard rows"),
+        ({"action": "discard", "reason": " "}, "reason: needed to discard rows"),
+        ({"rule": "not_null"}, "rule: 'revalidate' judges the whole night; leave the rule empty"),
+        ({"imported": "a" * 64}, "imported, trained_until: give both, or neither"),
+    ],
+)
+def test_fields_that_contradict_each_other_are_refused(typed: dict[str, Any], says: str) -> None:
+    form = next(form for form in (REPLAY, EXPLORE, forms.TRAIN) if typed.keys() <= form.keys())
+    empty = {key: param.value for key, param in form.items()}
+    with pytest.raises(RequestError, match=re.escape(says)):
+        checked(typed, {**empty, **typed}, form)
+
+
+def test_a_replay_offers_what_its_source_declares_in_words() -> None:
+    action, rule = REPLAY["action"].schema, REPLAY["rule"].schema
+    assert action["enum"] == ["revalidate", "recollect", "discard", "wind_in_knots", "no_wind"]
+    assert set(action["values_display"]) == set(action["enum"])
+    assert action["values_display"]["wind_in_knots"] == (
+        "wind_in_knots: multiply wind_speed by 1.15078, and judge again"
+    )
+    assert action["values_display"]["no_wind"] == "no_wind: empty wind_speed, and judge again"
+    assert rule["examples"][:2] == ["expect_column_values_to_be_in_set", "expect_column_values_to_be_between"]
+    assert "enum" not in rule, "a rule of an older spec may be named"
+
+
+def test_the_rules_offered_are_those_that_rows_are_set_aside_by() -> None:
+    """All that :mod:`nightshift.validate.violations` names; `discarded` rows are no rule's any more."""
+    text = Path(violations.__file__).read_text()
+    named = set(re.findall(r'Violation\(\s*"(\w+)"', text)) | set(
+        re.findall(r'"(\w+)": (?:wrong|null|inf)', text)
+    )
+    assert named - {"discarded"} == set(ROW_RULES)
 
 
 @pytest.mark.parametrize("hours", [-1, 1.5, True, "24", 10_000])
 def test_grace_is_a_whole_number_of_hours(hours: Any) -> None:
     with pytest.raises(RequestError, match="grace_hours: expected a whole number from 0 to 720"):
-        checked({}, {"grace_hours": hours, "reason": None}, set(forms.RECONCILE))
+        checked({}, {"grace_hours": hours, "reason": None}, forms.RECONCILE)
 
 
 def test_the_shell_knows_which_fields_take_numbers() -> None:
@@ -229,9 +277,9 @@ PREDICT = {"batch_date": None, "keys": None, "where": None, "reason": None}
 )
 def test_what_is_asked_of_the_champion_is_lines_of_keys_or_of_conditions(conf: dict, says: str) -> None:
     with pytest.raises(RequestError, match=says):
-        checked(conf, {**PREDICT, **conf}, set(PREDICT))
+        checked(conf, {**PREDICT, **conf}, forms.PREDICT)
 
 
 def test_lines_are_handed_on_as_they_are() -> None:
     given = {"where": ["origin=JFK'; --"]}
-    assert checked(given, {**PREDICT, **given}, set(PREDICT))["where"] == ["origin=JFK'; --"]
+    assert checked(given, {**PREDICT, **given}, forms.PREDICT)["where"] == ["origin=JFK'; --"]

@@ -12,7 +12,7 @@ from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.runtime import control
 from nightshift.runtime.api import FINISHED, Client
 from nightshift.specs import Project, derived, load_project
-from nightshift.specs.derived import OF_THE_PROJECT, STAGES
+from nightshift.specs.derived import OF_THE_PROJECT, STAGES, is_of_a_spec
 
 # A changed spec is parsed within 45 s; then its DAG is there.
 SECONDS_TO_APPEAR = 120
@@ -267,8 +267,3 @@ def between(project: Project, dag_id: str) -> tuple[str, ...]:
         if dag_id in way:
             return way[: way.index(dag_id)]
     return ()
-
-
-def is_of_a_spec(dag_id: str) -> bool:
-    """Return whether a DAG of this id follows from a spec, if there is one."""
-    return dag_id.startswith(tuple(f"{stage}_" for stages in STAGES.values() for stage in stages))

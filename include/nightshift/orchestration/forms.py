@@ -1,16 +1,21 @@
-"""The forms of manual runs: typed parameters, checked by Airflow's form, and again by :func:`checked`.
+"""The forms of manual runs: each field once, as a JSON schema, which Airflow's form, its API and the task go by.
 
-The REST API accepts keys that no form has, and JSON schema's ``$`` admits a newline: so the task looks again.
+Airflow judges each field alone, and only where a run is made: so the rules between fields stand here (``RULES``). The
+API server asks them before there is a run (:mod:`nightshift.orchestration.form_check`), the task once more:
+the REST API accepts keys that no form has.
+
+Beyond JSON schema a field may say ``expected``: what a wrong value is answered with.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Param
 
+from nightshift.calendar import parse_date, range_of
 from nightshift.errors import RequestError, did_you_mean
-from nightshift.specs import REPLAY_ACTIONS
+from nightshift.specs import LONGEST_RULE, REPLAY_ACTIONS, Source, require_replay
 
 LONGEST_REASON = 500
 LONGEST_TEXT = 100_000
@@ -18,6 +23,7 @@ LONGEST_TEXT = 100_000
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 LARGEST_VERSION = 2**31 - 1  # of the warehouse's integers
 FEWEST_SAMPLED, MOST_SAMPLED = 100, 200_000
+Form = Mapping[str, Param]
 
 
 def _date(title: str, description: str) -> Param:
@@ -47,19 +53,18 @@ DEFINITION = Param(
     description_md="`same`: a definition that differs from the one that built this version's other nights is refused. "
     "`changed`: it is changed on purpose; rebuild all of the version's nights with it.",
 )
-CHOICES = {"downstream": DOWNSTREAM, "definition": DEFINITION}
-
 RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "reason": REASON}
 FEATURES = {**RANGE, "definition": DEFINITION}
 COUNT = {"batch_date": BATCH_DATE, "until": UNTIL, "reason": REASON}
 NIGHT = {"batch_date": BATCH_DATE, "reason": REASON}
-SHA256 = r"^[0-9a-f]{64}$"
+SHA256 = r"^[0-9a-f]{64}\Z"  # not $, which admits a line feed
 TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),
     "imported": Param(
         None,
         type=["null", "string"],
         pattern=SHA256,
+        expected="a SHA-256 in hexadecimal",
         title="Imported file",
         description_md="Instead of a training: the SHA-256 of a fitted model that `nightshift import` has received.",
     ),
@@ -76,19 +81,31 @@ GRACE = Param(
     description_md="Runs and versions younger than this may belong to a training that still runs: they are left alone.",
 )
 RECONCILE = {"grace_hours": GRACE, "reason": REASON}
+VERSION = Param(
+    None,
+    type=["null", "integer"],
+    minimum=1,
+    maximum=LARGEST_VERSION,
+    expected="a version's number",
+    title="Version",
+    description_md="The version of the model, a number as in its model card. Empty: the champion.",
+)
 ROLLBACK = {
     "version": Param(
         None,
-        type=["null", "integer"],
-        minimum=1,
-        title="Version",
-        description_md="The former champion to go back to. Empty: the one before the champion of now.",
+        **{
+            **VERSION.schema,
+            "description_md": "The former champion to go back to: a number. Empty: the one before the champion of now. "
+            "A number that never was champion is answered with those that were.",
+        },
     ),
+    # No default: Airflow makes no run without it, and the form waits for it.
     "reason": Param(
-        None,
-        type=["null", "string"],
+        type="string",
         minLength=1,
         maxLength=LONGEST_REASON,
+        pattern=r"\S",
+        missing="say what is wrong with the champion; it is kept in the ledger",
         title="Reason",
         description_md="**Required.** What is wrong with the champion of now. Kept in the ledger.",
     ),
@@ -100,14 +117,6 @@ ROLLBACK = {
     "until": _date("Score again until", "The last night to score again: the last one that was scored."),
     "downstream": DOWNSTREAM,
 }
-VERSION = Param(
-    None,
-    type=["null", "integer"],
-    minimum=1,
-    maximum=LARGEST_VERSION,
-    title="Version",
-    description_md="The version of the model. Empty: the champion.",
-)
 REPRODUCE = {"version": VERSION, "reason": REASON}
 MOST_ASKED, LONGEST_ASKED = 10_000, 500
 
@@ -119,6 +128,7 @@ def _lines(title: str, description: str) -> Param:
         type=["null", "array"],
         items=items,
         maxItems=MOST_ASKED,
+        expected=f"a list of at most {MOST_ASKED} lines of at most {LONGEST_ASKED} characters",
         title=title,
         description_md=description,
     )
@@ -136,31 +146,39 @@ PREDICT = {
     ),
     "reason": REASON,
 }
-RULE = Param(
-    None,
-    type=["null", "string"],
-    minLength=1,
-    maxLength=200,
-    title="Rule",
-    description_md="For `discard` and for a fix: only rows that break this rule, as `quarantine.rows` names it. "
-    "Empty: whichever rule they break.",
-)
+ACTIONS = {
+    "revalidate": "judge again by the spec as it is now",
+    "recollect": "collect from the upstream again",
+    "discard": "the rows stay out; needs a reason",
+}
 
 
-def replay(fixes: Iterable[str]) -> dict[str, Param]:
-    """Return the form of a replay of the quarantine of a source with these declared fixes."""
-    action = Param(
-        "revalidate",
-        enum=[*REPLAY_ACTIONS, *fixes],
-        title="Action",
-        description_md="`revalidate`: judge again by the spec as it is now. `recollect`: from the upstream again. "
-        "`discard`: the rows stay out; needs a reason. Or a fix that the source declares.",
-    )
+def replay(source: Source) -> dict[str, Param]:
+    """Return the form of a replay of a source's quarantine: its own fixes and rules are offered."""
+    told = {**ACTIONS, **{name: f"{fix}, and judge again" for name, fix in source.fixes.items()}}
     return {
         "batch_date": BATCH_DATE,
         "until": UNTIL,
-        "action": action,
-        "rule": RULE,
+        "action": Param(
+            "revalidate",
+            type="string",
+            enum=[*REPLAY_ACTIONS, *source.fixes],
+            values_display={name: f"{name}: {words}" for name, words in told.items()},
+            title="Action",
+            description_md="What to do about the rows that were set aside.",
+        ),
+        "rule": Param(
+            None,
+            type=["null", "string"],
+            minLength=1,
+            maxLength=LONGEST_RULE,
+            # A list to choose from, not to be held to: what is set aside may have broken a rule of an older spec.
+            examples=source.rules,
+            expected=f"the name of a rule, of at most {LONGEST_RULE} characters, or nothing",
+            title="Rule",
+            description_md="For `discard` and for a fix: only rows that break this rule, as `quarantine.rows` names "
+            "it. Empty: whichever rule they break.",
+        ),
         "reason": REASON,
         "downstream": DOWNSTREAM,
     }
@@ -172,6 +190,7 @@ def explore(targets: Sequence[str] = ()) -> dict[str, Param]:
         targets[0] if targets else None,
         type=["null", "string"],
         enum=[*targets, None],
+        expected="the name of a model",
         title="Target",
         description_md="The model whose label is set beside the features. Empty: none.",
     )
@@ -195,31 +214,54 @@ def explore(targets: Sequence[str] = ()) -> dict[str, Param]:
     }
 
 
-def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], allowed: set[str]) -> dict[str, Any]:
+def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], form: Form) -> dict[str, Any]:
     """Return the parameters of a run.
 
     Raises:
-        RequestError: an unknown key, a reason too long or not text, a text that no table holds, a choice that is none
-            of the form's, a number out of bounds, a rollback without a reason.
+        RequestError: a key that the form does not have, a text that no table holds, a value that is none of its
+            field's, fields that contradict each other.
     """
     for key in conf or {}:
-        if key not in allowed:
-            raise RequestError(f"unknown parameter '{str(key)[:60]}'{did_you_mean(str(key)[:60], allowed)}")
-    values = {key: params.get(key) for key in allowed}
-    reason = values.get("reason")
-    if reason is not None and not (isinstance(reason, str) and len(reason) <= LONGEST_REASON):
-        raise RequestError(f"reason: expected text of at most {LONGEST_REASON} characters")
+        if key not in form:
+            raise RequestError(f"unknown parameter '{str(key)[:60]}'{did_you_mean(str(key)[:60], form)}")
+    values = {key: params.get(key) for key in form}
     _check_texts("", values)
-    for key in values.keys() & CHOICES.keys():
-        # A list: a list or a mapping sent as the choice has no hash.
-        options: list[Any] = CHOICES[key].schema["enum"]
-        if values[key] not in options:
-            raise RequestError(f"{key}: expected one of {', '.join(options)}, got {str(values[key])[:60]!r}")
-    _check_exploration(values)
-    _check_governing(values)
-    _check_asked(values)
-    _check_import(values)
+    for key, param in form.items():
+        _check_field(key, values[key], param.schema)
+    require_consistent(values)
     return values
+
+
+def require_consistent(values: Mapping[str, Any]) -> None:
+    """Raise RequestError for fields that contradict each other; ``values`` may be a part of a form."""
+    for keys, rule in RULES.items():
+        if values.keys() & keys:
+            rule(values, *keys)
+
+
+def _check_field(key: str, value: Any, schema: Mapping[str, Any]) -> None:
+    """Raise RequestError unless a value is what its field's schema says."""
+    from jsonschema import Draft202012Validator
+
+    if "missing" in schema and not str(value or "").strip():
+        raise RequestError(f"{key}: {schema['missing']}")
+    if schema.get("format") == "date":
+        if value is not None:
+            parse_date(value, key)
+        return
+    # A number that JSON spells 5.0 is an integer to JSON schema, and none to a table.
+    if isinstance(value, float) or not Draft202012Validator(schema).is_valid(value):
+        raise RequestError(f"{key}: expected {_expected(schema)}, got {str(value)[:60]!r}")
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    if "expected" in schema:
+        return str(schema["expected"])
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    if "minimum" in schema:
+        return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    return f"text of at most {schema['maxLength']} characters"
 
 
 def _check_texts(key: str, given: Any) -> None:
@@ -242,53 +284,28 @@ def _check_text(key: str, given: str) -> None:
         raise RequestError(f"{key}: expected text of at most {LONGEST_TEXT} characters")
 
 
-def _check_asked(values: Mapping[str, Any]) -> None:
-    for key in values.keys() & {"keys", "where"}:
-        if not _are_lines(values[key]):
-            raise RequestError(
-                f"{key}: expected a list of at most {MOST_ASKED} lines of at most {LONGEST_ASKED} characters"
-            )
-    if values.keys() >= {"keys", "where"} and bool(values["keys"]) == bool(values["where"]):
-        raise RequestError("give either keys or where: which entities are to be scored")
-
-
-def _are_lines(given: Any) -> bool:
-    if given is None:
-        return True
-    is_list = isinstance(given, list) and len(given) <= MOST_ASKED
-    return is_list and all(isinstance(line, str) and len(line) <= LONGEST_ASKED for line in given)
-
-
-def _check_import(values: Mapping[str, Any]) -> None:
-    file, until = values.get("imported"), values.get("trained_until")
-    if (file is None) != (until is None):
+def _both_or_neither(values: Mapping[str, Any], file: str, until: str) -> None:
+    if (values.get(file) is None) != (values.get(until) is None):
         raise RequestError(
-            "imported, trained_until: give both, or neither; the gates judge a model on days later than those it was "
+            f"{file}, {until}: give both, or neither; the gates judge a model on days later than those it was "
             "trained on"
         )
-    if file is not None and not (isinstance(file, str) and re.fullmatch(r"[0-9a-f]{64}", file)):
-        raise RequestError(f"imported: expected a SHA-256 in hexadecimal, got {str(file)[:60]!r}")
 
 
-def _check_governing(values: Mapping[str, Any]) -> None:
-    version, hours = values.get("version"), values.get("grace_hours", 0)
-    # type(), not isinstance: True is an int too.
-    if version is not None and not (type(version) is int and 1 <= version <= LARGEST_VERSION):
-        raise RequestError(f"version: expected a version's number, got {str(version)[:60]!r}")
-    if values.keys() >= ROLLBACK.keys() and not (values["reason"] or "").strip():
-        raise RequestError("reason: say what is wrong with the champion; it is kept in the ledger")
-    if type(hours) is not int or not 0 <= hours <= LONGEST_GRACE_HOURS:
-        raise RequestError(
-            f"grace_hours: expected a whole number from 0 to {LONGEST_GRACE_HOURS}, got {str(hours)[:60]!r}"
-        )
+def _either(values: Mapping[str, Any], one: str, other: str) -> None:
+    if bool(values.get(one)) == bool(values.get(other)):
+        raise RequestError(f"give either {one} or {other}: which entities are to be scored")
 
 
-def _check_exploration(values: Mapping[str, Any]) -> None:
-    sample, target = values.get("sample", FEWEST_SAMPLED), values.get("target")
-    # type(), not isinstance: True is an int too.
-    if type(sample) is not int or not FEWEST_SAMPLED <= sample <= MOST_SAMPLED:
-        raise RequestError(
-            f"sample: expected a whole number from {FEWEST_SAMPLED} to {MOST_SAMPLED}, got {str(sample)[:60]!r}"
-        )
-    if target is not None and not isinstance(target, str):
-        raise RequestError("target: expected the name of a model")
+def _replay(values: Mapping[str, Any], *keys: str) -> None:
+    require_replay(*(values.get(key) for key in keys))
+
+
+# What must hold between fields, by the fields it is about.
+RULES: dict[tuple[str, ...], Callable[..., Any]] = {
+    ("batch_date", "until"): range_of,
+    ("compare_from", "compare_until"): range_of,
+    ("imported", "trained_until"): _both_or_neither,
+    ("keys", "where"): _either,
+    ("action", "rule", "reason"): _replay,
+}

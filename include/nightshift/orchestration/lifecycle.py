@@ -1,5 +1,6 @@
 """What every DAG of ours shares: who owns it, when it runs, how it retries, which assets join it to the next."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from functools import cache, reduce
 from operator import and_
@@ -85,17 +86,33 @@ def predictions(model: str) -> Asset:
 
 
 def lifecycle(
-    stage: str, spec: Source | FeatureSet | Model, doc: str | None, *, params: dict[str, Param], **more: Any
+    stage: str,
+    spec: Source | FeatureSet | Model,
+    doc: str | None,
+    *,
+    params: dict[str, Param],
+    tags: Collection[str] = (),
+    **more: Any,
 ) -> dict[str, Any]:
-    """Return the arguments of ``@dag`` for one stage of one source, feature set or model."""
+    """Return the arguments of ``@dag`` for one stage of one source, feature set or model; ``tags``: more of them."""
     return {
         "dag_id": dag_id(stage, spec),
         "description": spec.description,
         "doc_md": runbook(doc, spec),
-        "tags": {stage, spec.owner, *getattr(spec, "tags", [])},
+        "tags": {stage, spec.owner, *getattr(spec, "tags", []), *names(spec), *tags},
         **_shared(spec.owner, params),
         **more,
     }
+
+
+def names(spec: Source | FeatureSet | Model) -> set[str]:
+    """Return the tags that name a spec and what it reads: one of them lists all DAGs of it and of what stands on it."""
+    if isinstance(spec, Source):
+        return {f"source:{spec.name}"}
+    if isinstance(spec, FeatureSet):
+        return {f"set:{spec.name}", *(f"source:{name}" for name in spec.inputs)}
+    target = {f"source:{spec.target.source}"} if spec.target else set()
+    return {f"model:{spec.name}", *names(project().feature_set(spec.features)), *target}
 
 
 def of_project(

@@ -148,7 +148,7 @@ def undated_run() -> Undated:
         SpecError: a connection or a spec is missing or wrong.
     """
     context: Any = get_current_context()
-    values = checked(context["dag_run"].conf, context["params"], set(context["dag"].params))
+    values = checked(context["dag_run"].conf, context["params"], dict(context["dag"].params.items()))
     return Undated(
         platform=platform(load_project(), role_of(context["dag"].dag_id)), **_caller(context, values)
     )
@@ -195,7 +195,7 @@ def _kind(dag_run: Any) -> str:
 def asked_for(project: Project, context: Any) -> tuple[dict[str, Any], DateRange]:
     """Return the run's checked parameters and its nights."""
     dag_run, params = context["dag_run"], context["params"]
-    values = checked(dag_run.conf, params, set(context["dag"].params))
+    values = checked(dag_run.conf, params, dict(context["dag"].params.items()))
     dates = {"batch_date": values.get("batch_date") or values.get("as_of"), "until": values.get("until")}
     nights = resolve(
         project.calendar,

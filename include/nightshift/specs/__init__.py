@@ -30,7 +30,9 @@ from nightshift.specs.own import NOTHING, Own
 from nightshift.specs.project import Project, load_project, load_settings
 from nightshift.specs.search import FAMILIES, Preset, Tune, Values, preset_of
 from nightshift.specs.source import (
+    LONGEST_RULE,
     REPLAY_ACTIONS,
+    ROW_RULES,
     Column,
     ConnectorSpec,
     FilesConnector,
@@ -40,6 +42,7 @@ from nightshift.specs.source import (
     Source,
     SqlConnector,
     Volume,
+    require_replay,
 )
 from nightshift.specs.target import Target, class_column
 
@@ -47,8 +50,10 @@ __all__ = [
     "ENCODED",
     "FAMILIES",
     "FEWEST_HOLDOUT_DAYS",
+    "LONGEST_RULE",
     "NOTHING",
     "REPLAY_ACTIONS",
+    "ROW_RULES",
     "BeatsChampion",
     "Calibrated",
     "Column",
@@ -87,4 +92,5 @@ __all__ = [
     "load_project",
     "load_settings",
     "preset_of",
+    "require_replay",
 ]

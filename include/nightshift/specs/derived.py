@@ -45,6 +45,11 @@ def dag_id(stage: str, spec: Named) -> str:
     return f"{stage}_{spec.name}"
 
 
+def is_of_a_spec(dag_id: str) -> bool:
+    """Return whether a DAG of this id follows from a spec, if there is one."""
+    return dag_id.startswith(tuple(f"{stage}_" for stages in STAGES.values() for stage in stages))
+
+
 def role_of(dag: str) -> str:
     """Return the role of a DAG's tasks, by its id.
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from nightshift.errors import did_you_mean
+from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs.dialect import Dialect, Zone
 from nightshift.specs.parts import ColumnType, Name, Spec, Tag
 from nightshift.specs.tables import OURS_BESIDE_ROWS, RAW, check_columns, check_key, check_width
@@ -29,6 +29,19 @@ NO_CODE = re.compile(
 )
 # What a replay of the quarantine can do beside a declared fix.
 REPLAY_ACTIONS = ("revalidate", "recollect", "discard")
+LONGEST_RULE = 200
+MOST_TOLD = 3
+# What every row is held to, beside the source's own expectations; as `quarantine.rows` names them.
+ROW_RULES = (
+    "type",
+    "not_null",
+    "finite",
+    "key_length",
+    "row_length",
+    "other_night",
+    "repeated",
+    "unique_key",
+)
 
 
 class Column(Spec):
@@ -225,6 +238,14 @@ class Fix(Spec):
         """The action's name."""
         return next(name for name in FIX_ACTIONS if getattr(self, name) is not None)
 
+    def __str__(self) -> str:
+        if self.multiply is not None:
+            return f"multiply {self.column} by {self.multiply:g}"
+        if self.replace is not None:
+            pairs = ", ".join(f"{old!r} by {new!r}" for old, new in list(self.replace.items())[:MOST_TOLD])
+            return f"in {self.column}, replace {pairs}{', ...' if len(self.replace) > MOST_TOLD else ''}"
+        return f"empty {self.column}"
+
 
 class Volume(Spec):
     """How many rows a batch may have, against the median of the same weekday in the trailing weeks."""
@@ -387,6 +408,12 @@ class Source(Spec):
             raise ValueError("look_back_days: needs known_at, the column that says when a row became known")
         return self
 
+    @property
+    def rules(self) -> list[str]:
+        """The rules that rows of this source can be set aside by: its own expectations of columns first."""
+        own = dict.fromkeys(name for item in self.expectations for name in item if "column" in name)
+        return [*own, *ROW_RULES]
+
     def _references(self) -> list[tuple[str, list[str]]]:
         named = [("key", self.key), ("known_at", [self.known_at] if self.known_at else [])]
         named += [(f"fixes.{name}", [fix.column]) for name, fix in self.fixes.items()]
@@ -396,6 +423,18 @@ class Source(Spec):
                 columns = [v for k, v in arguments.items() if k in {"column", "column_A", "column_B"}]
                 named.append((expectation, [*columns, *arguments.get("column_list", [])]))
         return named
+
+
+def require_replay(action: object, rule: object, reason: object) -> None:
+    """Raise RequestError for what is no rule's name, an action that takes none, or rows discarded without a reason."""
+    if rule is not None and not (isinstance(rule, str) and 0 < len(rule) <= LONGEST_RULE):
+        raise RequestError(
+            f"rule: expected the name of a rule, of at most {LONGEST_RULE} characters, or nothing"
+        )
+    if rule and action in ("revalidate", "recollect"):
+        raise RequestError(f"rule: '{action}' judges the whole night; leave the rule empty")
+    if action == "discard" and not str(reason or "").strip():
+        raise RequestError("reason: needed to discard rows; it is kept with them")
 
 
 def _numbers(content: Any) -> Iterator[float]:

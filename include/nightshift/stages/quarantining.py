@@ -21,7 +21,7 @@ from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.records import deliveries, quarantine
 from nightshift.records.deliveries import Judged
-from nightshift.specs import REPLAY_ACTIONS, Source
+from nightshift.specs import REPLAY_ACTIONS, Source, require_replay
 from nightshift.stages.collecting import (
     collect,
     file_batches,
@@ -33,7 +33,6 @@ from nightshift.stages.collecting import (
 )
 from nightshift.warehouse import PartitionWrite, raw_table
 
-LONGEST_RULE = 200
 Rows = Mapping[date, np.ndarray]  # row numbers, from 1 as delivered, by date
 
 
@@ -67,16 +66,7 @@ def _check(source: Source, wanted: Replay) -> None:
     if not isinstance(wanted.action, str) or wanted.action not in known:
         given = str(wanted.action)[:60]
         raise RequestError(f"action: source '{source.name}' has no '{given}'{did_you_mean(given, known)}")
-    if wanted.rule is not None and not (
-        isinstance(wanted.rule, str) and 0 < len(wanted.rule) <= LONGEST_RULE
-    ):
-        raise RequestError(
-            f"rule: expected the name of a rule, of at most {LONGEST_RULE} characters, or nothing"
-        )
-    if wanted.rule and wanted.action in ("revalidate", "recollect"):
-        raise RequestError(f"rule: '{wanted.action}' judges the whole night; leave the rule empty")
-    if wanted.action == "discard" and not (wanted.reason or "").strip():
-        raise RequestError("reason: needed to discard rows; it is kept with them")
+    require_replay(wanted.action, wanted.rule, wanted.reason)
 
 
 def _replayed(
