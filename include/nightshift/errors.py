@@ -25,14 +25,84 @@ NightshiftError
 
 A retry can cure SourceError and Unreachable, but for SourceRefused; it cannot cure the others: orchestration fails
 those tasks at once.
+
+An error carries what is known as data: what it is about, which night, what cures it. Who raises it says what is wrong;
+the sentence around that is made here, once.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
+
+# The stages that no schedule starts: a person triggers them.
+BY_HAND = frozenset({"train", "rollback"})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an error is about: a model, a source, a feature set, a training."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} '{self.name}'"
+
+
+@dataclass(frozen=True)
+class RunStage:
+    """What cures it: a run of a stage of this source, feature set or model; ``as_of``: for that night or before."""
+
+    stage: str
+    name: str
+    as_of: date | None = None
+
+    @property
+    def dag_id(self) -> str:
+        """The DAG that does it."""
+        return f"{self.stage}_{self.name}"
+
+    def __str__(self) -> str:
+        when = f" as of {self.as_of} or earlier" if self.as_of else ""
+        return f"{'trigger' if self.stage in BY_HAND else 'run'} {self.dag_id}{when}"
+
+
+@dataclass(frozen=True)
+class ClearTask:
+    """What cures it: a task of the same run, cleared."""
+
+    task: str
+
+    def __str__(self) -> str:
+        return f"clear '{self.task}'"
 
 
 class NightshiftError(Exception):
-    """The root: catch this to catch everything Nightshift raises on purpose."""
+    """The root: catch this to catch everything Nightshift raises on purpose.
+
+    ``subject``: what it is about; ``nights``: those concerned, ascending; ``remedy``: what cures it; if known.
+    """
+
+    def __init__(
+        self,
+        *words: object,
+        subject: Subject | None = None,
+        nights: Iterable[date] = (),
+        remedy: RunStage | ClearTask | None = None,
+    ) -> None:
+        super().__init__(*words)
+        self.subject, self.nights, self.remedy = subject, tuple(nights), remedy
+
+    def __str__(self) -> str:
+        """Return ``SUBJECT what is wrong for NIGHT; REMEDY``, of what is known."""
+        about = f"{self.subject} " if self.subject else ""
+        more = f" and {len(self.nights) - 1} more nights" if len(self.nights) > 1 else ""
+        when = f" for {self.nights[0]}{more}" if self.nights else ""
+        those = (
+            (" for them" if more else " for it") if self.nights and isinstance(self.remedy, RunStage) else ""
+        )
+        return f"{about}{super().__str__()}{when}{f'; {self.remedy}{those}' if self.remedy else ''}"
 
 
 class SpecError(NightshiftError):

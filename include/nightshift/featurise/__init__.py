@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift.calendar import Calendar
-from nightshift.errors import BatchRejected, NightshiftError, NotReady, SpecError
+from nightshift.errors import BatchRejected, NightshiftError, NotReady, RunStage, SpecError
 from nightshift.featurise.built import as_declared
 from nightshift.specs import FeatureSet
 from nightshift.specs.features import DECLARATION
@@ -116,7 +116,8 @@ def compute(
     for name, given in spec.inputs.items():
         if given.look_back_days == 0 and inputs[name].empty:
             raise NotReady(
-                f"feature set '{spec.name}', {batch_date}: source '{name}' has no rows; run collect_{name}"
+                f"feature set '{spec.name}', {batch_date}: source '{name}' has no rows",
+                remedy=RunStage("collect", name),
             )
     return as_declared(spec, _run(spec, build, inputs, batch_date), batch_date)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from nightshift.database import Database, Session
-from nightshift.errors import Barred, LedgerMismatch, NotReady
+from nightshift.errors import Barred, LedgerMismatch, NotReady, RunStage, Subject
 from nightshift.records import decisions, ledger
 from nightshift.records.decisions import Decision
 from nightshift.records.ledger import Promotion
@@ -21,6 +21,11 @@ def lock_head(session: Session, model: str) -> Promotion | None:
     """Return the newest entry of a ledger; nobody writes another until the transaction ends."""
     session.run(ledger.LOCK, model=model)
     return session.one(ledger.HEAD, model=model)
+
+
+def no_champion(model: str) -> NotReady:
+    """Return what is wrong with a model whose ledger is empty."""
+    return NotReady("has no champion yet", subject=Subject("model", model), remedy=RunStage("train", model))
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,9 @@ class Ledger:
         found = self.warehouse.one(ledger.CHAMPION_ON, model=self.model, night=batch_date)
         if found is None:
             raise NotReady(
-                f"model '{self.model}' has no champion on {batch_date}; "
-                f"trigger train_{self.model} as of {batch_date} or earlier"
+                f"has no champion on {batch_date}",
+                subject=Subject("model", self.model),
+                remedy=RunStage("train", self.model, as_of=batch_date),
             )
         return found
 
@@ -112,7 +118,7 @@ class Ledger:
         head = self.head()
         if head is None:
             if alias is None:
-                raise NotReady(f"model '{self.model}' has no champion yet; trigger train_{self.model}")
+                raise no_champion(self.model)
             raise LedgerMismatch(
                 f"model '{self.model}': the registry's alias champion says version {alias}, the ledger is empty. "
                 f"Nothing was scored. `nightshift reconcile {self.model}` removes the alias; to have a champion, "

@@ -5,7 +5,7 @@ from datetime import date
 
 from nightshift.database import Database, Session
 from nightshift.errors import NotReady, RequestError
-from nightshift.govern.ledger import lock_head
+from nightshift.govern.ledger import lock_head, no_champion
 from nightshift.records import ledger
 from nightshift.records.ledger import Former, Promotion, RolledBack
 
@@ -42,7 +42,7 @@ def write_rollback(warehouse: Database, model: str, wanted: Rollback) -> RolledB
         if done := session.one(ledger.ROLLED_BACK, model=model, request_id=wanted.request_id):
             return done
         if head is None:
-            raise NotReady(f"model '{model}' has no champion yet; trigger train_{model}")
+            raise no_champion(model)
         found = session.all(ledger.FORMER, model=model, champion=head.version)
         former = {each.version: each for each in found}  # the newest first
         target = _target(model, head, former, wanted)

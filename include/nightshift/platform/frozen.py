@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from nightshift import artifacts
-from nightshift.errors import NotReady
+from nightshift.errors import ClearTask, NotReady
 from nightshift.platform.handles import Platform
 from nightshift.records import snapshots
 from nightshift.records.snapshots import Snapshot
@@ -26,7 +26,7 @@ def read_snapshot(
     """
     snapshot = platform.warehouse.one(snapshots.SNAPSHOT, snapshot_id=snapshot_id)
     if snapshot is None:
-        raise NotReady(f"no snapshot {snapshot_id}; clear 'snapshot'")
+        raise NotReady(f"no snapshot {snapshot_id}", remedy=ClearTask("snapshot"))
     content = platform.objects.get(snapshot.object_key)
     artifacts.check_sha256(content, snapshot_id, f"snapshot {snapshot.object_key}")
     table = pq.read_table(io.BytesIO(content))

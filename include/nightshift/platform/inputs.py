@@ -6,7 +6,7 @@ import pandas as pd
 
 from nightshift import train
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady
+from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.platform.handles import Platform
 from nightshift.records import features
 from nightshift.score import CHAMPION_ARM
@@ -21,8 +21,10 @@ def read_features(reading: Reading, platform: Platform, model: Model, nights: Da
     missing = sorted(set(nights.dates) - set(features["batch_date"].dt.date))
     if missing:
         raise NotReady(
-            f"feature set '{model.features}' has no partition for {missing[0]}"
-            f"{f' and {len(missing) - 1} more nights' if missing[1:] else ''}; run features_{model.features} for it"
+            "has no partition",
+            subject=Subject("feature set", model.features),
+            nights=missing,
+            remedy=RunStage("features", model.features),
         )
     return features
 

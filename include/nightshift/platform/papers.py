@@ -9,7 +9,7 @@ import pandas as pd
 
 from nightshift import artifacts, train
 from nightshift.cards import Record, counts
-from nightshift.errors import NotReady
+from nightshift.errors import ClearTask, NotReady, RunStage, Subject
 from nightshift.platform.fitted import load_pipeline
 from nightshift.platform.frozen import read_snapshot
 from nightshift.platform.handles import Platform
@@ -39,7 +39,9 @@ def trained_version(platform: Platform, training_id: str) -> Version:
     """Return the version that a training registered. Raises NotReady if it has none."""
     version = platform.warehouse.one(versions.OF_TRAINING, training_id=training_id)
     if version is None:
-        raise NotReady(f"training '{training_id}' has registered no version; clear 'fit'")
+        raise NotReady(
+            "has registered no version", subject=Subject("training", training_id), remedy=ClearTask("fit")
+        )
     return version
 
 
@@ -47,7 +49,9 @@ def decision_of(platform: Platform, training_id: str) -> Decision:
     """Return the decision of a training. Raises NotReady if its gates have not run."""
     decision = platform.warehouse.one(decisions.DECISION, training_id=training_id)
     if decision is None:
-        raise NotReady(f"training '{training_id}' has no decision; clear 'evaluate'")
+        raise NotReady(
+            "has no decision", subject=Subject("training", training_id), remedy=ClearTask("evaluate")
+        )
     return decision
 
 
@@ -56,7 +60,7 @@ def newest_version(platform: Platform, name: str) -> int:
     known = _known(platform, name)
     if not known:
         platform.project.model(name)
-        raise NotReady(f"model '{name}' has no version; trigger train_{name}")
+        raise NotReady("has no version", subject=Subject("model", name), remedy=RunStage("train", name))
     return known[-1]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from nightshift import results
 from nightshift import score as scoring
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady, RequestError
+from nightshift.errors import NotReady, RequestError, RunStage, Subject
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import load_version
@@ -123,5 +123,9 @@ def _newest(platform: Platform, feature_set: FeatureSet) -> date:
         features.NEWEST, feature_set=feature_set.set, version=feature_set.version, count=1
     )
     if newest is None:
-        raise NotReady(f"feature set '{feature_set.name}' has no night yet; run features_{feature_set.name}")
+        raise NotReady(
+            "has no night yet",
+            subject=Subject("feature set", feature_set.name),
+            remedy=RunStage("features", feature_set.name),
+        )
     return newest.batch_date

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 
 from nightshift import featurise
-from nightshift.errors import NotReady
+from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.featurise import leaks
 from nightshift.featurise.giveaway import gives_away
 from nightshift.featurise.leaks import DAY, Case, Finding, See
@@ -31,7 +31,11 @@ def newest_nights(platform: Platform, name: str, count: int = 3) -> list[date]:
     spec = platform.project.feature_set(name)
     found = platform.warehouse.all(records.NEWEST, feature_set=spec.set, version=spec.version, count=count)
     if not found:
-        raise NotReady(f"feature set '{name}' has no night in this warehouse; run features_{name}")
+        raise NotReady(
+            "has no night in this warehouse",
+            subject=Subject("feature set", name),
+            remedy=RunStage("features", name),
+        )
     return sorted(each.batch_date for each in found)
 
 
@@ -105,7 +109,10 @@ def _stored(platform: Platform, spec: FeatureSet, night: date) -> pd.DataFrame:
     rows = platform.warehouse.read(table, night, night)
     if rows.empty:
         raise NotReady(
-            f"feature set '{spec.name}' has no partition for {night}; run features_{spec.name} for it"
+            "has no partition",
+            subject=Subject("feature set", spec.name),
+            nights=[night],
+            remedy=RunStage("features", spec.name),
         )
     return rows
 

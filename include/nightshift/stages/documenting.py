@@ -2,7 +2,7 @@
 
 from nightshift import cards, kept, metrics, results
 from nightshift.environment import packages
-from nightshift.errors import NotReady, UnfairHoldout
+from nightshift.errors import NotReady, RunStage, Subject, UnfairHoldout
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import load_version
@@ -54,7 +54,9 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
     champion = head.version if head else None
     other = champion if against is None else against
     if other is None:
-        raise NotReady(f"model '{name}' has no champion to compare with; trigger train_{name}")
+        raise NotReady(
+            "has no champion to compare with", subject=Subject("model", name), remedy=RunStage("train", name)
+        )
     theirs = version_row(platform, name, other)
     record, rows = record_of(platform, ours)
     _require_unseen(theirs, record)

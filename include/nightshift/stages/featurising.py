@@ -6,7 +6,7 @@ import pandas as pd
 
 from nightshift import featurise, results
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady, SpecError
+from nightshift.errors import NotReady, RunStage, SpecError, Subject
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
@@ -104,8 +104,9 @@ def _require_batches(platform: Platform, source: str, nights: DateRange) -> None
     missing = sorted(set(nights.dates) - set(have))
     if missing:
         raise NotReady(
-            f"source '{source}' has no batch for {len(missing)} of {len(nights.dates)} nights, first {missing[0]}; "
-            f"run collect_{source} for it"
+            f"has no batch for {len(missing)} of {len(nights.dates)} nights, first {missing[0]}",
+            subject=Subject("source", source),
+            remedy=RunStage("collect", source),
         )
 
 

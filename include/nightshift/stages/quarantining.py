@@ -16,7 +16,7 @@ import pandas as pd
 from nightshift import results
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.errors import NotReady, RequestError, RunStage, Subject, did_you_mean
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.records import deliveries, quarantine
@@ -193,7 +193,9 @@ def _batches(platform: Platform, name: str, nights: DateRange) -> list[Judged]:
     found = platform.warehouse.all(deliveries.WITH_FILES, source=name, first=nights.first, last=nights.last)
     missing = sorted(set(nights.dates) - {batch.batch_date for batch in found})
     if missing:
-        raise NotReady(f"source '{name}' has no batch for {missing[0]}; run collect_{name} for it")
+        raise NotReady(
+            "has no batch", subject=Subject("source", name), nights=missing, remedy=RunStage("collect", name)
+        )
     return found
 
 

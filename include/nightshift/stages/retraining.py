@@ -4,7 +4,7 @@ from datetime import date
 
 from nightshift import results, retrain
 from nightshift.database import Session
-from nightshift.errors import NotReady
+from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.platform import Platform, Try
 from nightshift.records import ledger
 from nightshift.records import monitoring as records
@@ -33,7 +33,12 @@ def decide_retraining(
     """
     verdict = verdict_of(platform, name, batch_date)
     if verdict is None:
-        raise NotReady(f"model '{name}' has no verdict for {batch_date}; run monitor_{name} for it")
+        raise NotReady(
+            "has no verdict",
+            subject=Subject("model", name),
+            nights=[batch_date],
+            remedy=RunStage("monitor", name),
+        )
     if not verdict.retrain:
         return {"start": False, "reason": verdict.reason}
     with platform.warehouse.session() as session:
