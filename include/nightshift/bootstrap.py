@@ -2,14 +2,16 @@
 
 The rows of one day share their weather, their staff and their delays: they are not independent, and an interval that
 resamples rows is far too narrow. Whole days are drawn with replacement instead (Künsch 1989, "The jackknife and the
-bootstrap for general stationary observations"; blocks of one day). Every metric is computed from sums a day, so that
-a resample costs a product of matrices, not a pass over the rows.
+bootstrap for general stationary observations"; blocks of one day). The metrics of ``REPLICATES`` are computed from sums
+a day, so that a resample costs a product of matrices, not a pass over the rows.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from nightshift.metrics import METRICS
 
 Array = NDArray[np.float64]
 RESAMPLES = 1000
@@ -34,7 +36,12 @@ def replicates(metric: str, y_true: ArrayLike, y_score: ArrayLike, day: ArrayLik
     """
     truth, scores = np.asarray(y_true, dtype="float64"), np.asarray(y_score, dtype="float64")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return REPLICATES[metric](truth, scores, np.asarray(day, dtype="int64"), weights)
+        each, days = REPLICATES.get(metric), np.asarray(day, dtype="int64")
+        return (
+            each(truth, scores, days, weights)
+            if each
+            else _drawn(METRICS[metric].function, truth, scores, days, weights)
+        )
 
 
 def interval(values: Array, confidence: float) -> tuple[float, float] | None:
@@ -44,6 +51,22 @@ def interval(values: Array, confidence: float) -> tuple[float, float] | None:
         return None
     low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def _drawn(
+    function: Callable[[Array, Array], float],
+    truth: Array,
+    scores: Array,
+    day: NDArray[np.int64],
+    weights: Array,
+) -> Array:
+    """Return a metric of every resample, each over its rows: right for any metric, and as slow as that many metrics."""
+    found, every = np.full(len(weights), np.nan), np.arange(len(truth))
+    for number, drawn in enumerate(weights.astype("int64")):
+        rows = np.repeat(every, drawn[day])
+        if rows.size:
+            found[number] = function(truth[rows], scores[rows])
+    return found
 
 
 def _sums(values: Array, day: NDArray[np.int64], weights: Array) -> Array:
@@ -129,6 +152,7 @@ def _average_precision(truth: Array, scores: Array, day: NDArray[np.int64], weig
     return found
 
 
+# What sums a day are enough for; any other metric is computed anew for each resample.
 REPLICATES: dict[str, Callable[[Array, Array, NDArray[np.int64], Array], Array]] = {
     "roc_auc": _roc_auc,
     "average_precision": _average_precision,

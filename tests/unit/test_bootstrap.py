@@ -41,8 +41,15 @@ def test_a_resample_has_the_metric_of_the_rows_it_drew(metric: str, task: str) -
         assert replicate == pytest.approx(METRICS[metric].function(truth[again], score[again]), rel=1e-9)
 
 
-def test_every_metric_can_be_resampled() -> None:
-    assert set(bootstrap.REPLICATES) == set(METRICS)
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_a_metric_without_sums_of_its_own_is_resampled_too(
+    metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth, score, day = rows(METRICS[metric].tasks[0])
+    weights = bootstrap.draws(DAYS, resamples=20)
+    by_sums = bootstrap.replicates(metric, truth, score, day, weights)
+    monkeypatch.delitem(bootstrap.REPLICATES, metric)
+    assert bootstrap.replicates(metric, truth, score, day, weights) == pytest.approx(by_sums, rel=1e-9)
 
 
 def test_each_day_drawn_once_gives_the_metric_itself() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
+from nightshift import metrics
 from nightshift.records.snapshots import Snapshot
-from nightshift.specs import Model
+from nightshift.specs import Kind, Model
 from nightshift.train import encoding
 
 TEMPLATE = '''\
@@ -55,7 +56,10 @@ def pipeline():
     return Pipeline([("columns", columns), ("estimator", estimator)])
 
 
-{predict_and_score}
+{predict}
+
+
+{score}
 
 
 def main(snapshot):
@@ -73,16 +77,7 @@ if __name__ == "__main__":
 CLASSIFICATION = '''\
 def predict(model, rows):
     """Return P(label = 1), a row."""
-    return model.predict_proba(features(rows))[:, 1]
-
-
-def score(label, predicted):
-    return {
-        "average_precision": float(metrics.average_precision_score(label, predicted)),
-        "brier": float(np.mean((predicted - label) ** 2)),
-        "log_loss": float(metrics.log_loss(label, predicted, labels=[0.0, 1.0])),
-        "roc_auc": float(metrics.roc_auc_score(label, predicted)),
-    }'''
+    return model.predict_proba(features(rows))[:, 1]'''
 
 SEVERAL = '''\
 def predict(model, rows):
@@ -90,32 +85,12 @@ def predict(model, rows):
     found = model.predict_proba(features(rows))
     predicted = np.zeros((len(rows), len(CLASSES)))
     predicted[:, [CLASSES.index(name) for name in model.classes_]] = found
-    return predicted
-
-
-def score(label, predicted):
-    chosen, there = predicted.argmax(axis=1), np.unique(label)
-    ranked = [metrics.roc_auc_score(label == k, predicted[:, int(k)]) for k in there]
-    return {
-        "balanced_accuracy": float(metrics.recall_score(label, chosen, labels=there, average="macro")),
-        "log_loss": float(metrics.log_loss(label, predicted, labels=np.arange(float(len(CLASSES))))),
-        "macro_f1": float(metrics.f1_score(label, chosen, average="macro", zero_division=0.0)),
-        "roc_auc_ovr": float(np.mean(ranked)),
-    }'''
+    return predicted'''
 
 REGRESSION = '''\
 def predict(model, rows):
     """Return a value a row."""
-    return np.asarray(model.predict(features(rows)), dtype="float64")
-
-
-def score(label, predicted):
-    off = predicted - label
-    return {
-        "mae": float(np.mean(np.abs(off))),
-        "r2": 1 - float(np.sum(off**2)) / float(np.sum((label - label.mean()) ** 2)),
-        "rmse": float(np.sqrt(np.mean(off**2))),
-    }'''
+    return np.asarray(model.predict(features(rows)), dtype="float64")'''
 
 # Of each kind: what comes after the pipeline, and what it learns.
 KINDS = {
@@ -124,7 +99,7 @@ KINDS = {
     "regression": (REGRESSION, "fitting[LABEL]"),
 }
 IMPORTS = {"sklearn.compose": {"ColumnTransformer"}, "sklearn.pipeline": {"Pipeline"}}
-FOR_CLASSIFICATION = {"sklearn": {"metrics"}}
+FOR_METRICS = {"sklearn": {"metrics as sk"}}
 
 
 def script(model: Model, frozen: Snapshot, pipeline: Pipeline) -> str:
@@ -133,7 +108,8 @@ def script(model: Model, frozen: Snapshot, pipeline: Pipeline) -> str:
     encodings = encoding.encodings_of(pipeline)
     name = model.estimator.named.rpartition(".")[2]
     imported, classes = _where_from(model.estimator.named)
-    predict_and_score, learned = KINDS[model.kind]
+    predict, learned = KINDS[model.kind]
+    score = _score(model.kind)
     used = _Sources()
     encoders = [
         f"            ({each!r}, {used.of(encoder)}, {_given(names)}),\n"
@@ -142,9 +118,7 @@ def script(model: Model, frozen: Snapshot, pipeline: Pipeline) -> str:
     return TEMPLATE.format(
         model=model.name,
         snapshot=frozen.snapshot_id,
-        imports=_imports(
-            IMPORTS, imported, used.imports, FOR_CLASSIFICATION if model.task == "classification" else {}
-        ),
+        imports=_imports(IMPORTS, imported, used.imports, FOR_METRICS if "sk." in score else {}),
         train_last=frozen.train_last,
         holdout_first=frozen.holdout_first,
         categories=pformat(list(encodings), width=100, compact=True),
@@ -158,9 +132,28 @@ def script(model: Model, frozen: Snapshot, pipeline: Pipeline) -> str:
         class_names=f"CLASSES = {pformat(list(model.classes), width=100, compact=True)}\n"
         if model.classes
         else "",
-        predict_and_score=predict_and_score,
+        predict=predict,
+        score=score,
         learned=learned,
     )
+
+
+def _score(kind: Kind) -> str:
+    """Return the metrics of a kind as :mod:`nightshift.metrics` writes them, and ``score``, which gives them all."""
+    mine = sorted(name for name, metric in metrics.METRICS.items() if kind in metric.tasks)
+    texts: dict[str, str] = {}
+    wanted = [metrics.METRICS[name].function for name in mine]
+    while wanted:
+        function = wanted.pop()
+        texts[function.__name__] = text = inspect.getsource(function)
+        named = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        called = [getattr(metrics, name, None) for name in sorted(named - texts.keys())]
+        wanted += [each for each in called if inspect.isfunction(each)]
+    given = "".join(
+        f'        "{name}": {metrics.METRICS[name].function.__name__}(label, predicted),\n' for name in mine
+    )
+    every = f"def score(label, predicted):\n    return {{\n{given}    }}"
+    return "Array = np.ndarray\n\n\n" + "\n\n".join([*texts.values(), every])
 
 
 def _given(names: Any) -> str:
