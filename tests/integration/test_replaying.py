@@ -53,6 +53,15 @@ def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
     assert found == stages.rehearse(loop, MODEL, ASKED, Try("two"), reason="a test")
     assert loop.warehouse.row(STATE) == before
     assert len(found["policies"]) == 2 * len(stages.policies())
+    kept = loop.warehouse.rows("SELECT * FROM monitoring.replays WHERE run_id = 'one'")
+    assert len(kept) == len(found["policies"])
+    assert [row["policy"] for row in kept if row["chosen"]] == [
+        found["outcome"].partition(": ")[2].partition(". On the second half")[0]
+    ]
+
+
+def test_a_rehearsal_leaves_a_page_and_nothing_else(loop: Platform) -> None:
+    found = stages.rehearse(loop, MODEL, ASKED, Try("one"), reason="a test")
     assert SERVED.fullmatch(found["page"])
     assert dag_of(found["page"]) == f"replay_policies_{MODEL}"
     page = loop.objects.get(found["page"]).decode()
@@ -73,6 +82,7 @@ def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
         ),
         (Rehearsal(NIGHTS, changes=("window_days",)), RequestError, "expected key=value"),
         (Rehearsal(NIGHTS, changes=("trin.window_days=3",)), RequestError, "the spec has no 'trin'"),
+        (Rehearsal(NIGHTS, changes=("features=other",)), RequestError, "are what is replayed"),
         (Rehearsal(NIGHTS, every=30), RequestError, "shorter than two times 'every'"),
         (Rehearsal(DateRange(date(2013, 1, 10), NIGHTS.last)), NotReady, "leaves no day"),
         (

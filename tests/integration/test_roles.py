@@ -202,6 +202,7 @@ WRITTEN_BY = {
     "stages/judging": ("train",),
     "stages/documenting": ("train",),
     "stages/reproducing": ("train",),
+    "stages/replaying": ("train",),
     "stages/monitoring": ("monitor",),
     "stages/retraining": ("monitor",),
     "stages/publishing": ("collect", "features", "score", "operate"),

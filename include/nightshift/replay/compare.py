@@ -21,7 +21,8 @@ class Outcome:
 
     ``gain``: the loss of never retraining less the policy's, the mean over starts; ``low``, ``high``: its 95 % interval
     by weeks, of the first start; ``worst``, ``best``: the gain of the worst and of the best start. ``started``,
-    ``promoted``: trainings a year, the mean over starts. ``later``: the gain on the second half of the nights.
+    ``promoted``: trainings a year, the mean over starts. ``earlier``, ``later``: the gain on the first and on the
+    second half of the nights; ``spread``: the standard error of the first.
     """
 
     policy: str
@@ -33,8 +34,8 @@ class Outcome:
     best: float
     started: float
     promoted: float
-    later: float
     earlier: float
+    later: float
     spread: float
 
 
@@ -104,8 +105,8 @@ def _outcome(name: str, found: Sequence[tuple[Served, Floats, Floats, float]], s
         best=max(means),
         started=float(np.mean([served.started / years for served, _, _, years in found])),
         promoted=float(np.mean([served.promoted / years for served, _, _, years in found])),
-        later=float(np.mean([np.mean(half[1]) if half[1].size else np.nan for half in halves])),
         earlier=float(np.mean([np.mean(half[0]) for half in halves])),
+        later=float(np.mean([np.mean(half[1]) for half in halves])),
         spread=_standard_error([half[0] for half in halves]),
     )
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nightshift.errors import NotReady, RequestError
 from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
 from nightshift.platform.provenance import spec_text
+from nightshift.records import replays
 from nightshift.specs import FeatureSet, Model
 from nightshift.specs.parts import build
 from nightshift.types import content_sha256
@@ -25,6 +26,7 @@ from nightshift.warehouse import feature_table, raw_table
 # Called with how many candidates there are, and of how many.
 Watch = Callable[[int, int], None]
 LONGEST_CHANGE = 500
+OF_THE_ROWS = {"name", "task", "features", "target"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Rehearsal:
 def rehearse(
     platform: Platform, name: str, asked: Rehearsal, run: Try, *, reason: str, watch: Watch | None = None
 ) -> results.Rehearsed:
-    """Replay the policies and write a page. One that was cut short goes on with the candidates that it has.
+    """Replay the policies, and write a row each and a page. Cut short, it goes on with the candidates that it has.
 
     Raises:
         RequestError: a change is none, or the range is too short.
@@ -58,24 +60,24 @@ def rehearse(
     dates = replay.as_of_dates(asked.nights, asked.every)
     if len(dates) < 2:
         raise RequestError(f"range {asked.nights}: shorter than two times 'every', {asked.every} nights")
-    feature_set = platform.project.feature_set(model.features)
-    nights = _nights(platform, model, feature_set, asked.nights)
     models = {"": model, **{text: changed(model, text) for text in asked.changes}}
-    total, done = len(models) * len(dates), 0
-    banks, work = {}, f"{kept.replays(name)}/work"
-    for change, spec in models.items():
-        rows = replay.labelled(spec, feature_set, nights, asked.nights.last)
-        folder = f"{work}/{_identity(spec, nights, rows)}"
-        found = []
-        for number, as_of in enumerate(dates):
-            found += _candidate(platform, spec, feature_set, nights, as_of, rows, folder, first=not number)
-            done += 1
-            if watch:
-                watch(done, total)
-        banks[change] = replay.bank(spec, rows, found)
+    nights = _nights(platform, model, asked.nights)
+    work = f"{kept.replays(name)}/work"
+    tell = iter(range(1, len(models) * len(dates) + 1))
+
+    def told() -> None:
+        if watch:
+            watch(next(tell), len(models) * len(dates))
+
+    banks = {
+        change: _bank(platform, spec, nights, dates, asked.nights.last, work, told)
+        for change, spec in models.items()
+    }
     compared = replay.compare(banks, policies(), starts=asked.starts)
     page = pages.page(replay.report(name, asked.nights, compared)).encode()
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
+    with platform.warehouse.session() as session:
+        session.each(replays.REPLAY, _rows(name, run, asked, compared, key, reason))
     platform.objects.delete(work)
     return {
         "model": name,
@@ -84,6 +86,44 @@ def rehearse(
         "policies": [replay.told(each) for each in compared.outcomes],
         "page": key,
     }
+
+
+def _bank(
+    platform: Platform,
+    spec: Model,
+    nights: replay.Nights,
+    dates: list[date],
+    last: date,
+    work: str,
+    told: Callable[[], None],
+) -> replay.Bank:
+    feature_set = platform.project.feature_set(spec.features)
+    rows = replay.labelled(spec, feature_set, nights, last)
+    folder = f"{work}/{_identity(spec, nights, rows)}"
+    found: list[replay.Candidate] = []
+    for number, as_of in enumerate(dates):
+        found += _candidate(platform, spec, feature_set, nights, as_of, rows, folder, first=not number)
+        told()
+    return replay.bank(spec, rows, found)
+
+
+def _rows(
+    name: str, run: Try, asked: Rehearsal, compared: replay.Compared, key: str, reason: str
+) -> list[replays.Replayed]:
+    return [
+        replays.Replayed(
+            model=name,
+            run_id=run.run_id,
+            first=asked.nights.first,
+            last=asked.nights.last,
+            starts=compared.starts,
+            chosen=each.policy == compared.chosen,
+            page_key=key,
+            reason=reason,
+            **asdict(each),
+        )
+        for each in compared.outcomes
+    ]
 
 
 def policies() -> dict[str, replay.Policy]:
@@ -111,6 +151,10 @@ def changed(model: Model, text: str) -> Model:
         path, sign, value = part.strip().partition("=")
         if not sign or not path.strip():
             raise RequestError(f"--set {part.strip()!r}: expected key=value, as in train.window_days=45")
+        if path.strip().split(".")[0] in OF_THE_ROWS:
+            raise RequestError(
+                f"--set {part.strip()!r}: the rows and their labels are what is replayed; leave it"
+            )
         _put(content, path.strip().split("."), yaml.safe_load(value), part)
     return build(Model, content, Path(f"--set {text}"))
 
@@ -125,9 +169,10 @@ def _put(content: dict[str, Any], path: list[str], value: Any, told: str) -> Non
     content[last] = value
 
 
-def _nights(platform: Platform, model: Model, feature_set: FeatureSet, asked: DateRange) -> replay.Nights:
+def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights:
     first, calendar = platform.project.settings.first_night, platform.project.calendar
-    features, truth = feature_table(feature_set), raw_table(platform.project.source(model.truth.source))
+    features = feature_table(platform.project.feature_set(model.features))
+    truth = raw_table(platform.project.source(model.truth.source))
     platform.warehouse.ensure(features)
     platform.warehouse.ensure(truth)
     with platform.warehouse.reading() as reading:

@@ -97,7 +97,7 @@ TRAIN = (
         {
             **_each(ADD, "governance.snapshots", "governance.versions", "governance.decisions"),
             **_each(ADD, "governance.signatures", "governance.trials"),
-            "governance.reproductions": KEEP,
+            **_each(KEEP, "governance.reproductions", "monitoring.replays"),
             **_each(ADD, "catalog.snapshot_inputs", "catalog.snapshot_sources"),
             **_each(READ, "catalog.feature_batches", "catalog.feature_inputs", "catalog.landings"),
             **_each(READ, "monitoring.verdicts", "monitoring.performance", "monitoring.faults"),
