@@ -28,9 +28,13 @@ def turns(url: str, name: str, count: int) -> Iterator[tuple[str, Callable[[], o
     import pandas as pd
     import validate as example
 
-    from nightshift.stages import collecting
     from nightshift.validate import validate
     from nightshift.warehouse import Warehouse, raw_table
+
+    try:
+        from nightshift.stages.collect import parquet
+    except ImportError:  # as older revisions name it
+        from nightshift.stages.collecting import parquet
 
     source = example.source().model_copy(update={"name": f"bench_{name}"})
     delivered = example.rows(count, 0.0)
@@ -44,7 +48,7 @@ def turns(url: str, name: str, count: int) -> Iterator[tuple[str, Callable[[], o
         with warehouse.write(warehouse.lease(table, [example.DAY], "benchmark")) as opened:
             opened.replace(table, accepted)
 
-    yield "land", lambda: collecting.parquet(delivered)
+    yield "land", lambda: parquet(delivered)
     yield "validate", lambda: validate(source, dated, [example.DAY])
     yield "write", write
     yield "read", lambda: warehouse.read(table, example.DAY, example.DAY)

@@ -140,6 +140,12 @@ def test_the_folder_is_the_architecture() -> None:
     assert set(STAGES) <= dag_files() <= set(STAGES) | OTHER_FILES
 
 
+def test_what_a_file_does_is_in_the_stage_of_its_name() -> None:
+    stages = {path.stem for path in (INCLUDE / "nightshift" / "stages").glob("*.py")}
+    without = {"broken_specs", "operations"}  # the one does nothing; the other has a stage an operation
+    assert dag_files() - without - stages <= {"monitor"}
+
+
 def test_every_file_parses_without_an_error_and_without_a_database(processed: dict) -> None:
     assert {stem: file["errors"] for stem, file in processed["files"].items()} == {
         stem: {} for stem in dag_files()

@@ -23,7 +23,7 @@ from nightshift.registry import Registry
 from nightshift.rows import select
 from nightshift.specs import Model, load_project
 from nightshift.stages import Platform, Try
-from nightshift.stages.training import SPEC_FILE, Made, register, spec_text
+from nightshift.stages.train import SPEC_FILE, Made, register, spec_text
 from nightshift.warehouse import Json, Warehouse
 
 MODEL = "late_arrival"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
+from importlib import import_module
 from textwrap import dedent
 from threading import Barrier, Event
 from time import monotonic, sleep
@@ -18,7 +19,7 @@ import pytest
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import Superseded
-from nightshift.stages import Platform, Try, collecting, featurising, scoring
+from nightshift.stages import Platform, Try, features
 from nightshift.types import content_sha256
 from nightshift.warehouse import (
     Table,
@@ -242,11 +243,13 @@ def test_an_orphan_that_writes_before_the_retry_does_no_harm_either(warehouse: W
     pd.testing.assert_frame_equal(warehouse.read(TABLE, NIGHT, NIGHT), rows(1000, 2.0), check_dtype=False)
 
 
+# By import_module: `stages` has functions of these names.
+COLLECT, SCORE = (import_module(f"nightshift.stages.{name}") for name in ("collect", "score"))
 OVERTAKEN: dict[str, tuple[object, str, Callable[[Platform, Try], object]]] = {
     # What a stage calls once it has its lease, and the stage.
-    "validate": (collecting, "landed", lambda p, asked: stages.validate(p, "flights", ONE, asked)),
-    "features": (featurising, "_inputs", lambda p, asked: stages.build_features(p, "departure", ONE, asked)),
-    "score": (scoring, "read_features", lambda p, asked: stages.score(p, MODEL, ONE, asked)),
+    "validate": (COLLECT, "landed", lambda p, asked: stages.validate(p, "flights", ONE, asked)),
+    "features": (features, "_inputs", lambda p, asked: stages.build_features(p, "departure", ONE, asked)),
+    "score": (SCORE, "read_features", lambda p, asked: stages.score(p, MODEL, ONE, asked)),
 }
 
 

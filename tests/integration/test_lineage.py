@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import date, timedelta
+from importlib import import_module
 from typing import Any
 
 import pandas as pd
@@ -13,12 +14,13 @@ from nightshift.calendar import DateRange
 from nightshift.errors import BatchRejected
 from nightshift.objects import sha256
 from nightshift.root import ROOT
-from nightshift.stages import Platform, Try, collecting, featurising
+from nightshift.stages import Platform, Try, features
 from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, raw_table
 
 pytestmark = pytest.mark.integration
 
+collect = import_module("nightshift.stages.collect")  # `stages` has a function of this name
 MODEL = "late_arrival"
 NIGHT = date(2013, 2, 5)  # the last that the history has scored
 ONE = DateRange(NIGHT, NIGHT)
@@ -88,8 +90,8 @@ def test_a_failed_delivery_is_not_named_where_the_rows_of_an_older_one_stand(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {row["landed_sha256"] for row in origins(loop) if row["source"] == "weather"}
-    real = collecting.parquet
-    monkeypatch.setattr(collecting, "parquet", lambda frame: real(frame.assign(temp="hot")))
+    real = collect.parquet
+    monkeypatch.setattr(collect, "parquet", lambda frame: real(frame.assign(temp="hot")))
     stages.collect(loop, "weather", ONE, Try("broken"))
     with pytest.raises(BatchRejected):
         stages.validate(loop, "weather", ONE, Try("broken"))
@@ -102,8 +104,8 @@ def test_a_failed_delivery_is_not_named_where_the_rows_of_an_older_one_stand(
 def test_what_is_delivered_anew_is_named_once_it_is_built_from(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = collecting.parquet
-    monkeypatch.setattr(collecting, "parquet", lambda frame: real(frame.assign(temp=50.0)))
+    real = collect.parquet
+    monkeypatch.setattr(collect, "parquet", lambda frame: real(frame.assign(temp=50.0)))
     stages.collect(loop, "weather", ONE, Try("corrected"))
     stages.validate(loop, "weather", ONE, Try("corrected"))
     assert {row["landed_by"] for row in origins(loop)} == {"history"}, "nothing has been built from it"
@@ -128,13 +130,13 @@ def test_features_their_record_and_their_inputs_are_replaced_together(
         return [loop.warehouse.row(query.format(table), (NIGHT,)) for table in tables]
 
     before = kept()
-    real, compute = featurising.feature_inputs_table, featurise.compute
+    real, compute = features.feature_inputs_table, featurise.compute
     monkeypatch.setattr(featurise, "compute", lambda *given: compute(*given).assign(temp_last=1.0))
-    monkeypatch.setattr(featurising, "feature_inputs_table", lambda: 1 / 0)
+    monkeypatch.setattr(features, "feature_inputs_table", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         stages.build_features(loop, "departure", ONE, Try("crash"))
     assert kept() == before
-    monkeypatch.setattr(featurising, "feature_inputs_table", real)
+    monkeypatch.setattr(features, "feature_inputs_table", real)
     stages.build_features(loop, "departure", ONE, Try("again"))
     assert all(now != then for now, then in zip(kept()[:2], before[:2], strict=True))
     assert kept()[2] == before[2]

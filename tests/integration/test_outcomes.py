@@ -234,7 +234,7 @@ def _promote_until_killed(where: tuple[str, str, str], spec: dict[str, Any]) -> 
         def append(self, **_: Any) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    stages.training.Ledger = Dying  # type: ignore[attr-defined,misc]
+    stages.train.Ledger = Dying  # type: ignore[attr-defined,misc]
     model = Model.model_validate(spec)
     project = load_project().model_copy(update={"models": {model.name: model}})
     warehouse, mlflow, objects = where

@@ -2,17 +2,20 @@
 
 Every stage takes the batch dates it is for and a ``Try`` that names who asks; none asks the clock. Each can
 be run again for any date, by anyone, and leaves the same rows.
+
+A module that is named as a DAG file holds what that file's tasks do; the others are what several of them share, the
+operations by hand, and what only commands call.
 """
 
 from nightshift.explore import Question
 from nightshift.platform import Platform, Try
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
+from nightshift.stages.catalog import describe
 from nightshift.stages.checking import check_features, features_that_give_away, newest_nights
-from nightshift.stages.collecting import collect, validate
-from nightshift.stages.describing import describe
+from nightshift.stages.collect import collect, validate
 from nightshift.stages.documenting import compare_versions, write_card
-from nightshift.stages.exploring import explore_features, explore_source
-from nightshift.stages.featurising import build_features
+from nightshift.stages.explore import explore_features, explore_source
+from nightshift.stages.features import build_features
 from nightshift.stages.governing import reconcile_registry, roll_back, verify_ledgers
 from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
@@ -23,9 +26,9 @@ from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.renaming import rename
 from nightshift.stages.replaying import Rehearsal, policies, rehearse
 from nightshift.stages.reproducing import reproduce
-from nightshift.stages.retraining import decide_retraining, verdict_of
-from nightshift.stages.scoring import compare, score
-from nightshift.stages.training import conclude, fit, promote, snapshot
+from nightshift.stages.retrain import decide_retraining, verdict_of
+from nightshift.stages.score import compare, score
+from nightshift.stages.train import conclude, fit, promote, snapshot
 
 __all__ = [
     "Answer",

@@ -22,7 +22,7 @@ from nightshift.records.profile import Profile
 from nightshift.records.snapshots import Snapshot
 from nightshift.records.versions import Brought, Examples
 from nightshift.specs import Model
-from nightshift.stages.training import EXAMPLES, Made, register, trained
+from nightshift.stages.train import EXAMPLES, Made, register, trained
 from nightshift.types import as_numbers
 
 

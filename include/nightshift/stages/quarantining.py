@@ -22,7 +22,7 @@ from nightshift.platform.clock import require_same_clock
 from nightshift.records import deliveries, quarantine
 from nightshift.records.deliveries import Judged
 from nightshift.specs import REPLAY_ACTIONS, Source, require_replay
-from nightshift.stages.collecting import (
+from nightshift.stages.collect import (
     collect,
     file_batches,
     known_of,
