@@ -2,7 +2,7 @@
 
 - **verdict** waits without a worker slot. A night without a verdict by the deadline fails here: a silence is
   an alarm.
-- **decide** asks the guards (backfill, one at a time, cooldown, rollback). A request held back is a row in
+- **decide** asks the guards (backfill, fault, one at a time, cooldown, rollback). A request held back is a row in
   `monitoring.retrain_requests` with the guard and its reason. A calm night ends here.
 - **train** triggers `train_NAME` as of this night. The run id follows from the night: it starts once.
 

@@ -6,8 +6,9 @@
 - **publish** announces the night; monitoring follows.
 
 **When it fails.** *Ledger and alias differ*: somebody moved the alias by hand, or a promotion was cut short.
-Trigger `reconcile_registry`, then clear *score*. *No champion*: trigger `train_NAME`. *The champion is bad*: trigger
-`rollback_NAME`.
+Trigger `reconcile_registry`, then clear *score*. *A fault is open*: a night's features are broken; the message names
+column and sources. Mend the source and collect anew, or close it: `nightshift close-faults` (`docs/runbooks.md`).
+*No champion*: trigger `train_NAME`. *The champion is bad*: trigger `rollback_NAME`.
 Yesterday's predictions stand until the night is replaced.
 """
 

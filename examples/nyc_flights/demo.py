@@ -145,7 +145,7 @@ class Step:
 
 
 def _steps(demo: Demo) -> tuple[list[list[Step]], list[Step]]:
-    """Return what is not done yet: chains of steps that may run side by side, and the nights that follow."""
+    """Return what is not done yet: a chain of steps, those that may run side by side after it, and the nights."""
 
     def history(nights: DateRange) -> Step:
         title = f"history {nights}"
@@ -162,7 +162,8 @@ def _steps(demo: Demo) -> tuple[list[list[Step]], list[Step]]:
         lambda: _champion(demo),
     )
     winter, spring = HISTORY
-    beside = [[history(winter), champion], [history(spring)]]
+    # In their order: what is wrong with a night is told by the nights before it.
+    beside = [[history(winter)], [champion], [history(spring)]]
     return [_open(chain) for chain in beside], _open([night(n) for n in NIGHTS])
 
 
@@ -181,7 +182,8 @@ def _run_all(beside: list[list[Step]], nights: list[Step], took: dict[str, float
                 took[step.key] = time.monotonic() - started
                 advance(f"{step.title}: {took[step.key]:.0f} s", 1)
 
-        list(threads.map(run, beside))
+        run(beside[0])
+        list(threads.map(run, beside[1:]))
         run(nights)
 
 

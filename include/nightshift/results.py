@@ -55,11 +55,12 @@ class Reconciled(TypedDict):
 
 
 class Built(TypedDict):
-    """Of a feature set's nights: how many rows."""
+    """Of a feature set's nights: how many rows, and the first faults that were found, in words."""
 
     feature_set: str
     nights: str
     rows: int
+    faults: NotRequired[list[str]]
 
 
 class Frozen(TypedDict):
@@ -135,6 +136,14 @@ class Carded(TypedDict):
     url: NotRequired[str]
 
 
+class Closed(TypedDict):
+    """How many faults of a night were closed."""
+
+    feature_set: str
+    night: str
+    closed: int
+
+
 class Scored(TypedDict):
     """Of a model's nights: how many predictions, and the version, or the versions where nights differ."""
 
@@ -143,6 +152,7 @@ class Scored(TypedDict):
     rows: int
     version: NotRequired[int]
     versions: NotRequired[list[int]]
+    faults: NotRequired[list[str]]
 
 
 class Compared(TypedDict):

@@ -63,9 +63,9 @@ def loop(stack: Demo) -> Demo:
     """Return the stack once three nights have run: history, a champion of the winter, then night by night."""
     if not stack.api.runs(f"train_{MODEL}"):
         winter, spring = HISTORY
+        load_history(stack, winter)  # in their order: a night's faults are told by the nights before it
         with ThreadPoolExecutor() as threads:
             beside = threads.submit(load_history, stack, spring)
-            load_history(stack, winter)
             stack.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": HOSTILE_REASON})
             beside.result()
         for night in NIGHTS:

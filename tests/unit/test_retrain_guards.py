@@ -21,8 +21,9 @@ def request(
     unfinished: str | None = None,
     is_backfill: bool = False,
     rolled_back: date | None = None,
+    fault: str | None = None,
 ) -> Request:
-    return Request(night, "carriers drifted", last, unfinished, is_backfill, rolled_back)
+    return Request(night, "carriers drifted", last, unfinished, is_backfill, rolled_back, fault)
 
 
 def ago(days: int) -> date:
@@ -52,6 +53,8 @@ def ago(days: int) -> date:
         (request(rolled_back=ago(-1)), "rollback", "not before 2013-07-18"),
         (request(rolled_back=ago(6)), "rollback", "not before 2013-07-11"),
         (request(rolled_back=ago(7)), None, "carriers drifted"),
+        (request(fault="temp_last: stuck"), "fault", "a fault is open: temp_last: stuck"),
+        (request(fault="temp_last: stuck", is_backfill=True), "backfill", "a backfill never retrains"),
     ],
 )
 def test_the_first_guard_that_objects_answers(asked: Request, guard: str | None, says: str) -> None:
@@ -83,4 +86,4 @@ def test_however_often_the_alarm_rings_one_training_starts_a_cooldown(days: int,
 
 
 def test_every_guard_stands_in_the_table() -> None:
-    assert list(GUARDS) == ["backfill", "one_at_a_time", "cooldown", "rollback"]
+    assert list(GUARDS) == ["backfill", "fault", "one_at_a_time", "cooldown", "rollback"]

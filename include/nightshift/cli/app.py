@@ -286,6 +286,35 @@ def rename(
 
 
 @app.command()
+def close_faults(
+    features: Annotated[str, typer.Argument(help="for instance departure")],
+    night: Annotated[str, typer.Argument(help="YYYY-MM-DD")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="why its rows are right; kept with the faults")],
+) -> None:
+    """Close the faults of a night: its rows are right, and are scored and learned like others.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from getpass import getuser
+
+    from nightshift import stages
+    from nightshift.calendar import parse_date
+    from nightshift.cli import handles
+
+    with clear_errors():
+        platform = handles.platform("operate")
+        closed = stages.close_faults(
+            platform, features, parse_date(night, "NIGHT"), actor=f"{getuser()}, by command", reason=reason
+        )
+    console.print(
+        f"{closed['closed']} closed. Score the night: trigger score_MODEL for it.",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+@app.command()
 def reconcile(
     model: Annotated[str | None, typer.Argument(help="all models, if left out")] = None,
     *,

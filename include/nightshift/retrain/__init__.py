@@ -16,6 +16,7 @@ class Request:
     ``last_started``: batch date of the newest earlier request that started a training.
     ``unfinished``: the training that the newest earlier request started, if it has no outcome yet.
     ``rolled_back``: the first night after the newest rollback.
+    ``fault``: the newest open fault in the features of the last seven nights, in words.
     """
 
     batch_date: date
@@ -24,6 +25,7 @@ class Request:
     unfinished: str | None
     is_backfill: bool
     rolled_back: date | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,14 @@ def rollback(guards: Retrain, request: Request) -> str | None:
     return f"cooldown of {guards.cooldown_days} days after the rollback of {request.rolled_back}: not before {over}"
 
 
+def fault(_: Retrain, request: Request) -> str | None:
+    """Data that is broken is mended, not learned; what it did to the nights around it is not known yet."""
+    return f"a fault is open: {request.fault}" if request.fault else None
+
+
 GUARDS: dict[str, Callable[[Retrain, Request], str | None]] = {
     "backfill": backfill,
+    "fault": fault,
     "one_at_a_time": one_at_a_time,
     "cooldown": cooldown,
     "rollback": rollback,

@@ -196,6 +196,8 @@ class Drift(Spec):
     ``breaches`` of the last ``of_last`` windows, the newest among them, are drifted.
     """
 
+    # A night with a fault in its features: hold, it is not scored; warn, it is, and that is told.
+    faults: Literal["hold", "warn"] = "hold"
     window_days: int = Field(default=7, ge=1, le=90)
     min_rows: int = Field(default=300, ge=1)
     psi: float = Field(default=0.2, gt=0)

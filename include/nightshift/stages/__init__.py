@@ -12,6 +12,7 @@ from nightshift.platform import Platform, Try
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
 from nightshift.stages.catalog import describe
 from nightshift.stages.checking import check_features, features_that_give_away, newest_nights
+from nightshift.stages.closing import close_faults
 from nightshift.stages.collect import collect, validate
 from nightshift.stages.documenting import compare_versions, write_card
 from nightshift.stages.explore import explore_features, explore_source
@@ -45,6 +46,7 @@ __all__ = [
     "ask_for_signature",
     "build_features",
     "check_features",
+    "close_faults",
     "collect",
     "compare",
     "compare_versions",

@@ -9,14 +9,16 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RunStage, SpecError, Subject
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
+from nightshift.platform.faults import look
 from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
 from nightshift.platform.sketching import edges_for, feature_sketch
-from nightshift.records import features, sketches
+from nightshift.records import faults, features, sketches
 from nightshift.records.features import FeatureBatch
 from nightshift.specs import FeatureSet
 from nightshift.types import as_numbers, content_sha256
 from nightshift.warehouse import PartitionWrite, feature_inputs_table, feature_table, raw_table
 
+MOST_TOLD = 5
 Landings = dict[str, dict[date, Landing]]  # by source and batch date
 
 
@@ -47,12 +49,22 @@ def build_features(
         built[batch_date] = featurise.compute(spec, build, seen, batch_date)
     edges = edges_for(platform, spec, built)
     sketched = [feature_sketch(spec, night, rows, edges) for night, rows in built.items()]
+    found = look(platform, spec, sketched, edges, asked.run_id)
     with platform.warehouse.write(lease) as write:
         rows = write.replace(table, pd.concat(built.values(), ignore_index=True))
         _record(write, spec, built, inputs, asked)
         for each in sketched:
             write.run(sketches.KEEP_FEATURES, each)
-    return {"feature_set": spec.table, "nights": str(nights), "rows": rows}
+            of = {"feature_set": spec.set, "version": spec.version, "batch_date": each.batch_date}
+            write.run(faults.CORRECTED, sketch_sha256=each.sketch_sha256, **of)
+        for fault in found:
+            write.run(faults.FIND, fault)
+    told: results.Built = {"feature_set": spec.table, "nights": str(nights), "rows": rows}
+    return (
+        {**told, "faults": [f"{fault.batch_date}, {fault.told}" for fault in found[:MOST_TOLD]]}
+        if found
+        else told
+    )
 
 
 def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateRange) -> None:

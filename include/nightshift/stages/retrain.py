@@ -1,14 +1,19 @@
 """From a verdict to a training, or to the guard that held it back."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from nightshift import results, retrain
+from nightshift.calendar import DateRange
 from nightshift.database import Session
 from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.platform import Platform, Try
+from nightshift.platform.faults import open_faults
 from nightshift.records import ledger
 from nightshift.records import monitoring as records
 from nightshift.records.monitoring import Heard, RetrainRequest
+
+# Nights before one that asks in which no fault may be open.
+LOOKED_BACK_DAYS = 7
 
 
 def verdict_of(platform: Platform, name: str, batch_date: date) -> Heard | None:
@@ -44,7 +49,7 @@ def decide_retraining(
     with platform.warehouse.session() as session:
         # One decision at a time: two runs must not both find that nothing is under way.
         session.run(records.LOCK, name=f"retrain {name}")
-        request = _request(session, name, batch_date, verdict.reason, asked)
+        request = _request(platform, session, name, batch_date, verdict.reason, asked)
         answer = retrain.ask(platform.project.model(name).retrain, request)
         mine = RetrainRequest(
             model=name,
@@ -64,8 +69,13 @@ def _words(answer: retrain.Answer, request: retrain.Request) -> str:
     return request.reason if answer.may_start else f"{answer.words} (asked for because {request.reason})"
 
 
-def _request(session: Session, name: str, batch_date: date, reason: str, asked: Try) -> retrain.Request:
+def _request(
+    platform: Platform, session: Session, name: str, batch_date: date, reason: str, asked: Try
+) -> retrain.Request:
     last = session.one(records.LAST_STARTED, model=name, batch_date=batch_date)
+    spec = platform.project.feature_set(platform.project.model(name).features)
+    recent = DateRange(batch_date - timedelta(days=LOOKED_BACK_DAYS - 1), batch_date)
+    faults = open_faults(platform, spec, recent)
     rolled_back = session.one(ledger.LAST_ROLLBACK, model=name, night=batch_date)
     return retrain.Request(
         batch_date=batch_date,
@@ -74,4 +84,5 @@ def _request(session: Session, name: str, batch_date: date, reason: str, asked: 
         unfinished=last.training_id if last and last.outcome is None else None,
         is_backfill=asked.is_backfill,
         rolled_back=rolled_back.night if rolled_back else None,
+        fault=f"{faults[-1].batch_date}, {faults[-1].told}" if faults else None,
     )

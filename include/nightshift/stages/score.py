@@ -8,19 +8,24 @@ import pandas as pd
 from nightshift import metrics, results, train
 from nightshift import score as scoring
 from nightshift.calendar import DateRange
+from nightshift.errors import BatchRejected
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
+from nightshift.platform.faults import open_faults
 from nightshift.platform.fitted import load_version
 from nightshift.platform.inputs import ensure_predictions, read_features, read_labels
 from nightshift.platform.lineage import feature_contents
 from nightshift.platform.predictions import prediction_sketches
 from nightshift.records import features as records
 from nightshift.records import sketches
+from nightshift.records.faults import Fault
 from nightshift.records.features import PredictionBatch
 from nightshift.score import CHAMPION_ARM
-from nightshift.specs import FeatureSet
+from nightshift.specs import FeatureSet, Model
 from nightshift.warehouse import feature_table, prediction_table
+
+MOST_TOLD = 5
 
 
 def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> results.Scored:
@@ -32,37 +37,67 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
         LedgerMismatch: the registry's alias is not what the ledger says.
         NotReady: no champion, or no features, for one of the nights.
         ArtifactRefused: the model file is not the one that was promoted.
+        BatchRejected: a fault in a night's features is open, and the model holds such nights; the others are scored.
     """
     require_same_clock(platform)
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
+    faults = open_faults(platform, feature_set, nights)
+    held = {fault.batch_date for fault in faults} if model.drift.faults == "hold" else set()
+    wanted = [night for night in nights.dates if night not in held]
+    if not wanted:
+        raise _refused(name, feature_set, faults)
     table = prediction_table(model, feature_set)
     ensure_predictions(platform, table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder, CHAMPION_ARM)
-    ledger = Ledger(platform.warehouse, name)
-    ledger.check(platform.registry.champion(name))
-    platform.warehouse.ensure(feature_table(feature_set))
-    with platform.warehouse.reading() as reading:
-        features = read_features(reading, platform, model, nights)
-        contents = feature_contents(reading, feature_set, nights)
-    loaded = cache(lambda version: load_version(platform, model, version))  # once for all its nights
-    parts = []
-    for batch_date in nights.dates:
-        version = ledger.champion_on(batch_date).version
-        rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
-        predicted = scoring.score(rows, loaded(version), feature_set.entity, model.classes)
-        parts.append(predicted.assign(model_version=version))
-    predictions = pd.concat(parts, ignore_index=True).assign(
+    predictions, contents = _predicted(platform, model, wanted)
+    predictions = predictions.assign(
         arm=CHAMPION_ARM, run_id=asked.run_id, feature_version=feature_set.version
     )
+    batches = _batches(name, feature_set, predictions, contents, asked)
     sketched = prediction_sketches(platform, model, predictions, CHAMPION_ARM)
     with platform.warehouse.write(lease) as write:
-        write.replace(table, predictions, arm=CHAMPION_ARM)
-        for batch in _batches(name, feature_set, predictions, contents, asked):
+        write.replace(table, predictions, dates=wanted, arm=CHAMPION_ARM)
+        for batch, sketch in zip(batches, sketched, strict=True):
             write.run(records.SCORED, batch)
-        for each in sketched:
-            write.run(sketches.KEEP_PREDICTIONS, each)
-    return _told(name, nights, predictions)
+            write.run(sketches.KEEP_PREDICTIONS, sketch)
+    if held:
+        raise _refused(name, feature_set, faults)
+    scored = _told(name, nights, predictions)
+    return {**scored, "faults": [fault.told for fault in faults[:MOST_TOLD]]} if faults else scored
+
+
+def _predicted(
+    platform: Platform, model: Model, nights: list[date]
+) -> tuple[pd.DataFrame, dict[date, str | None]]:
+    """Return what each night's champion says of it, and the hash of the features it says it of."""
+    feature_set = platform.project.feature_set(model.features)
+    ledger = Ledger(platform.warehouse, model.name)
+    ledger.check(platform.registry.champion(model.name))
+    platform.warehouse.ensure(feature_table(feature_set))
+    whole = DateRange(nights[0], nights[-1])
+    with platform.warehouse.reading() as reading:
+        features = read_features(reading, platform, model, whole)
+        contents = feature_contents(reading, feature_set, whole)
+    loaded = cache(lambda version: load_version(platform, model, version))  # once for all its nights
+    parts = []
+    for batch_date in nights:
+        version = ledger.champion_on(batch_date).version
+        rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
+        said = scoring.score(rows, loaded(version), feature_set.entity, model.classes)
+        parts.append(said.assign(model_version=version))
+    return pd.concat(parts, ignore_index=True), contents
+
+
+def _refused(name: str, spec: FeatureSet, faults: list[Fault]) -> BatchRejected:
+    """Return why nights are not scored, and what to do; what was predicted for them before stands."""
+    told = "; ".join(f"{fault.batch_date}, {fault.told}" for fault in faults[:MOST_TOLD])
+    more = f"; and {len(faults) - MOST_TOLD} more" if len(faults) > MOST_TOLD else ""
+    return BatchRejected(
+        f"model '{name}': a fault is open in features {spec.name}: {told}{more}. Correct the source and collect the "
+        f"night anew; or, if the rows are right, close it: nightshift close-faults {spec.name} NIGHT --reason WHY; or "
+        "score such nights all the same, drift.faults: warn"
+    )
 
 
 def _told(name: str, nights: DateRange, predictions: pd.DataFrame) -> results.Scored:

@@ -16,6 +16,7 @@ from nightshift.govern import Ledger
 from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
+from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import own_code
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import first_unscored, known_labels
@@ -256,6 +257,9 @@ def _known_rows(
         platform.warehouse.ensure(raw_table(platform.project.source(source)))
     with platform.warehouse.reading() as reading:
         features = reading.read(table, nights.first, nights.last)
+        # A training would learn what is wrong.
+        faulty = faulty_nights(reading, feature_set, nights)
+        features = features[~features["batch_date"].dt.date.isin(faulty)]
         if not source:
             return features.assign(label=np.nan), origin(reading, feature_set, nights, source, ())
         truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)

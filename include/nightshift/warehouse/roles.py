@@ -126,7 +126,8 @@ MONITOR = (
 )
 OPERATE = (
     Grants(
-        {"quarantine.resolutions": ADD, "quarantine.open_rows": READ, "monitoring.retrain_requests": READ},
+        {"quarantine.resolutions": ADD, "quarantine.open_rows": READ, "monitoring.retrain_requests": READ}
+        | {"monitoring.faults": KEEP},
     )
     | COLLECT
     | SCORE

@@ -1,0 +1,144 @@
+"""A fault at the source: named the night it comes, held back, learned by no training, closed by a person or a mend."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from integration.conftest import CHAMPION_AS_OF, LAST, MODEL, with_model
+from nightshift import stages
+from nightshift.calendar import DateRange
+from nightshift.errors import BatchRejected, NotReady, RequestError
+from nightshift.platform.faults import open_faults
+from nightshift.platform.frozen import read_snapshot
+from nightshift.records import monitoring
+from nightshift.stages import Platform, Try
+from nightshift.warehouse import Json
+
+pytestmark = pytest.mark.integration
+NIGHT = DateRange(LAST, LAST)
+
+
+def build(platform: Platform, run_id: str = "build", night: date = LAST) -> dict:
+    return stages.build_features(platform, "departure", DateRange(night, night), Try(run_id))
+
+
+def spoiled(platform: Platform, night: date = LAST) -> Platform:
+    """Return the platform after weather came without half its temperatures, and the night was built of it."""
+    platform.warehouse.execute(
+        "CREATE TABLE public.good AS SELECT * FROM raw.weather WHERE batch_date = %s", (night,)
+    )
+    platform.warehouse.execute(
+        "UPDATE raw.weather SET temp = NULL WHERE batch_date = %s AND extract(hour FROM observed_at)::int %% 2 = 0",
+        (night,),
+    )
+    build(platform, night=night)
+    return platform
+
+
+def faults(platform: Platform) -> list[tuple[str, str, list[str]]]:
+    spec = platform.project.feature_set("departure")
+    every = DateRange(date(2013, 1, 1), LAST)
+    return [(f.column_name, f.measure, f.sources) for f in open_faults(platform, spec, every)]
+
+
+def predictions(platform: Platform) -> list[dict]:
+    return platform.warehouse.rows(
+        f"SELECT * FROM predictions.{MODEL} WHERE batch_date = %s ORDER BY 1, 2, 3", (LAST,)
+    )
+
+
+def test_a_month_of_real_nights_has_no_fault(still: Platform) -> None:
+    assert faults(still) == []
+
+
+def test_what_is_missing_is_a_fault_of_its_column_and_names_the_sources(loop: Platform) -> None:
+    told = spoiled(loop).warehouse.rows(
+        "SELECT what, name, batch_date, why FROM catalog.events ORDER BY event DESC"
+    )[0]
+    found = faults(loop)
+
+    assert ("temp_same_hour", "missing", ["aircraft", "arrivals", "flights", "weather"]) in found
+    assert {column for column, _, _ in found} <= {"temp_same_hour", "temp_last"}
+    assert (told["what"], told["name"], told["batch_date"]) == ("fault", "departure_v1", LAST)
+    assert "missing; never more than" in told["why"]
+
+
+def test_a_night_with_a_fault_is_not_scored_and_what_was_predicted_stands(loop: Platform) -> None:
+    stages.score(loop, MODEL, NIGHT, Try("before"))
+    before = predictions(loop)
+    spoiled(loop)
+    with pytest.raises(BatchRejected, match=r"2013-02-08, temp_same_hour: .*% missing.*\(from .*weather\)"):
+        stages.score(loop, MODEL, NIGHT, Try("after"))
+    with pytest.raises(BatchRejected, match="close-faults departure"):  # the nights beside it are scored
+        stages.score(loop, MODEL, DateRange(LAST - timedelta(days=1), LAST), Try("both"))
+
+    assert predictions(loop) == before != []
+    scored = loop.warehouse.rows("SELECT batch_date FROM catalog.prediction_batches WHERE run_id = 'both'")
+    assert scored == [{"batch_date": LAST - timedelta(days=1)}]
+
+
+def test_a_model_that_warns_is_scored_and_says_what_is_wrong(loop: Platform) -> None:
+    warns = with_model(spoiled(loop), lambda m: m["drift"].update(faults="warn"))
+    scored = stages.score(warns, MODEL, NIGHT, Try("warned"))
+
+    assert scored["rows"] == len(predictions(loop)) > 0
+    assert any("temp_same_hour" in words for words in scored["faults"])
+
+
+def test_a_training_leaves_the_night_out(loop: Platform) -> None:
+    night = date(2013, 1, 18)
+    loop.warehouse.execute(
+        "INSERT INTO monitoring.faults (feature_set, feature_version, batch_date, column_name, measure, words, "
+        "sources, sketch_sha256, run_id) "
+        "VALUES ('departure', 1, %s, 'temp_last', 'missing', 'w', '{weather}', 's', 'r')",
+        (night,),
+    )
+    frozen = stages.snapshot(loop, MODEL, CHAMPION_AS_OF, Try("without"))
+    _, rows = read_snapshot(loop, frozen["snapshot_id"])
+
+    assert night not in set(rows["batch_date"].dt.date)
+    assert night - timedelta(days=1) in set(rows["batch_date"].dt.date)
+
+
+def test_nothing_is_retrained_while_a_fault_is_open(loop: Platform) -> None:
+    spoiled(loop)
+    loop.warehouse.execute(
+        "INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, drift, "
+        "run_id) VALUES (%s, %s, 1, %s, true, true, %s, %s, 'r')",
+        (MODEL, LAST, "breached", "a shift", Json({})),
+    )
+    answer = stages.decide_retraining(loop, MODEL, LAST, Try("ask"))
+    request = loop.warehouse.one(monitoring.REQUEST, model=MODEL, batch_date=LAST)
+
+    assert not answer["start"]
+    assert request
+    assert request.guard == "fault"
+    assert "temp_same_hour" in request.reason
+    assert "weather" in request.reason
+
+
+def test_a_person_closes_it_with_a_reason_and_it_stays_closed(loop: Platform) -> None:
+    spoiled(loop)
+    with pytest.raises(RequestError, match="reason: missing"):
+        stages.close_faults(loop, "departure", LAST, actor="olga", reason=" ")
+    stages.close_faults(loop, "departure", LAST, actor="olga", reason="the station really was down")
+    build(loop, "again")
+    kept = loop.warehouse.rows("SELECT DISTINCT closed_by, closed_because FROM monitoring.faults")
+
+    assert faults(loop) == []
+    assert kept == [{"closed_by": "olga", "closed_because": "the station really was down"}]
+    assert stages.score(loop, MODEL, NIGHT, Try("now"))["rows"] > 0
+    with pytest.raises(NotReady, match="no fault of 2013-02-08 is open"):
+        stages.close_faults(loop, "departure", LAST, actor="olga", reason="once more")
+
+
+def test_a_correction_closes_it(loop: Platform) -> None:
+    spoiled(loop)
+    loop.warehouse.execute("DELETE FROM raw.weather WHERE batch_date = %s", (LAST,))
+    loop.warehouse.execute("INSERT INTO raw.weather SELECT * FROM public.good")
+    build(loop, "mended")
+
+    assert faults(loop) == []
+    assert loop.warehouse.rows("SELECT DISTINCT closed_by FROM monitoring.faults") == [
+        {"closed_by": "nightshift"}
+    ]

@@ -1,0 +1,130 @@
+"""Faults: each kind is named with its column on night one, in words; nights without one say nothing."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift.monitor.faults import MEASURES, Fault, find
+from nightshift.monitor.sketches import edges_of, sketch
+from nightshift.records.sketches import Edges, Sketch
+
+FIRST, NIGHTS = date(2013, 1, 7), 60
+TONIGHT = FIRST + timedelta(days=NIGHTS)
+
+
+def rows(night: int, n: int = 400) -> pd.DataFrame:
+    """Return a night's rows: temperatures in Fahrenheit of an hour, distances, carriers, half of an origin each."""
+    random = np.random.default_rng(night)
+    warmth = 50 + 20 * np.sin(night / 9) + random.normal(0, 5)
+    hours = np.round(warmth + random.normal(0, 6, n))
+    return pd.DataFrame(
+        {
+            "temp": hours * 1.0,
+            "distance": random.choice([185.0, 200, 500, 530, 760, 940, 1090, 1400, 2240, 2475], n),
+            "score": random.normal(size=n),
+            "carrier": random.choice(["UA", "B6", "EV", "DL", "AA"], n, p=[0.35, 0.25, 0.2, 0.12, 0.08]),
+            "origin": random.choice(["EWR", "JFK"], n),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def past() -> tuple[Edges, dict[date, Sketch]]:
+    nights = {FIRST + timedelta(days=n): rows(n) for n in range(NIGHTS)}
+    edges = edges_of(pd.concat(nights.values()), NIGHTS)
+    return edges, {day: sketch(each, edges) for day, each in nights.items()}
+
+
+def changed(name: str, change: object, share: float = 1.0) -> pd.DataFrame:
+    tonight = rows(NIGHTS)
+    which = np.random.default_rng(1).random(len(tonight)) < share
+    values = change(tonight.loc[which, name]) if callable(change) else change
+    tonight[name] = tonight[name].astype("object" if tonight[name].dtype == "str" else tonight[name].dtype)
+    tonight.loc[which, name] = values
+    return tonight.infer_objects()
+
+
+CASES = {
+    "another unit": ("temp", lambda v: (v - 32) / 1.8, 1.0, "unseen"),
+    "another scale": ("distance", lambda v: v * 2, 1.0, "level"),
+    "thousands instead of units": ("score", lambda v: v * 1000 + 5000, 1.0, "outside"),
+    "a number with zeros too many": ("score", 1e9, 0.05, "outside"),
+    "infinity": ("score", np.inf, 0.05, "outside"),
+    "some missing": ("distance", np.nan, 0.03, "missing"),
+    "many missing": ("distance", np.nan, 0.4, "missing"),
+    "stuck": ("score", 0.5, 1.0, "stuck"),
+    "categories permuted": (
+        "carrier",
+        lambda v: v.map({"UA": "AA", "AA": "UA", "B6": "DL", "DL": "B6", "EV": "EV"}),
+        1.0,
+        "mixed",
+    ),
+    "unknown categories": ("carrier", "XX", 0.1, "unknown"),
+    "a part absent": ("origin", "EWR", 1.0, "absent"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_named_with_its_column_on_the_night_it_happens(
+    past: tuple[Edges, dict[date, Sketch]], case: str
+) -> None:
+    name, change, share, measure = CASES[case]
+    found = find(*past, TONIGHT, sketch(changed(name, change, share), past[0]))
+
+    assert {fault.column for fault in found} == {name}
+    assert measure in {fault.measure for fault in found}
+
+
+def test_what_is_wrong_is_said_with_how_many_nights_were_seen(past: tuple[Edges, dict[date, Sketch]]) -> None:
+    found = find(*past, TONIGHT, sketch(changed("distance", np.nan, 0.4), past[0]))
+
+    assert [fault.words for fault in found] == ["42.5% missing; never more than 0.0% in 60 nights"]
+
+
+def test_too_few_rows_are_a_fault_of_the_batch(past: tuple[Edges, dict[date, Sketch]]) -> None:
+    found = find(*past, TONIGHT, sketch(rows(NIGHTS, 150), past[0]))
+
+    assert found == (Fault("", "rows", "150 rows; never fewer than 400 in 60 nights"),)
+
+
+def test_sixty_ordinary_nights_have_no_fault(past: tuple[Edges, dict[date, Sketch]]) -> None:
+    edges, nights = past
+    found = {day: find(edges, nights, day, each) for day, each in nights.items()}
+
+    assert {day: faults for day, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("n", [20, 5000])
+def test_small_and_large_nights_are_judged_by_the_same_rule(n: int) -> None:
+    nights = {FIRST + timedelta(days=k): rows(k, n) for k in range(NIGHTS)}
+    edges = edges_of(pd.concat(nights.values()), NIGHTS)
+    sketches = {day: sketch(each, edges) for day, each in nights.items()}
+
+    assert find(edges, sketches, TONIGHT, sketch(rows(NIGHTS, n), edges)) == ()
+    broken = rows(NIGHTS, n)
+    broken["distance"] = np.nan
+    assert ("distance", "missing") in {
+        (fault.column, fault.measure) for fault in find(edges, sketches, TONIGHT, sketch(broken, edges))
+    }
+
+
+def test_few_nights_are_no_history(past: tuple[Edges, dict[date, Sketch]]) -> None:
+    edges, nights = past
+    few = dict(list(nights.items())[:13])
+
+    assert find(edges, few, TONIGHT, sketch(changed("distance", np.nan, 0.4), edges)) == ()
+
+
+def test_later_nights_say_nothing_of_this_one(past: tuple[Edges, dict[date, Sketch]]) -> None:
+    edges, nights = past
+    day = FIRST + timedelta(days=40)
+    tonight = sketch(changed("distance", np.nan, 0.4), edges)
+    earlier = {each: made for each, made in nights.items() if each < day}
+
+    assert find(edges, nights, day, tonight) == find(edges, earlier, day, tonight) != ()
+
+
+def test_every_measure_has_a_case() -> None:
+    assert {case[3] for case in CASES.values()} == set(MEASURES)
