@@ -84,6 +84,19 @@ names it. Restore it from a backup, or do not trust the version. A version that 
 the task: `docs/reproduce.md` says where equality ends.
 """
 
+REPLAY_POLICIES = """What would retraining have gained, by each policy, over nights whose outcomes are known?
+
+- **replay** trains a candidate every few nights from what was known then, by the functions of a training, and looks up
+  what each policy would have had in service: never, every so many weeks with and without the gates, the best in
+  hindsight. Its link opens the page (*Replay*); a row a policy goes to `monitoring.replays`. No version, no night and
+  no champion changes.
+
+**By hand.** Always: it has no schedule. *From* and *To* are the nights. Clearing it goes on with the candidates it has.
+
+**When it fails.** *Labelled rows*, *leaves no day to train on*: begin later, or collect earlier nights. *--set*: a
+line of *Changes* is wrong; the message says what of it.
+"""
+
 PREDICT = """Have the champion score given entities of a night, beside the nightly predictions.
 
 - **predict** takes the night's features of the entities that the form names, and keeps what the champion of that night
@@ -216,6 +229,44 @@ def reproduce_dag(model: Model) -> None:
     flow()
 
 
+def replay_policies_dag(model: Model) -> None:
+    """Declare the DAG that replays the retraining of one model."""
+
+    @task(pool="training")
+    def replay() -> results.Rehearsed:
+        from nightshift import stages
+        from nightshift.calendar import DateRange, parse_date
+        from nightshift.orchestration.links import file_url
+        from nightshift.orchestration.run import undated_run
+
+        run = undated_run()
+        given = run.values
+        asked = stages.Rehearsal(
+            DateRange(parse_date(given["first"], "first"), parse_date(given["last"], "last")),
+            given["every"],
+            given["starts"],
+            tuple(given["changes"] or ()),
+        )
+        facts = stages.rehearse(
+            run.platform,
+            model.name,
+            asked,
+            run.asked,
+            reason=run.reason,
+            watch=lambda done, total: print(f"candidate {done} of {total}"),
+        )
+        facts["url"] = file_url(facts["page"])
+        return facts
+
+    form = forms.REPLAY_POLICIES
+
+    @dag(**lifecycle("replay_policies", model, REPLAY_POLICIES, schedule=None, params=form))
+    def flow() -> None:
+        linked(replay(), "Replay", "url")
+
+    flow()
+
+
 @task
 def reconcile() -> dict[str, int]:
     """Make the registry agree with the ledger."""
@@ -246,4 +297,6 @@ for model in project().models.values():
     rollback_dag(model)
     reproduce_dag(model)
     predict_dag(model)
+    if model.target and model.estimator.is_trained:
+        replay_policies_dag(model)
 registry_flow()

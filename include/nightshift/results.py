@@ -44,6 +44,7 @@ class Rehearsed(TypedDict):
     outcome: str
     policies: list[str]
     page: str
+    url: NotRequired[str]
 
 
 class Reconciled(TypedDict):

@@ -122,8 +122,8 @@ def select(row: type[R], where: str = "", *, order: str = "") -> Query[R]:
 def insert(row: type[Row], otherwise: str = "") -> Command:
     """Return the insert of a row; ``otherwise``: what follows, such as ``ON CONFLICT DO NOTHING``."""
     names, json = given(row), json_columns(row)
-    # ADBC sends JSON as text.
-    marks = ", ".join(f"%({name})s::jsonb" if name in json else f"%({name})s" for name in names)
+    # ADBC sends JSON as text. Not jsonb: a column of json keeps a number as it is spelled.
+    marks = ", ".join(f"%({name})s::json" if name in json else f"%({name})s" for name in names)
     text = f"INSERT INTO {row.table} ({', '.join(names)}) VALUES ({marks})"
     return Command(f"{text} {otherwise}".rstrip(), frozenset(json_columns(row)))
 

@@ -53,7 +53,7 @@ STAGES = {
     "monitor": "models",
     "retrain": "models",
 }
-OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict")
+OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict", "replay_policies")
 OTHER_FILES = {"broken_specs", "catalog", "explore", "operations"}
 
 # What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so

@@ -117,6 +117,24 @@ def test_nothing_is_retrained_while_a_fault_is_open(loop: Platform) -> None:
     assert "weather" in request.reason
 
 
+def test_the_windows_of_later_nights_leave_it_out(loop: Platform) -> None:
+    """Seven nights of drift because one was broken: that is no drift."""
+    stages.score(loop, MODEL, NIGHT, Try("before"))
+    stages.decide_verdict(loop, MODEL, LAST, Try("whole"))
+    whole = loop.warehouse.one(monitoring.VERDICT, model=MODEL, batch_date=LAST)
+    spoiled(loop, LAST - timedelta(days=2))
+    stages.decide_verdict(loop, MODEL, LAST, Try("without"))
+    without = loop.warehouse.one(monitoring.VERDICT, model=MODEL, batch_date=LAST)
+
+    assert whole
+    assert without
+    assert 0 < without.drift.rows < whole.drift.rows
+    psi = {each.name: each.missing_now for each in without.drift.features}
+    assert psi["temp_same_hour"] == pytest.approx(
+        next(each.missing_now for each in whole.drift.features if each.name == "temp_same_hour"), abs=0.01
+    )
+
+
 def test_a_person_closes_it_with_a_reason_and_it_stays_closed(loop: Platform) -> None:
     spoiled(loop)
     with pytest.raises(RequestError, match="reason: missing"):

@@ -59,7 +59,7 @@ def described(warehouse: Warehouse) -> dict[str, list[dict]]:
         "triggers": "SELECT tgrelid::regclass::text AS t, pg_get_triggerdef(t.oid) AS d FROM pg_trigger t "
         "JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal "
         "AND relnamespace = ANY(%s::regnamespace[]) ORDER BY 1, 2",
-        "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = ANY(%s::regnamespace[]) ORDER BY 1",
+        "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = ANY(%s::regnamespace[]) ORDER BY 1, 2",
         "version": "SELECT version_num FROM catalog.migrations WHERE %s IS NOT NULL",
     }
     return {name: warehouse.rows(question, (schemas,)) for name, question in questions.items()}
@@ -122,7 +122,7 @@ def test_a_password_with_signs_that_mean_something_elsewhere(database_url: str, 
         migrate(f"postgresql://percent:a%25b%40c%3Ad%2Fe@{address}")
     finally:
         with psycopg2.connect(database_url) as connection, connection.cursor() as cursor:
-            cursor.execute("REASSIGN OWNED BY percent TO postgres")
+            cursor.execute("REASSIGN OWNED BY percent TO postgres; DROP OWNED BY percent")
         connection.close()
         with psycopg2.connect(postgres_url) as connection, connection.cursor() as cursor:
             cursor.execute("DROP ROLE percent")

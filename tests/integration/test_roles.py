@@ -203,7 +203,7 @@ WRITTEN_BY = {
     "stages/documenting": ("train",),
     "stages/reproducing": ("train",),
     "stages/replaying": ("train",),
-    "stages/monitoring": ("monitor",),
+    "stages/monitor": ("monitor",),
     "stages/retrain": ("monitor",),
     "stages/publishing": ("collect", "features", "score", "operate"),
     "stages/quarantining": ("operate",),

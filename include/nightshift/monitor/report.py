@@ -83,7 +83,7 @@ def render(
     document = Document(
         title=masked(title),
         about="",
-        notes=(*_decided(decided), _drift(summary)),
+        notes=(*_decided(decided), _drift(summary), *_shift(summary)),
         sections=(
             Section("Drift of the features", _features(summary)),
             Section("Distributions", _note(len(old), len(new), left_out, failed)),
@@ -215,6 +215,19 @@ def _drift(summary: DriftResult) -> Note:
     reasons = "".join(f" {masked(reason)}." for reason in summary.reasons)
     words = f"Drift: {STATUS[summary.status]}, decided on all {summary.rows:,} rows.{reasons}"
     return Note(words, TONES.get(summary.status, "warn"))
+
+
+def _shift(summary: DriftResult) -> tuple[Note, ...]:
+    """Return the evidence over nights in words; it decides nothing."""
+    found = summary.shift
+    if found is None:
+        return ()
+    moved = "".join(f" {masked(words)}." for words in found.words)
+    said = (
+        f"Evidence of a shift over {found.nights} nights since training: {found.evidence:,.1f}; without one it passes "
+        f"{found.alarm:,.0f} about once a year.{moved}"
+    )
+    return (Note(said, "warn" if found.evidence >= found.alarm else "quiet"),)
 
 
 def _features(summary: DriftResult) -> tuple[str | Table, ...]:

@@ -134,6 +134,28 @@ def _lines(title: str, description: str) -> Param:
     )
 
 
+def _night(title: str, description: str, missing: str) -> Param:
+    """A night that must be given: without a default Airflow makes no run, and the form waits for it."""
+    return Param(type="string", format="date", title=title, description_md=description, missing=missing)
+
+
+def _number(given: int, least: int, most: int, title: str, description: str) -> Param:
+    return Param(given, type="integer", minimum=least, maximum=most, title=title, description_md=description)
+
+
+REPLAY_POLICIES = {
+    "first": _night(
+        "From", "**Required.** As of when the first champion is trained.", "say from which night"
+    ),
+    "last": _night("To", "**Required.** The last night, inclusive.", "say until which night"),
+    "every": _number(7, 1, 90, "Every", "Nights from one candidate to the next."),
+    "starts": _number(4, 1, 50, "Starts", "With how many candidates to begin, one by one: how much is luck."),
+    "changes": _lines(
+        "Changes",
+        "Of the spec, each replayed beside it: `train.window_days=45` a line, several with commas between.",
+    ),
+    "reason": REASON,
+}
 PREDICT = {
     "batch_date": BATCH_DATE,
     "keys": _lines(
@@ -305,6 +327,7 @@ def _replay(values: Mapping[str, Any], *keys: str) -> None:
 RULES: dict[tuple[str, ...], Callable[..., Any]] = {
     ("batch_date", "until"): range_of,
     ("compare_from", "compare_until"): range_of,
+    ("first", "last"): range_of,
     ("imported", "trained_until"): _both_or_neither,
     ("keys", "where"): _either,
     ("action", "rule", "reason"): _replay,

@@ -23,9 +23,24 @@ class FeatureDrift:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """Evidence of a shift over the nights since training: without one it passes ``alarm`` about once in 365 nights.
+
+    ``words``: what moved, most first. ``sketches_sha256``: of the nights that it was made of.
+    """
+
+    evidence: float
+    alarm: float
+    nights: int
+    words: tuple[str, ...]
+    sketches_sha256: str
+
+
+@dataclass(frozen=True)
 class DriftResult:
     """What one window showed. With too few rows nothing is measured: the numbers are None, not 0.
 
+    ``shift`` is told beside what is decided.
     ``predictions``: of several classes one a class; ``prediction_psi`` and its limit are then those of the class that
     comes nearest to its limit, or passes it farthest.
     """
@@ -39,6 +54,7 @@ class DriftResult:
     prediction_drifted: bool = False
     reasons: tuple[str, ...] = ()
     predictions: tuple[FeatureDrift, ...] = ()
+    shift: Shift | None = None
     format: int = 1
 
 

@@ -11,7 +11,7 @@ from nightshift.specs.source import Source
 STAGES: dict[type, tuple[str, ...]] = {
     Source: ("collect", "replay_quarantine", "reconcile", "explore_source"),
     FeatureSet: ("features", "explore_features"),
-    Model: ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict"),
+    Model: ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict", "replay_policies"),
 }
 OF_THE_PROJECT = ("catalog", "reconcile_registry")
 # The warehouse's login for the tasks of each stage, and one that reads, for people and pages.
@@ -19,7 +19,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "collect": ("collect",),
     "features": ("features",),
     "score": ("score", "predict"),
-    "train": ("train", "reproduce"),
+    "train": ("train", "reproduce", "replay_policies"),
     "monitor": ("monitor", "retrain"),
     "operate": ("replay_quarantine", "reconcile", "rollback", "reconcile_registry"),
     "describe": ("explore_source", "explore_features", "catalog"),

@@ -20,7 +20,7 @@ from nightshift.stages.features import build_features
 from nightshift.stages.governing import reconcile_registry, roll_back, verify_ledgers
 from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
-from nightshift.stages.monitoring import decide_verdict, measure_performance, render_report
+from nightshift.stages.monitor import decide_verdict, measure_performance, render_report
 from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source

@@ -16,6 +16,7 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError
 from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
+from nightshift.platform.faults import faulty_nights
 from nightshift.platform.provenance import spec_text
 from nightshift.records import replays
 from nightshift.specs import FeatureSet, Model
@@ -171,16 +172,20 @@ def _put(content: dict[str, Any], path: list[str], value: Any, told: str) -> Non
 
 def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights:
     first, calendar = platform.project.settings.first_night, platform.project.calendar
-    features = feature_table(platform.project.feature_set(model.features))
+    feature_set = platform.project.feature_set(model.features)
+    features = feature_table(feature_set)
     truth = raw_table(platform.project.source(model.truth.source))
     platform.warehouse.ensure(features)
     platform.warehouse.ensure(truth)
     with platform.warehouse.reading() as reading:
         rows = reading.read(features, first, asked.last)
         reports = reading.read(truth, first, date.max)
+        # As a training: what is wrong is not learned.
+        faulty = faulty_nights(reading, feature_set, DateRange(first, asked.last))
     if rows.empty or reports.empty:
         what = f"features_{model.features}" if rows.empty else f"collect_{model.truth.source}"
         raise NotReady(f"model '{model.name}': there are no rows of these nights; run {what} for {asked}")
+    rows = rows[~rows["batch_date"].dt.date.isin(faulty)]
     return replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
 
 

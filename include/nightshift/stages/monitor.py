@@ -1,5 +1,7 @@
 """Monitor: realised performance once labels are in, drift on every row, one verdict a night, one report."""
 
+import hashlib
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pandas as pd
@@ -7,20 +9,26 @@ import pandas as pd
 from nightshift import kept, metrics, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
+from nightshift.monitor import shift
 from nightshift.monitor.drift import decide
 from nightshift.monitor.performance import assess
 from nightshift.monitor.verdict import decide_night
 from nightshift.platform import Platform, Try
+from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import load_version
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.inputs import read_labels
 from nightshift.platform.papers import version_row
+from nightshift.platform.sketching import nights_of
 from nightshift.records import decisions, features, versions
 from nightshift.records import monitoring as records
-from nightshift.records.monitoring import DriftResult, Performance, PerformanceResult, Verdict
+from nightshift.records.monitoring import DriftResult, Performance, PerformanceResult, Shift, Verdict
+from nightshift.records.profile import Profile
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.warehouse import feature_table, prediction_table
+
+MOST_TOLD = 3
 
 
 def measure_performance(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Measured:
@@ -130,10 +138,11 @@ def _scored_by(platform: Platform, model: Model, batch_date: date) -> int:
 
 
 def _window(platform: Platform, model: Model, batch_date: date) -> pd.DataFrame:
-    table = feature_table(platform.project.feature_set(model.features))
-    return platform.warehouse.read(
-        table, batch_date - timedelta(days=model.drift.window_days - 1), batch_date
-    )
+    """Return the features of the window's nights, but for those with an open fault: broken data is no drift."""
+    spec = platform.project.feature_set(model.features)
+    nights = DateRange(batch_date - timedelta(days=model.drift.window_days - 1), batch_date)
+    rows = platform.warehouse.read(feature_table(spec), nights.first, nights.last)
+    return rows[~rows["batch_date"].dt.date.isin(faulty_nights(platform, spec, nights))]
 
 
 def _drift(platform: Platform, model: Model, version: int, batch_date: date) -> DriftResult:
@@ -144,7 +153,35 @@ def _drift(platform: Platform, model: Model, version: int, batch_date: date) -> 
     profile = found.profile
     window = _window(platform, model, batch_date)
     predictions = load_version(platform, model, version, profile.classes)(window)
-    return decide(profile, window[[f.name for f in profile.features]], predictions, model.drift)
+    drift = decide(profile, window[[f.name for f in profile.features]], predictions, model.drift)
+    return replace(drift, shift=_shift(platform, model, profile, batch_date))
+
+
+def _shift(platform: Platform, model: Model, profile: Profile, batch_date: date) -> Shift | None:
+    """Return the evidence of all faultless nights since training, from their sketches; None without any."""
+    spec = platform.project.feature_set(model.features)
+    known = nights_of(platform, spec, batch_date)
+    if not known.sketches:
+        return None
+    faulty = faulty_nights(platform, spec, DateRange(min(known.sketches), batch_date))
+    sound = {night: each for night, each in known.sketches.items() if night not in faulty}
+    training = {night: each for night, each in sound.items() if profile.first <= night <= profile.last}
+    later = {night: each for night, each in sound.items() if night > profile.last}
+    if not training or not later:
+        return None
+    found = shift.evidence(
+        shift.trained(known.edges, training),
+        shift.series(known.edges, training, later),
+        {each.name: each.importance for each in profile.features},
+    )
+    used = "".join(known.hashes[night] for night in sorted([*training, *later]))
+    return Shift(
+        evidence=found.total,
+        alarm=shift.ALARM,
+        nights=len(found.nights),
+        words=tuple(shift.words(each) for each in found.found[:MOST_TOLD]),
+        sketches_sha256=hashlib.sha256(used.encode()).hexdigest(),
+    )
 
 
 def _outcomes(platform: Platform, model: Model, batch_date: date) -> pd.DataFrame:

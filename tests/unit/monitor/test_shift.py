@@ -1,0 +1,97 @@
+"""Evidence of a shift: rare without one whatever the rows a night, quick with one, the same however it is asked."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift.monitor import shift
+from nightshift.monitor.sketches import edges_of, sketch
+from nightshift.records.sketches import Edges, Sketch
+
+FIRST, TRAINING = date(2013, 1, 1), 45
+IMPORTANCE = {"x": 0.7, "y": 0.3}
+Change = Callable[[int, pd.DataFrame], pd.DataFrame]
+
+
+def days(first: int, last: int) -> list[date]:
+    return [FIRST + timedelta(days=n) for n in range(first, last)]
+
+
+def made(
+    nights: int, rows: int, seed: int, change: Change | None = None, own: float = 0.0
+) -> tuple[Edges, dict[date, Sketch]]:
+    """Return the sketches of nights of two columns; ``own``: the deviation of effects that whole nights have."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for number in range(nights):
+        frame = pd.DataFrame({"x": rng.normal(size=rows) + own * rng.normal(), "y": rng.normal(size=rows)})
+        frames.append(change(number, frame) if change else frame)
+    edges = edges_of(pd.concat(frames[:TRAINING], ignore_index=True), TRAINING)
+    return edges, {day: sketch(f, edges) for day, f in zip(days(0, nights), frames, strict=True)}
+
+
+def evidence(edges: Edges, nights: dict[date, Sketch]) -> shift.Evidence:
+    last = FIRST + timedelta(days=TRAINING)
+    training = {day: each for day, each in nights.items() if day < last}
+    later = {day: each for day, each in nights.items() if day >= last}
+    return shift.evidence(shift.trained(edges, training), shift.series(edges, training, later), IMPORTANCE)
+
+
+@pytest.mark.parametrize("rows", [20, 150, 900])
+@pytest.mark.parametrize("own", [0.0, 0.3])
+def test_without_a_shift_it_is_rare_whatever_the_rows_a_night(rows: int, own: float) -> None:
+    """Eight streams of 90 nights are two years: about two alarms would be due."""
+    rang = sum(
+        max(evidence(*made(TRAINING + 90, rows, seed, own=own)).totals) >= shift.ALARM for seed in range(8)
+    )
+    assert rang <= 2
+
+
+@pytest.mark.parametrize(("deviations", "most"), [(0.5, 3), (0.25, 7)])
+def test_a_shift_is_seen_in_nights(deviations: float, most: int) -> None:
+    def moved(number: int, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(x=frame["x"] + deviations) if number >= TRAINING + 10 else frame
+
+    waited = []
+    for seed in range(8):
+        totals = np.array(evidence(*made(TRAINING + 30, 900, seed, moved)).totals)
+        assert (totals[:10] < shift.ALARM).all()
+        waited.append(int(np.flatnonzero(totals >= shift.ALARM)[0]) - 9)
+    assert np.median(waited) <= most
+
+
+def test_it_is_said_what_moved_and_since_when() -> None:
+    def wider(number: int, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(y=frame["y"] * 2) if number >= TRAINING + 10 else frame
+
+    found = evidence(*made(TRAINING + 25, 900, 0, wider))
+    assert (found.found[0].column, found.found[0].measure) == ("y", "spread")
+    assert abs((found.found[0].since - (FIRST + timedelta(days=TRAINING + 10))).days) <= 1
+    assert "y spreads otherwise" in shift.words(found.found[0])
+
+
+def test_a_missing_night_raises_no_alarm() -> None:
+    edges, nights = made(TRAINING + 40, 150, 3, own=0.3)
+    whole = evidence(edges, nights)
+    gone = FIRST + timedelta(days=TRAINING + 20)
+    without = evidence(edges, {day: each for day, each in nights.items() if day != gone})
+    before = whole.nights.index(gone)
+    assert without.totals[:before] == whole.totals[:before]
+    assert max(without.totals) < shift.ALARM
+    assert max(whole.totals) < shift.ALARM
+
+
+def test_asked_again_it_says_the_same() -> None:
+    edges, nights = made(TRAINING + 20, 150, 1)
+    assert evidence(edges, nights) == evidence(edges, dict(reversed(nights.items())))
+
+
+def test_of_several_models_those_ask_whose_evidence_is_enough_for_all() -> None:
+    said = {"a": 2000.0, "b": 400.0, "c": 1.0, "d": 0.5}
+    assert shift.alarms(said) == ("a",)
+    assert shift.alarms({"a": 400.0}) == ("a",)
+    assert shift.alarms({"a": 800.0, "b": 800.0, "c": 1.0, "d": 1.0}) == ("a", "b")
+    assert shift.alarms(dict.fromkeys("abcd", 10.0)) == ()
