@@ -339,18 +339,6 @@ def followed(one: Series, other: Series) -> Series:
     )
 
 
-def beside(one: Series, other: Series) -> Series:
-    """Return the measures of both on the nights that both have."""
-    nights = tuple(sorted(set(one.nights) & set(other.nights)))
-    rows = [[each.nights.index(night) for night in nights] for each in (one, other)]
-    return Series(
-        nights,
-        one.names + other.names,
-        np.concatenate([one.values[rows[0]], other.values[rows[1]]], axis=1),
-        np.concatenate([one.variances[rows[0]], other.variances[rows[1]]], axis=1),
-    )
-
-
 def _found(later: Series, of: Usual, per_measure: Floats) -> tuple[Found, ...]:
     told = []
     for number in np.argsort(-per_measure[-1], kind="stable"):
@@ -382,17 +370,3 @@ def words(found: Found) -> str:
     return WORDS[found.measure].format(
         column=found.column, value=found.value, usual=found.usual, since=found.since
     )
-
-
-def alarms(evidence: Mapping[str, float], level: float = 1 / ALARM) -> tuple[str, ...]:
-    """Return which of several models ask, by the e-Benjamini-Hochberg procedure (Wang and Ramdas 2022).
-
-    ``evidence``: an e-value a model. Of those returned a share of at most ``level`` times the models is false, on
-    average, whatever their dependence.
-    """
-    ordered = sorted(evidence, key=lambda name: -evidence[name])
-    most = max(
-        (k for k, name in enumerate(ordered, start=1) if evidence[name] * k * level >= len(ordered)),
-        default=0,
-    )
-    return tuple(ordered[:most])

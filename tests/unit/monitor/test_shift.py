@@ -87,11 +87,3 @@ def test_a_missing_night_raises_no_alarm() -> None:
 def test_asked_again_it_says_the_same() -> None:
     edges, nights = made(TRAINING + 20, 150, 1)
     assert evidence(edges, nights) == evidence(edges, dict(reversed(nights.items())))
-
-
-def test_of_several_models_those_ask_whose_evidence_is_enough_for_all() -> None:
-    said = {"a": 2000.0, "b": 400.0, "c": 1.0, "d": 0.5}
-    assert shift.alarms(said) == ("a",)
-    assert shift.alarms({"a": 400.0}) == ("a",)
-    assert shift.alarms({"a": 800.0, "b": 800.0, "c": 1.0, "d": 1.0}) == ("a", "b")
-    assert shift.alarms(dict.fromkeys("abcd", 10.0)) == ()
