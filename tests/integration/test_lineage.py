@@ -105,7 +105,11 @@ def test_what_is_delivered_anew_is_named_once_it_is_built_from(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = collect.parquet
-    monkeypatch.setattr(collect, "parquet", lambda frame: real(frame.assign(temp=50.0)))
+
+    def corrected(frame: pd.DataFrame) -> bytes:
+        return real(frame.assign(temp=frame["temp"].to_numpy()[::-1]))
+
+    monkeypatch.setattr(collect, "parquet", corrected)
     stages.collect(loop, "weather", ONE, Try("corrected"))
     stages.validate(loop, "weather", ONE, Try("corrected"))
     assert {row["landed_by"] for row in origins(loop)} == {"history"}, "nothing has been built from it"

@@ -19,9 +19,11 @@ def look(
     """Return what is wrong with nights that are being built, each against all faultless nights before it."""
     last = max(each.batch_date for each in built)
     anew = {each.batch_date for each in built}
-    known = nights_of(platform, spec, last, edges).sketches
+    known = nights_of(platform, spec, last, edges)
     left_out = faulty_nights(platform, spec, DateRange(date.min, last)) | anew
-    earlier = {night: sketch for night, sketch in known.items() if night not in left_out}
+    earlier = (
+        {night: sketch for night, sketch in known.sketches.items() if night not in left_out} if known else {}
+    )
     found = []
     for each in sorted(built, key=lambda one: one.batch_date):
         faults_of = find(edges, earlier, each.batch_date, each.sketch)

@@ -61,14 +61,20 @@ def feature_sketch(spec: FeatureSet, night: date, rows: pd.DataFrame, edges: Edg
     )
 
 
-def nights_of(platform: Platform, spec: FeatureSet, last: date, edges: Edges | None = None) -> Nights:
-    """Return the sketches of all nights built up to ``last``; a night without one of these bins is sketched now."""
+def nights_of(platform: Platform, spec: FeatureSet, last: date, edges: Edges | None = None) -> Nights | None:
+    """Return the sketches of all nights built up to ``last``, None if there are none.
+
+    A night without one of these bins is sketched now.
+    """
     of = {"feature_set": spec.set, "version": spec.version}
+    nights = platform.warehouse.all(sketches.SKETCHED, **of, last=last)
+    if not nights:
+        return None
     known = platform.warehouse.one(sketches.EDGES, **of)
     bins = edges or (known.edges if known else edges_for(platform, spec, {}))
     expected = edges_sha256(bins)
     found, hashes = {}, {}
-    for night in platform.warehouse.all(sketches.SKETCHED, **of, last=last):
+    for night in nights:
         made, digest = night.sketch, night.sketch_sha256
         if made is None or digest is None or night.edges_sha256 != expected:
             filled = _filled(platform, spec, night, bins)

@@ -161,7 +161,7 @@ def _shift(platform: Platform, model: Model, profile: Profile, batch_date: date)
     """Return the evidence of all faultless nights since training, from their sketches; None without any."""
     spec = platform.project.feature_set(model.features)
     known = nights_of(platform, spec, batch_date)
-    if not known.sketches:
+    if known is None:
         return None
     faulty = faulty_nights(platform, spec, DateRange(min(known.sketches), batch_date))
     sound = {night: each for night, each in known.sketches.items() if night not in faulty}
