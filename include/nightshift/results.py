@@ -176,12 +176,13 @@ class Asked(TypedDict):
 
 
 class Measured(TypedDict):
-    """How many past nights have a performance now, by how many labels."""
+    """How many past nights have a performance now, by how many labels; what tonight's is expected to be, in words."""
 
     model: str
     nights_measured: int
     labels: int
     reason: NotRequired[str]
+    expected: NotRequired[str]
 
 
 class Verdict(TypedDict):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nightshift.distributions import FEWEST_ROWS, MOST_CATEGORIES, Floats, decile_edges, nameable, psi
 from nightshift.errors import EmptyBatch, SchemaMismatch
-from nightshift.records.profile import FeatureProfile, Kind, Profile
+from nightshift.records.profile import Estimation, FeatureProfile, Kind, Profile
 from nightshift.specs.model import Drift
 
 Ints = NDArray[np.int64]
@@ -31,10 +31,12 @@ def build_profile(
     drift: Drift,
     categories: Mapping[str, Sequence[str]] | None = None,
     classes: Sequence[str] = (),
+    estimation: Estimation | None = None,
 ) -> Profile:
     """Return the profile of the rows a model was trained on, (n, k) features and (n,) predictions.
 
-    ``classes``: of several classes the predictions are P(class), (n, classes), in this order.
+    ``classes``: of several classes the predictions are P(class), (n, classes), in this order. ``estimation``: what the
+    predictions are worth before labels, kept as it is.
 
     ``importance`` is any non-negative weight a feature (negative ones, as permutation importance has for
     noise, count as 0; all 0 means all alike). ``categories`` names the values of string columns that the
@@ -71,6 +73,7 @@ def build_profile(
         predictions=tuple(
             windows.histogram(_bins_of(name, values, None), values, 0.0) for name, values in scores.items()
         ),
+        estimation=estimation,
     )
 
 

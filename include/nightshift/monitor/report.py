@@ -65,10 +65,12 @@ def render(
     title: str,
     summary: DriftResult,
     decided: Decided | None = None,
+    expected: str | None = None,
 ) -> bytes:
     """Return the report as one UTF-8 HTML page.
 
-    ``decided`` comes first: a night may breach without drift. ``summary`` is shown in full. Of ``reference`` and
+    ``decided`` comes first: a night may breach without drift. ``expected``: what the night is worth before its labels,
+    in words. ``summary`` is shown in full. Of ``reference`` and
     ``current`` (any number of rows; columns as in the summary, others may be there) at most 2,000 rows each and 30
     columns are drawn, drifted ones first, then by importance. Columns without two values to draw, and those that
     Evidently cannot draw, are named instead. The same arguments draw the same sample.
@@ -83,7 +85,7 @@ def render(
     document = Document(
         title=masked(title),
         about="",
-        notes=(*_decided(decided), _drift(summary), *_shift(summary)),
+        notes=(*_decided(decided), *_expected(expected), _drift(summary), *_shift(summary)),
         sections=(
             Section("Drift of the features", _features(summary)),
             Section("Distributions", _note(len(old), len(new), left_out, failed)),
@@ -209,6 +211,16 @@ def _decided(decided: Decided | None) -> tuple[Note, ...]:
         return verdict, Note("Performance: nothing was measured.", "quiet")
     status, reason = decided.performance
     return verdict, Note(f"Performance: {status}. {masked(reason)}", TONES.get(status, "warn"))
+
+
+def _expected(words: str | None) -> tuple[Note, ...]:
+    """Return the estimate; it decides nothing, and says so."""
+    if words is None:
+        return ()
+    said = (
+        f"Before labels: {masked(words)}. It cannot see that the same rows now end otherwise (concept drift)."
+    )
+    return (Note(said, "quiet"),)
 
 
 def _drift(summary: DriftResult) -> Note:

@@ -10,7 +10,7 @@ number typed with six zeros too many is not the first warm day of spring.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import reduce
 
@@ -51,12 +51,21 @@ def edges_of(frame: pd.DataFrame, nights: int) -> Edges:
     return Edges(tuple(_edges_of(name, frame[name]) for name in map(str, frame.columns)), nights)
 
 
-def prediction_edges(names: Iterable[str], low: float = 0.0, high: float = 1.0) -> Edges:
-    """Return 64 bins of one width between ``low`` and ``high`` for each column of predictions, with their sums."""
-    inner = np.linspace(low, high, PREDICTION_BINS + 1)
-    inner[-1] = np.nextafter(high, np.inf)
-    edges = tuple(inner.tolist())
-    return Edges(tuple(ColumnEdges(name, "numeric", edges, has_sums=True) for name in names), 0)
+def prediction_edges(
+    names: Iterable[str],
+    low: float = 0.0,
+    high: float = 1.0,
+    cuts: Mapping[str, Sequence[float]] | None = None,
+) -> Edges:
+    """Return 64 bins of one width between ``low`` and ``high`` for each column of predictions, with their sums.
+
+    ``cuts``: of a column, where its predictions lie; bins end there then, and at a quarter of the others.
+    """
+    even = np.linspace(low, high, PREDICTION_BINS + 1)
+    even[-1] = np.nextafter(high, np.inf)
+    found = {name: np.union1d(even[::4], cuts[name]) if cuts and name in cuts else even for name in names}
+    columns = (ColumnEdges(name, "numeric", tuple(e.tolist()), has_sums=True) for name, e in found.items())
+    return Edges(tuple(columns), 0)
 
 
 def edges_sha256(edges: Edges) -> str:

@@ -14,13 +14,18 @@ from nightshift.specs import Model
 
 
 def edges_of_predictions(profile: Profile) -> Edges:
-    """Return the bins of a version's predictions: of probabilities 0 to 1, of numbers about those of its training."""
+    """Return the bins of a version's predictions: of probabilities 0 to 1, of numbers about those of its training.
+
+    Where its estimation says at which predictions most rows lie, bins are narrow there.
+    """
     names = [column.name for column in profile.predictions]
     inner = [edge for column in profile.predictions for edge in column.edges]
+    curves = profile.estimation.curves if profile.estimation else ()
+    cuts = {curve.column: curve.at for curve in curves}
     if not inner or (min(inner) >= 0 and max(inner) <= 1):
-        return prediction_edges(names)
+        return prediction_edges(names, cuts=cuts)
     width = max(max(inner) - min(inner), abs(max(inner)), 1e-9)
-    return prediction_edges(names, min(inner) - width, max(inner) + width)
+    return prediction_edges(names, min(inner) - width, max(inner) + width, cuts)
 
 
 def prediction_sketches(

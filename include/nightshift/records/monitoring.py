@@ -111,6 +111,104 @@ MEASURED = Command(
 )
 
 
+@dataclass(frozen=True)
+class Estimated:
+    """A metric before labels: its value, its standard deviation over nights, and the interval that holds 90 %."""
+
+    value: float
+    deviation: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class EstimateResult:
+    """What a night is expected to come to. ``right`` of ``judged`` nights before it came out within the interval.
+
+    ``metrics`` holds every metric that can be estimated; ``reason`` says that of ``metric`` in words.
+    """
+
+    metric: str
+    metrics: dict[str, Estimated]
+    right: int
+    judged: int
+    reason: str
+    format: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Row, table="monitoring.estimates", key=("model", "batch_date", "arm")):
+    """What the predictions of a night are worth as far as they themselves tell, and from which sketch."""
+
+    model: str
+    batch_date: date
+    arm: str = "champion"
+    model_version: int
+    sketch_sha256: str
+    result: Annotated[EstimateResult, JSON]
+    estimated_at: datetime = stamped()
+
+
+ESTIMATE = upsert(Estimate)
+ESTIMATED = select(Estimate, "model = %(model)s AND batch_date = %(batch_date)s AND arm = 'champion'")
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Labels of a night's scored entities by how many nights later they became known, from 0 to when it was looked.
+
+    ``sums`` and ``squares``: of these labels as they are known now.
+    """
+
+    counts: tuple[int, ...]
+    sums: tuple[float, ...]
+    squares: tuple[float, ...]
+    format: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrivals(Row, table="monitoring.arrivals", key=("model", "batch_date")):
+    """When the labels of a scored night came, as it was seen ``observed`` nights later.
+
+    ``state``: final, or provisional: labels are missing that will come, or those that came first are not like the rest.
+    """
+
+    model: str
+    batch_date: date
+    scored: int
+    observed: int
+    arrived: Annotated[Arrived, JSON]
+    state: Literal["provisional", "final"]
+    reason: str
+    looked_at: datetime = stamped()
+
+
+# Who looked earlier saw less.
+ARRIVED = upsert(Arrivals, where="arrivals.observed <= excluded.observed")
+ARRIVALS = select(
+    Arrivals, "model = %(model)s AND batch_date BETWEEN %(first)s AND %(last)s", order="batch_date"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameTrue(Row):
+    """A night that was estimated and is measured now: both."""
+
+    batch_date: date
+    result: Annotated[EstimateResult, JSON]
+    metrics: Annotated[dict[str, float | None], JSON]
+
+
+# As the night of ``known_on`` knew it, and of one version.
+CAME_TRUE = Query(
+    "SELECT DISTINCT ON (batch_date) batch_date, e.result, p.metrics FROM monitoring.estimates e "
+    "JOIN monitoring.performance_history p USING (model, batch_date, arm, model_version) WHERE model = %(model)s "
+    "AND model_version = %(version)s AND arm = 'champion' AND batch_date < %(known_on)s "
+    "AND p.known_on <= %(known_on)s ORDER BY batch_date, p.known_on DESC",
+    CameTrue,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict(Row, table="monitoring.verdicts", key=("model", "batch_date", "arm")):
     """What a night says. ``report_key``: None until its report is drawn."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, field_validator
 
 Kind = Literal["numeric", "boolean", "category"]
+Measure = Literal["positive", "absolute_error", "squared_error"]
 
 
 class _Frozen(BaseModel):
@@ -40,6 +41,32 @@ class FeatureProfile(_Frozen):
         return self.counts[-1] / max(sum(self.counts), 1)
 
 
+class Curve(_Frozen):
+    """What rows come to on average, by what was predicted of them: straight lines between these points, flat outside.
+
+    ``column``: of the predictions. Measures: the share that is positive (of this class), errors in the target's unit.
+    """
+
+    column: str
+    measure: Measure
+    at: tuple[float, ...]
+    expected: tuple[float, ...]
+
+
+class Estimation(_Frozen):
+    """What a night's performance is estimated by before its labels are known, learned out of fold.
+
+    A metric: ``spread`` is how much nights differ beyond chance, and ``misses`` are how far off the estimates of the
+    newest training nights were, in standard deviations, oldest first. How: :mod:`nightshift.monitor.estimate`.
+    """
+
+    task: Literal["classification", "multiclass", "regression"]
+    curves: tuple[Curve, ...]
+    nights: int
+    spread: dict[str, float]
+    misses: dict[str, tuple[float, ...]]
+
+
 class Profile(_Frozen):
     """The training data of one model version: all its rows, as histograms."""
 
@@ -51,6 +78,8 @@ class Profile(_Frozen):
     features: tuple[FeatureProfile, ...]
     # One, named ``prediction``; of several classes one a class, by its name: the histogram of its probability.
     predictions: tuple[FeatureProfile, ...]
+    # None: trained before there were estimates, or not here.
+    estimation: Estimation | None = None
 
     @field_validator("predictions", mode="before")
     @classmethod

@@ -150,3 +150,4 @@ PREDICTED = select(
     "model = %(model)s AND model_version = %(version)s AND arm = 'champion' AND batch_date <= %(last)s",
     order="batch_date",
 )
+SCORED = select(PredictionSketch, "model = %(model)s AND batch_date = %(batch_date)s AND arm = 'champion'")

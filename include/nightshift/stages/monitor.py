@@ -22,10 +22,18 @@ from nightshift.platform.papers import version_row
 from nightshift.platform.sketching import nights_of
 from nightshift.records import decisions, features, versions
 from nightshift.records import monitoring as records
-from nightshift.records.monitoring import DriftResult, Performance, PerformanceResult, Shift, Verdict
+from nightshift.records.monitoring import (
+    DriftResult,
+    Estimate,
+    Performance,
+    PerformanceResult,
+    Shift,
+    Verdict,
+)
 from nightshift.records.profile import Profile
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
+from nightshift.stages.estimating import estimate_night
 from nightshift.warehouse import feature_table, prediction_table
 
 MOST_TOLD = 3
@@ -63,7 +71,13 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
         )
     with platform.warehouse.session() as session:
         session.each(records.MEASURED, rows)
-    return {"model": name, "nights_measured": len(rows), "labels": int(judged["label"].notna().sum())}
+    estimated = estimate_night(platform, model, batch_date)
+    told: results.Measured = {
+        "model": name,
+        "nights_measured": len(rows),
+        "labels": int(judged["label"].notna().sum()),
+    }
+    return {**told, "expected": estimated.reason} if estimated else told
 
 
 def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Verdict:
@@ -114,10 +128,18 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
     decided = None
     if said:
         decided = Decided(said.status, said.retrain, said.reason, _measured(said.performance))
+    expected = platform.warehouse.one(records.ESTIMATED, model=name, batch_date=batch_date)
     # What the verdict has measured of this version is not measured again.
     is_measured = said and said.model_version == version
     drift = said.drift if said and is_measured else _drift(platform, model, version, batch_date)
-    page = render(reference[columns], _window(platform, model, batch_date)[columns], title, drift, decided)
+    page = render(
+        reference[columns],
+        _window(platform, model, batch_date)[columns],
+        title,
+        drift,
+        decided,
+        _words(expected, version),
+    )
     key = kept.report(name, batch_date)
     platform.objects.put(key, page)
     platform.warehouse.run(records.REPORTED, key=key, model=name, batch_date=batch_date)
@@ -126,6 +148,10 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
 
 def _measured(performance: PerformanceResult | None) -> tuple[str, str] | None:
     return (performance.status, performance.reason) if performance else None
+
+
+def _words(expected: Estimate | None, version: int) -> str | None:
+    return expected.result.reason if expected and expected.model_version == version else None
 
 
 def _scored_by(platform: Platform, model: Model, batch_date: date) -> int:

@@ -13,6 +13,7 @@ from nightshift.calendar import DateRange
 from nightshift.environment import environment
 from nightshift.errors import Barred, NotReady, RequestError
 from nightshift.govern import Ledger
+from nightshift.monitor.estimate import learn
 from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
@@ -282,7 +283,13 @@ def _fit_and_log(
     features = fitting[list(feature_set.columns)]
     out_of_fold = train.out_of_fold(model, feature_set, fitting, fitting["label"], own)
     profile = build_profile(
-        features, out_of_fold, fitting["batch_date"], weights, model.drift, classes=model.classes
+        features,
+        out_of_fold,
+        fitting["batch_date"],
+        weights,
+        model.drift,
+        classes=model.classes,
+        estimation=learn(model.kind, model.classes, out_of_fold, fitting["label"], fitting["batch_date"]),
     )
     registry = platform.registry
     registry.log(

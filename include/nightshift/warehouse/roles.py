@@ -113,6 +113,7 @@ MONITOR = (
     Grants(
         {
             **_each(KEEP, "monitoring.performance_history", "monitoring.verdicts"),
+            **_each(KEEP, "monitoring.estimates", "monitoring.arrivals"),
             "monitoring.retrain_requests": ADD,
             **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),
             **_each(READ, "catalog.prediction_sketches", "monitoring.faults"),
