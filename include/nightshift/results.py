@@ -146,13 +146,17 @@ class Closed(TypedDict):
 
 
 class Scored(TypedDict):
-    """Of a model's nights: how many predictions, and the version, or the versions where nights differ."""
+    """Of a model's nights: how many predictions, and the version, or the versions where nights differ.
+
+    ``recalibrated``: of the last nights, by how much and from what.
+    """
 
     model: str
     nights: str
     rows: int
     version: NotRequired[int]
     versions: NotRequired[list[int]]
+    recalibrated: NotRequired[list[str]]
     faults: NotRequired[list[str]]
 
 
@@ -173,6 +177,7 @@ class Asked(TypedDict):
     version: int
     rows: int
     missing: int
+    recalibrated: str
 
 
 class Measured(TypedDict):

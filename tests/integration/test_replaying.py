@@ -83,6 +83,11 @@ def test_a_rehearsal_leaves_a_page_and_nothing_else(loop: Platform) -> None:
         (Rehearsal(NIGHTS, changes=("window_days",)), RequestError, "expected key=value"),
         (Rehearsal(NIGHTS, changes=("trin.window_days=3",)), RequestError, "the spec has no 'trin'"),
         (Rehearsal(NIGHTS, changes=("features=other",)), RequestError, "are what is replayed"),
+        (
+            Rehearsal(NIGHTS, changes=("recalibrate.at_most=11.0",)),
+            SpecError,
+            "in logits of a classification",
+        ),
         (Rehearsal(NIGHTS, every=30), RequestError, "shorter than two times 'every'"),
         (Rehearsal(DateRange(date(2013, 1, 10), NIGHTS.last)), NotReady, "leaves no day"),
         (

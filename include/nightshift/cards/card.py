@@ -193,6 +193,8 @@ def _metrics(record: Record) -> tuple[Part, ...]:
         for name, value in sorted(found.metrics.items())
     )
     parts: list[Part] = [Table(("Metric", "This version", "From", "To", "Champion then"), rows)]
+    if found.recalibrated:
+        parts.append("Of what both would have served: recalibrated each night, by labels known then.")
     if not found.intervals:
         parts.append("The decision kept no intervals.")
     if found.slices:

@@ -49,13 +49,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Assessment:
-    """``intervals``: of the challenger's metrics. ``calibration_error``: of both, for classification."""
+    """``intervals``: of the challenger's metrics. ``calibration_error``: of both, for classification.
+
+    ``recalibrated``: the scores are those that would have been served, moved by the offset of each night.
+    """
 
     days: int
     overall: Part
     slices: Mapping[str, Part]
     intervals: Mapping[str, tuple[float, float] | None]
     calibration_error: Mapping[str, float | None]
+    recalibrated: bool = False
 
     def record(self) -> records.Evaluation:
         """Return what is kept of it: of the gains, their intervals."""
@@ -73,6 +77,7 @@ class Assessment:
                 for name, part in self.slices.items()
             },
             calibration_error=dict(self.calibration_error),
+            recalibrated=self.recalibrated,
         )
 
 

@@ -80,8 +80,9 @@ def judge(gates: list[Gate], evidence: Evidence) -> list[GateResult]:
     for candidate in filter(None, (evidence.challenger, evidence.champion)):
         _require_unseen(candidate, evidence)
     asked = [
-        GateResult(gate.gate, getattr(gate, "metric", None), *GATES[gate.gate](gate, evidence))
+        GateResult(gate.gate, getattr(gate, "metric", None), passed, _as_measured(gate, words, evidence))
         for gate in gates
+        for passed, words in [GATES[gate.gate](gate, evidence)]
     ]
     return asked + [GateResult(name, None, *check(evidence)) for name, check in ALWAYS.items()]
 
@@ -98,6 +99,11 @@ def _require_unseen(candidate: Candidate, evidence: Evidence) -> None:
             "holdout are among the rows it was trained on. Its snapshot is not to be trusted: build the features of "
             "these nights again, and train again"
         )
+
+
+def _as_measured(gate: Gate, words: str, evidence: Evidence) -> str:
+    is_of_scores = not isinstance(gate, Latency | Size)
+    return f"{words}; as served, recalibrated" if is_of_scores and evidence.evaluation.recalibrated else words
 
 
 def minimum_score(gate: MinimumScore, evidence: Evidence) -> Judgement:

@@ -1,5 +1,7 @@
 """Sketches of predictions: a version's, each night, in bins of its own."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
@@ -7,6 +9,7 @@ import pandas as pd
 from nightshift.monitor.sketches import edges_sha256, prediction_edges, sketch, sketch_sha256
 from nightshift.platform.handles import Platform
 from nightshift.records import versions
+from nightshift.records.features import Recalibration
 from nightshift.records.profile import Profile
 from nightshift.records.sketches import Edges, PredictionSketch
 from nightshift.score import predicted
@@ -29,11 +32,15 @@ def edges_of_predictions(profile: Profile) -> Edges:
 
 
 def prediction_sketches(
-    platform: Platform, model: Model, predictions: pd.DataFrame, arm: str
+    platform: Platform,
+    model: Model,
+    predictions: pd.DataFrame,
+    arm: str,
+    moved: Mapping[date, Recalibration],
 ) -> list[PredictionSketch]:
-    """Return the sketch of each night of ``predictions``, rows of a model's table."""
+    """Return the sketch of each night of ``predictions``, rows of a model's table; ``moved``: by what, a night."""
     return [
-        _prediction_sketch(platform, model, night, part, arm)
+        replace(_prediction_sketch(platform, model, night, part, arm), recalibration=moved.get(night))
         for night, part in predictions.groupby(predictions["batch_date"].dt.date)
     ]
 

@@ -35,7 +35,10 @@ class Slice:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on the holdout. ``intervals``: of the challenger's metrics, at ``confidence``."""
+    """What was measured on the holdout. ``intervals``: of the challenger's metrics, at ``confidence``.
+
+    ``recalibrated``: of both models what they would have served, not what they say by themselves.
+    """
 
     rows: int = 0
     days: int = 0
@@ -47,6 +50,7 @@ class Evaluation:
     gains: Intervals = field(default_factory=dict)
     slices: Mapping[str, Slice] = field(default_factory=dict)
     calibration_error: Scores = field(default_factory=dict)
+    recalibrated: bool = False
     format: int = 1
 
 

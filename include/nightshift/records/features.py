@@ -1,10 +1,12 @@
 """Feature partitions and predictions: what was built and scored, of which content, from which deliveries."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Annotated, Literal
 
 from nightshift.records.deliveries import Content, Night, Span
-from nightshift.rows import Command, Query, Row, select, stamped, upsert
+from nightshift.rows import JSON, Command, Query, Row, select, stamped, upsert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +89,25 @@ INPUTS = Query(
 )
 
 
+@dataclass(frozen=True)
+class Recalibration:
+    """The offset that a night's predictions were moved by, and from how many nights and labels it was found.
+
+    ``offsets``: in logits, of several classes one each by its text, or in the unit of the target.
+    """
+
+    offsets: Mapping[str, float]
+    nights: int
+    labels: int
+    format: Literal[1] = 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictionBatch(Row, table="catalog.prediction_batches", key=("model", "batch_date", "arm")):
-    """A scored night of an arm: by which version, from which features. None: scored before this was kept."""
+    """A scored night of an arm: by which version, from which features. None: scored before this was kept.
+
+    ``recalibration``: None where the predictions are as the version says.
+    """
 
     model: str
     batch_date: date
@@ -100,11 +118,15 @@ class PredictionBatch(Row, table="catalog.prediction_batches", key=("model", "ba
     feature_set: str | None
     feature_version: int | None
     features_sha256: str | None
+    recalibration: Annotated[Recalibration | None, JSON] = None
     scored_at: datetime = stamped()
 
 
 SCORED = upsert(PredictionBatch)
 PREDICTED = select(PredictionBatch, "model = %(model)s AND batch_date = %(batch_date)s AND arm = 'champion'")
+PREDICTED_NIGHTS = select(
+    PredictionBatch, "model = %(model)s AND arm = 'champion' AND batch_date BETWEEN %(first)s AND %(last)s"
+)
 SCORED_SINCE = select(
     PredictionBatch,
     "model = %(model)s AND batch_date >= %(night)s AND arm = 'champion'",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Literal
 
+from nightshift.records.features import Recalibration
 from nightshift.rows import JSON, Command, Query, Row, select, stamped, upsert
 
 Kind = Literal["numeric", "boolean", "category"]
@@ -98,7 +99,7 @@ class FeatureSketch(
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSketch(Row, table="catalog.prediction_sketches", key=("model", "batch_date", "arm")):
-    """The sketch of a scored night of an arm."""
+    """The sketch of a scored night of an arm, and what its predictions were moved by."""
 
     model: str
     batch_date: date
@@ -107,6 +108,7 @@ class PredictionSketch(Row, table="catalog.prediction_sketches", key=("model", "
     edges_sha256: str
     sketch_sha256: str
     sketch: Annotated[Sketch, JSON]
+    recalibration: Annotated[Recalibration | None, JSON] = None
     sketched_at: datetime = stamped()
 
 

@@ -5,7 +5,7 @@ Whatever a policy would have done is then a look-up: which candidate it would ha
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nightshift import train
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
+from nightshift.score.recalibration import as_served
 from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
 
 Floats = NDArray[np.float64]
@@ -129,6 +130,8 @@ def candidate(
 def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
     """Return the bank of these candidates, whose predictions are of ``rows`` as :func:`labelled` returns them.
 
+    Where the spec recalibrates, they become what would have been served.
+
     Raises:
         NotReady: no labelled row is later than the first candidate.
     """
@@ -138,6 +141,7 @@ def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
         raise NotReady(
             f"model '{model.name}': no night with labels follows the first training; replay an earlier range"
         )
+    found = [_served(model, rows, candidate) for candidate in found]
     counts = np.bincount(starts, minlength=len(dates))
     truth = rows["label"].to_numpy(dtype="float64")
     loss = np.full((len(found), len(dates)), np.nan)
@@ -147,6 +151,22 @@ def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
         served = np.array([night > candidate.as_of for night in dates])
         loss[number, served] = sums[served] / counts[served]
     return Bank(model, dates, rows, starts.astype(np.int64), counts.astype(np.int64), tuple(found), loss)
+
+
+def _served(model: Model, rows: pd.DataFrame, candidate: Candidate) -> Candidate:
+    """Return a candidate with what it would have served: of its holdout as a gate sees it, then of its own nights.
+
+    In service from the night after its own, it has no nights yet to learn from; as in production.
+    """
+    if model.recalibrate is None:
+        return candidate
+    served, dates = candidate.predictions.copy(), rows["batch_date"]
+    unseen, later = dates > pd.Timestamp(candidate.dates.train_last), dates > pd.Timestamp(candidate.as_of)
+    for part in (unseen & ~later, later):
+        mine = part.to_numpy()
+        scores = candidate.predictions[mine].astype("float64")
+        served[mine] = as_served(model, dates[mine], scores, rows.loc[mine, "label"])
+    return replace(candidate, predictions=served)
 
 
 def losses(kind: Kind, truth: Floats, predictions: Floats) -> Floats:

@@ -34,6 +34,7 @@ ENCODED: tuple[Encoding, ...] = ("one_hot", "ordinal", "target", "hashing", "tfi
 MOST_DAYS = 3660
 # Fewer days say nothing of how days differ.
 FEWEST_HOLDOUT_DAYS = 5
+MOST_LOGITS = 10
 
 
 class Estimator(Spec):
@@ -212,6 +213,23 @@ class Drift(Spec):
         return self
 
 
+class Recalibrate(Spec):
+    """An offset a night on what the model says, from the nights that it said and whose labels are complete.
+
+    ``window_days``: how far back these nights may lie. The offset of n nights is shrunk by n / (n + ``shrink_nights``).
+    ``at_most``: its bound, in logits of a classification (1 without it), in the unit of the target of a regression.
+    """
+
+    window_days: int = Field(default=14, ge=1, le=366)
+    shrink_nights: int = Field(default=7, ge=0, le=366)
+    at_most: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @property
+    def bound(self) -> float:
+        """What no offset exceeds."""
+        return self.at_most if self.at_most is not None else 1.0
+
+
 class Retrain(Spec):
     """Guards before a retraining starts."""
 
@@ -245,6 +263,8 @@ class Model(Spec):
     approve_within_hours: int = Field(default=72, ge=1, le=24 * 60)
     drift: Drift = Drift()
     performance: Performance | None = None
+    # Without it, what the model says is served as it is.
+    recalibrate: Recalibrate | None = None
     retrain: Retrain = Retrain()
     tags: list[Tag] = []
 
@@ -285,13 +305,29 @@ class Model(Spec):
                 "approvers"
             )
         measured = [gate.gate for gate in self.gates if not isinstance(gate, Latency | Size)]
-        given = [
-            name for name, value in (("performance", self.performance), ("slices", self.slices)) if value
-        ]
+        looked_at = {
+            "performance": self.performance,
+            "recalibrate": self.recalibrate,
+            "slices": self.slices,
+        }
+        given = [name for name, value in looked_at.items() if value]
         if measured or given:
             raise ValueError(
                 f"target: missing, and {', '.join([*(f'gate {name}' for name in measured), *given])} need labels; "
                 "leave out what measures (gates latency and size can stay)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bound_has_a_unit(self) -> "Model":
+        if self.recalibrate and self.recalibrate.at_most is None and self.task == "regression":
+            raise ValueError(
+                "recalibrate.at_most: missing; the most that may be added to a prediction, in the unit of the target"
+            )
+        if self.recalibrate and self.task == "classification" and self.recalibrate.bound > MOST_LOGITS:
+            raise ValueError(
+                f"recalibrate.at_most: in logits of a classification, of which {MOST_LOGITS} say everything; got "
+                f"{self.recalibrate.bound:g}"
             )
         return self
 

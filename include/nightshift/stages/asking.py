@@ -14,6 +14,7 @@ from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import load_version
 from nightshift.platform.inputs import read_features
+from nightshift.platform.recalibrating import recalibrated, stored, told
 from nightshift.records import features
 from nightshift.score.selection import Key, Selected, keyed, matching, read_conditions
 from nightshift.specs import FeatureSet
@@ -37,16 +38,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Answered:
-    """The predictions, a row an entity, and which entities were found."""
+    """The predictions, a row an entity, and which entities were found; ``recalibrated``: what they were moved by."""
 
     rows: pd.DataFrame
     night: date
     version: int
     selected: Selected
+    recalibrated: str
 
 
 def ask_champion(platform: Platform, name: str, night: date | None, asked: Try, wanted: Wanted) -> Answered:
     """Return what the champion of a night says of entities of it; writes nothing. ``None``: the newest night.
+
+    It is moved as the night's predictions are, or as they will be.
 
     Raises:
         RequestError: a condition on no column of the set, or a key of another shape.
@@ -66,12 +70,13 @@ def ask_champion(platform: Platform, name: str, night: date | None, asked: Try, 
     selected = _select(rows, feature_set, wanted)
     if selected.rows.empty:
         raise NotReady(f"model '{name}', night of {night}: nothing to score; {selected.words()}")
-    predict = load_version(platform, model, version)
+    by = stored(platform, model, night, version)
+    predict = recalibrated(model, load_version(platform, model, version), by)
     predicted = scoring.score(selected.rows, predict, feature_set.entity, model.classes)
     rows = predicted.assign(
         arm=ARM, model_version=version, run_id=asked.run_id, feature_version=feature_set.version
     )
-    return Answered(rows, night, version, selected)
+    return Answered(rows, night, version, selected, told(model, by))
 
 
 def score_entities(
@@ -92,6 +97,7 @@ def score_entities(
         "version": answered.version,
         "rows": len(answered.rows),
         "missing": len(answered.selected.missing),
+        "recalibrated": answered.recalibrated,
     }
     return facts, answered.selected.words()
 

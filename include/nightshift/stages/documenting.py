@@ -9,6 +9,7 @@ from nightshift.platform.fitted import load_version
 from nightshift.platform.frozen import split
 from nightshift.platform.papers import newest_version, record_of, trained_version, version_row
 from nightshift.records.versions import Version
+from nightshift.score.recalibration import on_holdout
 
 CARD_FOLDER = "card"
 
@@ -63,7 +64,8 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
     _, holdout = split(record.snapshot, rows)
 
     def side(row: Version) -> cards.Side:
-        scores = load_version(platform, record.spec, row.version)(holdout)
+        predict = load_version(platform, record.spec, row.version)
+        scores = on_holdout(record.spec, rows, predict, row.train_last, record.snapshot.holdout_first)
         found = metrics.score(record.spec.kind, holdout["label"], scores)
         run_id = row.mlflow_run_id
         return cards.Side(row.version, found, run_id, platform.registry.url(run_id))

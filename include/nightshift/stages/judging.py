@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -32,6 +33,7 @@ from nightshift.platform.papers import decision_of, trained_version, version_row
 from nightshift.records import decisions, monitoring
 from nightshift.records.decisions import Decision, Outcome, Signature
 from nightshift.records.versions import Examples, Version
+from nightshift.score.recalibration import on_holdout
 from nightshift.specs import Model
 from nightshift.train.plots import gain_plots
 from nightshift.warehouse import feature_table
@@ -214,13 +216,16 @@ def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
     entity = platform.project.feature_set(model.features).entity
     content = platform.registry.model_bytes(version.mlflow_run_id)
     pipeline = opened(platform, content, version)
-    challenger_scores = train.predict(pipeline, holdout, model.classes)
+    serve = partial(on_holdout, model, rows, holdout_first=frozen.holdout_first)
+    challenger_scores = serve(
+        lambda some: train.predict(pipeline, some, model.classes), train_last=version.train_last
+    )
     challenger = Candidate(version.version, version.train_last, _overlap(fitted, holdout, entity))
     champion, champion_scores = None, None
     head = Ledger(platform.warehouse, model.name).head()
     if head is not None:
         champion = _champion(platform, model, head.version, holdout)
-        champion_scores = load_version(platform, model, head.version)(holdout)
+        champion_scores = serve(load_version(platform, model, head.version), train_last=champion.train_last)
     trial, features = _trial(platform, model, version, content, holdout)
     evaluation = unmeasured(holdout)
     if model.target:
@@ -234,7 +239,7 @@ def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
         )
     return Evidence(
         holdout_first=frozen.holdout_first,
-        evaluation=evaluation,
+        evaluation=replace(evaluation, recalibrated=model.recalibrate is not None),
         challenger=challenger,
         champion=champion,
         trial=trial,

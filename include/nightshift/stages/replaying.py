@@ -163,6 +163,8 @@ def changed(model: Model, text: str) -> Model:
 def _put(content: dict[str, Any], path: list[str], value: Any, told: str) -> None:
     *above, last = path
     for key in above:
+        if key in content and content[key] is None:
+            content[key] = {}  # a section that this spec leaves out
         inner = content.get(key)
         if not isinstance(inner, dict):
             raise RequestError(f"--set {told.strip()!r}: the spec has no '{key}' to set anything in")
@@ -191,7 +193,8 @@ def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights
 
 def _identity(spec: Model, nights: replay.Nights, rows: pd.DataFrame) -> str:
     """Return the hash of what a candidate comes from: other data, or another spec, is another candidate."""
-    parts = (spec_text(spec), content_sha256(nights.features), content_sha256(rows))
+    fitted = spec.model_copy(update={"recalibrate": None})  # it moves what a candidate says, and fits none
+    parts = (spec_text(fitted), content_sha256(nights.features), content_sha256(rows))
     return sha256("\n".join(parts).encode())
 
 

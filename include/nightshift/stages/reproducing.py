@@ -7,6 +7,7 @@ code, the packages or the machine is reported.
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nightshift import cards, kept, metrics, results, train
@@ -22,6 +23,7 @@ from nightshift.records import catalog as records
 from nightshift.records import decisions
 from nightshift.records.catalog import Reproduced
 from nightshift.records.versions import Version
+from nightshift.score.recalibration import as_served
 from nightshift.specs import FeatureSet, Model
 
 
@@ -76,10 +78,13 @@ def _made_again(platform: Platform, recorded: Version) -> cards.Reproduction:
     pipeline = train.fit(fitted, feature_set, fitting, fitting["label"], platform.project.own)
     again, registered = (train.predict(each, rows, spec.classes) for each in (pipeline, registered_pipeline))
     differing, largest = cards.distance(registered, again)
-    on_holdout = rows.index.isin(holdout.index)
-    then = _metrics_then(platform, recorded)
-    if then is None:
-        then = metrics.score(spec.kind, holdout["label"], registered[on_holdout])
+    is_held = rows.index.isin(holdout.index)
+
+    def measured(scores: np.ndarray) -> dict[str, float | None]:
+        served = as_served(spec, holdout["batch_date"], scores[is_held], holdout["label"])
+        return metrics.score(spec.kind, holdout["label"], served)
+
+    then = _metrics_then(platform, recorded) or measured(registered)
     return cards.Reproduction(
         model=spec.name,
         version=recorded.version,
@@ -92,7 +97,7 @@ def _made_again(platform: Platform, recorded: Version) -> cards.Reproduction:
             differing=differing,
             largest=largest,
         ),
-        scores=cards.scores(then, metrics.score(spec.kind, holdout["label"], again[on_holdout])),
+        scores=cards.scores(then, measured(again)),
         differences=_differences(platform, recorded, spec, feature_set),
     )
 

@@ -1,5 +1,6 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
+from dataclasses import replace
 from datetime import date
 from functools import cache
 
@@ -17,10 +18,11 @@ from nightshift.platform.fitted import load_version
 from nightshift.platform.inputs import ensure_predictions, read_features, read_labels
 from nightshift.platform.lineage import feature_contents
 from nightshift.platform.predictions import prediction_sketches
+from nightshift.platform.recalibrating import ensure_past, past_of, recalibrated, told
 from nightshift.records import features as records
 from nightshift.records import sketches
 from nightshift.records.faults import Fault
-from nightshift.records.features import PredictionBatch
+from nightshift.records.features import PredictionBatch, Recalibration
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
 from nightshift.warehouse import feature_table, prediction_table
@@ -31,7 +33,8 @@ MOST_TOLD = 5
 def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> results.Scored:
     """Replace the predictions of each night by those of its champion.
 
-    A past night is scored by the version that was champion then: the same rows come out again.
+    A past night is scored by the version that was champion then: the same rows come out again. With ``recalibrate``,
+    each night is moved by the offset that follows from the nights before it.
 
     Raises:
         LedgerMismatch: the registry's alias is not what the ledger says.
@@ -50,12 +53,15 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     table = prediction_table(model, feature_set)
     ensure_predictions(platform, table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder, CHAMPION_ARM)
-    predictions, contents = _predicted(platform, model, wanted)
+    predictions, contents, moved = _predicted(platform, model, wanted)
     predictions = predictions.assign(
         arm=CHAMPION_ARM, run_id=asked.run_id, feature_version=feature_set.version
     )
-    batches = _batches(name, feature_set, predictions, contents, asked)
-    sketched = prediction_sketches(platform, model, predictions, CHAMPION_ARM)
+    batches = [
+        replace(batch, recalibration=moved.get(batch.batch_date))
+        for batch in _batches(name, feature_set, predictions, contents, asked)
+    ]
+    sketched = prediction_sketches(platform, model, predictions, CHAMPION_ARM, moved)
     with platform.warehouse.write(lease) as write:
         write.replace(table, predictions, dates=wanted, arm=CHAMPION_ARM)
         for batch, sketch in zip(batches, sketched, strict=True):
@@ -64,29 +70,41 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     if held:
         raise _refused(name, feature_set, faults)
     scored = _told(name, nights, predictions)
+    if moved:
+        scored["recalibrated"] = [f"{night}: {told(model, each)}" for night, each in moved.items()][
+            -MOST_TOLD:
+        ]
     return {**scored, "faults": [fault.told for fault in faults[:MOST_TOLD]]} if faults else scored
 
 
 def _predicted(
     platform: Platform, model: Model, nights: list[date]
-) -> tuple[pd.DataFrame, dict[date, str | None]]:
-    """Return what each night's champion says of it, and the hash of the features it says it of."""
+) -> tuple[pd.DataFrame, dict[date, str | None], dict[date, Recalibration]]:
+    """Return what is served of each night's champion, the hash of the features it says it of, and what moved it."""
     feature_set = platform.project.feature_set(model.features)
     ledger = Ledger(platform.warehouse, model.name)
     ledger.check(platform.registry.champion(model.name))
     platform.warehouse.ensure(feature_table(feature_set))
+    ensure_past(platform, model)
     whole = DateRange(nights[0], nights[-1])
     with platform.warehouse.reading() as reading:
         features = read_features(reading, platform, model, whole)
         contents = feature_contents(reading, feature_set, whole)
+        past = past_of(reading, platform, model, whole)
     loaded = cache(lambda version: load_version(platform, model, version))  # once for all its nights
-    parts = []
-    for batch_date in nights:
+    parts, moved = [], {}
+    for batch_date in nights:  # in their order: a night's offset comes from those before it
         version = ledger.champion_on(batch_date).version
         rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
-        said = scoring.score(rows, loaded(version), feature_set.entity, model.classes)
+        by = past.recalibration(batch_date, version) if past else None
+        said = scoring.score(
+            rows, recalibrated(model, loaded(version), by), feature_set.entity, model.classes
+        )
         parts.append(said.assign(model_version=version))
-    return pd.concat(parts, ignore_index=True), contents
+        if past and by:
+            moved[batch_date] = by
+            past.add(batch_date, version, said, by)
+    return pd.concat(parts, ignore_index=True), contents, moved
 
 
 def _refused(name: str, spec: FeatureSet, faults: list[Fault]) -> BatchRejected:
@@ -111,7 +129,8 @@ def compare(
 ) -> list[results.Compared]:
     """Return, a version, its metrics on ``nights``: scored now, by labels known at the cut-off of ``as_of``.
 
-    Writes nothing. Also for versions that never served these nights.
+    Writes nothing. Also for versions that never served these nights; so nothing is recalibrated: metrics are of what
+    the versions say by themselves.
     """
     model = platform.project.model(name)
     entity = platform.project.feature_set(model.features).entity

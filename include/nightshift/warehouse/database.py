@@ -1,6 +1,7 @@
 """A handle on the warehouse: bulk reads, and the way in to partition writes."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,7 @@ from psycopg2 import sql
 from nightshift.database import Database, Session, told
 from nightshift.records import leases
 from nightshift.records.deliveries import ACCOUNTS, Account
-from nightshift.rows import Query, R
+from nightshift.rows import Query, R, json_columns
 from nightshift.types import POSTGRES, to_frame
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
 from nightshift.warehouse.retype import dates_of, retype
@@ -206,6 +207,11 @@ def _fits(table: Table, shape: Shape | None) -> bool:
     return shape is not None and set(table.columns) <= shape.columns.keys() and not differences(table, shape)
 
 
+def _with_json(row: dict[str, Any], columns: Iterable[str]) -> dict[str, Any]:
+    """Return a row of ADBC's, which gives JSON as text, as psycopg2 gives it."""
+    return row | {name: json.loads(row[name]) for name in columns if row[name] is not None}
+
+
 @dataclass(frozen=True)
 class Reading:
     """An open transaction: rows and the records about them, all of one instant."""
@@ -226,7 +232,8 @@ class Reading:
         """Return the rows of an answer."""
         text, parameters = query.positional(values)
         self.cursor.execute(text, parameters=parameters or None)
-        return [query.row.of(row) for row in self.cursor.fetch_arrow_table().to_pylist()]
+        found = self.cursor.fetch_arrow_table().to_pylist()
+        return [query.row.of(_with_json(row, json_columns(query.row))) for row in found]
 
     def one(self, query: Query[R], /, **values: Any) -> R | None:
         """Return the first row of an answer, or None."""

@@ -80,8 +80,8 @@ SCORE = (
             "monitoring.faults": READ,
             **_each(READ, "governance.promotions", "governance.versions"),
         },
-        {"features": READ, "predictions": REPLACE, "adhoc": REPLACE},
-        ("features", "predictions", "adhoc"),
+        {"raw": READ, "features": READ, "predictions": REPLACE, "adhoc": REPLACE},
+        ("raw", "features", "predictions", "adhoc"),
     )
     | WRITER
     | PUBLISHER

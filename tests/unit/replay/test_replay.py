@@ -206,3 +206,29 @@ def test_nights_without_labels_after_the_first_training_are_told() -> None:
     alone = replay.candidate(spec(), feature_set(), early, PERIOD.first, rows)
     with pytest.raises(NotReady, match="no night with labels follows the first training"):
         replay.bank(spec(), rows, [alone])
+
+
+def test_what_would_have_been_served_with_an_offset_a_night_is_compared_by_the_same_fits() -> None:
+    """A level that rises: lines of then are off by as much for all, and the offset follows."""
+    given = nights(change=NIGHTS)
+    rising = given.truth["y"] + np.repeat(np.arange(NIGHTS), A_NIGHT) * 0.02
+    given = replace(given, truth=given.truth.assign(y=rising))
+    plain = made(spec(), given)
+    model = spec(recalibrate={"window_days": 7, "at_most": 1.0})
+    moved = replay.bank(model, plain.rows, plain.candidates)
+    found = replay.compare({"": plain, "recalibrated": moved}, POLICIES, starts=2)
+    by = {each.policy: each for each in found.outcomes}
+    assert by["recalibrated: never"].worst > 0.2
+    for number, candidate in enumerate(moved.candidates[:-1]):
+        first = moved.serves_from(number)
+        # In service it has nights of its own whose labels are complete from the third one on.
+        assert (moved.loss[number, first : first + 2] == plain.loss[number, first : first + 2]).all()
+        assert moved.loss[number, first + 2] < plain.loss[number, first + 2]
+        dates = plain.rows["batch_date"]
+        fitted = (dates <= pd.Timestamp(candidate.dates.train_last)).to_numpy()
+        assert np.isnan(candidate.predictions[fitted]).all()
+        held = dates.between(
+            pd.Timestamp(candidate.dates.holdout_first), pd.Timestamp(candidate.dates.holdout_last)
+        ).to_numpy()
+        assert (candidate.predictions[held] != plain.candidates[number].predictions[held]).any()
+    assert replay.bank(spec(), plain.rows, plain.candidates).loss[0, -1] == plain.loss[0, -1]
