@@ -150,6 +150,14 @@ def test_it_stays_within_its_bound_and_the_order_of_rows_and_nights_is_nothing_t
     assert offset(model, mixed) == found
 
 
+@pytest.mark.parametrize("kind", ["classification", "multiclass", "regression"])
+def test_where_the_world_has_moved_farther_it_is_the_bound(kind: str) -> None:
+    for moved in (5.0, -25.0):
+        found = offset(spec(kind, at_most=0.3), nights(kind, 8, 14, 2_000, moved))
+        assert found.values[0] == np.sign(moved) * 0.3
+        assert max(map(abs, found.values)) == 0.3
+
+
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_little_is_made_of_little_and_labels_that_are_all_alike_are_no_reason_to_be_sure(
     label: float,
