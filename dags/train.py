@@ -1,18 +1,21 @@
 """Train a challenger, judge it fairly, promote it if it wins.
 
 - **snapshot** freezes the rows that the night knew: features, and labels that had arrived. Named by its hash.
-- **fit** trains the pipeline of the spec, after a search if that has a budget, logs it to MLflow, registers a
-  version. Its link opens the run; a search shows one line a trial in the log. A model that was brought with
-  `nightshift import` is registered here instead, and goes on as any other.
-- **evaluate** scores challenger and champion on the same holdout, later than anything either was trained on,
-  and writes the decision with every gate's words to `governance.decisions`.
+- **fit** trains the pipeline of the spec, after a search if that has a budget, and once more on the holdout's rows as
+  well: that one serves (`train.refit`). It logs both to MLflow and registers a version. Its link opens the run; a
+  search shows one line a trial in the log. A model that was brought with `nightshift import` is registered here
+  instead, and goes on as any other.
+- **evaluate** scores challenger and champion on the same holdout, later than anything either was trained on; of the
+  challenger, the fit that has not seen it. It looks whether the refit is the same model and its file works, and writes
+  the decision with every gate's words to `governance.decisions`.
 - **ask**, **sign_off**, if the model's `approval` is `required`: its approvers read the evidence under *Required
   actions* and answer. No answer in time is a rejection. Who started the training, or the run of `retrain_NAME` behind
   it, does not sign it. An answer of anybody else does not count: the log says so, and it is asked again.
 - **promote** writes the ledger, then moves the alias `champion`. Rejected challengers are not promoted; there
   is no other way in.
 - **again**, **train_again**: if the champion changed while the signature was waited for, the challenger was compared
-  with one that is none any more. The training starts again, against the new champion.
+  with one that is none any more. The training starts again, against the new champion; not if that one was fitted on
+  nights of its holdout: it is the fresher one then.
 - **card** writes the model card and the bill of materials of the version (its link opens the card); **card_signed**
   once more, when it was signed.
 - **conclude** gives the request its outcome, as it was written by what decided it, so that the next retraining may
@@ -22,7 +25,8 @@
 last night that has been scored since. *Reason*: kept in the ledger.
 
 **When it fails.** Clear the failed task: each step finds what it had already done. *Too few rows*: collect and
-build the missing nights first. *UnfairHoldout*: train as of a later night. *Its only approver*: add another to
+build the missing nights first. *UnfairHoldout*: train as of the night that it names, or a later one.
+*Its only approver*: add another to
 `approvers`, or let another start the training.
 """
 
@@ -133,7 +137,9 @@ def train_dag(model: Model) -> None:
         run = this_run()
         wanted = stages.judge_again(run.platform, model.name, run.asked)
         if wanted is None:
-            raise AirflowSkipException("the champion is the one it was compared with")
+            raise AirflowSkipException(
+                "the champion is the one it was compared with, or has seen the holdout"
+            )
         return wanted
 
     @task(trigger_rule=TriggerRule.ALL_DONE)

@@ -32,6 +32,11 @@ ALLOWED = (
 
 def check(estimator: Any, more: Collection[str] = ()) -> None:
     """Raise ArtifactRefused, naming the types, if a file of this estimator would be refused. Stores nothing."""
+    written(estimator, more)
+
+
+def written(estimator: Any, more: Collection[str] = ()) -> bytes:
+    """Return the file of an estimator. Raises ArtifactRefused, naming the types, if :func:`load` would refuse it."""
     try:
         content = skops.io.dumps(estimator)
     except Exception as error:
@@ -39,6 +44,7 @@ def check(estimator: Any, more: Collection[str] = ()) -> None:
             f"{type(estimator).__name__} cannot be written as a skops file: {error}; pickle is no way out"
         ) from error
     _refuse_unknown_types(content, more)
+    return content
 
 
 def seal(content: bytes, more: Collection[str] = ()) -> str:

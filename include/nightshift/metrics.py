@@ -137,11 +137,32 @@ def calibration_error(y_true: ArrayLike, y_score: ArrayLike, bins: int = 10) -> 
     if scores.ndim == 2:
         errors = [calibration_error(truth == k, scores[:, k], bins) for k in range(scores.shape[1])]
         return float(np.mean([error for error in errors if error is not None]))
+    gaps, _ = _gaps(truth, scores, bins)
+    return float(np.abs(gaps).sum() / truth.size)
+
+
+def overconfidence(y_true: ArrayLike, y_score: ArrayLike, bins: int = 10) -> float | None:
+    """Return the part of the calibration error that is of probabilities surer than came true (0 to 1); None of no rows.
+
+    Surer: farther from the share of positives than the share in their bin is.
+    """
+    truth, scores = labelled(y_true, y_score)
+    if not truth.size:
+        return None
+    if scores.ndim == 2:
+        errors = [overconfidence(truth == k, scores[:, k], bins) for k in range(scores.shape[1])]
+        return float(np.mean([error for error in errors if error is not None]))
+    gaps, means = _gaps(truth, scores, bins)
+    return float(np.maximum(gaps * np.sign(means - truth.mean()), 0.0).sum() / truth.size)
+
+
+def _gaps(truth: Array, scores: Array, bins: int) -> tuple[Array, Array]:
+    """Return of each bin of equally many rows the sum of scores less truths, and the mean score."""
     edges = np.unique(np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
     index = np.searchsorted(edges, scores, "right")
-    rows = np.bincount(index)
-    gap = np.abs(np.bincount(index, weights=truth) - np.bincount(index, weights=scores))
-    return float(gap.sum() / rows.sum())
+    # A bin may be empty.
+    rows, sums = np.bincount(index), np.bincount(index, weights=scores).astype("float64")
+    return sums - np.bincount(index, weights=truth), sums / np.maximum(rows, 1)
 
 
 def better(metric: str, a: float, b: float) -> bool:

@@ -45,7 +45,9 @@ def test_a_score_is_doubted_if_both_holdout_and_training_say_it_and_rows_suffice
 def judged(doubt: Doubt | None) -> tuple[bool, str]:
     day = date(2013, 2, 15)
     evaluation = Assessment(14, Part(1000, {}), {}, {}, {})
-    return credible(Evidence(day, evaluation, Candidate(2, day), None, Trial(1, 0, 1.0, 1), {}, {}, doubt))
+    return credible(
+        Evidence(day, day, evaluation, Candidate(2, day), None, Trial(1, 0, 1.0, 1), {}, {}, doubt)
+    )
 
 
 def test_the_gate_names_the_feature_and_the_ways_out() -> None:

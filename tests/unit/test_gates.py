@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from nightshift.errors import UnfairHoldout
 from nightshift.govern.evaluation import Assessment, Part
 from nightshift.govern.gates import ALWAYS, GATES, Candidate, Evidence, Trial
 from nightshift.govern.gates import judge as judge_all
+from nightshift.govern.refit import Refit
 from nightshift.metrics import METRICS
 from nightshift.records.decisions import GateResult
 from nightshift.specs import (
@@ -62,7 +63,10 @@ def evidence(
     evaluation = Assessment(days, overall, more.pop("slices", {}), {}, more.pop("calibration", {}))
     champion = None if theirs is None else Candidate(1, champion_trained_to, more.pop("champion_overlap", 0))
     given = {"trial": SOUND, "trained": SCHEMA, "live": SCHEMA, **more}
-    return Evidence(HOLDOUT, evaluation, Candidate(2, trained_to, given.pop("overlap", 0)), champion, **given)
+    as_of = HOLDOUT + timedelta(days=15)
+    return Evidence(
+        as_of, HOLDOUT, evaluation, Candidate(2, trained_to, given.pop("overlap", 0)), champion, **given
+    )
 
 
 def judge(gates: list[Gate], given: Evidence) -> list[GateResult]:
@@ -288,3 +292,92 @@ def test_every_gate_of_a_metric_works_with_every_metric(kind: Callable[..., Any]
     for metric in METRICS:
         (result,) = judge([kind(metric=metric)], evidence({metric: 1.0}, {metric: 1.0}))
         assert result.metric == metric
+
+
+# The refit, which would serve
+
+
+def refitted(**given: Any) -> dict[str, Any]:
+    """Return the parts of evidence of a refit that is sound, but for ``given``."""
+    found = Refit(
+        last=date(2013, 2, 28),
+        metric="log_loss",
+        part=part({"log_loss": 0.48}, {"log_loss": 0.5}),
+        margin=0.006,
+        apart=0.02,
+        error=0.4,
+        bias=-0.01,
+        unit=0.4,
+        overconfidence=0.01,
+    )
+    return {"refit": replace(found, **given), "judged_trial": SOUND}
+
+
+def test_what_is_judged_and_what_would_serve_must_both_pass() -> None:
+    gates: list[Gate] = [Latency(milliseconds=10), Size(megabytes=0.5)]
+    slow, large = replace(SOUND, milliseconds=11.0), replace(SOUND, size=600_000)
+    sound = refitted()
+    assert all(result.passed for result in judge_all(gates, evidence({}, **sound)))
+    for trial, gate, words in (
+        (slow, "latency", "11.0 ms a thousand rows"),
+        (large, "size", "0.60 MB"),
+        (
+            replace(SOUND, differing=2),
+            "smoke",
+            "a fresh process predicts 2 of 50 stored examples differently",
+        ),
+        (replace(SOUND, error="ImportError: gone"), "smoke", "could not use the artifact: ImportError: gone"),
+    ):
+        served = {result.gate: result for result in judge_all(gates, evidence({}, **sound, trial=trial))}
+        judged = {
+            result.gate: result
+            for result in judge_all(gates, evidence({}, **{**sound, "judged_trial": trial}))
+        }
+        assert not served[gate].passed
+        assert not judged[gate].passed
+        assert served[gate].words.startswith("the refit, which would serve: ")
+        assert judged[gate].words.startswith("the fit that is judged: ")
+        assert words in served[gate].words
+        assert words in judged[gate].words
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"part": part({"log_loss": 0.6}, {"log_loss": 0.5})},
+            "log_loss 0.6000 on the holdout, which it has seen",
+        ),
+        (
+            {"apart": 0.5},
+            "its predictions are 0.5 from those of what was judged, which are 0.4 from the truth",
+        ),
+        ({"bias": 0.06}, "misses the mean outcome by 0.06 standard deviations more"),
+        ({"part": part({"log_loss": None}, {"log_loss": None})}, "log_loss is undefined"),
+    ],
+)
+def test_a_refit_that_is_another_model_does_not_pass(given: dict[str, Any], words: str) -> None:
+    (failed,) = [r for r in judge_all([], evidence({}, **refitted(**given))) if not r.passed]
+    assert failed.gate == "refit"
+    assert "the refit to 2013-02-28, which would serve, is not the model that was judged" in failed.words
+    assert words in failed.words
+
+
+def test_a_refit_that_is_worse_on_few_resamples_only_passes() -> None:
+    lucky = part({"log_loss": 0.52}, {"log_loss": 0.5})
+    lucky = replace(lucky, gains={"log_loss": np.where(np.arange(100) < 85, -0.02, 0.1)})
+    assert all(result.passed for result in judge_all([], evidence({}, **refitted(part=lucky))))
+
+
+def test_a_refit_that_is_too_sure_is_not_calibrated() -> None:
+    gate = Calibrated(value=0.05)
+    calibration = {"challenger": 0.01}
+    (said,) = judge([gate], evidence({}, calibration=calibration, **refitted(overconfidence=0.06)))
+    assert (said.passed, "the refit, which would serve, is too sure by 0.0600" in said.words) == (False, True)
+    assert judge([gate], evidence({}, calibration=calibration, **refitted()))[0].passed
+
+
+def test_an_unfair_holdout_tells_from_when_on_there_is_a_fair_one() -> None:
+    """Two nights to mature and fourteen to judge on: sixteen after the last night that was seen."""
+    with pytest.raises(UnfairHoldout, match=r"Train as of 2013-03-21, or later"):
+        judge([], evidence({}, {}, champion_trained_to=date(2013, 3, 5)))

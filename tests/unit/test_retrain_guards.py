@@ -22,8 +22,9 @@ def request(
     is_backfill: bool = False,
     rolled_back: date | None = None,
     fault: str | None = None,
+    fair_from: date | None = None,
 ) -> Request:
-    return Request(night, "carriers drifted", last, unfinished, is_backfill, rolled_back, fault)
+    return Request(night, "carriers drifted", last, unfinished, is_backfill, rolled_back, fault, fair_from)
 
 
 def ago(days: int) -> date:
@@ -53,6 +54,8 @@ def ago(days: int) -> date:
         (request(rolled_back=ago(-1)), "rollback", "not before 2013-07-18"),
         (request(rolled_back=ago(6)), "rollback", "not before 2013-07-11"),
         (request(rolled_back=ago(7)), None, "carriers drifted"),
+        (request(fair_from=ago(-3)), "fresh", "champion's last trained night: not before 2013-07-13"),
+        (request(fair_from=NIGHT), None, "carriers drifted"),
         (request(fault="temp_last: stuck"), "fault", "a fault is open: temp_last: stuck"),
         (request(fault="temp_last: stuck", is_backfill=True), "backfill", "a backfill never retrains"),
     ],
@@ -86,4 +89,4 @@ def test_however_often_the_alarm_rings_one_training_starts_a_cooldown(days: int,
 
 
 def test_every_guard_stands_in_the_table() -> None:
-    assert list(GUARDS) == ["backfill", "fault", "one_at_a_time", "cooldown", "rollback"]
+    assert list(GUARDS) == ["backfill", "fault", "one_at_a_time", "cooldown", "rollback", "fresh"]

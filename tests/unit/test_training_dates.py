@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nightshift.errors import NotReady
 from nightshift.specs import Model
-from nightshift.train import TrainingDates, training_dates
+from nightshift.train import TrainingDates, fair_from, training_dates
 
 FIRST_NIGHT = date(2013, 1, 2)
 
@@ -72,3 +72,16 @@ def test_no_training_day_is_in_the_holdout_and_no_label_in_the_future(
     assert dates.holdout_last + timedelta(days=matures) == as_of
     assert (dates.holdout_last - dates.holdout_first).days + 1 == holdout
     assert (dates.train_last - dates.train_first).days + 1 <= window
+
+
+@given(
+    trained_until=st.dates(date(2013, 1, 20), date(2014, 1, 1)),
+    holdout=st.integers(1, 60),
+    matures=st.integers(0, 30),
+)
+def test_a_fair_holdout_begins_the_night_after_the_champions_last(
+    trained_until: date, holdout: int, matures: int
+) -> None:
+    spec = model(45, holdout, matures)
+    first = training_dates(spec, fair_from(spec, trained_until), FIRST_NIGHT).holdout_first
+    assert first == trained_until + timedelta(days=1)

@@ -60,15 +60,8 @@ def _standing(record: Record) -> Note:
 
 def limits(record: Record) -> Iterator[str]:
     """Yield what is known to limit the version, a sentence each."""
-    found, snapshot = record.counts, record.snapshot
-    yield (
-        f"It was fitted on {found.fitted_nights} nights, {snapshot.train_first} to {snapshot.train_last}, and "
-        "knows no other."
-    )
-    yield (
-        f"It was judged on {found.holdout_rows} rows of {found.holdout_nights} nights, {snapshot.holdout_first} "
-        f"to {snapshot.holdout_last}, and on no others."
-    )
+    found = record.counts
+    yield from _limits_of_the_fits(record)
     if found.without_rows:
         named = ", ".join(str(night) for night in found.without_rows[:MOST_NAMED])
         yield f"Nights of these without a labelled row: {len(found.without_rows)}, the first are {named}."
@@ -80,6 +73,20 @@ def limits(record: Record) -> Iterator[str]:
     yield from _limits_of_the_judgement(record)
     if record.unseeded:
         yield "Its estimator has a random_state, and none is set: trained again, it may come out otherwise."
+
+
+def _limits_of_the_fits(record: Record) -> Iterator[str]:
+    found, snapshot, refit = record.counts, record.snapshot, record.version.refit
+    yield (
+        f"It was fitted on {found.fitted_nights} nights, {snapshot.train_first} to {snapshot.train_last}, and "
+        f"knows no other{' where it was judged' if refit else ''}."
+    )
+    if refit:
+        yield f"What serves was fitted on the nights up to {refit.last}, those that it was judged on among them."
+    yield (
+        f"It was judged on {found.holdout_rows} rows of {found.holdout_nights} nights, {snapshot.holdout_first} "
+        f"to {snapshot.holdout_last}, and on no others."
+    )
 
 
 def _limits_of_the_judgement(record: Record) -> Iterator[str]:
@@ -132,6 +139,7 @@ def _data(record: Record) -> tuple[Part, ...]:
             ("Trained as of", snapshot.as_of),
             ("Feature set", f"{snapshot.feature_set}, version {snapshot.feature_version}"),
             _fitted_on(record),
+            *_refitted_on(record),
             (
                 "Holdout",
                 f"{snapshot.holdout_first} to {snapshot.holdout_last}: {found.holdout_rows} rows",
@@ -164,6 +172,22 @@ def _fitted_on(record: Record) -> tuple[str, str]:
     return "Fitted on", f"{snapshot.train_first} to {snapshot.train_last}: {rows} rows{how}"
 
 
+def _refitted_on(record: Record) -> Iterator[tuple[str, str]]:
+    refit = record.version.refit
+    if refit:
+        yield (
+            "Fitted again, to serve, on",
+            f"{record.snapshot.train_first} to {refit.last}: {refit.rows} rows",
+        )
+
+
+def _of_the_judged(record: Record) -> Iterator[tuple[str, str]]:
+    refit = record.version.refit
+    if refit:
+        yield "Model file that was judged (sha256)", refit.judged_sha256
+        yield "Its predictions on the snapshot (sha256)", refit.judged_predictions_sha256
+
+
 def _model(record: Record) -> Table:
     spec, version = record.spec, record.version
     params = tuple((f"estimator.{name}", value) for name, value in sorted(spec.estimator.params.items()))
@@ -176,6 +200,7 @@ def _model(record: Record) -> Table:
             ("Model file (sha256)", version.artifact_sha256),
             ("Spec (sha256)", version.spec_sha256),
             ("Predictions on its snapshot (sha256)", version.predictions_sha256 or "not recorded"),
+            *_of_the_judged(record),
             ("Training", version.training_id),
             ("MLflow run", Link(version.mlflow_run_id, record.url)),
         ),

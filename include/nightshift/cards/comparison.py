@@ -35,12 +35,22 @@ def compared(found: Comparison) -> Document:
     return Document(
         title=f"{record.spec.name}: version {ours.version} against version {theirs.version}",
         about=f"{_standing(found)} Both were scored now, on the holdout of version {ours.version}: "
-        f"{held_out.holdout_rows} rows, {snapshot.holdout_first} to {snapshot.holdout_last}.",
+        f"{held_out.holdout_rows} rows, {snapshot.holdout_first} to {snapshot.holdout_last}{_as_what(found)}.",
         sections=(
             Section("Metrics", (_metrics(ours, theirs),)),
             Section("Gates", _gates(record)),
             Section("Links", (_links(found),)),
         ),
+    )
+
+
+def _as_what(found: Comparison) -> str:
+    """Return which fits were scored, where a version has two."""
+    refit, ours, theirs = found.record.version.refit, found.ours.version, found.theirs.version
+    if refit is None:
+        return ""
+    return (
+        f"; version {ours} as it was judged (it serves fitted to {refit.last}), version {theirs} as it serves"
     )
 
 

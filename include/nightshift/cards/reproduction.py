@@ -62,7 +62,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came out, and what was different on the way."""
+    """What came out, and what was different on the way.
+
+    ``predictions``: of what serves. ``judged``: of what was judged, if that is another fit; ``scores`` are its.
+    """
 
     model: str
     version: int
@@ -70,17 +73,27 @@ class Reproduction:
     predictions: Predictions
     scores: tuple[Score, ...]
     differences: tuple[Difference, ...]
+    judged: Predictions | None = None
+
+    @property
+    def fits(self) -> dict[str, Predictions]:
+        """The predictions of each fit, by what it is in words."""
+        if self.judged is None:
+            return {"Predictions": self.predictions}
+        return {"Predictions of what serves": self.predictions, "Predictions of what was judged": self.judged}
 
     @property
     def equal(self) -> bool:
-        """Whether metrics and predictions are the same, to the bit."""
-        return self.predictions.equal and all(score.then == score.now for score in self.scores)
+        """Whether metrics and predictions, those of each fit, are the same, to the bit."""
+        fits_equal = all(each.equal for each in self.fits.values())
+        return fits_equal and all(score.then == score.now for score in self.scores)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the findings as JSON-able values."""
         return {
             "snapshot_id": self.snapshot_id,
             "predictions": {**asdict(self.predictions), "equal": self.predictions.equal},
+            "judged": {**asdict(self.judged), "equal": self.judged.equal} if self.judged else None,
             "metrics": {
                 s.metric: {"then": s.then, "now": s.now, "difference": s.difference} for s in self.scores
             },
@@ -120,7 +133,7 @@ def report(found: Reproduction) -> Document:
         about="Trained again from its snapshot, and held against what was recorded.",
         notes=(Note(verdict(found), "good" if found.equal else "bad"),),
         sections=(
-            Section("Predictions", (_predictions(said),)),
+            *(Section(title, (_predictions(each),)) for title, each in found.fits.items()),
             Section("Metrics on the holdout", (_scores(found.scores),)),
             Section("What is different now", _differences(found.differences)),
             Section(
@@ -134,7 +147,10 @@ def verdict(found: Reproduction) -> str:
     """Return the outcome in a sentence."""
     said = found.predictions
     if found.equal:
-        return f"Equal: every metric and all {said.rows} predictions, to the bit."
+        of_both = ", of what was judged and of what serves" if found.judged else ""
+        return f"Equal: every metric and all {said.rows} predictions{of_both}, to the bit."
+    if found.judged and said.equal:
+        said = found.judged
     worse = [f"{s.metric} by {s.difference:+.3g}" for s in found.scores if s.difference]
     return (
         f"Different: {said.differing} of {said.rows} predictions differ from the registered model's, by "

@@ -4,6 +4,7 @@ from nightshift.govern.doubt import Doubt, too_good
 from nightshift.govern.evaluation import Assessment, Part, evaluate, unmeasured
 from nightshift.govern.gates import Candidate, Evidence, Trial, judge
 from nightshift.govern.ledger import Ledger, Misfit
+from nightshift.govern.refit import Refit, compare_fits
 from nightshift.govern.rollback import Rollback, write_rollback
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "Ledger",
     "Misfit",
     "Part",
+    "Refit",
     "Rollback",
     "Trial",
+    "compare_fits",
     "evaluate",
     "judge",
     "too_good",

@@ -7,13 +7,14 @@ spec can leave out.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from nightshift.bootstrap import RESAMPLES
 from nightshift.errors import UnfairHoldout
 from nightshift.govern.doubt import Doubt
 from nightshift.govern.evaluation import INTERVAL, Assessment, Part
+from nightshift.govern.refit import Refit
 from nightshift.metrics import METRICS, better
 from nightshift.records.decisions import GateResult
 from nightshift.specs import (
@@ -30,7 +31,10 @@ from nightshift.specs import (
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version: the last day it was trained on, and how many rows of the holdout are among its training rows."""
+    """A version: the last day it was trained on, and how many rows of the holdout are among its training rows.
+
+    The challenger is what is judged; the champion is what serves, which may be a refit.
+    """
 
     version: int
     train_last: date
@@ -55,9 +59,11 @@ class Trial:
 class Evidence:
     """Everything a decision rests on. ``trained``, ``live``: a feature's type by name, then and now.
 
-    ``doubt``: a score that is too good to be true, if there is one.
+    ``as_of``: of the training. ``doubt``: a score that is too good to be true, if there is one. ``trial``: of the file
+    that would serve. If that is a refit, ``refit``: how it stands to what is judged, ``judged_trial``: of the latter.
     """
 
+    as_of: date
     holdout_first: date
     evaluation: Assessment
     challenger: Candidate
@@ -66,6 +72,8 @@ class Evidence:
     trained: Mapping[str, str]
     live: Mapping[str, str]
     doubt: Doubt | None = None
+    refit: Refit | None = None
+    judged_trial: Trial | None = None
 
 
 Judgement = tuple[bool, str]
@@ -91,7 +99,7 @@ def _require_unseen(candidate: Candidate, evidence: Evidence) -> None:
     if candidate.train_last >= evidence.holdout_first:
         raise UnfairHoldout(
             f"version {candidate.version} was trained on days up to {candidate.train_last}; the holdout "
-            f"starts on {evidence.holdout_first}. Train as of a later date"
+            f"starts on {evidence.holdout_first}. Train as of {_fair_from(candidate, evidence)}, or later"
         )
     if candidate.overlap:
         raise UnfairHoldout(
@@ -104,6 +112,11 @@ def _require_unseen(candidate: Candidate, evidence: Evidence) -> None:
 def _as_measured(gate: Gate, words: str, evidence: Evidence) -> str:
     is_of_scores = not isinstance(gate, Latency | Size)
     return f"{words}; as served, recalibrated" if is_of_scores and evidence.evaluation.recalibrated else words
+
+
+def _fair_from(candidate: Candidate, evidence: Evidence) -> date:
+    """Return the first night as of which the holdout begins after all that a candidate was trained on."""
+    return candidate.train_last + timedelta(days=1) + (evidence.as_of - evidence.holdout_first)
 
 
 def minimum_score(gate: MinimumScore, evidence: Evidence) -> Judgement:
@@ -170,28 +183,57 @@ def _slice_words(metric: str, name: str, part: Part) -> str:
 
 
 def calibrated(gate: Calibrated, evidence: Evidence) -> Judgement:
-    """Pass when probabilities mean what they say: the calibration error is at most ``value``."""
+    """Pass when probabilities mean what they say: the calibration error is at most ``value``.
+
+    Of a refit, on rows that it has seen, only what is surer than came true counts.
+    """
     error = evidence.evaluation.calibration_error.get("challenger")
     passed = error is not None and error <= gate.value
-    return passed, f"calibration error {_shown(error)}, must be at most {gate.value:g}"
+    words = f"calibration error {_shown(error)}, must be at most {gate.value:g}"
+    surer = evidence.refit.overconfidence if evidence.refit else None
+    if passed and surer is not None and surer > gate.value:
+        return False, f"{words}; the refit, which would serve, is too sure by {surer:.4f}"
+    return passed, words
 
 
 def latency(gate: Latency, evidence: Evidence) -> Judgement:
     """Pass when a thousand rows are predicted within the budget, in a fresh process."""
-    taken = evidence.trial.milliseconds
-    passed = evidence.trial.error is None and taken <= gate.milliseconds
+    return _of_both(evidence, lambda trial: _fast(gate, trial))
+
+
+def _fast(gate: Latency, trial: Trial) -> Judgement:
+    taken = trial.milliseconds
+    passed = trial.error is None and taken <= gate.milliseconds
     return passed, f"{taken:.1f} ms a thousand rows, must be at most {gate.milliseconds:g}"
 
 
 def size(gate: Size, evidence: Evidence) -> Judgement:
     """Pass when the artifact is no larger than the budget."""
-    megabytes = evidence.trial.size / 1e6
+    return _of_both(evidence, lambda trial: _small(gate, trial))
+
+
+def _small(gate: Size, trial: Trial) -> Judgement:
+    megabytes = trial.size / 1e6
     return megabytes <= gate.megabytes, f"{megabytes:.2f} MB, must be at most {gate.megabytes:g}"
+
+
+def _of_both(evidence: Evidence, judged: Callable[[Trial], Judgement]) -> Judgement:
+    """Return the judgement of the file that would serve; if it passes, and another was judged, that one must too."""
+    passed, words = judged(evidence.trial)
+    if evidence.judged_trial is None:
+        return passed, words
+    if not passed:
+        return False, f"the refit, which would serve: {words}"
+    passed, of_judged = judged(evidence.judged_trial)
+    return passed, words if passed else f"the fit that is judged: {of_judged}"
 
 
 def smoke(evidence: Evidence) -> Judgement:
     """Pass when a fresh process loads the artifact and predicts the stored examples identically."""
-    trial = evidence.trial
+    return _of_both(evidence, _repeats)
+
+
+def _repeats(trial: Trial) -> Judgement:
     if trial.error:
         return False, f"a fresh process could not use the artifact: {trial.error}"
     if not trial.examples:
@@ -214,6 +256,22 @@ def stable_features(evidence: Evidence) -> Judgement:
         )
         return False, f"{len(differing)} features differ: {shown}"
     return True, f"{len(trained)} features as they are served"
+
+
+def refit(evidence: Evidence) -> Judgement:
+    """Pass unless the refit, which would serve, is not what the same recipe makes of more rows."""
+    found = evidence.refit
+    if found is None:
+        return True, "what is judged would serve"
+    if found.faults:
+        return False, (
+            f"the refit to {found.last}, which would serve, is not the model that was judged: "
+            f"{'; '.join(found.faults)}. Set random_state, or train.refit: false"
+        )
+    return True, (
+        f"fitted to {found.last}, its predictions are {found.apart:.4g} from those of what was judged, which are "
+        f"{found.error:.4g} from the truth (root mean square)"
+    )
 
 
 def credible(evidence: Evidence) -> Judgement:
@@ -246,4 +304,5 @@ ALWAYS: dict[str, Callable[[Evidence], Judgement]] = {
     "smoke": smoke,
     "stable_features": stable_features,
     "credible": credible,
+    "refit": refit,
 }

@@ -1,15 +1,46 @@
-"""A registered version, opened: only the file that was registered, with the project's code that it was made with."""
+"""A registered version, opened: only the file that was registered, with the project's code that it was made with.
+
+What serves may be a refit of what was judged (``train.refit``): the version then has a file of each.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nightshift import artifacts, train
 from nightshift.errors import ArtifactRefused, NotReady
 from nightshift.platform.handles import Platform
 from nightshift.records import versions
-from nightshift.records.versions import Version
+from nightshift.records.versions import Examples, Version
 from nightshift.score import Predict
 from nightshift.specs import Model, Own
+
+# With the run of a version that serves by a refit: the fit that was judged.
+JUDGED_FILE = "judged/model.skops"
+
+
+@dataclass(frozen=True)
+class File:
+    """A version's file, unopened, with what is recorded: its hash, and what it said of the holdout's first rows."""
+
+    content: bytes
+    sha256: str
+    predictions: Sequence[float | Sequence[float]]
+
+
+def serving(platform: Platform, version: Version) -> File:
+    """Return the file that a version serves by."""
+    said = (version.examples or Examples()).predictions
+    return File(platform.registry.model_bytes(version.mlflow_run_id), version.artifact_sha256, said)
+
+
+def judged(platform: Platform, version: Version) -> File:
+    """Return the file that a version was judged by: what it serves by, unless that is a refit."""
+    refit = version.refit
+    if refit is None:
+        return serving(platform, version)
+    content = platform.registry.file(version.mlflow_run_id, JUDGED_FILE)
+    return File(content, refit.judged_sha256, refit.judged_examples)
 
 
 def load_version(
@@ -33,21 +64,21 @@ def load_pipeline(platform: Platform, model: Model, version: int) -> Any:
     recorded = platform.warehouse.one(versions.VERSION, model=model.name, version=version)
     if recorded is None:
         raise NotReady(f"model '{model.name}' has no version {version}")
-    return opened(platform, platform.registry.model_bytes(recorded.mlflow_run_id), recorded)
+    return opened(platform, serving(platform, recorded), recorded)
 
 
-def opened(platform: Platform, content: bytes, version: Version) -> Any:
-    """Return the pipeline in a version's model file.
+def opened(platform: Platform, file: File, version: Version) -> Any:
+    """Return the pipeline in a file of a version.
 
     Raises:
         ArtifactRefused: it is not the file that was registered, or the code behind it is another.
     """
-    artifacts.check_sha256(content, version.artifact_sha256, "model artifact")
+    artifacts.check_sha256(file.content, file.sha256, "model artifact")
     own = platform.project.own
     what = f"model '{version.model}', version {version.version}"
-    require_same_code(what, own, content, version.own_code or {})
+    require_same_code(what, own, file.content, version.own_code or {})
     with own.importable():
-        return artifacts.load(content, version.artifact_sha256, own.types)
+        return artifacts.load(file.content, file.sha256, own.types)
 
 
 def own_code(own: Own, content: bytes) -> dict[str, str]:

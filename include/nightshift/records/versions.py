@@ -34,9 +34,29 @@ class Brought:
     format: int = 1
 
 
+@dataclass(frozen=True)
+class Refit:
+    """Of a version that serves by another fit than the one that was judged: until when that one was fitted.
+
+    ``last``: the last night whose rows what serves was fitted on, and how many those were. Of what was judged: the hash
+    of its file and of its predictions on the snapshot, and what it said of the first rows of the holdout.
+    """
+
+    last: date
+    rows: int
+    judged_sha256: str
+    judged_predictions_sha256: str
+    judged_examples: Sequence[float | Sequence[float]] = ()
+    format: int = 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Version(Row, table="governance.versions", key=("model", "version")):
-    """A registered version. None: made before that was kept. ``brought``: None where it was trained here."""
+    """A registered version. None: made before that was kept. ``brought``: None where it was trained here.
+
+    ``artifact_sha256``, ``predictions_sha256``, ``examples``: of what serves. ``train_last``: the last night to fit on
+    of what was judged. ``refit``: None where that serves itself.
+    """
 
     model: str
     version: int
@@ -55,7 +75,13 @@ class Version(Row, table="governance.versions", key=("model", "version")):
     predictions_sha256: str | None
     brought: Annotated[Brought | None, JSON]
     own_code: Annotated[dict[str, str] | None, JSON]
+    refit: Annotated[Refit | None, JSON]
     created_at: datetime = stamped()
+
+    @property
+    def trained_until(self) -> date:
+        """The last night that what serves was fitted on."""
+        return self.refit.last if self.refit else self.train_last
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ class Candidate:
     """A model as of a date: the days it was fitted on, how many rows, and its predictions of the rows since.
 
     It can serve from the night after ``as_of`` on. ``predictions``: (rows of the bank,) or (rows, classes), float32;
-    NaN on the days it was fitted on, and before.
+    NaN on the days it was fitted on, and before. Those of the holdout are of the fit that is judged, those of later
+    nights of what serves: its refit, if the spec says so.
     """
 
     as_of: date
@@ -74,6 +76,15 @@ class Bank:
     counts: Ints
     candidates: tuple[Candidate, ...]
     loss: Floats
+
+    def trained_until(self, candidate: int) -> date:
+        """Return the last night that a candidate, as it serves, was fitted on."""
+        dates = self.candidates[candidate].dates
+        return dates.holdout_last if self.model.train.refit else dates.train_last
+
+    def is_fair(self, challenger: int, champion: int) -> bool:
+        """Whether the challenger's holdout begins after all that the champion was fitted on."""
+        return self.trained_until(champion) < self.candidates[challenger].dates.holdout_first
 
     def serves_from(self, candidate: int) -> int:
         """Return the index of the first night that a candidate can serve; one past the last if it comes too late."""
@@ -121,9 +132,17 @@ def candidate(
     pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
     shape = (len(evaluated), len(model.classes)) if model.classes else (len(evaluated),)
     predictions = np.full(shape, np.nan, dtype=np.float32)
-    later = (evaluated["batch_date"] > pd.Timestamp(dates.train_last)).to_numpy()
-    if later.any():
-        predictions[later] = train.predict(pipeline, evaluated[later], model.classes)
+    night = evaluated["batch_date"]
+    serving = (night > pd.Timestamp(dates.holdout_last)).to_numpy()
+    judging = (night > pd.Timestamp(dates.train_last)).to_numpy() & ~serving
+    for part, refit in ((judging, False), (serving, model.train.refit)):
+        if not part.any():
+            continue
+        if refit:
+            recipe = train.as_fitted(model, pipeline)
+            again = train.drawn(model.train, rows, dates.holdout_last, feature_set.entity)
+            pipeline = train.fit(recipe, feature_set, again, again["label"], own)
+        predictions[part] = train.predict(pipeline, evaluated[part], model.classes)
     return Candidate(as_of, dates, len(fitting), predictions)
 
 
@@ -156,14 +175,16 @@ def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
 def _served(model: Model, rows: pd.DataFrame, candidate: Candidate) -> Candidate:
     """Return a candidate with what it would have served: of its holdout as a gate sees it, then of its own nights.
 
-    In service from the night after its own, it has no nights yet to learn from; as in production.
+    In service from the night after its own, it has no nights yet to learn from; as in production. A refit has none of
+    what was judged.
     """
     if model.recalibrate is None:
         return candidate
     served, dates = candidate.predictions.copy(), rows["batch_date"]
-    unseen, later = dates > pd.Timestamp(candidate.dates.train_last), dates > pd.Timestamp(candidate.as_of)
-    for part in (unseen & ~later, later):
-        mine = part.to_numpy()
+    of = candidate.dates
+    begins = [of.train_last, *([of.holdout_last] if model.train.refit else []), candidate.as_of]
+    for first, last in pairwise([*map(pd.Timestamp, begins), pd.Timestamp.max]):
+        mine = ((dates > first) & (dates <= last)).to_numpy()
         scores = candidate.predictions[mine].astype("float64")
         served[mine] = as_served(model, dates[mine], scores, rows.loc[mine, "label"])
     return replace(candidate, predictions=served)

@@ -42,7 +42,10 @@ def never(bank: Bank, start: int) -> Served:
 
 
 def every(days: int, *, gated: bool) -> Policy:
-    """Return the policy that trains every so many days, or with the next candidate after; gated: as the spec says."""
+    """Return the policy that trains every so many days, or with the next candidate after; gated: as the spec says.
+
+    As in production, what the gate could not compare fairly with the champion is not trained.
+    """
 
     def policy(bank: Bank, start: int) -> Served:
         champion, started, promoted = start, 0, 0
@@ -51,6 +54,8 @@ def every(days: int, *, gated: bool) -> Policy:
         for number in range(start + 1, len(bank.candidates)):
             as_of = bank.candidates[number].as_of
             if as_of < due or bank.serves_from(number) >= len(bank.nights):
+                continue
+            if gated and not bank.is_fair(number, champion):
                 continue
             due, started = as_of + timedelta(days=days), started + 1
             if not gated or passes(bank, number, champion):
@@ -102,7 +107,7 @@ def passes(bank: Bank, challenger: int, champion: int) -> bool:
     """
     mine, theirs = bank.candidates[challenger], bank.candidates[champion]
     dates = mine.dates
-    if theirs.dates.train_last >= dates.holdout_first:
+    if not bank.is_fair(challenger, champion):
         return False
     within = bank.rows["batch_date"].between(
         pd.Timestamp(dates.holdout_first), pd.Timestamp(dates.holdout_last)
@@ -119,10 +124,11 @@ def passes(bank: Bank, challenger: int, champion: int) -> bool:
         asked=bank.model.gate_metrics,
     )
     evidence = Evidence(
+        as_of=mine.as_of,
         holdout_first=dates.holdout_first,
         evaluation=evaluation,
         challenger=Judged(challenger, dates.train_last),
-        champion=Judged(champion, theirs.dates.train_last),
+        champion=Judged(champion, bank.trained_until(champion)),
         trial=Trial(0, 0, 0.0, 0),
         trained={},
         live={},

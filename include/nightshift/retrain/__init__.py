@@ -17,6 +17,7 @@ class Request:
     ``unfinished``: the training that the newest earlier request started, if it has no outcome yet.
     ``rolled_back``: the first night after the newest rollback.
     ``fault``: the newest open fault in the features of the last seven nights, in words.
+    ``fair_from``: the first night as of which a holdout begins after all that the champion was trained on.
     """
 
     batch_date: date
@@ -26,6 +27,7 @@ class Request:
     is_backfill: bool
     rolled_back: date | None = None
     fault: str | None = None
+    fair_from: date | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,18 @@ def fault(_: Retrain, request: Request) -> str | None:
     return f"a fault is open: {request.fault}" if request.fault else None
 
 
+def fresh(_: Retrain, request: Request) -> str | None:
+    """The gate compares on nights that neither has seen; before there are enough, it would refuse what was trained."""
+    if request.fair_from is None or request.batch_date >= request.fair_from:
+        return None
+    return f"a fair holdout begins after the champion's last trained night: not before {request.fair_from}"
+
+
 GUARDS: dict[str, Callable[[Retrain, Request], str | None]] = {
     "backfill": backfill,
     "fault": fault,
     "one_at_a_time": one_at_a_time,
     "cooldown": cooldown,
     "rollback": rollback,
+    "fresh": fresh,
 }

@@ -75,6 +75,8 @@ class Train(Spec):
     Of the rows to fit on, one of ``half_life_days`` ago counts half as often as one of the last day, and no more than
     ``max_rows`` are kept, by the hash of their entity; those to judge on all are.
 
+    ``refit``: what was judged is then fitted once more, on the rows to judge on as well, and that is what serves.
+
     ``tune`` searches the estimator's parameters, ``automl`` whole families of estimators, within its budget.
     """
 
@@ -82,6 +84,7 @@ class Train(Spec):
     half_life_days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     max_rows: int = Field(default=500_000, ge=1)
     holdout_days: int = Field(default=14, ge=1, le=366)
+    refit: bool = True
     min_rows: int = Field(default=500, ge=1)
     tune: Tune = Tune()
     # True: every family whose library is installed.

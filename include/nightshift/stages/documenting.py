@@ -1,11 +1,14 @@
 """Document: the card of a version and its bill of materials, and two versions side by side for a pull request."""
 
-from nightshift import cards, kept, metrics, results
+from datetime import date
+from functools import partial
+
+from nightshift import cards, kept, metrics, results, train
 from nightshift.environment import packages
 from nightshift.errors import NotReady, RunStage, Subject, UnfairHoldout
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
-from nightshift.platform.fitted import load_version
+from nightshift.platform.fitted import File, judged, opened, serving
 from nightshift.platform.frozen import split
 from nightshift.platform.papers import newest_version, record_of, trained_version, version_row
 from nightshift.records.versions import Version
@@ -43,6 +46,8 @@ def write_card(platform: Platform, name: str, asked: Try) -> results.Carded:
 def compare_versions(platform: Platform, name: str, version: int | None, against: int | None) -> str:
     """Return, as Markdown, a version against another, both scored now on the first one's holdout. Writes nothing.
 
+    The first as it was judged: a refit of it has seen that holdout. The other as it serves.
+
     ``version``: None is the newest. ``against``: None is the champion.
 
     Raises:
@@ -63,20 +68,23 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
     _require_unseen(theirs, record)
     _, holdout = split(record.snapshot, rows)
 
-    def side(row: Version) -> cards.Side:
-        predict = load_version(platform, record.spec, row.version)
-        scores = on_holdout(record.spec, rows, predict, row.train_last, record.snapshot.holdout_first)
+    def side(row: Version, file: File, until: date) -> cards.Side:
+        pipeline, classes = opened(platform, file, row), record.spec.classes
+        predict = partial(train.predict, pipeline, of=classes)
+        scores = on_holdout(record.spec, rows, predict, until, record.snapshot.holdout_first)
         found = metrics.score(record.spec.kind, holdout["label"], scores)
         run_id = row.mlflow_run_id
         return cards.Side(row.version, found, run_id, platform.registry.url(run_id))
 
-    return cards.markdown(cards.compared(cards.Comparison(record, side(ours), side(theirs), champion)))
+    mine = side(ours, judged(platform, ours), ours.train_last)
+    other_side = side(theirs, serving(platform, theirs), theirs.trained_until)
+    return cards.markdown(cards.compared(cards.Comparison(record, mine, other_side, champion)))
 
 
 def _require_unseen(theirs: Version, record: cards.Record) -> None:
     first = record.snapshot.holdout_first
-    if theirs.train_last >= first:
+    if theirs.trained_until >= first:
         raise UnfairHoldout(
-            f"version {theirs.version} was trained on days up to {theirs.train_last}; the holdout of version "
+            f"version {theirs.version} was trained on days up to {theirs.trained_until}; the holdout of version "
             f"{record.version.version} starts on {first}. Compare a version whose holdout is later"
         )

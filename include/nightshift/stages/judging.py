@@ -18,7 +18,9 @@ from nightshift.govern import (
     Doubt,
     Evidence,
     Ledger,
+    Refit,
     Trial,
+    compare_fits,
     judge,
     too_good,
     unmeasured,
@@ -27,6 +29,7 @@ from nightshift.govern import evaluate as evaluated
 from nightshift.govern import request as signing
 from nightshift.pages import markdown
 from nightshift.platform import Platform, Try
+from nightshift.platform import fitted as files
 from nightshift.platform.fitted import load_version, opened
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.papers import decision_of, trained_version, version_row
@@ -34,7 +37,7 @@ from nightshift.records import decisions, monitoring
 from nightshift.records.decisions import Decision, Outcome, Signature
 from nightshift.records.versions import Examples, Version
 from nightshift.score.recalibration import on_holdout
-from nightshift.specs import Model
+from nightshift.specs import BeatsChampion, Model
 from nightshift.train.plots import gain_plots
 from nightshift.warehouse import feature_table
 
@@ -47,10 +50,13 @@ def evaluate(
 ) -> results.Decided:
     """Score challenger and champion on the training's holdout, run the gates, write the decision.
 
+    The challenger by the fit that has not seen the holdout; what of it would serve, and the champion, as they serve.
+
     ``requested_by``: the person who started the training by hand; they will not sign it.
 
     Raises:
         UnfairHoldout: one of them was trained on a day, or a row, of the holdout.
+        ArtifactRefused: a file is not what was registered.
     """
     model = platform.project.model(name)
     version = trained_version(platform, asked.run_id)
@@ -182,7 +188,8 @@ def _starters(platform: Platform, decision: Decision) -> set[str]:
 def judge_again(platform: Platform, name: str, asked: Try) -> results.Repeat | None:
     """Return the training to start because the champion changed while this one's signature was waited for, or None.
 
-    It was approved against a champion that is none any more. The request that started it follows to the new one.
+    It was approved against a champion that is none any more. The request that started it follows to the new one. A
+    champion that has seen the holdout leaves nothing to repeat: it knows newer nights than the training would.
     """
     decision = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
     signature = platform.warehouse.one(decisions.SIGNATURE, training_id=asked.run_id)
@@ -192,6 +199,8 @@ def judge_again(platform: Platform, name: str, asked: Try) -> results.Repeat | N
     if not ledger.is_past(decision):
         return None
     head = ledger.head()
+    if head and decision.as_of < _fair_from(platform, name, head.version):
+        return None
     again = f"{AGAIN}{asked.run_id}"
     platform.warehouse.run(monitoring.FOLLOW, again=again, training_id=asked.run_id)
     return {
@@ -200,6 +209,10 @@ def judge_again(platform: Platform, name: str, asked: Try) -> results.Repeat | N
         "reason": f"the champion became version {head.version if head else None} while version "
         f"{decision.challenger} waited for its signature: {decision.reason}"[:500],
     }
+
+
+def _fair_from(platform: Platform, name: str, champion: int) -> date:
+    return train.fair_from(platform.project.model(name), version_row(platform, name, champion).trained_until)
 
 
 def _first_requested_by(platform: Platform, training_id: str) -> str | None:
@@ -214,8 +227,7 @@ def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
     frozen, rows = read_snapshot(platform, version.snapshot_id, model)
     fitted, holdout = split(frozen, rows)
     entity = platform.project.feature_set(model.features).entity
-    content = platform.registry.model_bytes(version.mlflow_run_id)
-    pipeline = opened(platform, content, version)
+    pipeline = opened(platform, files.judged(platform, version), version)
     serve = partial(on_holdout, model, rows, holdout_first=frozen.holdout_first)
     challenger_scores = serve(
         lambda some: train.predict(pipeline, some, model.classes), train_last=version.train_last
@@ -226,7 +238,6 @@ def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
     if head is not None:
         champion = _champion(platform, model, head.version, holdout)
         champion_scores = serve(load_version(platform, model, head.version), train_last=champion.train_last)
-    trial, features = _trial(platform, model, version, content, holdout)
     evaluation = unmeasured(holdout)
     if model.target:
         evaluation = evaluated(
@@ -238,14 +249,14 @@ def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
             asked=model.gate_metrics,
         )
     return Evidence(
+        as_of=frozen.as_of,
         holdout_first=frozen.holdout_first,
         evaluation=replace(evaluation, recalibrated=model.recalibrate is not None),
         challenger=challenger,
         champion=champion,
-        trial=trial,
-        trained=features,
         live=_live_features(platform, model),
         doubt=_doubt(platform, model, version, evaluation, fitted, holdout) if model.target else None,
+        **_tried(platform, model, version, holdout),
     )
 
 
@@ -270,9 +281,10 @@ def _doubt(
 
 def _champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
     version = version_row(platform, model.name, number)
-    fitted, _ = split(*read_snapshot(platform, version.snapshot_id))
+    frozen, rows = read_snapshot(platform, version.snapshot_id)
+    fitted = rows if version.refit else split(frozen, rows)[0]
     entity = platform.project.feature_set(model.features).entity
-    return Candidate(number, version.train_last, _overlap(fitted, holdout, entity))
+    return Candidate(number, version.trained_until, _overlap(fitted, holdout, entity))
 
 
 def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> int:
@@ -283,17 +295,58 @@ def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> 
     return int(pd.MultiIndex.from_frame(holdout[entity].astype("str")).isin(seen).sum())
 
 
+def _tried(platform: Platform, model: Model, version: Version, holdout: pd.DataFrame) -> dict[str, Any]:
+    """Return the parts of the evidence about the file that would serve and, if another was judged, about that too."""
+    served = files.serving(platform, version)
+    trial, trained = _trial(platform, model, version, served, holdout)
+    if version.refit is None:
+        return {"trial": trial, "trained": trained}
+    judged = files.judged(platform, version)
+    judged_trial, of_judged = _trial(platform, model, version, judged, holdout)
+    return {
+        "trial": trial,
+        "trained": _of_both(of_judged, trained),
+        "refit": _refit(platform, model, version, (judged, served), holdout),
+        "judged_trial": judged_trial,
+    }
+
+
 def _trial(
-    platform: Platform, model: Model, version: Version, content: bytes, holdout: pd.DataFrame
+    platform: Platform, model: Model, version: Version, file: files.File, holdout: pd.DataFrame
 ) -> tuple[Trial, dict[str, str]]:
-    """Return what a fresh process made of the challenger's artifact, and its features' types as they were trained."""
-    stored = version.examples or Examples()
-    examples = holdout.head(len(stored.predictions))
+    """Return what a fresh process made of a file of the challenger, and its features' types as they were trained."""
+    stored = (version.examples or Examples()).features
+    examples = holdout.head(len(file.predictions))
     rows = examples.drop(columns="batch_date")
-    done = train.try_out(content, version.artifact_sha256, rows, platform.project.own, model.classes)
-    differing = sum(a != b for a, b in zip(done.predictions, stored.predictions, strict=False))
-    trial = Trial(len(examples), differing, done.milliseconds, len(content), done.error)
-    return trial, {name: stored.features.get(name, "unknown") for name in done.features or stored.features}
+    done = train.try_out(file.content, file.sha256, rows, platform.project.own, model.classes)
+    differing = sum(a != b for a, b in zip(done.predictions, file.predictions, strict=False))
+    trial = Trial(len(examples), differing, done.milliseconds, len(file.content), done.error)
+    return trial, {name: stored.get(name, "unknown") for name in done.features or stored}
+
+
+def _of_both(judged: dict[str, str], served: dict[str, str]) -> dict[str, str]:
+    """Return the features of what is judged and of what would serve; one that only one of them knows is marked."""
+    return {
+        name: served[name] if name in judged and name in served else "in one of two fits"
+        for name in [*served, *judged]
+    }
+
+
+def _refit(
+    platform: Platform,
+    model: Model,
+    version: Version,
+    fits: tuple[files.File, files.File],
+    holdout: pd.DataFrame,
+) -> Refit:
+    """Return how what would serve stands to what is judged, on rows that it has seen and the other has not.
+
+    By what they say themselves, not moved by what came true since.
+    """
+    judged, served = (train.predict(opened(platform, file, version), holdout, model.classes) for file in fits)
+    metric = next(gate.metric for gate in model.gates if isinstance(gate, BeatsChampion))
+    last = version.trained_until
+    return compare_fits(model.kind, holdout, judged, served, metric=metric, last=last)
 
 
 def _live_features(platform: Platform, model: Model) -> dict[str, str]:
@@ -332,17 +385,22 @@ def _write_decision(
         requested_by=requested_by,
         evidence_sha256="",
     )
-    decision = replace(decision, evidence_sha256=_sha256_of(decision, version.artifact_sha256))
+    decision = replace(decision, evidence_sha256=_sha256_of(decision, version))
     with platform.warehouse.session() as session:
         if session.run(decisions.DECIDE, decision) and not decision.passed:
             session.run(decisions.END, training_id=version.training_id, outcome="rejected")
 
 
-def _sha256_of(decision: Decision, artifact_sha256: str) -> str:
-    """Return the hash of what a decision rests on: who was judged, on what, what was measured and said."""
+def _sha256_of(decision: Decision, version: Version) -> str:
+    """Return the hash of what a decision rests on: who was judged, on what, what was measured and said.
+
+    Of the challenger, the hash of what would serve and of what was judged: whoever signs, signs both.
+    """
     columns = decision.values()
     named = {name: columns[name] for name in ("model", "challenger", "champion", "evaluation", "gates")}
-    body = {**named, "snapshot": decision.snapshot_id, "artifact": artifact_sha256}
+    body = {**named, "snapshot": decision.snapshot_id, "artifact": version.artifact_sha256}
+    if version.refit:
+        body["judged"] = version.refit.judged_sha256
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

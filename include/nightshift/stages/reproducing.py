@@ -5,17 +5,19 @@ code, the packages or the machine is reported.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nightshift import cards, kept, metrics, results, train
 from nightshift.environment import environment
 from nightshift.errors import NotReady
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
-from nightshift.platform.fitted import load_pipeline
+from nightshift.platform import fitted as files
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.papers import newest_version, recorded_spec, version_row
 from nightshift.platform.provenance import ENVIRONMENT_FILE, code_commit, lock_sha256
@@ -25,6 +27,8 @@ from nightshift.records.catalog import Reproduced
 from nightshift.records.versions import Version
 from nightshift.score.recalibration import as_served
 from nightshift.specs import FeatureSet, Model
+
+Floats = NDArray[np.float64]
 
 
 def reproduce(
@@ -73,32 +77,58 @@ def _made_again(platform: Platform, recorded: Version) -> cards.Reproduction:
     snapshot, rows = read_snapshot(platform, recorded.snapshot_id)
     feature_set = _as_frozen(platform.project.feature_set(spec.features), rows)
     fitting, holdout = split(snapshot, rows)
-    registered_pipeline = load_pipeline(platform, spec, recorded.version)
-    fitted = train.as_fitted(spec, registered_pipeline)
-    pipeline = train.fit(fitted, feature_set, fitting, fitting["label"], platform.project.own)
-    again, registered = (train.predict(each, rows, spec.classes) for each in (pipeline, registered_pipeline))
-    differing, largest = cards.distance(registered, again)
+    then, now = _fitted_again(platform, recorded, spec, feature_set, (fitting, rows), files.judged)
     is_held = rows.index.isin(holdout.index)
 
-    def measured(scores: np.ndarray) -> dict[str, float | None]:
+    def measured(scores: Floats) -> dict[str, float | None]:
         served = as_served(spec, holdout["batch_date"], scores[is_held], holdout["label"])
         return metrics.score(spec.kind, holdout["label"], served)
 
-    then = _metrics_then(platform, recorded) or measured(registered)
+    scores = cards.scores(_metrics_then(platform, recorded) or measured(then), measured(now))
+    sha256, judged = recorded.predictions_sha256, None
+    if recorded.refit:
+        judged = _compared(recorded.refit.judged_predictions_sha256, then, now)
+        newest = train.drawn(spec.train, rows, recorded.refit.last, feature_set.entity)
+        then, now = _fitted_again(platform, recorded, spec, feature_set, (newest, rows), files.serving)
     return cards.Reproduction(
         model=spec.name,
         version=recorded.version,
         snapshot_id=recorded.snapshot_id,
-        predictions=cards.Predictions(
-            rows=len(rows),
-            recorded_sha256=recorded.predictions_sha256,
-            registered_sha256=train.predictions_sha256(registered),
-            again_sha256=train.predictions_sha256(again),
-            differing=differing,
-            largest=largest,
-        ),
-        scores=cards.scores(then, measured(again)),
+        predictions=_compared(sha256, then, now),
+        scores=scores,
         differences=_differences(platform, recorded, spec, feature_set),
+        judged=judged,
+    )
+
+
+def _fitted_again(
+    platform: Platform,
+    recorded: Version,
+    spec: Model,
+    feature_set: FeatureSet,
+    rows: tuple[pd.DataFrame, pd.DataFrame],
+    kept: Callable[[Platform, Version], files.File],
+) -> tuple[Floats, Floats]:
+    """Return what a registered fit says of all rows, and what the same recipe says, fitted again.
+
+    ``rows``: those to fit on, and all. ``kept``: gives the file of the fit.
+    """
+    fitting, every = rows
+    registered = files.opened(platform, kept(platform, recorded), recorded)
+    recipe = train.as_fitted(spec, registered)
+    again = train.fit(recipe, feature_set, fitting, fitting["label"], platform.project.own)
+    return train.predict(registered, every, spec.classes), train.predict(again, every, spec.classes)
+
+
+def _compared(recorded_sha256: str | None, registered: Floats, again: Floats) -> cards.Predictions:
+    differing, largest = cards.distance(registered, again)
+    return cards.Predictions(
+        rows=len(again),
+        recorded_sha256=recorded_sha256,
+        registered_sha256=train.predictions_sha256(registered),
+        again_sha256=train.predictions_sha256(again),
+        differing=differing,
+        largest=largest,
     )
 
 

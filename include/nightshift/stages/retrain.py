@@ -2,13 +2,13 @@
 
 from datetime import date, timedelta
 
-from nightshift import results, retrain
+from nightshift import results, retrain, train
 from nightshift.calendar import DateRange
 from nightshift.database import Session
 from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import open_faults
-from nightshift.records import ledger
+from nightshift.records import ledger, versions
 from nightshift.records import monitoring as records
 from nightshift.records.monitoring import Heard, RetrainRequest
 
@@ -85,4 +85,12 @@ def _request(
         is_backfill=asked.is_backfill,
         rolled_back=rolled_back.night if rolled_back else None,
         fault=f"{faults[-1].batch_date}, {faults[-1].told}" if faults else None,
+        fair_from=_fair_from(platform, session, name),
     )
+
+
+def _fair_from(platform: Platform, session: Session, name: str) -> date | None:
+    """Return the first night as of which a training can be judged against the champion; None without one."""
+    head = session.one(ledger.HEAD, model=name)
+    champion = session.one(versions.VERSION, model=name, version=head.version) if head else None
+    return train.fair_from(platform.project.model(name), champion.trained_until) if champion else None

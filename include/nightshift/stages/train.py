@@ -18,7 +18,7 @@ from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.faults import faulty_nights
-from nightshift.platform.fitted import own_code
+from nightshift.platform.fitted import JUDGED_FILE, own_code
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import first_unscored, known_labels
 from nightshift.platform.lineage import Origin, freeze, origin
@@ -35,7 +35,7 @@ from nightshift.records import decisions, monitoring, snapshots, versions
 from nightshift.records.decisions import Decision, Outcome
 from nightshift.records.profile import Profile
 from nightshift.records.snapshots import Snapshot
-from nightshift.records.versions import Brought, Examples, Registered
+from nightshift.records.versions import Brought, Examples, Refit, Registered
 from nightshift.specs import FeatureSet, Model
 from nightshift.stages.searching import find
 from nightshift.train.plots import plots
@@ -109,7 +109,10 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
 
 @dataclass(frozen=True)
 class Made:
-    """What was logged in a run, for the version's row. ``brought``: of an imported one, by whom."""
+    """What was logged in a run, for the version's row. ``brought``: of an imported one, by whom.
+
+    ``refit``: of one that serves by another fit than the one that is judged.
+    """
 
     artifact_sha256: str
     own_code: dict[str, str]
@@ -119,6 +122,7 @@ class Made:
     train_first: date
     train_last: date
     brought: Brought | None = None
+    refit: Refit | None = None
 
 
 def register(
@@ -158,6 +162,7 @@ def register(
         predictions_sha256=made.predictions_sha256,
         brought=made.brought,
         own_code=made.own_code,
+        refit=made.refit,
     )
     platform.warehouse.run(versions.REGISTER, row)
     return trained(platform, version, run_id)
@@ -277,7 +282,9 @@ def _fit_and_log(
     model = found.model
     own = platform.project.own
     pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
-    artifacts.check(pipeline, own.types)
+    judged = artifacts.written(pipeline, own.types)
+    newest = train.drawn(model.train, rows, frozen.holdout_last, feature_set.entity)
+    served = _refitted(platform, model, pipeline, newest)
     scores = train.predict(pipeline, holdout, model.classes)
     weights = train.importance(model, pipeline, holdout, holdout["label"])
     features = fitting[list(feature_set.columns)]
@@ -317,23 +324,55 @@ def _fit_and_log(
     )
     content = registry.log_model(
         run_id,
-        pipeline,
+        served,
         example=as_numbers(features.head(50)),
         packages=packages_of(model),
         trusted=artifacts.allowed(own.types),
     )
     return Made(
         artifact_sha256=artifacts.seal(content, own.types),
-        own_code=own_code(own, content),
+        own_code=own_code(own, content) | own_code(own, judged),
         profile=profile,
         examples=Examples(
-            predictions=scores[:EXAMPLES].tolist(),
+            predictions=train.predict(served, holdout[:EXAMPLES], model.classes).tolist(),
             features=dict(feature_set.columns),
             out_of_fold=metrics.score(model.kind, fitting["label"], out_of_fold),
         ),
-        predictions_sha256=train.predictions_sha256(train.predict(pipeline, rows, model.classes)),
+        predictions_sha256=train.predictions_sha256(train.predict(served, rows, model.classes)),
         train_first=frozen.train_first,
         train_last=frozen.train_last,
+        refit=_kept(platform, model, frozen, run_id, (judged, pipeline, rows, len(newest))),
+    )
+
+
+def _refitted(platform: Platform, model: Model, judged: Any, rows: pd.DataFrame) -> Any:
+    """Return what serves: the same recipe, fitted on ``rows``, the newest among them; or what is judged."""
+    if not model.train.refit:
+        return judged
+    feature_set, recipe = platform.project.feature_set(model.features), train.as_fitted(model, judged)
+    return train.fit(recipe, feature_set, rows, rows["label"], platform.project.own)
+
+
+def _kept(
+    platform: Platform,
+    model: Model,
+    frozen: Snapshot,
+    run_id: str,
+    judged: tuple[bytes, Any, pd.DataFrame, int],
+) -> Refit | None:
+    """Keep what is judged in the run beside its refit; return what is recorded of it, None without a refit."""
+    if not model.train.refit:
+        return None
+    content, pipeline, rows, refitted_on = judged
+    platform.registry.log_file(run_id, JUDGED_FILE, content)
+    said = train.predict(pipeline, rows, model.classes)
+    in_holdout = (rows["batch_date"] >= pd.Timestamp(frozen.holdout_first)).to_numpy()
+    return Refit(
+        last=frozen.holdout_last,
+        rows=refitted_on,
+        judged_sha256=artifacts.seal(content, platform.project.own.types),
+        judged_predictions_sha256=train.predictions_sha256(said),
+        judged_examples=train.predict(pipeline, rows[in_holdout][:EXAMPLES], model.classes).tolist(),
     )
 
 
@@ -352,6 +391,7 @@ def _params(model: Model, frozen: Snapshot) -> dict[str, object]:
         **model.estimator.params,
         **{f"encoding.{column}": encoding for column, encoding in model.encoding.items()},
         **{name: getattr(frozen, name) for name in named},
+        **({"refit_last": frozen.holdout_last} if model.train.refit else {}),
     }
 
 

@@ -4,7 +4,7 @@
 """
 
 from nightshift.train.alone import alone
-from nightshift.train.dates import TrainingDates, training_dates
+from nightshift.train.dates import TrainingDates, fair_from, training_dates
 from nightshift.train.encoding import told
 from nightshift.train.fitting import (
     as_fitted,
@@ -17,7 +17,7 @@ from nightshift.train.fitting import (
     require_fitted,
 )
 from nightshift.train.labels import labelled, labels
-from nightshift.train.sample import require_enough, sampled
+from nightshift.train.sample import drawn, require_enough, sampled
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
 from nightshift.train.tuning import Search, Trial, best, check, judged_by, search
@@ -31,6 +31,8 @@ __all__ = [
     "as_fitted",
     "best",
     "check",
+    "drawn",
+    "fair_from",
     "final",
     "fit",
     "importance",

@@ -17,6 +17,11 @@ class TrainingDates:
     holdout_last: date
 
 
+def fair_from(model: Model, trained_until: date) -> date:
+    """Return the first night as of which the holdout begins after ``trained_until``, the champion's last night."""
+    return trained_until + timedelta(days=model.matures_after_days + model.train.holdout_days)
+
+
 def training_dates(model: Model, as_of: date, first_night: date) -> TrainingDates:
     """Return the days that a training of ``model`` as of ``as_of`` may use.
 

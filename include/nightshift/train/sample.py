@@ -39,20 +39,25 @@ def _require_difference(model: Model, label: pd.Series, what: str, first: date, 
 
 
 def sampled(train: Train, rows: pd.DataFrame, dates: TrainingDates, entity: list[str]) -> pd.DataFrame:
-    """Return labelled rows, (n, columns), without those to fit on that are not kept; the holdout is kept whole.
+    """Return labelled rows, (n, columns), without those to fit on that are not kept; the holdout is kept whole."""
+    return drawn(train, rows, dates.train_last, entity)
+
+
+def drawn(train: Train, rows: pd.DataFrame, last: date, entity: list[str]) -> pd.DataFrame:
+    """Return the rows that are kept of those up to ``last``, and all later ones. Of what is drawn, the same are drawn.
 
     Each row has a number between 0 and 1, the hash of its entity, and a weight, ``0.5 ** (age / half_life_days)``.
     Those are kept whose number / weight is below 1, and of these the ``max_rows`` lowest.
 
     Source: Ohlsson 1998, "Sequential Poisson sampling", Journal of Official Statistics 14(2).
     """
-    fitted = (rows["batch_date"] <= pd.Timestamp(dates.train_last)).to_numpy()
+    fitted = (rows["batch_date"] <= pd.Timestamp(last)).to_numpy()
     if train.half_life_days is None and fitted.sum() <= train.max_rows:
         return rows
     number = pd.util.hash_pandas_object(rows[entity], index=False).to_numpy() / 2.0**64
     weight = 1.0
     if train.half_life_days:
-        age = (pd.Timestamp(dates.train_last) - rows["batch_date"]).dt.days.to_numpy()
+        age = (pd.Timestamp(last) - rows["batch_date"]).dt.days.to_numpy()
         weight = 0.5 ** (age / train.half_life_days)
     score = np.where(fitted, number / weight, np.inf)
     most = min(train.max_rows, int((score < 1).sum()))

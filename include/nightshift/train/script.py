@@ -22,7 +22,7 @@ TEMPLATE = '''\
 
 The snapshot: the file with the SHA-256 {snapshot}.
 Prints the metrics on the holdout, as JSON.
-"""
+{serves}"""
 
 import json
 import sys
@@ -56,6 +56,10 @@ def pipeline():
     return Pipeline([("columns", columns), ("estimator", estimator)])
 
 
+def fitted(rows):
+    return pipeline().fit(features(rows), {learned})
+
+
 {predict}
 
 
@@ -66,7 +70,7 @@ def main(snapshot):
     rows = pd.read_parquet(snapshot)
     night = pd.to_datetime(rows["batch_date"])
     fitting, holdout = rows[night <= TRAIN_LAST], rows[night >= HOLDOUT_FIRST]
-    model = pipeline().fit(features(fitting), {learned})
+    model = fitted(fitting)
     print(json.dumps(score(holdout[LABEL].to_numpy(), predict(model, holdout))))
 
 
@@ -94,10 +98,14 @@ def predict(model, rows):
 
 # Of each kind: what comes after the pipeline, and what it learns.
 KINDS = {
-    "classification": (CLASSIFICATION, "fitting[LABEL].astype(int)"),
-    "multiclass": (SEVERAL, "np.array(CLASSES)[fitting[LABEL].astype(int)]"),
-    "regression": (REGRESSION, "fitting[LABEL]"),
+    "classification": (CLASSIFICATION, "rows[LABEL].astype(int)"),
+    "multiclass": (SEVERAL, "np.array(CLASSES)[rows[LABEL].astype(int)]"),
+    "regression": (REGRESSION, "rows[LABEL]"),
 }
+REFIT = """
+That is of what was judged, fitted up to {train_last}. What serves is fitted(rows) up to {holdout_last}, of at most
+{max_rows} rows, drawn by their hash.
+"""
 IMPORTS = {"sklearn.compose": {"ColumnTransformer"}, "sklearn.pipeline": {"Pipeline"}}
 FOR_METRICS = {"sklearn": {"metrics as sk"}}
 
@@ -118,6 +126,11 @@ def script(model: Model, frozen: Snapshot, pipeline: Pipeline) -> str:
     return TEMPLATE.format(
         model=model.name,
         snapshot=frozen.snapshot_id,
+        serves=REFIT.format(
+            train_last=frozen.train_last, holdout_last=frozen.holdout_last, max_rows=model.train.max_rows
+        )
+        if model.train.refit
+        else "",
         imports=_imports(IMPORTS, imported, used.imports, FOR_METRICS if "sk." in score else {}),
         train_last=frozen.train_last,
         holdout_first=frozen.holdout_first,

@@ -51,6 +51,7 @@ VERSION = {
     "examples": None,
     "brought": None,
     "own_code": None,
+    "refit": None,
 }
 SNAPSHOT = {
     "snapshot_id": "5" * 64,

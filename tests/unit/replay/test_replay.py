@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ def spec(**given: object) -> Model:
             "features": "toy",
             "target": {"source": "truth", "column": "y", "matures_after_days": 2},
             "estimator": {"class": "sklearn.linear_model.Ridge"},
-            "train": {"window_days": 21, "holdout_days": 7, "min_rows": 100},
+            "train": {"window_days": 21, "holdout_days": 7, "min_rows": 100, "refit": False},
             "gates": [
                 {"gate": "minimum_score", "metric": "r2", "value": -10},
                 {"gate": "beats_champion", "metric": "mae", "confidence": 0.9},
@@ -124,6 +124,41 @@ def test_losses_are_those_of_the_functions_of_a_training(bank: replay.Bank) -> N
     assert bank.loss[number, -1] == pytest.approx(expected, abs=1e-6)
 
 
+def refitted() -> Model:
+    return spec(train={"window_days": 21, "holdout_days": 7, "min_rows": 100, "refit": True})
+
+
+def test_a_candidate_is_judged_by_its_judged_fit_and_serves_by_its_refit(bank: replay.Bank) -> None:
+    model, number, given = refitted(), 3, nights()
+    found = made(model, given)
+    candidate, judged = found.candidates[number], bank.candidates[number]
+    held_out = found.rows["batch_date"] <= pd.Timestamp(candidate.dates.holdout_last)
+    np.testing.assert_array_equal(candidate.predictions[held_out], judged.predictions[held_out])
+    labels = train.labels(model, given.truth, ["id"], pd.Timestamp(candidate.as_of, tz="UTC"))
+    rows = train.labelled(given.features, labels, ["id"])
+    rows = rows[
+        rows["batch_date"].between(
+            pd.Timestamp(candidate.dates.train_first), pd.Timestamp(candidate.dates.holdout_last)
+        )
+    ]
+    expected = train.predict(train.fit(model, feature_set(), rows, rows["label"]), found.rows[~held_out])
+    np.testing.assert_allclose(candidate.predictions[~held_out], expected, atol=1e-6)
+    assert not np.allclose(candidate.predictions[~held_out], judged.predictions[~held_out], atol=1e-4)
+
+
+def test_a_gated_training_waits_until_it_is_fair_and_an_ungated_one_does_not() -> None:
+    """Fitted to two nights before its date, a champion has seen the holdouts of the next six dates."""
+    found = made(refitted(), nights(), every=3)
+    assert [found.is_fair(number, 3) for number in (4, 5, 6)] == [False, False, True]
+    usual = replace(found, model=spec())
+    assert usual.is_fair(4, 3)
+    often, always = replay.every(3, gated=True), replay.every(3, gated=False)
+    assert always(found, 0).started == always(usual, 0).started == len(found.candidates) - 1
+    serving = often(found, 0).serving
+    assert len(np.unique(serving)) > 2
+    assert min(later - earlier for earlier, later in pairwise(np.unique(serving))) == 3
+
+
 def test_a_world_that_turns_is_followed_by_who_retrains_and_the_gate_keeps_the_rest_out(
     bank: replay.Bank,
 ) -> None:
@@ -184,7 +219,8 @@ def test_a_change_of_the_spec_is_held_against_the_declared_one_over_the_same_nig
     bank: replay.Bank,
 ) -> None:
     """All nights remember the world before the turn: they follow it more slowly."""
-    everything = made(spec(train={"window_days": "all", "holdout_days": 7, "min_rows": 100}), nights())
+    kept = {"window_days": "all", "holdout_days": 7, "min_rows": 100, "refit": False}
+    everything = made(spec(train=kept), nights())
     found = replay.compare({"": bank, "train.window_days=all": everything}, POLICIES, starts=2)
     by = {each.policy: each for each in found.outcomes}
     assert by["train.window_days=all: weekly"].gain < by["weekly"].gain

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.specs import Train
-from nightshift.train import TrainingDates, sampled
+from nightshift.train import TrainingDates, drawn, sampled
 
 FIRST, ENTITY = date(2013, 1, 1), ["shop", "ticket"]
 
@@ -55,6 +55,17 @@ def test_the_same_rows_are_kept_in_whatever_order_they_come_and_the_holdout_is_w
     assert fitted.sum() <= most
     if half_life is None:
         assert fitted.sum() == min(most, 30 * 20)
+
+
+@pytest.mark.parametrize("half_life", [None, 9])
+@pytest.mark.parametrize("most", [50, 300, 10_000])
+def test_a_refit_draws_of_what_was_kept_what_it_would_draw_of_all(most: int, half_life: int | None) -> None:
+    """The newest nights weigh no more in a refit than they would in a training up to them."""
+    frame, spec = rows(37), train(max_rows=most, half_life_days=half_life)
+    last = dates(30).holdout_last
+    again = drawn(spec, sampled(spec, frame, dates(30), ENTITY), last, ENTITY)
+    assert list(again.index) == list(drawn(spec, frame, last, ENTITY).index)
+    assert len(again) <= most
 
 
 def test_a_row_that_is_kept_is_kept_by_the_next_training_too() -> None:
