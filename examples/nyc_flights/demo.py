@@ -35,7 +35,7 @@ HISTORY = [
 ]
 CHAMPION_AS_OF = date(2013, 3, 4)
 # From 17 July to 4 August a fortnight is enough to be sure that the winter's champion has gone stale: a challenger of
-# the weeks before has a lower log loss in 99 % of the resamples of its days. Early in July it is lower, but not surely.
+# the weeks before has a lower log loss in 98 % of the resamples of its days. Early in July it is lower, but not surely.
 NIGHTS = [date(2013, 7, 22) + timedelta(days=n) for n in range(6)]
 RUN_SECONDS = 600
 LONGEST_REASON = 240

@@ -319,3 +319,32 @@ def test_a_class_that_is_declared_later_has_its_column_night_after_night(trained
         True: (0.0, 0.0),
         False: (None, None),
     }
+
+
+def test_each_class_is_moved_by_an_offset_of_its_own_and_probabilities_still_sum_to_one(
+    trained: Trained,
+) -> None:
+    moved = with_models(trained.platform, spec(recalibrate={"window_days": 7}))
+    night, columns = DateRange(LAST, LAST), [class_column(name) for name in CLASSES]
+    found = []
+    for platform in (trained.platform, moved, moved):
+        stages.score(platform, MODEL, night, Try("moved"))
+        rows = platform.warehouse.rows(
+            f"SELECT * FROM predictions.{MODEL} WHERE batch_date = %s ORDER BY flight_id", (LAST,)
+        )
+        found.append(pd.DataFrame(rows))
+    plain, served, again = found
+    pd.testing.assert_frame_equal(served, again)
+    kept = moved.warehouse.row(
+        f"SELECT recalibration FROM catalog.prediction_batches WHERE model = '{MODEL}' AND batch_date = %s",
+        (LAST,),
+    )
+    assert kept
+    by = kept["recalibration"]["offsets"]
+    assert set(by) == set(CLASSES)
+    assert len({round(value, 3) for value in by.values()}) > 2
+    odds = plain[columns].to_numpy() * np.exp([by[name] for name in CLASSES])
+    expected = odds / odds.sum(axis=1, keepdims=True)
+    assert np.abs(served[columns].to_numpy() - expected).max() < 1e-12
+    assert (served["prediction"] == np.array(CLASSES)[served[columns].to_numpy().argmax(axis=1)]).all()
+    assert (plain["prediction"] != served["prediction"]).any()

@@ -308,4 +308,4 @@ def test_a_model_without_labels_has_nothing_to_be_recalibrated_by() -> None:
 def test_it_is_told_in_words() -> None:
     found = offset(spec(), nights("classification", 1, 14, 1_000, 0.6))
     assert words(spec(), found).endswith(" on the logit, from 14,000 labels of 14 nights")
-    assert words(spec(), None) == "as the version says"
+    assert words(spec(), None) == "as it says"

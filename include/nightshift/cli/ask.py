@@ -40,13 +40,16 @@ def run(
     if output is None:
         facts, words = stages.score_entities(platform, model, of, asked, wanted)
         where_it_is = f"table {facts['table']}, run_id {facts['run_id']}"
-        told = (facts["night"], facts["version"])
+        told = (facts["night"], facts["version"], facts["recalibrated"])
     else:
         answered = stages.ask_champion(platform, model, of, asked, wanted)
         write(answered.rows.drop(columns="arm"), output)
         words, where_it_is = answered.selected.words(), str(output)
-        told = (str(answered.night), answered.version)
-    return [f"{model}, night of {told[0]}, version {told[1]}: {words}", f"Predictions: {where_it_is}"]
+        told = (str(answered.night), answered.version, answered.recalibrated)
+    return [
+        f"{model}, night of {told[0]}, version {told[1]}, {told[2]}: {words}",
+        f"Predictions: {where_it_is}",
+    ]
 
 
 def read_keys(file: Path, entity: list[str]) -> list[tuple[str, ...]]:

@@ -127,7 +127,7 @@ def on_holdout(
 def words(model: Model, found: Offset | None) -> str:
     """Return an offset in words."""
     if found is None:
-        return "as the version says"
+        return "as it says"
     unit = {"classification": " on the logit", "multiclass": " on the logarithms"}.get(model.kind, "")
     said = ", ".join(f"{value:+.3g}" for value in found.values)
     return f"moved by {said}{unit}, from {found.labels:,} labels of {found.nights} nights"
