@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from nightshift.specs import Model
-from nightshift.train import labelled, labels
+from nightshift.train import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, outcomes
 
 ENTITY = ["flight_id"]
 
@@ -161,3 +161,31 @@ def test_an_integer_entity_joins_also_where_one_of_the_range_is_null() -> None:
     found = labels(model(), truth, ["shop"], at("2013-02-02"))
     features = pd.DataFrame({"shop": [str(large), "7"], "size": [1.0, 2.0]})
     assert labelled(features, found, ["shop"])["label"].to_list() == [1.0, 0.0]
+
+
+def test_what_is_repeated_or_corrected_was_known_since_its_first_report() -> None:
+    found = outcomes(
+        model(),
+        reports(
+            ("a", 20, "2013-02-03 08:00"),
+            ("a", 5, "2013-02-01 08:00"),
+            ("b", None, "2013-02-01 09:00"),
+            ("b", 30, "2013-02-02 09:00"),
+            ("c", None, "2013-02-02 10:00"),
+            ("d", 1, "2013-02-09 00:00"),
+        ),
+        ENTITY,
+        at("2013-02-04 00:00"),
+    ).set_index("flight_id")
+    assert found["label"].to_dict() == pytest.approx({"a": 1.0, "b": 1.0, "c": np.nan}, nan_ok=True)
+    first, reported = found[FIRST_KNOWN], found[FIRST_REPORTED]
+    assert first["a"] == reported["a"] == at("2013-02-01 08:00")
+    assert (reported["b"], first["b"]) == (at("2013-02-01 09:00"), at("2013-02-02 09:00"))
+    assert pd.isna(first["c"])
+    assert reported["c"] == at("2013-02-02 10:00")
+
+
+def test_where_nothing_is_reported_there_are_no_outcomes() -> None:
+    found = outcomes(model(), reports(), ENTITY, at("2013-02-04 00:00"))
+    assert found.empty
+    assert set(found.columns) == {"flight_id", "label", FIRST_KNOWN, FIRST_REPORTED}

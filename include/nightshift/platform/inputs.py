@@ -36,6 +36,16 @@ def read_labels(platform: Platform, model: Model, first: date, as_of: date) -> p
         return known_labels(reading, platform, model, first, as_of)[0]
 
 
+def read_outcomes(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
+    """Return the same labels, and when each was known first; entities reported without an outcome too."""
+    source = platform.project.source(model.truth.source)
+    platform.warehouse.ensure(raw_table(source))
+    truth = platform.warehouse.read(raw_table(source), first, as_of)
+    entity = platform.project.feature_set(model.features).entity
+    known_by = pd.Timestamp(platform.project.calendar.cutoff(as_of))
+    return train.outcomes(model, truth, entity, known_by)
+
+
 def known_labels(
     reading: Reading, platform: Platform, model: Model, first: date, as_of: date
 ) -> tuple[pd.DataFrame, set[date]]:

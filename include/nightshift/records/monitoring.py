@@ -157,9 +157,11 @@ ESTIMATED = select(Estimate, "model = %(model)s AND batch_date = %(batch_date)s 
 class Arrived:
     """Labels of a night's scored entities by how many nights later they became known, from 0 to when it was looked.
 
-    ``sums`` and ``squares``: of these labels as they are known now.
+    ``reports``: of first reports, also of those without an outcome. ``sums`` and ``squares``: of the labels as they are
+    known now.
     """
 
+    reports: tuple[int, ...]
     counts: tuple[int, ...]
     sums: tuple[float, ...]
     squares: tuple[float, ...]

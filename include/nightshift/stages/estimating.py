@@ -10,6 +10,7 @@ from nightshift.records.monitoring import Estimate, EstimateResult
 from nightshift.records.profile import Profile
 from nightshift.records.sketches import PredictionSketch
 from nightshift.specs import Model
+from nightshift.stages.maturing import matured
 
 
 def estimate_night(platform: Platform, model: Model, batch_date: date) -> EstimateResult | None:
@@ -43,12 +44,13 @@ def _estimated(
 ) -> EstimateResult:
     estimation = profile.estimation
     past: dict[str, list[Past]] = {}
+    labels = matured(platform, model, scored.batch_date)
     for night in platform.warehouse.all(
         monitoring.CAME_TRUE, model=model.name, version=scored.model_version, known_on=scored.batch_date
     ):
         for name, estimated in night.result.metrics.items():
             realised = night.metrics.get(name)
-            if realised is not None:
+            if realised is not None and labels.is_final(night.batch_date):
                 past.setdefault(name, []).append(Past(estimated, realised))
     edges = edges_of_predictions(profile)
     metrics = estimate(estimation, scored.sketch, edges, past) if estimation else {}

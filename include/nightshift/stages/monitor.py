@@ -17,7 +17,7 @@ from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import load_version
 from nightshift.platform.frozen import read_snapshot, split
-from nightshift.platform.inputs import read_labels
+from nightshift.platform.inputs import read_outcomes
 from nightshift.platform.papers import version_row
 from nightshift.platform.sketching import nights_of
 from nightshift.records import decisions, features, versions
@@ -34,6 +34,7 @@ from nightshift.records.profile import Profile
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
+from nightshift.stages.maturing import looked_at, matured, record_arrivals, told
 from nightshift.warehouse import feature_table, prediction_table
 
 MOST_TOLD = 3
@@ -53,7 +54,7 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
             "labels": 0,
             "reason": "no labels: the model has no target",
         }
-    judged = _outcomes(platform, model, batch_date)
+    judged = _outcomes(platform, model, looked_at(platform, model, batch_date), batch_date)
     rows = []
     for night, part in judged.groupby(judged["batch_date"].dt.date):
         measured = metrics.score(model.kind, part["label"], predicted(part, model.classes))
@@ -71,13 +72,18 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
         )
     with platform.warehouse.session() as session:
         session.each(records.MEASURED, rows)
+    arrivals = record_arrivals(platform, model, judged, batch_date)
     estimated = estimate_night(platform, model, batch_date)
-    told: results.Measured = {
+    found: results.Measured = {
         "model": name,
         "nights_measured": len(rows),
         "labels": int(judged["label"].notna().sum()),
     }
-    return {**told, "expected": estimated.reason} if estimated else told
+    if arrivals:
+        found["reason"] = arrivals
+    if estimated:
+        found["expected"] = estimated.reason
+    return found
 
 
 def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Verdict:
@@ -210,22 +216,15 @@ def _shift(platform: Platform, model: Model, profile: Profile, batch_date: date)
     )
 
 
-def _outcomes(platform: Platform, model: Model, batch_date: date) -> pd.DataFrame:
-    """Return predictions of the matured performance window with their labels (NaN: none yet)."""
+def _outcomes(platform: Platform, model: Model, nights: DateRange, batch_date: date) -> pd.DataFrame:
+    """Return predictions of ``nights`` with their labels, and since when these are known (NaN: none yet)."""
     feature_set = platform.project.feature_set(model.features)
     table = prediction_table(model, feature_set)
     platform.warehouse.ensure(table)
-    window = _matured(model, batch_date)
-    predictions = platform.warehouse.read(table, window.first, window.last)
+    predictions = platform.warehouse.read(table, nights.first, nights.last)
     predictions = predictions[predictions["arm"] == CHAMPION_ARM]
-    truth = read_labels(platform, model, window.first, batch_date)
+    truth = read_outcomes(platform, model, nights.first, batch_date)
     return predictions.merge(truth, on=feature_set.entity, how="left", validate="one_to_one")
-
-
-def _matured(model: Model, batch_date: date) -> DateRange:
-    last = batch_date - timedelta(days=model.matures_after_days)
-    days = model.performance.window_days if model.performance else 1
-    return DateRange(last - timedelta(days=days - 1), last)
 
 
 def _performance(
@@ -237,9 +236,11 @@ def _performance(
     baseline = decision.challenger_metrics.get(model.performance.metric) if decision else None
     if baseline is None:
         return None
-    outcomes = _outcomes(platform, model, batch_date)
-    mine = outcomes[outcomes["model_version"] == version]
-    return assess(
+    labels = matured(platform, model, batch_date)
+    outcomes = _outcomes(platform, model, labels.judged, batch_date)
+    is_final = outcomes["batch_date"].dt.date.map(labels.is_final).astype(bool)
+    mine = outcomes[is_final & (outcomes["model_version"] == version)]
+    result = assess(
         model.kind,
         model.performance,
         mine["label"],
@@ -248,6 +249,7 @@ def _performance(
         baseline,
         dates=mine["batch_date"],
     )
+    return told(result, labels)
 
 
 def _history(platform: Platform, model: Model, version: int, batch_date: date) -> list[str | None]:

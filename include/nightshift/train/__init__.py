@@ -16,13 +16,15 @@ from nightshift.train.fitting import (
     predictions_sha256,
     require_fitted,
 )
-from nightshift.train.labels import labelled, labels
+from nightshift.train.labels import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, outcomes
 from nightshift.train.sample import drawn, require_enough, sampled
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
 from nightshift.train.tuning import Search, Trial, best, check, judged_by, search
 
 __all__ = [
+    "FIRST_KNOWN",
+    "FIRST_REPORTED",
     "Search",
     "TrainingDates",
     "Trial",
@@ -40,6 +42,7 @@ __all__ = [
     "labelled",
     "labels",
     "out_of_fold",
+    "outcomes",
     "predict",
     "predictions_sha256",
     "require_enough",

@@ -11,6 +11,8 @@ from nightshift.specs.tables import LABEL
 from nightshift.types import as_text
 
 MOST_NAMED = 5
+# When the first report came, and the first with an outcome; corrections come later.
+FIRST_REPORTED, FIRST_KNOWN = "first_reported", "first_known"
 
 
 def labels(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> pd.DataFrame:
@@ -28,6 +30,20 @@ def labels(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Ti
     known = known.drop_duplicates(entity, keep="last")
     outcome = OUTCOMES[model.truth.form](model, known[model.truth.column])
     return known[entity].assign(**{LABEL: outcome}).dropna(subset=[LABEL])
+
+
+def outcomes(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> pd.DataFrame:
+    """Return ``entity``, ``label`` and when it was first reported and first known, a row an entity reported by then.
+
+    Reported without an outcome (a flight that never arrived), its label and when that was known are missing.
+    """
+    known = truth[truth["known_at"] <= known_by]
+    known = known.assign(**{name: as_text(known[name]) for name in entity})
+    reports = known.groupby(entity, observed=True, sort=False)["known_at"].min()
+    with_outcome = known[known[model.truth.column].notna()]
+    first = with_outcome.groupby(entity, observed=True, sort=False)["known_at"].min()
+    found = pd.concat({FIRST_REPORTED: reports, FIRST_KNOWN: first}, axis=1).reset_index()
+    return found.merge(labels(model, truth, entity, known_by), on=entity, how="left", validate="one_to_one")
 
 
 def labelled(features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> pd.DataFrame:

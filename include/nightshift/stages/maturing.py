@@ -1,0 +1,121 @@
+"""Whether the labels of past nights are complete: looked at when performance is measured, and told wherever it is."""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from nightshift.calendar import DateRange
+from nightshift.monitor.maturity import Looked, Maturity, arrived, measure, state
+from nightshift.platform import Platform
+from nightshift.records import monitoring
+from nightshift.records.monitoring import Arrivals, PerformanceResult
+from nightshift.specs import Model
+from nightshift.train import FIRST_KNOWN, FIRST_REPORTED
+
+# So many nights say what is usual.
+NIGHTS = 60
+# Of fewer nights in a window, it is not seen whose labels come later.
+FEWEST_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Matured:
+    """Which nights a night may judge: those of ``judged`` that are not ``provisional``, and why these are not."""
+
+    maturity: Maturity
+    judged: DateRange
+    provisional: dict[date, str]
+
+    def is_final(self, night: date) -> bool:
+        """Return whether all labels of a night are in."""
+        return night <= self.judged.last and night not in self.provisional
+
+    @property
+    def words(self) -> str:
+        """What is told beside a performance; empty where labels are as declared."""
+        said = dict.fromkeys([self.maturity.words or "", *self.provisional.values()])
+        return "; ".join(filter(None, said))
+
+
+def looked_at(platform: Platform, model: Model, batch_date: date) -> DateRange:
+    """Return the nights whose labels a night looks at: all that have the declared age and may not be final yet."""
+    last = batch_date - timedelta(days=model.matures_after_days)
+    known = measure(_nights(platform, model, batch_date), model.matures_after_days)
+    days = max(_window(model), FEWEST_DAYS) + known.after - known.declared
+    return DateRange(last - timedelta(days=days - 1), last)
+
+
+def record_arrivals(platform: Platform, model: Model, outcomes: pd.DataFrame, batch_date: date) -> str:
+    """Keep when the labels of ``outcomes`` came, whole nights with their labels so far; return what is told of it."""
+    parts = outcomes.groupby(outcomes["batch_date"].dt.date)
+    looked = [_looked(platform, night, part, batch_date) for night, part in parts]
+    anew = {each.night for each in looked}
+    before = [each for each in _nights(platform, model, batch_date) if each.night not in anew]
+    nights = sorted([*before, *looked], key=lambda each: each.night)
+    maturity = measure(nights, model.matures_after_days)
+    rows = []
+    for each in looked:
+        said, why = state(each, [one for one in nights if one.night < each.night], maturity)
+        rows.append(
+            Arrivals(
+                model=model.name,
+                batch_date=each.night,
+                scored=each.scored,
+                observed=each.age,
+                arrived=each.arrived,
+                state=said,
+                reason=why,
+            )
+        )
+    with platform.warehouse.session() as session:
+        session.each(monitoring.ARRIVED, rows)
+    return matured(platform, model, batch_date).words
+
+
+def matured(platform: Platform, model: Model, batch_date: date) -> Matured:
+    """Return which nights may be judged on ``batch_date``, from what was recorded of arrivals, as it could see it."""
+    nights = _nights(platform, model, batch_date)
+    maturity = measure(nights, model.matures_after_days)
+    last = batch_date - timedelta(days=maturity.after)
+    judged = DateRange(last - timedelta(days=_window(model) - 1), last)
+    provisional: dict[date, str] = {}
+    for number, each in enumerate(nights):
+        if judged.first <= each.night <= judged.last:
+            said, why = state(each, nights[:number], maturity)
+            provisional |= {each.night: why} if said == "provisional" else {}
+    return Matured(maturity, judged, provisional)
+
+
+def told(result: PerformanceResult, matured: Matured) -> PerformanceResult:
+    """Return the result with what is known of its labels' maturity in its reason."""
+    return replace(result, reason=f"{result.reason}; {matured.words}") if matured.words else result
+
+
+def _window(model: Model) -> int:
+    return model.performance.window_days if model.performance else 1
+
+
+def _nights(platform: Platform, model: Model, batch_date: date) -> list[Looked]:
+    """Return the newest nights of which arrivals are recorded, oldest first, each as ``batch_date`` could see it."""
+    rows = platform.warehouse.all(
+        monitoring.ARRIVALS,
+        model=model.name,
+        first=batch_date - timedelta(days=NIGHTS),
+        last=batch_date,
+    )
+    return [Looked(row.batch_date, row.scored, row.arrived).as_of(batch_date) for row in rows]
+
+
+def _looked(platform: Platform, night: date, part: pd.DataFrame, batch_date: date) -> Looked:
+    """Return when the labels of a night's rows came, in nights by their cut-offs."""
+    nights = DateRange(night, batch_date).dates
+    cutoffs = pd.DatetimeIndex([platform.project.calendar.cutoff(day) for day in nights])
+    known = part[part["label"].notna()]
+    reported, ages = (
+        np.asarray(cutoffs.searchsorted(pd.DatetimeIndex(instants), side="left"), dtype=np.float64)
+        for instants in (part[FIRST_REPORTED].dropna(), known[FIRST_KNOWN])
+    )
+    labels = known["label"].to_numpy(dtype=np.float64)
+    return Looked(night, len(part), arrived(reported, ages, labels, len(nights) - 1))

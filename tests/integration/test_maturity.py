@@ -1,0 +1,162 @@
+"""When labels came, as the warehouse tells it: late ones, late positives, and what is not judged because of them."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from integration.conftest import MODEL, SCORED, with_model
+from nightshift import kept, stages
+from nightshift.records import monitoring
+from nightshift.stages import Platform, Try
+
+pytestmark = pytest.mark.integration
+
+DAY = timedelta(days=1)
+
+
+def measure(platform: Platform, night: date) -> Any:
+    return stages.measure_performance(platform, MODEL, night, Try("night"))
+
+
+def judged(platform: Platform, night: date) -> monitoring.PerformanceResult:
+    stages.decide_verdict(platform, MODEL, night, Try("night"))
+    verdict = platform.warehouse.one(monitoring.VERDICT, model=MODEL, batch_date=night)
+    assert verdict
+    assert verdict.performance
+    return verdict.performance
+
+
+def states(platform: Platform) -> dict[date, str]:
+    rows = platform.warehouse.rows("SELECT batch_date, state FROM monitoring.arrivals ORDER BY batch_date")
+    return {row["batch_date"]: row["state"] for row in rows}
+
+
+def history(platform: Platform) -> dict[date, list[dict[str, Any]]]:
+    found: dict[date, list[dict[str, Any]]] = {}
+    for row in platform.warehouse.rows(
+        "SELECT batch_date, known_on, scored, labelled, metrics FROM monitoring.performance_history "
+        "ORDER BY batch_date, known_on"
+    ):
+        found.setdefault(row.pop("batch_date"), []).append(row)
+    return found
+
+
+def later(platform: Platform, days: int, which: str) -> int:
+    return platform.warehouse.execute(
+        f"UPDATE raw.arrivals SET known_at = known_at + interval '{days} days' WHERE {which}"
+    )
+
+
+def delivered_again(platform: Platform, night: date, batch: date) -> int:
+    """Have the reports of a night's flights come once more, in another batch, half a day later."""
+    columns = [
+        row["column_name"]
+        for row in platform.warehouse.rows(
+            "SELECT column_name FROM information_schema.columns WHERE (table_schema, table_name) = ('raw', 'arrivals')"
+        )
+    ]
+    again = {"batch_date": f"'{batch}'", "known_at": "known_at + interval '12 hours'"}
+    return platform.warehouse.execute(
+        f"INSERT INTO raw.arrivals ({', '.join(columns)}) SELECT {', '.join(again.get(c, c) for c in columns)} "
+        f"FROM raw.arrivals WHERE flight_date = '{night}' AND batch_date <> '{batch}'"
+    )
+
+
+def test_labels_that_come_as_declared_change_nothing_that_is_said(loop: Platform) -> None:
+    said = measure(loop, SCORED.last)
+    assert "reason" not in said
+    assert set(states(loop).values()) == {"final"}
+    assert "labels are complete" not in judged(loop, SCORED.last).reason
+
+
+def test_labels_that_mature_later_than_declared_are_found_that_day_told_and_waited_for(
+    loop: Platform,
+) -> None:
+    # Nearly all labels are known after one night; these after four.
+    assert later(loop, 3, "mod(hashtext(flight_id), 10) = 0") > 500
+    told = {night: measure(loop, night).get("reason", "") for night in SCORED.dates[2:]}
+    first = next(night for night, words in told.items() if words)
+    # The first night's late labels come four nights later, some of its evening flights' five.
+    assert first in (SCORED.first + 4 * DAY, SCORED.first + 5 * DAY)
+    assert "not 2 (target.matures_after_days)" in told[first]
+    last = SCORED.last
+    after = 5 if "complete 5 nights" in told[last] else 4
+    performance = judged(loop, last)
+    assert f"labels are complete {after} nights later, not 2" in performance.reason
+    complete = [night for night in SCORED.dates if night <= last - after * DAY]
+    assert performance.expected == sum(history(loop)[night][-1]["scored"] for night in complete)
+    assert {n for n, state in states(loop).items() if state == "final"} == set(complete)
+    stages.render_report(loop, MODEL, last, Try("night"))
+    assert "target.matures_after_days" in loop.objects.get(kept.report(MODEL, last)).decode()
+
+
+def test_a_night_whose_late_flights_are_not_in_yet_is_not_judged(loop: Platform) -> None:
+    began = date(2013, 2, 2)
+    assert later(loop, 3, f"arr_delay > 15 AND flight_date >= '{began}'") > 200
+    for night in SCORED.dates[2:-1]:
+        measure(loop, night)
+    on = began + 2 * DAY
+    assert on == SCORED.last - DAY
+    assert {n for n, state in states(loop).items() if state == "provisional"} == {began}
+    performance = judged(loop, on)
+    assert f"of the reports of {began} are there, where nights before had" in performance.reason
+    before = [night for night in SCORED.dates if night < began]
+    assert performance.expected == sum(history(loop)[night][-1]["scored"] for night in before)
+    assert history(loop)[began][0]["labelled"] > 0, "it is measured, and told to be provisional"
+    # Alone in its window it is pending.
+    short = with_model(loop, lambda m: m["performance"].update(window_days=1))
+    alone = judged(short, on)
+    assert (alone.status, alone.value, alone.worsening) == ("pending", None, None)
+    assert f"of the reports of {began} are there" in alone.reason
+    # Once they are in, it is final.
+    measure(loop, began + 6 * DAY)
+    assert states(loop)[began] == "final"
+
+
+def test_what_a_night_could_see_of_arrivals_it_sees_again(loop: Platform) -> None:
+    later(loop, 3, "mod(hashtext(flight_id), 10) = 0")
+    first = SCORED.first + 3 * DAY
+    before = measure(loop, first), judged(loop, first)
+    for night in (SCORED.last - DAY, SCORED.last):
+        measure(loop, night)
+    assert (measure(loop, first), judged(loop, first)) == before
+    kept_of = loop.warehouse.rows("SELECT batch_date, observed FROM monitoring.arrivals ORDER BY batch_date")
+    assert kept_of[0] == {"batch_date": SCORED.first, "observed": 8}, "who looked earlier saw less"
+
+
+def test_labels_one_five_and_ten_days_late_delivered_twice_and_corrected(loop: Platform) -> None:
+    platform = with_model(loop, lambda m: m["target"].update(matures_after_days=10))
+    night = SCORED.first
+    for days, rest in ((4, 1), (8, 2)):
+        assert (
+            later(loop, days, f"mod(abs(hashtext(flight_id)), 3) = {rest} AND flight_date >= '{night}'") > 500
+        )
+    for day in range(3, 10):
+        assert measure(platform, night + day * DAY)["nights_measured"] == 0
+    assert history(loop) == {}, "pending is not zero"
+    assert delivered_again(loop, night, night + 6 * DAY) > 500
+    on = night + 10 * DAY
+    measure(platform, on)
+    (known,) = history(loop)[night]
+    assert set(history(loop)) == {night}
+    outcomes = loop.warehouse.row(
+        "SELECT count(DISTINCT flight_id) AS n FROM raw.arrivals WHERE flight_date = %s AND arr_delay IS NOT NULL",
+        (night,),
+    )
+    assert outcomes
+    assert known["labelled"] == outcomes["n"] <= known["scored"]
+    corrected = datetime.combine(on, time(12), UTC)
+    loop.warehouse.execute(
+        "UPDATE raw.arrivals SET arr_delay = 170, known_at = %s WHERE flight_date = %s AND batch_date = %s",
+        (corrected, night, night + 6 * DAY),
+    )
+    measure(platform, on + DAY)
+    rows = history(loop)
+    assert [row["known_on"] for row in rows[night]] == [on, on + DAY]
+    assert rows[night][0] == known, "what was known stays"
+    assert rows[night][1]["metrics"] != known["metrics"]
+    assert rows[night][1]["labelled"] == known["labelled"]
+    assert [row["known_on"] for row in rows[night + DAY]] == [on + DAY], "that window only"
+    measure(platform, on + DAY)
+    assert history(loop) == rows
