@@ -148,7 +148,8 @@ def test_labels_one_five_and_ten_days_late_delivered_twice_and_corrected(loop: P
     assert known["labelled"] == outcomes["n"] <= known["scored"]
     corrected = datetime.combine(on, time(12), UTC)
     loop.warehouse.execute(
-        "UPDATE raw.arrivals SET arr_delay = 170, known_at = %s WHERE flight_date = %s AND batch_date = %s",
+        "UPDATE raw.arrivals SET arr_delay = 170, known_at = %s WHERE flight_date = %s AND batch_date = %s "
+        "AND arr_delay IS NOT NULL",
         (corrected, night, night + 6 * DAY),
     )
     measure(platform, on + DAY)

@@ -51,17 +51,8 @@ def test_the_estimate_is_that_of_the_calibrator_on_every_row() -> None:
     found, edges = learned(training)
     said = estimate.estimate(found, sketch(tonight[COLUMN], edges), edges, {})
     real = metrics.score("classification", tonight["label"], tonight["prediction"])
-    raw = metrics.METRICS["log_loss"].function
-    trusting = float(
-        np.mean(
-            [
-                raw(np.array([k]), np.array([p])) * (p if k else 1 - p)
-                for p in tonight["prediction"][:500]
-                for k in (0.0, 1.0)
-            ]
-        )
-        * 2
-    )
+    p = tonight["prediction"].to_numpy()
+    trusting = float(np.mean(-p * np.log(p) - (1 - p) * np.log(1 - p)))
     assert set(said) == set(real)
     for name, value in real.items():
         assert value is not None
@@ -95,13 +86,14 @@ def test_the_interval_holds_nine_nights_of_ten_also_where_nights_differ() -> Non
     for spread in (0.0, 0.4):
         found, edges = learned(nights(2, spread=spread))
         held = dict.fromkeys(found.misses, 0)
-        later = nights(3, count=200, spread=spread)
+        later = nights(3, count=100, spread=spread)
         for _, rows in later.groupby("night"):
             said = estimate.estimate(found, sketch(rows[COLUMN], edges), edges, {})
             real = metrics.score("classification", rows["label"], rows["prediction"])
             for name, each in said.items():
                 held[name] += each.low <= real[name] <= each.high  # type: ignore[operator]
-        assert all(0.8 <= right / 200 <= 0.98 for right in held.values()), (spread, held)
+        assert min(held.values()) >= 78, (spread, held)
+        assert 85 <= np.mean(list(held.values())) <= 97, (spread, held)
 
 
 def test_an_interval_that_misses_widens_and_says_how_seldom_it_was_right() -> None:
