@@ -16,6 +16,8 @@ from sklearn import metrics as sk
 
 Task = Literal["classification", "multiclass", "regression"]
 Array = NDArray[np.float64]
+# A probability is never as sure as this: one row would weigh as all others do.
+SUREST = 1e-15
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,17 @@ class Metric:
     greater_is_better: bool
     tasks: tuple[Task, ...]
     too_good: float = inf
+
+
+def row_losses(task: Task, truth: Array, predictions: Array) -> Array:
+    """Return the loss of each row, (n,): nats of a classification, the absolute error of a regression."""
+    if task == "regression":
+        return np.abs(truth - predictions)
+    if task == "multiclass":
+        said = predictions[np.arange(len(truth)), truth.astype(np.int64)]
+    else:
+        said = np.where(truth == 1, predictions, 1 - predictions)
+    return -np.log(np.clip(said, SUREST, 1.0))
 
 
 def roc_auc(y_true: Array, y_score: Array) -> float:

@@ -479,7 +479,7 @@ def test_a_request_is_answered_once_and_kept_with_its_reason(loop: Platform) -> 
     assert f"training 'retrain__{MODEL}__{NIGHT}' has not ended" in waiting["reason"]
     conclude(loop, first["training_id"])
     assert decide(loop, NIGHT + DAY) == waiting, "a night answered before gets the same answer"
-    assert "cooldown of 7 days" in decide(loop, NIGHT + 2 * DAY)["reason"]
+    assert "7 days after a training that was not promoted (failed)" in decide(loop, NIGHT + 2 * DAY)["reason"]
     assert "a backfill never retrains" in decide(loop, NIGHT + 3 * DAY, is_backfill=True)["reason"]
     rows = loop.warehouse.rows(
         "SELECT status, guard, outcome FROM monitoring.retrain_requests ORDER BY batch_date"
@@ -487,7 +487,7 @@ def test_a_request_is_answered_once_and_kept_with_its_reason(loop: Platform) -> 
     assert [tuple(row.values()) for row in rows] == [
         ("started", None, "failed"),
         ("suppressed", "one_at_a_time", None),
-        ("suppressed", "cooldown", None),
+        ("suppressed", "retry", None),
         ("suppressed", "backfill", None),
     ]
 
@@ -500,8 +500,18 @@ def test_a_calm_night_asks_for_nothing_and_a_night_without_a_verdict_is_no_calm_
         decide(loop, NIGHT + DAY)
 
 
-@pytest.mark.parametrize("ends", [True, False], ids=["each training ends", "no training ever ends"])
-def test_thirty_alarms_start_one_training_a_cooldown(loop: Platform, ends: bool) -> None:
+@pytest.mark.parametrize(
+    ("ends", "nights"),
+    [
+        # three that lost in a row: the breaker
+        pytest.param(True, [0, 7, 14], id="each training fails"),
+        # four in thirty days: the budget
+        pytest.param(False, [0, 7, 14, 21], id="no training ever ends"),
+    ],
+)
+def test_thirty_alarms_start_one_training_a_week_and_not_for_ever(
+    loop: Platform, ends: bool, nights: list[int]
+) -> None:
     started = []
     for n in range(30):
         alarm(loop, NIGHT + n * DAY)
@@ -510,7 +520,7 @@ def test_thirty_alarms_start_one_training_a_cooldown(loop: Platform, ends: bool)
             started.append(n)
             if ends:
                 conclude(loop, answer["training_id"])
-    assert started == [0, 7, 14, 21, 28]
+    assert started == nights
     assert all_rows(loop, "monitoring.retrain_requests") == 30
 
 

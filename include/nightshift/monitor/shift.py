@@ -345,15 +345,19 @@ def _found(later: Series, of: Usual, per_measure: Floats) -> tuple[Found, ...]:
         strength = float(per_measure[-1, number])
         if strength < ALARM / 10:
             break
-        # It began where the evidence last was as if nothing had been seen.
-        quiet = np.flatnonzero(per_measure[:, number] < strength / 1000)
-        start = int(quiet[-1]) + 1 if quiet.size else 0
+        start = began(per_measure[:, number])
         column, measure = later.names[number]
         value = float(np.nanmean(later.values[start:, number]))
         told.append(
             Found(column, measure, strength, later.nights[start], value, float(of.levels[:, number].mean()))
         )
     return tuple(told)
+
+
+def began(evidence: Floats) -> int:
+    """Return the night, by its number, since which ``evidence``, (nights,), is more than if nothing had been seen."""
+    quiet = np.flatnonzero(evidence < evidence[-1] / 1000)
+    return int(quiet[-1]) + 1 if quiet.size else 0
 
 
 WORDS = {

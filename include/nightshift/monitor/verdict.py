@@ -1,81 +1,129 @@
 """The night's verdict: does what was seen ask for retraining? Pure; the guards come later.
 
-A night *breached* when its window drifted or its realised performance degraded. Retraining is asked for
-when the newest night breached and, with it, ``drift.breaches`` of the last ``drift.of_last`` nights that
-could be judged. A night of too few rows is neither a breach nor an all-clear: it is passed over.
+Each reason looks at one thing and says what it saw, and whether that passes the limit of ``retrain.when``; one is
+enough to ask. A night *breached* when one asks. A night of which nothing could be judged is neither a breach nor an
+all-clear.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
-from nightshift.records.monitoring import DriftResult, PerformanceResult
-from nightshift.specs.model import Drift
+from nightshift.records.monitoring import DriftResult, Harm, PerformanceResult, Reason
+from nightshift.specs.model import Model
 
 Status = Literal["ok", "breached", "too_few_rows"]
+# A night without a verdict, and one of too few rows, say nothing about drift.
 UNJUDGED = (None, "too_few_rows")
-# Also what a history may hold for a breach that was recorded by its cause.
-BREACHES = frozenset({"breached", "drifted", "degraded"})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a night and of the version that scored it.
+
+    ``windows``: what drift said of the nights before, oldest first. ``fitted_until``: the last night the version was
+    fitted on.
+    """
+
+    night: date
+    drift: DriftResult
+    performance: PerformanceResult | None = None
+    harm: Harm | None = None
+    windows: Sequence[str | None] = ()
+    fitted_until: date | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a night says. ``status`` is what later nights need of it as their history."""
+    """What a night says, by each of its reasons."""
 
     retrain: bool
     status: Status
-    breaches: int
-    judged: int
     reason: str
-    causes: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
-def decide_night(
-    history: Sequence[str | None],
-    today: DriftResult,
-    performance: PerformanceResult | None,
-    drift: Drift,
-) -> Verdict:
-    """Return the verdict of the newest night.
+def decide_night(model: Model, seen: Seen) -> Verdict:
+    """Return the verdict of a night by the reasons that the model's spec has switched on."""
+    reasons = tuple(said for judge in REASONS.values() if (said := judge(model, seen)))
+    asking = [reason for reason in reasons if reason.asks]
+    if asking:
+        return Verdict(True, "breached", "; ".join(reason.words for reason in asking), reasons)
+    judged = [reason for reason in reasons if reason.value is not None]
+    if not judged:
+        unknown = "; ".join(reason.words for reason in reasons) or "no reason of retrain.when is switched on"
+        return Verdict(False, "too_few_rows", f"not judged: {unknown}", reasons)
+    return Verdict(False, "ok", f"nothing asks: {'; '.join(reason.words for reason in judged)}", reasons)
 
-    ``history`` holds the statuses of the nights before it, oldest first: 'ok', 'breached' (or 'drifted',
-    'degraded'), 'too_few_rows', or None for a night without a verdict. The last two are passed over. Give
-    the last ``drift.of_last - 1`` nights, or more for earlier ones to stand in for those passed over.
 
-    Raises:
-        ValueError: a status that is none of these.
-    """
-    causes = _causes(today, performance)
-    judged = [_breached(status) for status in history if status not in UNJUDGED]
-    if not causes and today.status == "too_few_rows":
-        return Verdict(False, "too_few_rows", 0, 0, f"not judged: {'; '.join(today.reasons)}", ())
-    window = [*judged, bool(causes)][-drift.of_last :]
-    breaches = sum(window)
-    retrain = bool(causes) and breaches >= drift.breaches
-    return Verdict(
-        retrain=retrain,
-        status="breached" if causes else "ok",
-        breaches=breaches,
-        judged=len(window),
-        reason=_reason(causes, breaches, len(window), drift),
-        causes=causes,
+def shift(model: Model, seen: Seen) -> Reason | None:
+    """The features moved, by the evidence of all nights since training."""
+    limit, found = model.retrain.when.shift, seen.drift.shift
+    if limit is None:
+        return None
+    if found is None:
+        return Reason("shift", False, None, limit, "no nights since training to see a shift in")
+    what = f": {'; '.join(found.words)}" if found.words and found.evidence >= limit else ""
+    words = f"evidence of a shift {found.evidence:,.0f} of {limit:g} over {found.nights} nights{what}"
+    return Reason("shift", found.evidence >= limit, found.evidence, limit, words)
+
+
+def harm(model: Model, seen: Seen) -> Reason | None:
+    """The model costs more than it did, by labels, against what the same nights cost without a model."""
+    limit, found = model.retrain.when.harm, seen.harm
+    if limit is None or model.target is None:
+        return None
+    if found is None:
+        return Reason("harm", False, None, limit, "no matured nights to measure harm by")
+    words = f"evidence of harm {found.evidence:,.0f} of {limit:g}: {found.words}"
+    return Reason("harm", found.evidence >= limit, found.evidence, limit, words)
+
+
+def age(model: Model, seen: Seen) -> Reason | None:
+    """The model has not seen the last so many nights."""
+    limit = model.retrain.when.age_days
+    if limit is None or not model.estimator.is_trained or seen.fitted_until is None:
+        return None
+    days = (seen.night - seen.fitted_until).days
+    words = f"fitted on nights up to {seen.fitted_until}, {days} nights ago, age_days {limit}"
+    return Reason("age", days >= limit, float(days), float(limit), words)
+
+
+def psi(model: Model, seen: Seen) -> Reason | None:
+    """``drift.breaches`` of the last ``drift.of_last`` windows that could be judged drifted, the newest among them."""
+    if not model.retrain.when.psi:
+        return None
+    spec = model.drift
+    if seen.drift.status == "too_few_rows":
+        return Reason("psi", False, None, float(spec.breaches), "; ".join(seen.drift.reasons))
+    judged = [status == "drifted" for status in seen.windows if status not in UNJUDGED]
+    window = [*judged, seen.drift.status == "drifted"][-spec.of_last :]
+    asks = window[-1] and sum(window) >= spec.breaches
+    words = (
+        f"{sum(window)} of the last {len(window)} windows drifted, {spec.breaches} of {spec.of_last} needed"
     )
+    what = f": {'; '.join(seen.drift.reasons)}" if window[-1] else ""
+    return Reason("psi", asks, float(sum(window)), float(spec.breaches), words + what)
 
 
-def _causes(today: DriftResult, performance: PerformanceResult | None) -> tuple[str, ...]:
-    drifted = today.reasons if today.status == "drifted" else ()
-    degraded = (performance.reason,) if performance and performance.status == "degraded" else ()
-    return (*drifted, *degraded)
+def degraded(model: Model, seen: Seen) -> Reason | None:
+    """The metric of the performance window is worse than at the gate."""
+    found = seen.performance
+    if not model.retrain.when.degraded or found is None:
+        return None
+    return Reason("degraded", found.status == "degraded", found.worsening, _tolerance(model), found.reason)
 
 
-def _breached(status: str | None) -> bool:
-    if status != "ok" and status not in BREACHES:
-        raise ValueError(f"history: unknown status {status!r}")
-    return status != "ok"
+def _tolerance(model: Model) -> float | None:
+    return model.performance.tolerance if model.performance else None
 
 
-def _reason(causes: tuple[str, ...], breaches: int, judged: int, drift: Drift) -> str:
-    counted = (
-        f"{breaches} of the last {judged} judged nights breached, {drift.breaches} of {drift.of_last} needed"
-    )
-    return f"{counted}: {'; '.join(causes)}" if causes else f"tonight is fine; {counted}"
+# Each a function from a model's spec and what was seen to what it says; None where it is switched off.
+REASONS: dict[str, Callable[[Model, Seen], Reason | None]] = {
+    "shift": shift,
+    "harm": harm,
+    "age": age,
+    "psi": psi,
+    "degraded": degraded,
+}

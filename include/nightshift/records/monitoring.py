@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Literal
 
+from nightshift.records.profile import NightLoss
 from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, upsert
 
 
@@ -59,6 +60,52 @@ class DriftResult:
 
 
 @dataclass(frozen=True)
+class Harm:
+    """Evidence that losses grew, against those of always saying what was usual in training, on the same nights.
+
+    Without any it passes ``alarm`` about once in so many nights. ``nights``: how many were judged. ``skill``: of those
+    nights, and ``usual``: of the training; the share of the loss of saying the usual that the model does without.
+    """
+
+    evidence: float
+    alarm: float
+    nights: int
+    skill: float
+    usual: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one reason said of a night: ``value`` against its ``limit``, and whether it asks for retraining."""
+
+    name: str
+    asks: bool
+    value: float | None
+    limit: float | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """What all said."""
+
+    said: tuple[Reason, ...] = ()
+    harm: Harm | None = None
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class GuardAnswer:
+    """What a guard said of a request. ``until``: the first night on which it would not object, if time decides."""
+
+    guard: str
+    objects: bool
+    words: str
+    until: date | None
+
+
+@dataclass(frozen=True)
 class PerformanceResult:
     """The metric over one window of matured nights. What is not known is None, never 0.
 
@@ -94,20 +141,37 @@ class Performance(
     labelled: int
     metrics: Annotated[dict[str, float | None], JSON]
     known_on: date
+    losses: Annotated[NightLoss | None, JSON] = None
 
 
 # What a night knew is one row; a later night that knows nothing else adds none.
 MEASURED = Command(
     "INSERT INTO monitoring.performance_history AS kept (model, batch_date, arm, model_version, scored, labelled, "
-    "metrics, known_on) SELECT %(model)s::text, %(batch_date)s::date, %(arm)s::text, %(model_version)s::integer, "
-    "%(scored)s::bigint, %(labelled)s::bigint, %(metrics)s::jsonb, %(known_on)s::date WHERE NOT EXISTS ("
+    "metrics, known_on, losses) SELECT %(model)s::text, %(batch_date)s::date, %(arm)s::text, "
+    "%(model_version)s::integer, %(scored)s::bigint, %(labelled)s::bigint, %(metrics)s::jsonb, %(known_on)s::date, "
+    "%(losses)s::jsonb WHERE NOT EXISTS ("
     "SELECT 1 FROM (SELECT * FROM monitoring.performance_history WHERE model = %(model)s "
     "AND batch_date = %(batch_date)s AND arm = %(arm)s AND known_on <= %(known_on)s ORDER BY known_on DESC LIMIT 1) n "
     "WHERE n.known_on < %(known_on)s AND (n.model_version, n.scored, n.labelled, n.metrics) = "
     "(%(model_version)s::integer, %(scored)s::bigint, %(labelled)s::bigint, %(metrics)s::jsonb)) "
-    "ON CONFLICT (model, batch_date, arm, known_on) DO UPDATE SET (model_version, scored, labelled, metrics) = "
-    "(excluded.model_version, excluded.scored, excluded.labelled, excluded.metrics)",
-    frozenset({"metrics"}),
+    "ON CONFLICT (model, batch_date, arm, known_on) DO UPDATE SET (model_version, scored, labelled, metrics, losses) "
+    "= (excluded.model_version, excluded.scored, excluded.labelled, excluded.metrics, excluded.losses)",
+    frozenset({"metrics", "losses"}),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost(Row):
+    """The losses of a night of one version, as they were known."""
+
+    losses: Annotated[NightLoss, JSON]
+
+
+LOSSES = Query(
+    "SELECT DISTINCT ON (batch_date) losses FROM monitoring.performance_history WHERE model = %(model)s "
+    "AND arm = %(arm)s AND model_version = %(version)s AND batch_date > %(after)s AND known_on <= %(known_on)s "
+    "AND losses IS NOT NULL ORDER BY batch_date, known_on DESC",
+    Lost,
 )
 
 
@@ -225,6 +289,7 @@ class Verdict(Row, table="monitoring.verdicts", key=("model", "batch_date", "arm
     reason: str
     drift: Annotated[DriftResult, JSON]
     performance: Annotated[PerformanceResult | None, JSON]
+    reasons: Annotated[Reasons, JSON]
     run_id: str
     report_key: str | None = None
     decided_at: datetime = stamped()
@@ -241,15 +306,16 @@ REPORTED = Command(
 
 @dataclass(frozen=True, kw_only=True)
 class Status(Row):
-    """The status of a night."""
+    """What drift said of a night's window."""
 
     batch_date: date
     status: str
 
 
 STATUSES = Query(
-    "SELECT batch_date, status FROM monitoring.verdicts WHERE model = %(model)s AND model_version = %(version)s "
-    "AND arm = 'champion' AND batch_date < %(night)s AND batch_date >= %(first)s ORDER BY batch_date",
+    "SELECT batch_date, drift->>'status' AS status FROM monitoring.verdicts WHERE model = %(model)s "
+    "AND model_version = %(version)s AND arm = 'champion' AND batch_date < %(night)s AND batch_date >= %(first)s "
+    "ORDER BY batch_date",
     Status,
 )
 
@@ -281,16 +347,64 @@ class RetrainRequest(Row, table="monitoring.retrain_requests", key=("model", "ba
     reason: str
     training_id: str | None
     requested_by: str | None
+    answers: Annotated[tuple[GuardAnswer, ...], JSON] = ()
+    not_before: date | None = None
     outcome: str | None = None
     requested_at: datetime = stamped()
 
 
 ASK = insert(RetrainRequest, "ON CONFLICT (model, batch_date) DO NOTHING")
 REQUEST = select(RetrainRequest, "model = %(model)s AND batch_date = %(batch_date)s")
-LAST_STARTED = select(
-    RetrainRequest,
-    "model = %(model)s AND status = 'started' AND batch_date < %(batch_date)s",
-    order="batch_date DESC LIMIT 1",
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Row):
+    """An earlier request that started a training, and how that ended; None: not yet, or it was lost."""
+
+    batch_date: date
+    training_id: str
+    outcome: str | None
+
+
+STARTED = Query(
+    "SELECT batch_date, training_id, outcome FROM monitoring.retrain_requests WHERE model = %(model)s "
+    "AND status = 'started' AND batch_date < %(batch_date)s ORDER BY batch_date DESC LIMIT 400",
+    Started,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion(Row):
+    """The champion by a night: as of which it was trained, until when it was fitted, whether it is the first.
+
+    A version that came back by a rollback counts as it was trained.
+    """
+
+    as_of: date
+    fitted_until: date
+    is_first: bool
+
+
+CHAMPION = Query(
+    "SELECT d.as_of, coalesce(v.refit_last, v.train_last) AS fitted_until, d.champion IS NULL AS is_first "
+    "FROM governance.promotions p JOIN governance.decisions d USING (training_id) "
+    "JOIN governance.versions v ON (v.model, v.version) = (p.model, p.version) "
+    "WHERE p.model = %(model)s AND d.as_of <= %(night)s ORDER BY p.entry DESC LIMIT 1",
+    Champion,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOutcomes(Row):
+    """How many outcomes were reported."""
+
+    outcomes: int
+
+
+NEW_OUTCOMES = Query(
+    "SELECT coalesce(sum(accepted), 0)::bigint AS outcomes FROM catalog.batches WHERE source = %(source)s "
+    "AND batch_date > %(after)s AND batch_date <= %(night)s",
+    NewOutcomes,
 )
 RUNNING = select(
     RetrainRequest, "model = %(model)s AND status = 'started' AND outcome IS NULL", order="batch_date LIMIT 1"

@@ -67,6 +67,30 @@ class Estimation(_Frozen):
     misses: dict[str, tuple[float, ...]]
 
 
+class NightLoss(_Frozen):
+    """The mean loss of a night's labelled rows: a version's, and that of always saying what was usual in its training.
+
+    Nats of a classification, the absolute error of a regression. ``variance``: how far chance moves their difference;
+    None for one row.
+    """
+
+    night: date
+    rows: int
+    loss: float
+    base: float
+    variance: float | None
+
+
+class TrainingLosses(_Frozen):
+    """The losses of the training's nights, each by a model that had not seen it.
+
+    ``base``: what was usual: the share of each class, or the median.
+    """
+
+    base: tuple[float, ...]
+    nights: tuple[NightLoss, ...]
+
+
 class Profile(_Frozen):
     """The training data of one model version: all its rows, as histograms."""
 
@@ -80,6 +104,8 @@ class Profile(_Frozen):
     predictions: tuple[FeatureProfile, ...]
     # None: trained before there were estimates, or not here.
     estimation: Estimation | None = None
+    # None: without labels, imported, or made before they were kept.
+    losses: TrainingLosses | None = None
 
     @field_validator("predictions", mode="before")
     @classmethod

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from nightshift import train
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
+from nightshift.metrics import row_losses
 from nightshift.score.recalibration import as_served
-from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
+from nightshift.specs import NOTHING, FeatureSet, Model, Own
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-# A probability is never as sure as this: one row would weigh as all others do.
-SUREST = 1e-15
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
     truth = rows["label"].to_numpy(dtype="float64")
     loss = np.full((len(found), len(dates)), np.nan)
     for number, candidate in enumerate(found):
-        each = losses(model.kind, truth, candidate.predictions.astype("float64"))
+        each = row_losses(model.kind, truth, candidate.predictions.astype("float64"))
         sums = np.bincount(starts, weights=np.nan_to_num(each), minlength=len(dates))
         served = np.array([night > candidate.as_of for night in dates])
         loss[number, served] = sums[served] / counts[served]
@@ -188,14 +187,3 @@ def _served(model: Model, rows: pd.DataFrame, candidate: Candidate) -> Candidate
         scores = candidate.predictions[mine].astype("float64")
         served[mine] = as_served(model, dates[mine], scores, rows.loc[mine, "label"])
     return replace(candidate, predictions=served)
-
-
-def losses(kind: Kind, truth: Floats, predictions: Floats) -> Floats:
-    """Return the loss of each row, (n,): nats of a classification, the absolute error of a regression."""
-    if kind == "regression":
-        return np.abs(truth - predictions)
-    if kind == "multiclass":
-        chosen = predictions[np.arange(len(truth)), truth.astype(np.int64)]
-    else:
-        chosen = np.where(truth == 1, predictions, 1 - predictions)
-    return -np.log(np.clip(chosen, SUREST, 1.0))

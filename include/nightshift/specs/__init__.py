@@ -10,6 +10,7 @@ from nightshift.specs.model import (
     ENCODED,
     FEWEST_HOLDOUT_DAYS,
     BeatsChampion,
+    Budget,
     Calibrated,
     Drift,
     Encoding,
@@ -26,6 +27,7 @@ from nightshift.specs.model import (
     Retrain,
     Size,
     Train,
+    When,
 )
 from nightshift.specs.own import NOTHING, Own
 from nightshift.specs.project import Project, load_project, load_settings
@@ -56,6 +58,7 @@ __all__ = [
     "REPLAY_ACTIONS",
     "ROW_RULES",
     "BeatsChampion",
+    "Budget",
     "Calibrated",
     "Column",
     "ConnectorSpec",
@@ -90,6 +93,7 @@ __all__ = [
     "Tune",
     "Values",
     "Volume",
+    "When",
     "class_column",
     "load_project",
     "load_settings",

@@ -182,7 +182,10 @@ class NearPerfect(Spec):
 
 
 class Performance(Spec):
-    """Realised performance that asks for retraining: ``metric`` worse than at the gate by ``tolerance``."""
+    """Realised performance that is called degraded: ``metric`` worse than at the gate by ``tolerance``.
+
+    It is told; with ``retrain.when.degraded`` it asks for retraining.
+    """
 
     metric: Metric
     # Relative: 0.10 means a log loss 10 % above, or a ROC AUC 10 % below, the holdout's.
@@ -192,12 +195,12 @@ class Performance(Spec):
 
 
 class Drift(Spec):
-    """When a batch is called drifted, and when drift asks for retraining.
+    """When a window is called drifted. It is told; with ``retrain.when.psi`` it asks for retraining.
 
     A feature has drifted when its PSI against the training profile exceeds both ``psi`` and what the
     training weeks differed among themselves. A window is drifted when drifted features carry at least
-    ``share`` of the model's importance, or when the predictions drifted. Retraining is asked for when
-    ``breaches`` of the last ``of_last`` windows, the newest among them, are drifted.
+    ``share`` of the model's importance, or when the predictions drifted. It asks when ``breaches`` of the last
+    ``of_last`` windows, the newest among them, are drifted.
     """
 
     # A night with a fault in its features: hold, it is not scored; warn, it is, and that is told.
@@ -233,10 +236,43 @@ class Recalibrate(Spec):
         return self.at_most if self.at_most is not None else 1.0
 
 
-class Retrain(Spec):
-    """Guards before a retraining starts."""
+class When(Spec):
+    """What asks for retraining: one is enough. ``null`` or ``false``: it does not.
 
+    ``shift``: evidence that the features moved; ``harm``: that the losses grew, on the same nights, against those of
+    always saying what was usual in training. Where nothing changes, each is passed about once in so many nights.
+    ``age_days``: nights since the last one that the champion was fitted on. ``psi``: windows drifted, as
+    ``drift`` says. ``degraded``: realised performance degraded, as ``performance`` says. The last two are older
+    measures: hard days pass them as well as stale models.
+    """
+
+    shift: float | None = Field(default=365.0, ge=2)
+    harm: float | None = Field(default=365.0, ge=2)
+    age_days: int | None = Field(default=56, ge=1, le=MOST_DAYS)
+    psi: bool = False
+    degraded: bool = False
+
+
+class Budget(Spec):
+    """At most so many trainings started in so many days."""
+
+    trainings: int = Field(default=4, ge=1, le=366)
+    days: int = Field(default=30, ge=1, le=366)
+
+
+class Retrain(Spec):
+    """What asks for a training, and the guards before one starts."""
+
+    when: When = When()
+    # Nights after a promotion, or a rollback, in which nothing starts.
     cooldown_days: int = Field(default=7, ge=0, le=366)
+    # Nights after a training that was not promoted: the same rows say the same.
+    retry_days: int = Field(default=7, ge=0, le=366)
+    budget: Budget = Budget()
+    # Outcomes reported since the champion was fitted: fewer teach a challenger nothing.
+    min_new_labels: int = Field(default=100, ge=0)
+    # So many trainings in a row without a promotion stop the next ones for four weeks.
+    give_up_after: int = Field(default=3, ge=1, le=100)
     # How long the sensor waits for the night's verdict before it raises the alarm.
     verdict_within_minutes: int = Field(default=180, ge=1, le=7 * 24 * 60)
 

@@ -1,18 +1,20 @@
 """Monitor: realised performance once labels are in, drift on every row, one verdict a night, one report."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
 
 import pandas as pd
 
 from nightshift import kept, metrics, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
-from nightshift.monitor import shift
+from nightshift.monitor import harm, shift
 from nightshift.monitor.drift import decide
 from nightshift.monitor.performance import assess
-from nightshift.monitor.verdict import decide_night
+from nightshift.monitor.verdict import Seen, decide_night
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import load_version
@@ -25,12 +27,14 @@ from nightshift.records import monitoring as records
 from nightshift.records.monitoring import (
     DriftResult,
     Estimate,
+    Harm,
     Performance,
     PerformanceResult,
+    Reasons,
     Shift,
     Verdict,
 )
-from nightshift.records.profile import Profile
+from nightshift.records.profile import NightLoss, Profile
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
@@ -55,6 +59,7 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
             "reason": "no labels: the model has no target",
         }
     judged = _outcomes(platform, model, looked_at(platform, model, batch_date), batch_date)
+    bases = cache(lambda version: _base(platform, model, version))
     rows = []
     for night, part in judged.groupby(judged["batch_date"].dt.date):
         measured = metrics.score(model.kind, part["label"], predicted(part, model.classes))
@@ -68,6 +73,7 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
                 labelled=labelled,
                 metrics=measured,
                 known_on=batch_date,
+                losses=_losses(model, part, bases(version)),
             )
         )
     with platform.warehouse.session() as session:
@@ -87,7 +93,7 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
 
 
 def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Verdict:
-    """Decide the night: drift of the window against the champion's profile, performance, k of the last n.
+    """Decide the night by the reasons of ``retrain.when``, for the version that scored it.
 
     Raises:
         NotReady: the night has no predictions.
@@ -95,8 +101,15 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
     model = platform.project.model(name)
     version = _scored_by(platform, model, batch_date)
     drift = _drift(platform, model, version, batch_date)
-    performance = _performance(platform, model, version, batch_date)
-    verdict = decide_night(_history(platform, model, version, batch_date), drift, performance, model.drift)
+    seen = Seen(
+        night=batch_date,
+        drift=drift,
+        performance=_performance(platform, model, version, batch_date),
+        harm=_harm(platform, model, version, batch_date),
+        windows=_windows(platform, model, version, batch_date),
+        fitted_until=version_row(platform, name, version).trained_until,
+    )
+    verdict = decide_night(model, seen)
     platform.warehouse.run(
         records.JUDGE,
         Verdict(
@@ -108,7 +121,8 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
             retrain=verdict.retrain,
             reason=verdict.reason,
             drift=drift,
-            performance=performance,
+            performance=seen.performance,
+            reasons=Reasons(verdict.reasons, seen.harm),
             run_id=asked.run_id,
         ),
     )
@@ -252,8 +266,47 @@ def _performance(
     return told(result, labels)
 
 
-def _history(platform: Platform, model: Model, version: int, batch_date: date) -> list[str | None]:
-    """Return the statuses of the nights before, oldest first; another version's nights say nothing of this."""
+def _base(platform: Platform, model: Model, version: int) -> Sequence[float]:
+    """Return what was usual in a version's training; nothing where that was not kept."""
+    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
+    return found.profile.losses.base if found and found.profile.losses else ()
+
+
+def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> NightLoss | None:
+    """Return what the labelled rows of a night lost, and what always saying ``base`` would have."""
+    known = night[night["label"].notna()]
+    if known.empty or not base:
+        return None
+    truth = known["label"].to_numpy(dtype="float64")
+    said = predicted(known, model.classes)
+    return harm.night_losses(model.kind, known["batch_date"], truth, said, base)[0]
+
+
+def _harm(platform: Platform, model: Model, version: int, batch_date: date) -> Harm | None:
+    """Return the evidence of this version's nights with labels; those with a fault in their features say nothing."""
+    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
+    training = found.profile.losses if found else None
+    if training is None:
+        return None
+    rows = platform.warehouse.all(
+        records.LOSSES,
+        model=model.name,
+        arm=CHAMPION_ARM,
+        version=version,
+        after=training.nights[-1].night,
+        known_on=batch_date,
+    )
+    later = [row.losses for row in rows]
+    if not later:
+        return None
+    spec = platform.project.feature_set(model.features)
+    faulty = faulty_nights(platform, spec, DateRange(later[0].night, later[-1].night))
+    alarm = model.retrain.when.harm or shift.ALARM
+    return harm.evidence(training, [night for night in later if night.night not in faulty], alarm)
+
+
+def _windows(platform: Platform, model: Model, version: int, batch_date: date) -> list[str | None]:
+    """Return what drift said of the nights before, oldest first; another version's nights say nothing of this."""
     first = batch_date - timedelta(days=model.drift.of_last - 1)
     nights = platform.warehouse.all(
         records.STATUSES, model=model.name, version=version, night=batch_date, first=first

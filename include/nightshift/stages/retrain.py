@@ -8,9 +8,10 @@ from nightshift.database import Session
 from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import open_faults
-from nightshift.records import ledger, versions
+from nightshift.records import ledger
 from nightshift.records import monitoring as records
 from nightshift.records.monitoring import Heard, RetrainRequest
+from nightshift.specs import Model
 
 # Nights before one that asks in which no fault may be open.
 LOOKED_BACK_DAYS = 7
@@ -59,6 +60,8 @@ def decide_retraining(
             reason=_words(answer, request),
             training_id=training_id(name, batch_date) if answer.may_start else None,
             requested_by=requested_by,
+            answers=answer.answers,
+            not_before=answer.not_before,
         )
         session.run(records.ASK, mine)
         kept = session.one(records.REQUEST, model=name, batch_date=batch_date) or mine
@@ -72,25 +75,33 @@ def _words(answer: retrain.Answer, request: retrain.Request) -> str:
 def _request(
     platform: Platform, session: Session, name: str, batch_date: date, reason: str, asked: Try
 ) -> retrain.Request:
-    last = session.one(records.LAST_STARTED, model=name, batch_date=batch_date)
-    spec = platform.project.feature_set(platform.project.model(name).features)
+    model = platform.project.model(name)
+    spec = platform.project.feature_set(model.features)
     recent = DateRange(batch_date - timedelta(days=LOOKED_BACK_DAYS - 1), batch_date)
     faults = open_faults(platform, spec, recent)
     rolled_back = session.one(ledger.LAST_ROLLBACK, model=name, night=batch_date)
+    champion = session.one(records.CHAMPION, model=name, night=batch_date)
     return retrain.Request(
         batch_date=batch_date,
         reason=reason,
-        last_started=last.batch_date if last else None,
-        unfinished=last.training_id if last and last.outcome is None else None,
         is_backfill=asked.is_backfill,
+        started=tuple(session.all(records.STARTED, model=name, batch_date=batch_date)),
+        promoted=champion.as_of if champion and not champion.is_first else None,
         rolled_back=rolled_back.night if rolled_back else None,
         fault=f"{faults[-1].batch_date}, {faults[-1].told}" if faults else None,
-        fair_from=_fair_from(platform, session, name),
+        fair_from=train.fair_from(model, champion.fitted_until) if champion else None,
+        new_labels=_new_labels(platform, model, champion.fitted_until, batch_date) if champion else None,
     )
 
 
-def _fair_from(platform: Platform, session: Session, name: str) -> date | None:
-    """Return the first night as of which a training can be judged against the champion; None without one."""
-    head = session.one(ledger.HEAD, model=name)
-    champion = session.one(versions.VERSION, model=name, version=head.version) if head else None
-    return train.fair_from(platform.project.model(name), champion.trained_until) if champion else None
+def _new_labels(platform: Platform, model: Model, fitted_until: date, batch_date: date) -> int | None:
+    """Return how many outcomes were reported since those of ``fitted_until``, up to ``batch_date``."""
+    if model.target is None:
+        return None
+    found = platform.warehouse.one(
+        records.NEW_OUTCOMES,
+        source=model.target.source,
+        after=fitted_until + timedelta(days=model.matures_after_days),
+        night=batch_date,
+    )
+    return found.outcomes if found else 0

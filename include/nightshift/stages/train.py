@@ -13,6 +13,7 @@ from nightshift.calendar import DateRange
 from nightshift.environment import environment
 from nightshift.errors import Barred, NotReady, RequestError
 from nightshift.govern import Ledger
+from nightshift.monitor import harm
 from nightshift.monitor.estimate import learn
 from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
@@ -33,7 +34,7 @@ from nightshift.platform.provenance import (
 from nightshift.platform.serving import serve_head
 from nightshift.records import decisions, monitoring, snapshots, versions
 from nightshift.records.decisions import Decision, Outcome
-from nightshift.records.profile import Profile
+from nightshift.records.profile import Profile, TrainingLosses
 from nightshift.records.snapshots import Snapshot
 from nightshift.records.versions import Brought, Examples, Refit, Registered
 from nightshift.specs import FeatureSet, Model
@@ -297,7 +298,7 @@ def _fit_and_log(
         model.drift,
         classes=model.classes,
         estimation=learn(model.kind, model.classes, out_of_fold, fitting["label"], fitting["batch_date"]),
-    )
+    ).model_copy(update={"losses": losses_of(model, fitting, out_of_fold)})
     registry = platform.registry
     registry.log(
         run_id,
@@ -374,6 +375,14 @@ def _kept(
         judged_predictions_sha256=train.predictions_sha256(said),
         judged_examples=train.predict(pipeline, rows[in_holdout][:EXAMPLES], model.classes).tolist(),
     )
+
+
+def losses_of(model: Model, fitting: pd.DataFrame, out_of_fold: Any) -> TrainingLosses:
+    """Return the losses of the training's nights, by predictions of models that had not seen their rows."""
+    truth = fitting["label"].to_numpy(dtype="float64")
+    base = harm.base_of(model.kind, truth, max(len(model.classes), 2))
+    nights = harm.night_losses(model.kind, fitting["batch_date"], truth, out_of_fold, base)
+    return TrainingLosses(base=base, nights=tuple(nights))
 
 
 def _training_metrics(

@@ -1,15 +1,18 @@
-"""k of the last n nights and the newest; nights that could not be judged are passed over."""
+"""The verdict: one reason that is switched on and passes its limit asks; every one of them says what it saw."""
 
 from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.monitor.verdict import decide_night
-from nightshift.records.monitoring import DriftResult, PerformanceResult
-from nightshift.specs.model import Drift
+from nightshift.monitor.verdict import REASONS, Seen, decide_night
+from nightshift.records.monitoring import DriftResult, Harm, PerformanceResult, Shift
+from nightshift.specs import Model
 
+NIGHT = date(2013, 7, 10)
 OK = DriftResult(400, "ok", 0.0, (), 0.01, 0.2, False, ())
 DRIFTED = replace(
     OK, status="drifted", drifted_share=0.6, reasons=("temp_last drifted: PSI 1.93, limit 0.41",)
@@ -17,88 +20,121 @@ DRIFTED = replace(
 FEW = DriftResult(
     9, "too_few_rows", None, (), None, None, False, ("9 rows, fewer than min_rows 300: not judged",)
 )
-FINE = PerformanceResult("ok", "log_loss", 0.5, 0.4, 0.6, 0.5, 0.0, 900, 900, {}, "")
-DEGRADED = replace(FINE, status="degraded", reason="log_loss 0.7000 on 900 labels")
-PENDING = replace(FINE, status="pending", value=None)
-SPEC = Drift(breaches=2, of_last=3)
+FINE = PerformanceResult("ok", "log_loss", 0.5, 0.4, 0.6, 0.5, 0.0, 900, 900, {}, "log_loss 0.5")
+DEGRADED = replace(FINE, status="degraded", worsening=0.4, reason="log_loss 0.7000 on 900 labels")
+OFF = {"shift": None, "harm": None, "age_days": None}
+
+
+def model(when: dict[str, Any], **drift: Any) -> Model:
+    return Model.model_validate(
+        {
+            "name": "late",
+            "owner": "ops",
+            "description": "x",
+            "task": "classification",
+            "features": "departure",
+            "target": {"source": "arrivals", "column": "arr_delay", "above": 15, "matures_after_days": 2},
+            "estimator": {"class": "sklearn.linear_model.LogisticRegression"},
+            "gates": [
+                {"gate": "minimum_score", "metric": "roc_auc"},
+                {"gate": "beats_champion", "metric": "log_loss"},
+            ],
+            "drift": drift,
+            "performance": {"metric": "log_loss"},
+            "retrain": {"when": when},
+        }
+    )
+
+
+def moved(evidence: float) -> DriftResult:
+    return replace(OK, shift=Shift(evidence, 365.0, 40, ("temp_last shifted",), "x"))
+
+
+def hurt(evidence: float) -> Harm:
+    return Harm(evidence, 365.0, 20, 0.01, 0.09, "skill 0.010 since 2013-07-01, 0.090 in training")
+
+
+def seen(drift: DriftResult = OK, **known: Any) -> Seen:
+    return Seen(NIGHT, drift, **known)
 
 
 @pytest.mark.parametrize(
-    ("history", "today", "retrain"),
+    ("when", "night", "status", "says"),
+    [
+        ({}, seen(moved(364)), "ok", "nothing asks: evidence of a shift 364 of 365 over 40 nights"),
+        ({}, seen(moved(365)), "breached", "shift 365 of 365 over 40 nights: temp_last shifted"),
+        ({"shift": 20}, seen(moved(21)), "breached", "evidence of a shift 21 of 20"),
+        ({"shift": None}, seen(moved(9e9), harm=hurt(1)), "ok", "nothing asks: evidence of harm 1 of 365"),
+        ({}, seen(moved(1), harm=hurt(400)), "breached", "evidence of harm 400 of 365: skill 0.010 since"),
+        ({}, seen(fitted_until=NIGHT - timedelta(days=55)), "ok", "55 nights ago, age_days 56"),
+        ({}, seen(fitted_until=NIGHT - timedelta(days=56)), "breached", "56 nights ago, age_days 56"),
+        ({"age_days": None}, seen(moved(0), fitted_until=date(2000, 1, 1)), "ok", "nothing asks"),
+        (
+            {},
+            seen(),
+            "too_few_rows",
+            "not judged: no nights since training to see a shift in; no matured nights",
+        ),
+        (OFF, seen(moved(9e9)), "too_few_rows", "no reason of retrain.when is switched on"),
+        # drifted windows and degraded performance are told, and ask only where the spec says so
+        ({}, seen(replace(moved(0), status="drifted"), performance=DEGRADED), "ok", "nothing asks"),
+        (OFF | {"degraded": True}, seen(performance=DEGRADED), "breached", "log_loss 0.7000 on 900 labels"),
+        (OFF | {"degraded": True}, seen(performance=FINE), "ok", "log_loss 0.5"),
+    ],
+)
+def test_a_reason_asks_where_its_limit_is_passed(
+    when: dict[str, Any], night: Seen, status: str, says: str
+) -> None:
+    verdict = decide_night(model(when), night)
+    assert (verdict.status, says in verdict.reason) == (status, True), verdict.reason
+    assert verdict.retrain == (status == "breached") == any(reason.asks for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("windows", "today", "asks"),
     [
         ([], OK, False),
         ([], DRIFTED, False),
         (["ok", "ok"], DRIFTED, False),
-        (["ok", "breached"], DRIFTED, True),
-        (["breached", "ok"], DRIFTED, True),
-        (["breached", "breached"], DRIFTED, True),
-        (["breached", "breached"], OK, False),
-        (["breached", "breached"], FEW, False),
+        (["ok", "drifted"], DRIFTED, True),
         (["drifted", "ok"], DRIFTED, True),
-        (["ok", "degraded"], DRIFTED, True),
-        (["breached", "too_few_rows"], DRIFTED, True),
-        (["breached", None], DRIFTED, True),
+        (["drifted", "drifted"], OK, False),
+        (["drifted", "drifted"], FEW, False),
+        (["drifted", "too_few_rows"], DRIFTED, True),
+        (["drifted", None], DRIFTED, True),
         (["too_few_rows", None], DRIFTED, False),
-        (["breached", "ok", "ok"], DRIFTED, False),
-        (["breached", "ok", "too_few_rows"], DRIFTED, True),
+        (["drifted", "ok", "ok"], DRIFTED, False),
+        (["drifted", "ok", "too_few_rows"], DRIFTED, True),
     ],
 )
-def test_two_of_the_last_three_and_the_newest(
-    history: list[str | None], today: DriftResult, retrain: bool
+def test_windows_ask_where_two_of_the_last_three_and_the_newest_drifted(
+    windows: list[str | None], today: DriftResult, asks: bool
 ) -> None:
-    assert decide_night(history, today, None, SPEC).retrain == retrain
+    spec = model(OFF | {"psi": True}, breaches=2, of_last=3)
+    assert decide_night(spec, seen(today, windows=windows)).retrain == asks
 
 
-@pytest.mark.parametrize(
-    ("today", "performance", "status"),
-    [
-        (OK, None, "ok"),
-        (OK, FINE, "ok"),
-        (OK, PENDING, "ok"),
-        (OK, DEGRADED, "breached"),
-        (DRIFTED, FINE, "breached"),
-        (DRIFTED, DEGRADED, "breached"),
-        (FEW, None, "too_few_rows"),
-        (FEW, PENDING, "too_few_rows"),
-        (FEW, FINE, "too_few_rows"),
-        (FEW, DEGRADED, "breached"),
-    ],
-)
-def test_drift_or_degraded_performance_breaches(
-    today: DriftResult, performance: PerformanceResult | None, status: str
-) -> None:
-    assert decide_night([], today, performance, SPEC).status == status
-
-
-def test_the_reason_names_the_count_and_every_cause() -> None:
-    verdict = decide_night(["ok", "breached"], DRIFTED, DEGRADED, SPEC)
-
-    assert (verdict.breaches, verdict.judged) == (2, 3)
+def test_the_words_name_every_reason_that_asks() -> None:
+    verdict = decide_night(model({"psi": True}), seen(DRIFTED, windows=["drifted"], harm=hurt(500)))
     assert verdict.reason == (
-        "2 of the last 3 judged nights breached, 2 of 3 needed: temp_last drifted: PSI 1.93, limit 0.41; "
-        "log_loss 0.7000 on 900 labels"
+        "evidence of harm 500 of 365: skill 0.010 since 2013-07-01, 0.090 in training; "
+        "2 of the last 2 windows drifted, 2 of 3 needed: temp_last drifted: PSI 1.93, limit 0.41"
     )
-
-
-def test_one_of_one_needs_no_history() -> None:
-    assert decide_night(["ok"] * 5, DRIFTED, None, Drift(breaches=1, of_last=1)).retrain
-
-
-def test_an_unknown_status_is_an_error() -> None:
-    with pytest.raises(ValueError, match="unknown status 'fine'"):
-        decide_night(["fine"], OK, None, SPEC)
+    assert [reason.name for reason in verdict.reasons] == ["shift", "harm", "psi"]
 
 
 @given(
-    st.lists(st.sampled_from(["ok", "breached", "too_few_rows", None]), max_size=8),
+    st.lists(st.sampled_from(["ok", "drifted", "too_few_rows", None]), max_size=8),
     st.sampled_from([OK, DRIFTED, FEW]),
     st.integers(1, 5).flatmap(lambda n: st.tuples(st.integers(1, n), st.just(n))),
 )
-def test_retraining_always_has_a_breached_night_behind_it(
-    history: list[str | None], today: DriftResult, k_of_n: tuple[int, int]
+def test_a_request_of_windows_always_has_a_drifted_one_behind_it(
+    windows: list[str | None], today: DriftResult, k_of_n: tuple[int, int]
 ) -> None:
-    spec = Drift(breaches=k_of_n[0], of_last=k_of_n[1])
-    verdict = decide_night(history, today, None, spec)
+    spec = model(OFF | {"psi": True}, breaches=k_of_n[0], of_last=k_of_n[1])
+    [reason] = decide_night(spec, seen(today, windows=windows)).reasons
+    assert reason.asks == (today is DRIFTED and (reason.value or 0) >= spec.drift.breaches)
 
-    assert verdict.retrain == (today is DRIFTED and verdict.breaches >= spec.breaches)
-    assert verdict.breaches <= verdict.judged <= spec.of_last
+
+def test_every_reason_stands_in_the_table() -> None:
+    assert list(REASONS) == ["shift", "harm", "age", "psi", "degraded"]
