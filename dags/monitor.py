@@ -1,8 +1,10 @@
 """Watch the model: what came of its predictions, and whether the data has moved away from its training.
 
 - **performance** measures past predictions whose labels have arrived.
-- **verdict** compares the window of the last nights with the profile stored at training, on every row, and
-  writes the night's verdict to `monitoring.verdicts`.
+- **verdict** asks every reason of `retrain.when` (evidence of a shift or of harm, age, ...) and writes the night's
+  verdict, with what each said, to `monitoring.verdicts`.
+- **probation** compares a new champion with the version before, on the nights that both scored, and keeps what it finds
+  in `monitoring.probations`. A champion that is surely worse is rolled back: **roll_back** triggers `rollback_NAME`.
 - **report** draws the same comparison (Evidently, on a sample); its link opens it. Nothing waits for it.
 
 **When it fails.** The message names what is missing, nearly always the night's predictions. Clear the task.
@@ -15,6 +17,7 @@ from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
+from nightshift.orchestration.trigger import start_rollback
 from nightshift.specs import Model
 
 
@@ -37,6 +40,16 @@ def monitor_dag(model: Model) -> None:
         run = this_run()
         return stages.decide_verdict(run.platform, model.name, run.night, run.asked)
 
+    @task.short_circuit(ignore_downstream_trigger_rules=False)
+    def probation() -> results.Probation | None:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        answer = stages.judge_probation(run.platform, model.name, run.night, run.asked)
+        print(answer["reason"])
+        return answer if answer["roll_back"] else None
+
     @task
     def report() -> results.Reported:
         from nightshift import stages
@@ -52,7 +65,10 @@ def monitor_dag(model: Model) -> None:
     def flow() -> None:
         read = [features(project().feature_set(model.features)).name, predictions(model.name).name]
         decided = traced(verdict(), reads=read, writes=[f"verdicts.{model.name}"])
-        chain(performance(), decided, linked(report(), "Drift report", "url"))
+        measured = performance()
+        chain(measured, decided, linked(report(), "Drift report", "url"))
+        if model.target and model.retrain.probation_nights:
+            chain(measured, probation(), start_rollback("roll_back", model, decided_by="probation"))
 
     flow()
 

@@ -2,8 +2,8 @@
 
 - **verdict** waits without a worker slot. A night without a verdict by the deadline fails here: a silence is
   an alarm.
-- **decide** asks the guards (backfill, fault, one at a time, cooldown, rollback). A request held back is a row in
-  `monitoring.retrain_requests` with the guard and its reason. A calm night ends here.
+- **decide** asks the guards (a backfill, a fault, one at a time, cooldown, budget, ...). A request held back is a row in
+  `monitoring.retrain_requests` with what each guard said, and the night to wait for. A calm night ends here.
 - **train** triggers `train_NAME` as of this night. The run id follows from the night: it starts once.
 
 **When it fails.** *verdict*: the night did not finish; look at `monitor_NAME`, `score_NAME`, `features_...`.

@@ -4,6 +4,8 @@
   model file must be the one that was promoted. Then it replaces the night in `predictions.NAME`; consumers read
   the view `predictions.NAME_champion`.
 - **publish** announces the night; monitoring follows.
+- **beside** scores the night with the version before too, while a new champion is on probation
+  (`retrain.probation_nights`): under the arm `before`, which no consumer reads. Nothing waits for it.
 
 **When it fails.** *Ledger and alias differ*: somebody moved the alias by hand, or a promotion was cut short.
 Trigger `reconcile_registry`, then clear *score*. *A fault is open*: a night's features are broken; the message names
@@ -33,12 +35,22 @@ def score_dag(model: Model) -> None:
         run = this_run()
         return stages.score(run.platform, model.name, run.nights, run.asked)
 
+    @task
+    def beside() -> results.Beside:
+        from nightshift import stages
+        from nightshift.orchestration.run import this_run
+
+        run = this_run()
+        return stages.score_beside(run.platform, model.name, run.nights, run.asked)
+
     given, asset = features(project().feature_set(model.features)), predictions(model.name)
 
     @dag(**lifecycle("score", model, __doc__, schedule=after(given), params=forms.RANGE))
     def flow() -> None:
         scored = traced(score(), reads=[given.name, f"models.{model.name}"], writes=[asset.name])
         chain(scored, publish(asset))
+        if model.target and model.retrain.probation_nights:
+            chain(scored, beside())
 
     flow()
 

@@ -315,8 +315,8 @@ SELECT p.batch_date, p.row_count AS rows, p.model_version, v.status || CASE WHEN
        AS verdict, m.metrics,
        (SELECT coalesce(sum(b.rejected), 0) FROM catalog.batches b WHERE b.batch_date = p.batch_date) AS quarantined
 FROM catalog.prediction_batches p
-JOIN monitoring.verdicts v USING (model, batch_date)
-LEFT JOIN monitoring.performance m USING (model, batch_date)
+JOIN monitoring.verdicts v USING (model, batch_date, arm)
+LEFT JOIN monitoring.performance m USING (model, batch_date, arm)
 WHERE p.model = %(model)s AND p.batch_date BETWEEN %(first)s AND %(last)s ORDER BY p.batch_date
 """
 REQUESTS = """
@@ -331,14 +331,15 @@ SERVED = """
 SELECT m.batch_date, m.model_version AS current, d.champion AS stale
 FROM monitoring.performance m
 JOIN governance.decisions d ON d.model = m.model AND d.challenger = m.model_version AND d.champion IS NOT NULL
-WHERE m.model = %(model)s AND m.batch_date BETWEEN %(first)s AND %(last)s ORDER BY m.batch_date
+WHERE m.model = %(model)s AND m.arm = 'champion' AND m.batch_date BETWEEN %(first)s AND %(last)s ORDER BY m.batch_date
 """
 # Each line is a statement about the loop that the warehouse must bear out, and the query that returns one row
 # if it does not.
 MUST_HOLD = {
     "every night has predictions of the champion of that night": """
         SELECT 1 FROM generate_series(%(first)s::date, %(last)s::date, interval '1 day') AS night
-        LEFT JOIN catalog.prediction_batches p ON p.model = %(model)s AND p.batch_date = night::date
+        LEFT JOIN catalog.prediction_batches p
+        ON p.model = %(model)s AND p.batch_date = night::date AND p.arm = 'champion'
         LEFT JOIN LATERAL governance.champion_on(%(model)s, night::date) c ON true
         WHERE p.model_version IS DISTINCT FROM c.version""",
     "every scheduled flight has exactly one prediction": """
@@ -356,6 +357,7 @@ MUST_HOLD = {
         SELECT 1 WHERE NOT EXISTS (
             SELECT 1 FROM catalog.prediction_batches b JOIN governance.promotions p
             ON p.model = b.model AND p.version = b.model_version AND p.effective_from <= b.batch_date
+            AND b.arm = 'champion'
             JOIN monitoring.retrain_requests r USING (training_id) WHERE b.model = %(model)s)""",
 }
 

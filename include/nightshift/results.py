@@ -207,6 +207,24 @@ class Reported(TypedDict):
     url: NotRequired[str]
 
 
+class Beside(TypedDict):
+    """How many nights the version before was scored on, and their rows."""
+
+    model: str
+    nights: int
+    rows: int
+
+
+class Probation(TypedDict):
+    """Whether a new champion goes back, why or why not; then to which version, by which run."""
+
+    model: str
+    roll_back: bool
+    reason: str
+    version: NotRequired[int]
+    run_id: NotRequired[str]
+
+
 class Retrain(TypedDict):
     """Whether a training starts, which, and why or why not."""
 

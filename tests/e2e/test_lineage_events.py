@@ -10,7 +10,7 @@ from examples.nyc_flights.demo import Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-NIGHT = str(NIGHTS[1])
+NIGHT = str(NIGHTS[0])
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from nightshift.specs import load_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-ASKED, SCORED_ANEW = NIGHTS[1], NIGHTS[2]
+ASKED, SCORED_ANEW = NIGHTS[0], NIGHTS[1]
 FOLLOWERS = ["features_departure", f"score_{MODEL}", f"monitor_{MODEL}"]
 TRAIN = f"train_{MODEL}"
 TRAINING = f"retrain__{MODEL}__{ASKED}"
@@ -31,7 +31,7 @@ def test_one_request_started_one_training_with_its_reason(loop: Demo) -> None:
         (ASKED, "started", "promoted")
     ]
     assert requests[0]["training_id"] == TRAINING
-    assert "drifted" in requests[0]["reason"]
+    assert "fitted on nights up to 2013-02-15" in requests[0]["reason"]
     decision = loop.warehouse.row("SELECT * FROM governance.decisions WHERE training_id = %s", (TRAINING,))
     assert decision is not None
     assert (decision["champion"], decision["challenger"], decision["passed"]) == (1, 2, True)

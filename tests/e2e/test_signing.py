@@ -104,7 +104,7 @@ def drifts(loop: Demo, night: date) -> None:
     require_champion(loop)
     monitor = f"monitor_{MODEL}"
     with nightly(loop):
-        for each in (night - timedelta(days=1), night):  # two breaches are what the spec asks for
+        for each in (night - timedelta(days=1), night):
             reason = {"downstream": "wake", "reason": "a night of summer"}
             loop.run(f"score_{MODEL}", conf={"batch_date": str(each), **reason})
             loop.ended(monitor, loop.api.wait_for_run(monitor, str(each), SECONDS))

@@ -18,7 +18,7 @@ from nightshift.runtime.api import Client
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(900)]
 
-NIGHT = str(NIGHTS[1])
+NIGHT = str(NIGHTS[0])
 TRAINING = f"retrain__{MODEL}__{NIGHT}"
 REPORT, DOCS = f"reports/{MODEL}/{NIGHT}.html", f"data_docs/flights/{NIGHT}.html"
 

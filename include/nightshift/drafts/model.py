@@ -100,7 +100,7 @@ def draft(ask: Ask, source: Source, seen: Seen | None, *, owner: str, lag: int =
         *_gates(goal, seen),
         f"drift: {{{_window(sizes, 'min_rows')}}}",
         f"performance: {{metric: {_loss(goal)}, tolerance: 0.15, {_window(sizes, 'min_labels')}}}",
-        "retrain: {cooldown_days: 14}",
+        "retrain: {when: {shift: 365, harm: 365, age_days: 56}, cooldown_days: 14}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -60,6 +60,7 @@ class Assessment:
     intervals: Mapping[str, tuple[float, float] | None]
     calibration_error: Mapping[str, float | None]
     recalibrated: bool = False
+    nights: tuple[records.PairedNight, ...] = ()
 
     def record(self) -> records.Evaluation:
         """Return what is kept of it: of the gains, their intervals."""
@@ -78,6 +79,7 @@ class Assessment:
             },
             calibration_error=dict(self.calibration_error),
             recalibrated=self.recalibrated,
+            nights=self.nights,
         )
 
 
@@ -125,6 +127,22 @@ def evaluate(
         slices={name: part(rows)[0] for name, rows in _slices(holdout, slices)},
         intervals={m: bootstrap.interval(found, INTERVAL) for m, found in replicates.items()},
         calibration_error=errors,
+        nights=() if champion is None else _paired(task, days, day, truth, challenger, champion),
+    )
+
+
+def _paired(
+    task: Task, days: Any, day: Any, truth: Array, challenger: Array, champion: Array
+) -> tuple[records.PairedNight, ...]:
+    """Return both losses of each of ``days``; ``day``: of each row its number."""
+    rows = np.bincount(day, minlength=len(days))
+    mine, theirs = (
+        np.bincount(day, weights=metrics.row_losses(task, truth, scores), minlength=len(days)) / rows
+        for scores in (challenger, champion)
+    )
+    return tuple(
+        records.PairedNight(pd.Timestamp(night).date(), int(n), float(a), float(b))
+        for night, n, a, b in zip(days, rows, mine, theirs, strict=True)
     )
 
 

@@ -18,7 +18,7 @@ from nightshift.distributions import FEWEST_ROWS, nameable
 from nightshift.masks import masked
 from nightshift.pages import Cell, Document, Note, Section, Status, Table, Tone, above
 from nightshift.pages.words import html
-from nightshift.records.monitoring import DriftResult, FeatureDrift
+from nightshift.records.monitoring import DriftResult, FeatureDrift, Reason
 
 # Read by Evidently when it is imported: no usage statistics.
 os.environ["DO_NOT_TRACK"] = "1"
@@ -57,6 +57,7 @@ class Decided:
     retrain: bool
     reason: str
     performance: tuple[str, str] | None = None
+    reasons: tuple[Reason, ...] = ()
 
 
 def render(
@@ -87,6 +88,7 @@ def render(
         about="",
         notes=(*_decided(decided), *_expected(expected), _drift(summary), *_shift(summary)),
         sections=(
+            *_reasons(decided),
             Section("Drift of the features", _features(summary)),
             Section("Distributions", _note(len(old), len(new), left_out, failed)),
         ),
@@ -223,6 +225,24 @@ def _expected(words: str | None) -> tuple[Note, ...]:
     return (Note(said, "quiet"),)
 
 
+def _reasons(decided: Decided | None) -> tuple[Section, ...]:
+    if decided is None or not decided.reasons:
+        return ()
+    rows = tuple(
+        (
+            each.name,
+            Status("asks", "bad") if each.asks else "",
+            "not judged" if each.value is None else f"{each.value:,.4g}",
+            "" if each.limit is None else f"{each.limit:,.4g}",
+            masked(each.words),
+        )
+        for each in decided.reasons
+    )
+    return (
+        Section("What asks for retraining", (Table(("reason", "", "now", "limit", "what it saw"), rows),)),
+    )
+
+
 def _drift(summary: DriftResult) -> Note:
     reasons = "".join(f" {masked(reason)}." for reason in summary.reasons)
     words = f"Drift: {STATUS[summary.status]}, decided on all {summary.rows:,} rows.{reasons}"
@@ -230,7 +250,7 @@ def _drift(summary: DriftResult) -> Note:
 
 
 def _shift(summary: DriftResult) -> tuple[Note, ...]:
-    """Return the evidence over nights in words; it decides nothing."""
+    """Return the evidence over nights in words."""
     found = summary.shift
     if found is None:
         return ()

@@ -1,8 +1,25 @@
-"""A task that starts a training as another task has decided; its own module, for the DAG files that need it."""
+"""Tasks that start another DAG as a task has decided; their own module, for the DAG files that need them."""
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
 from nightshift.specs import Model
+
+
+def start_rollback(task_id: str, model: Model, *, decided_by: str) -> TriggerDagRunOperator:
+    """Return the task; the task ``decided_by`` returns ``run_id`` and ``reason``. It starts once.
+
+    No version is named: the one before the champion of now, once.
+    """
+    said = f"ti.xcom_pull('{decided_by}')"
+    return TriggerDagRunOperator(
+        task_id=task_id,
+        trigger_dag_id=f"rollback_{model.name}",
+        trigger_run_id=f"{{{{ {said}['run_id'] }}}}",
+        conf={"reason": f"{{{{ {said}['reason'][:500] }}}}"},
+        logical_date=None,
+        skip_when_already_exists=True,
+        openlineage_inject_parent_info=False,
+    )
 
 
 def start_training(task_id: str, model: Model, *, decided_by: str) -> TriggerDagRunOperator:

@@ -34,10 +34,21 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class PairedNight:
+    """The mean losses of both on one night of the holdout, on the same rows."""
+
+    night: date
+    rows: int
+    challenger: float
+    champion: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured on the holdout. ``intervals``: of the challenger's metrics, at ``confidence``.
 
     ``recalibrated``: of both models what they would have served, not what they say by themselves.
+    ``nights``: both, night by night; none without a champion.
     """
 
     rows: int = 0
@@ -51,6 +62,7 @@ class Evaluation:
     slices: Mapping[str, Slice] = field(default_factory=dict)
     calibration_error: Scores = field(default_factory=dict)
     recalibrated: bool = False
+    nights: tuple[PairedNight, ...] = ()
     format: int = 1
 
 

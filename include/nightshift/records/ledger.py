@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Annotated
 
-from nightshift.rows import Command, Query, Row, select
+from nightshift.records.decisions import Evaluation
+from nightshift.rows import JSON, Command, Query, Row, select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,29 @@ _COLUMNS = ", ".join(Promotion.columns())
 HEAD = select(Promotion, "model = %(model)s", order="entry DESC LIMIT 1")
 OF_TRAINING = select(Promotion, "model = %(model)s AND training_id = %(training_id)s AND kind = 'promotion'")
 CHAMPION_ON = Query(f"SELECT {_COLUMNS} FROM governance.champion_on(%(model)s, %(night)s)", Promotion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnProbation(Row):
+    """The champion of a night that was promoted over another one only so many nights before.
+
+    ``evaluation``: what was measured of both at the gate.
+    """
+
+    version: int
+    before: int
+    since: date
+    training_id: str
+    evaluation: Annotated[Evaluation | None, JSON]
+
+
+ON_PROBATION = Query(
+    "SELECT c.version, d.champion AS before, c.effective_from AS since, c.training_id, d.evaluation "
+    "FROM governance.champion_on(%(model)s, %(night)s) c JOIN governance.decisions d USING (training_id) "
+    "WHERE c.kind = 'promotion' AND d.champion IS NOT NULL "
+    "AND c.effective_from + %(nights)s::integer > %(night)s::date",
+    OnProbation,
+)
 LOCK = Command("SELECT governance.lock_ledger(%(model)s)")
 PROMOTE = Command(
     "INSERT INTO governance.promotions "

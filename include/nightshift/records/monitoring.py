@@ -468,6 +468,29 @@ class Night(Row):
     promoted_by: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Probation(Row, table="monitoring.probations", key=("model", "batch_date")):
+    """What a night says of a new champion against the version before, on the nights that both scored.
+
+    ``evidence`` that it is worse; as good, it would pass ``probation_evidence`` once in so many probations.
+    ``difference``: its mean loss less the other's, a night; None before the first label.
+    """
+
+    model: str
+    batch_date: date
+    model_version: int
+    before: int
+    since: date
+    nights: int
+    evidence: float
+    difference: float | None
+    rolls_back: bool
+    reason: str
+    run_id: str
+    judged_at: datetime = stamped()
+
+
+JUDGE_PROBATION = upsert(Probation)
 NIGHTS = Query(
     f"SELECT {', '.join(Night.columns())} FROM monitoring.nights WHERE model = %(model)s "
     "AND batch_date BETWEEN %(first)s AND %(last)s ORDER BY batch_date, arm",

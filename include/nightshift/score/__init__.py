@@ -9,6 +9,8 @@ from nightshift.specs import class_column
 
 CHUNK_ROWS = 100_000
 CHAMPION_ARM = "champion"
+# The version before, on the nights of a new champion's probation.
+BEFORE_ARM = "before"
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 

@@ -273,6 +273,11 @@ class Retrain(Spec):
     min_new_labels: int = Field(default=100, ge=0)
     # So many trainings in a row without a promotion stop the next ones for four weeks.
     give_up_after: int = Field(default=3, ge=1, le=100)
+    # Nights after a promotion on which the version before is scored beside the new one, for nobody to read: a champion
+    # that is surely worse is rolled back. 0: none.
+    probation_nights: int = Field(default=14, ge=0, le=366)
+    # How sure: evidence that a champion as good as the one before passes once in so many probations.
+    probation_evidence: float = Field(default=100.0, ge=2)
     # How long the sensor waits for the night's verdict before it raises the alarm.
     verdict_within_minutes: int = Field(default=180, ge=1, le=7 * 24 * 60)
 

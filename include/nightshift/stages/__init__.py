@@ -21,6 +21,7 @@ from nightshift.stages.governing import reconcile_registry, roll_back, verify_le
 from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitor import decide_verdict, measure_performance, render_report
+from nightshift.stages.probation import judge_probation, score_beside
 from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
@@ -61,6 +62,7 @@ __all__ = [
     "features_that_give_away",
     "fit",
     "judge_again",
+    "judge_probation",
     "measure_performance",
     "newest_nights",
     "policies",
@@ -75,6 +77,7 @@ __all__ = [
     "reproduce",
     "roll_back",
     "score",
+    "score_beside",
     "score_entities",
     "sign",
     "snapshot",

@@ -58,16 +58,19 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
             "labels": 0,
             "reason": "no labels: the model has no target",
         }
-    judged = _outcomes(platform, model, looked_at(platform, model, batch_date), batch_date)
+    outcomes = _outcomes(platform, model, looked_at(platform, model, batch_date), batch_date)
+    judged = outcomes[outcomes["arm"] == CHAMPION_ARM]
     bases = cache(lambda version: _base(platform, model, version))
     rows = []
-    for night, part in judged.groupby(judged["batch_date"].dt.date):
+    for _, part in outcomes.groupby(["batch_date", "arm"]):
+        night, arm = part["batch_date"].iloc[0].date(), str(part["arm"].iloc[0])
         measured = metrics.score(model.kind, part["label"], predicted(part, model.classes))
         version, labelled = int(part["model_version"].iloc[0]), int(part["label"].notna().sum())
         rows.append(
             Performance(
                 model=name,
                 batch_date=night,
+                arm=arm,
                 model_version=version,
                 scored=len(part),
                 labelled=labelled,
@@ -82,7 +85,7 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
     estimated = estimate_night(platform, model, batch_date)
     found: results.Measured = {
         "model": name,
-        "nights_measured": len(rows),
+        "nights_measured": judged["batch_date"].nunique(),
         "labels": int(judged["label"].notna().sum()),
     }
     if arrivals:
@@ -147,7 +150,9 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
     said = platform.warehouse.one(records.VERDICT, model=name, batch_date=batch_date)
     decided = None
     if said:
-        decided = Decided(said.status, said.retrain, said.reason, _measured(said.performance))
+        decided = Decided(
+            said.status, said.retrain, said.reason, _measured(said.performance), said.reasons.said
+        )
     expected = platform.warehouse.one(records.ESTIMATED, model=name, batch_date=batch_date)
     # What the verdict has measured of this version is not measured again.
     is_measured = said and said.model_version == version
@@ -231,14 +236,13 @@ def _shift(platform: Platform, model: Model, profile: Profile, batch_date: date)
 
 
 def _outcomes(platform: Platform, model: Model, nights: DateRange, batch_date: date) -> pd.DataFrame:
-    """Return predictions of ``nights`` with their labels, and since when these are known (NaN: none yet)."""
+    """Return predictions of ``nights``, of every arm, with their labels, and since when these are known (NaN: none yet)."""
     feature_set = platform.project.feature_set(model.features)
     table = prediction_table(model, feature_set)
     platform.warehouse.ensure(table)
     predictions = platform.warehouse.read(table, nights.first, nights.last)
-    predictions = predictions[predictions["arm"] == CHAMPION_ARM]
     truth = read_outcomes(platform, model, nights.first, batch_date)
-    return predictions.merge(truth, on=feature_set.entity, how="left", validate="one_to_one")
+    return predictions.merge(truth, on=feature_set.entity, how="left", validate="many_to_one")
 
 
 def _performance(
@@ -252,8 +256,9 @@ def _performance(
         return None
     labels = matured(platform, model, batch_date)
     outcomes = _outcomes(platform, model, labels.judged, batch_date)
+    is_mine = (outcomes["model_version"] == version) & (outcomes["arm"] == CHAMPION_ARM)
     is_final = outcomes["batch_date"].dt.date.map(labels.is_final).astype(bool)
-    mine = outcomes[is_final & (outcomes["model_version"] == version)]
+    mine = outcomes[is_final & is_mine]
     result = assess(
         model.kind,
         model.performance,

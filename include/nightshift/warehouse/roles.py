@@ -78,7 +78,7 @@ SCORE = (
         {
             **_each(KEEP, "catalog.prediction_batches", "catalog.prediction_sketches"),
             "monitoring.faults": READ,
-            **_each(READ, "governance.promotions", "governance.versions"),
+            **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
         },
         {"raw": READ, "features": READ, "predictions": REPLACE, "adhoc": REPLACE},
         ("raw", "features", "predictions", "adhoc"),
@@ -112,7 +112,7 @@ TRAIN = (
 MONITOR = (
     Grants(
         {
-            **_each(KEEP, "monitoring.performance_history", "monitoring.verdicts"),
+            **_each(KEEP, "monitoring.performance_history", "monitoring.verdicts", "monitoring.probations"),
             **_each(KEEP, "monitoring.estimates", "monitoring.arrivals"),
             "monitoring.retrain_requests": ADD,
             **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),

@@ -1,0 +1,58 @@
+"""Probation: a champion as good as the version before stays; one that is surely worse is seen within nights."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from nightshift.monitor.probation import evidence
+from nightshift.records.decisions import PairedNight
+
+FIRST, LIMIT, NIGHTS = date(2013, 1, 7), 100.0, 14
+
+
+def gate(random: np.random.Generator, nights: int = 14, sd: float = 0.01) -> list[PairedNight]:
+    """Return both losses on the nights of a holdout, whose difference moves by ``sd``."""
+    theirs = 0.5 + 0.05 * random.normal(size=nights)
+    mine = theirs - 0.01 + sd * random.normal(size=nights)
+    return [
+        PairedNight(FIRST + timedelta(days=n), 900, float(a), float(b))
+        for n, (a, b) in enumerate(zip(mine, theirs, strict=True))
+    ]
+
+
+def passes(random: np.random.Generator, shift: float, sd: float = 0.01) -> int | None:
+    """Return the night of a probation after which the evidence passes the limit, or None."""
+    then, differences = gate(random, sd=sd), shift + sd * random.normal(size=NIGHTS)
+    for night in range(1, NIGHTS + 1):
+        if evidence(then, differences[:night].tolist()) >= LIMIT:
+            return night
+    return None
+
+
+def test_a_champion_that_is_as_good_is_rolled_back_at_most_once_in_a_hundred() -> None:
+    random = np.random.default_rng(0)
+    assert sum(passes(random, 0.0) is not None for _ in range(1000)) <= 10
+
+
+def test_a_champion_that_is_better_never_is() -> None:
+    random = np.random.default_rng(1)
+    assert all(passes(random, -0.01) is None for _ in range(300))
+
+
+@pytest.mark.parametrize(("shift", "within"), [(0.03, 4), (0.1, 2)])
+def test_one_that_is_worse_is_seen_within_nights(shift: float, within: int) -> None:
+    random = np.random.default_rng(2)
+    found = [passes(random, shift) for _ in range(200)]
+    assert None not in found
+    assert np.median([night or 0 for night in found]) <= within
+
+
+def test_one_night_alone_is_never_enough() -> None:
+    assert evidence(gate(np.random.default_rng(3)), [5.0]) < LIMIT
+
+
+def test_a_gate_of_few_nights_or_no_labels_say_nothing() -> None:
+    random = np.random.default_rng(4)
+    assert evidence(gate(random, 4), [1.0] * 10) == 1.0
+    assert evidence(gate(random), []) == 1.0
