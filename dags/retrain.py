@@ -2,7 +2,7 @@
 
 - **verdict** waits without a worker slot. A night without a verdict by the deadline fails here: a silence is
   an alarm.
-- **decide** asks the guards (a backfill, a fault, one at a time, cooldown, budget, ...). A request held back is a row in
+- **decide** asks the guards (a backfill, a fault, cooldown, budget, ...). A request held back is a row in
   `monitoring.retrain_requests` with what each guard said, and the night to wait for. A calm night ends here.
 - **train** triggers `train_NAME` as of this night. The run id follows from the night: it starts once.
 
