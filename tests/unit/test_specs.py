@@ -88,7 +88,7 @@ def test_a_file_name_is_the_name(folder: Path) -> None:
         (MODEL, "window_days: all", "window_days: -1", "key 'train.window_days'"),
         (MODEL, "window_days: all", "window_days: many", "expected 'all' or 1 to 3660 days, got 'many'"),
         (MODEL, "min_rows: 5000", "min_rows: 5000, max_rows: 900", "max_rows: 900 is fewer than min_rows, 5000"),
-        (MODEL, "breaches: 2", "breaches: 9", "breaches (9) cannot exceed of_last (3)"),
+        (MODEL, "share: 0.3", "share: 0.3, breaches: 9", "breaches (9) cannot exceed of_last (3)"),
         (MODEL, "task: classification", "task: clustering", "key 'task'"),
         (MODEL, ", above: 15", "", "target.above, equals or classes: one is needed for"),
         (MODEL, "metric: log_loss}", "metric: mae}", "metric 'mae' is not for classification"),

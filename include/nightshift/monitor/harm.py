@@ -64,20 +64,25 @@ def evidence(training: TrainingLosses, later: Sequence[NightLoss], alarm: float)
 
     ``alarm``: what is passed about once in so many nights if nothing changed.
     """
-    if len(training.nights) < FEWEST_NIGHTS or not later:
+    grown = after_each(training, later)
+    if not grown.size:
         return None
-    unit = _mean([night.base for night in training.nights], training.nights)
-    if unit <= 0:
-        return None
-    then, now = _series(training.nights, unit), _series(later, unit)
-    of = shift.usual(then)
-    made = shift.innovations(shift.followed(then, now), of)[len(then.nights) :]
-    worse = shift.likelihoods(made, of)[:, :, : len(shift.SIZES)]
-    grown = shift.accumulate(worse, np.ones(1)).sum(axis=(1, 2))
     start = shift.began(grown)
     usual, skill = _skill(training.nights), _skill(later[start:])
     words = f"skill {skill:.3f} since {later[start].night}, {usual:.3f} in training"
     return Harm(float(grown[-1]), alarm, len(later), skill, usual, words)
+
+
+def after_each(training: TrainingLosses, later: Sequence[NightLoss]) -> Floats:
+    """Return the evidence after each of the ``later`` nights, (nights,); empty where there is none."""
+    unit = _mean([night.base for night in training.nights], training.nights) if training.nights else 0.0
+    if len(training.nights) < FEWEST_NIGHTS or not later or unit <= 0:
+        return np.empty(0)
+    then, now = _series(training.nights, unit), _series(later, unit)
+    of = shift.usual(then)
+    made = shift.innovations(shift.followed(then, now), of)[len(then.nights) :]
+    worse = shift.likelihoods(made, of)[:, :, : len(shift.SIZES)]
+    return shift.accumulate(worse, np.ones(1)).sum(axis=(1, 2))
 
 
 def _series(nights: Sequence[NightLoss], unit: float) -> shift.Series:

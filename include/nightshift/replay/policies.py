@@ -61,7 +61,7 @@ def every(days: int, *, gated: bool) -> Policy:
             if not gated or passes(bank, number, champion):
                 champion, promoted = number, promoted + 1
                 changes.append((bank.serves_from(number), number))
-        return Served(_filled(bank, changes), started, promoted)
+        return Served(filled(bank, changes), started, promoted)
 
     return policy
 
@@ -140,7 +140,8 @@ def _of_scores(gates: list[Gate]) -> list[Gate]:
     return [gate for gate in gates if gate.gate not in {"latency", "size"}]
 
 
-def _filled(bank: Bank, changes: list[tuple[int, int]]) -> Ints:
+def filled(bank: Bank, changes: list[tuple[int, int]]) -> Ints:
+    """Return who serves each night since the first change: each serves from its night on, until the next does."""
     serving = np.empty(len(bank.nights), dtype=np.int64)
     for night, candidate in changes:
         serving[night:] = candidate
