@@ -1,17 +1,21 @@
 """Is the new champion surely worse than the version before? Both scored the same nights; one is read by nobody.
 
-What is looked at is the difference of their mean losses, night by night. How far it moves by itself is known from the
-holdout of the gate, where both were measured on the same rows. Evidence is a test martingale (Ville's inequality;
-Ramdas, Grünwald, Vovk and Shafer 2023, "Game-theoretic statistics and safe anytime-valid inference", Statistical
-Science 38(4)): the product over nights of likelihood ratios of a shift of so many standard deviations against none,
-averaged over sizes. It may be looked at every night: a champion that is as good passes 100 in one of 100 probations.
+What is looked at is the difference of their mean losses, night by night. Evidence is a test martingale (Ramdas,
+Grünwald, Vovk and Shafer 2023, "Game-theoretic statistics and safe anytime-valid inference", Statistical Science 38(4)):
+it may be looked at every night, and a champion that is as good passes 100 in one of 100 probations. Half of it takes
+how far the difference moves by itself from the holdout of the gate, where both were measured on the same rows; the
+other half knows only the nights since: the ratio of Student's t with and without a shift (Pérez-Ortiz, Lardy, de Heide
+and Grünwald 2024, "E-statistics, group invariance and anytime-valid testing", Annals of Statistics 52(4)).
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtri, stdtr
+from scipy.stats import nct
+from scipy.stats import t as student
 
+from nightshift.distributions import Floats
 from nightshift.monitor.shift import DOUBT, LARGEST, SIZES
 from nightshift.records.decisions import PairedNight
 
@@ -19,6 +23,8 @@ from nightshift.records.decisions import PairedNight
 FEWEST_NIGHTS = 5
 # A difference below so much of the loss is none that anybody would roll back for.
 SMALLEST_SHARE = 0.005
+# Nights resemble each other: so many say as much as fewer that do not.
+RESEMBLANCE = 0.3
 
 
 def evidence(gate: Sequence[PairedNight], differences: Sequence[float]) -> float:
@@ -29,12 +35,27 @@ def evidence(gate: Sequence[PairedNight], differences: Sequence[float]) -> float
     """
     if len(gate) < FEWEST_NIGHTS or not len(differences):
         return 1.0
+    since = np.asarray(differences, dtype=np.float64)
+    smallest = SMALLEST_SHARE * float(np.mean([night.champion for night in gate]))
+    return (_against_gate(gate, since, smallest) + _among_themselves(since, smallest)) / 2
+
+
+def _against_gate(gate: Sequence[PairedNight], since: Floats, smallest: float) -> float:
+    """Return the product of each night's ratio, by how far the difference moved at the gate."""
     then = np.array([night.challenger - night.champion for night in gate])
-    loss = float(np.mean([night.champion for night in gate]))
     # The next night differs from a mean that is itself of so few nights.
-    spread = np.sqrt(then.var(ddof=1) * (1 + 1 / len(then)) + (SMALLEST_SHARE * loss) ** 2)
-    apart = np.asarray(differences, dtype=np.float64) / spread
+    apart = since / np.sqrt(then.var(ddof=1) * (1 + 1 / len(then)) + smallest**2)
     normal = -ndtri(np.clip(stdtr(len(then) - 1, -np.abs(apart)), 1e-300, 0.5))
     signed = np.sign(apart) * np.clip(normal - DOUBT, 0.0, LARGEST)
     logs = signed[:, None] * SIZES - SIZES**2 / 2
     return float(np.exp(logs.sum(axis=0)).mean())
+
+
+def _among_themselves(since: Floats, smallest: float) -> float:
+    """Return the ratio for the mean of these nights alone, as of fewer nights that do not resemble each other."""
+    n = len(since)
+    if n < 2:
+        return 1.0
+    fewer = np.sqrt((1 - RESEMBLANCE) / (1 + RESEMBLANCE))
+    found = fewer * since.mean() * np.sqrt(n / (since.var(ddof=1) + smallest**2))
+    return float(np.mean(nct.pdf(found, n - 1, fewer * SIZES * np.sqrt(n)) / student.pdf(found, n - 1)))

@@ -1,0 +1,155 @@
+"""The policy that a spec declares: its reasons and its guards, night by night, as the verdicts would have had it.
+
+Verdicts and answers come from the functions that decide in production. What differs: a training that is asked for is
+the bank's next candidate, up to ``every`` nights later, and labels are known once they have matured.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from nightshift import retrain
+from nightshift.monitor import harm, shift
+from nightshift.monitor.verdict import Seen, decide_night
+from nightshift.records.monitoring import DriftResult, Harm, Shift, Started
+from nightshift.records.profile import TrainingLosses
+from nightshift.records.sketches import Edges, Sketch
+from nightshift.replay.bank import Bank
+from nightshift.replay.policies import Policy, Served, filled, passes
+from nightshift.specs import Model
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a candidate's training knows of itself: the weight of each feature, and the losses of its nights."""
+
+    importance: Mapping[str, float]
+    losses: TrainingLosses
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The nights as they are watched: sketches of the same bins."""
+
+    edges: Edges
+    sketches: Mapping[date, Sketch]
+
+
+def declared(watched: Watched, learned: Callable[[int], Learned]) -> Policy:
+    """Return the policy of the bank's own spec. ``learned``: of a candidate by its number; asked of champions."""
+
+    def policy(bank: Bank, start: int) -> Served:
+        champion, started = _Champion.of(bank, watched, learned, start), list[Started]()
+        changes = [(bank.serves_from(start), start)]
+        for night in bank.nights[bank.serves_from(start) :]:
+            challenger = _challenger(bank, champion, night, started, start)
+            if challenger is None:
+                continue
+            promoted = passes(bank, challenger, champion.number)
+            started.insert(0, _started(bank, challenger, promoted=promoted))
+            if promoted:
+                champion = _Champion.of(bank, watched, learned, challenger)
+                changes.append((bank.serves_from(challenger), challenger))
+        return Served(filled(bank, changes), len(started), len(changes) - 1)
+
+    return policy
+
+
+def _started(bank: Bank, number: int, *, promoted: bool) -> Started:
+    as_of = bank.candidates[number].as_of
+    return Started(
+        batch_date=as_of, training_id=str(as_of), outcome=retrain.PROMOTED if promoted else "rejected"
+    )
+
+
+def _challenger(
+    bank: Bank, champion: "_Champion", night: date, started: list[Started], start: int
+) -> int | None:
+    """Return the candidate that a night starts: None if it does not ask, a guard objects, or none can serve."""
+    if started and night <= started[0].batch_date:
+        return None  # the one that was asked for last is of this night, or later
+    if not champion.asks(night) or not _may_start(bank, champion, night, started, start):
+        return None
+    return _next(bank, night)
+
+
+def _next(bank: Bank, night: date) -> int | None:
+    """Return the first candidate of a night or later that can still serve."""
+    number = bisect_left([each.as_of for each in bank.candidates], night)
+    fits = number < len(bank.candidates) and bank.serves_from(number) < len(bank.nights)
+    return number if fits else None
+
+
+def _may_start(bank: Bank, champion: "_Champion", night: date, started: list[Started], start: int) -> bool:
+    model = bank.model
+    fresh = [
+        count
+        for day, count in zip(bank.nights, bank.counts, strict=True)
+        if champion.fitted_until < day <= night - timedelta(days=model.matures_after_days)
+    ]
+    request = retrain.Request(
+        batch_date=night,
+        reason="",
+        started=tuple(started),
+        promoted=None if champion.number == start else bank.candidates[champion.number].as_of,
+        new_labels=int(np.sum(fresh)),
+    )
+    return retrain.ask(model.retrain, request).may_start
+
+
+@dataclass(frozen=True)
+class _Champion:
+    """A candidate in service, with the evidence against it after each night."""
+
+    number: int
+    model: Model
+    fitted_until: date
+    shifts: Mapping[date, float]
+    harms: Mapping[date, float]
+
+    @classmethod
+    def of(cls, bank: Bank, watched: Watched, learned: Callable[[int], Learned], number: int) -> "_Champion":
+        candidate, knows = bank.candidates[number], learned(number)
+        first, last = candidate.dates.train_first, candidate.dates.train_last
+        training = {night: each for night, each in watched.sketches.items() if first <= night <= last}
+        later = {night: each for night, each in watched.sketches.items() if night > last}
+        found = shift.evidence(
+            shift.trained(watched.edges, training),
+            shift.series(watched.edges, training, later),
+            knows.importance,
+        )
+        served = (bank.rows["batch_date"].dt.date > candidate.as_of).to_numpy()
+        rows = bank.rows[served]
+        losses = harm.night_losses(
+            bank.model.kind,
+            rows["batch_date"],
+            rows["label"].to_numpy(dtype="float64"),
+            candidate.predictions[served].astype("float64"),
+            knows.losses.base,
+        )
+        shifts = dict(zip(found.nights, found.totals, strict=True))
+        grown = harm.after_each(knows.losses, losses)
+        harms = {each.night: float(n) for each, n in zip(losses, grown, strict=False)}
+        return cls(number, bank.model, last, shifts, harms)
+
+    def asks(self, night: date) -> bool:
+        """Return whether the verdict of a night would ask for a training."""
+        evidence = self.shifts.get(night)
+        moved = None if evidence is None else Shift(evidence, shift.ALARM, len(self.shifts), (), "")
+        seen = Seen(
+            night=night,
+            drift=DriftResult(shift=moved),
+            harm=self._harm(night),
+            fitted_until=self.fitted_until,
+        )
+        return decide_night(self.model, seen).retrain
+
+    def _harm(self, night: date) -> Harm | None:
+        known = night - timedelta(days=self.model.matures_after_days)
+        matured = [day for day in self.harms if day <= known]
+        if not matured:
+            return None
+        return Harm(self.harms[max(matured)], shift.ALARM, len(matured), 0.0, 0.0, "")
