@@ -1,11 +1,11 @@
 """Is the new champion surely worse than the version before? Both scored the same nights; one is read by nobody.
 
 What is looked at is the difference of their mean losses, night by night. Evidence is a test martingale (Ramdas,
-Grünwald, Vovk and Shafer 2023, "Game-theoretic statistics and safe anytime-valid inference", Statistical Science 38(4)):
-it may be looked at every night, and a champion that is as good passes 100 in one of 100 probations. Half of it takes
-how far the difference moves by itself from the holdout of the gate, where both were measured on the same rows; the
-other half knows only the nights since: the ratio of Student's t with and without a shift (Pérez-Ortiz, Lardy, de Heide
-and Grünwald 2024, "E-statistics, group invariance and anytime-valid testing", Annals of Statistics 52(4)).
+Grünwald, Vovk and Shafer 2023, "Game-theoretic statistics and safe anytime-valid inference", Statistical Science
+38(4)): it may be looked at every night, and a champion that is as good passes 100 in one of 100 probations. Half of it
+takes how far the difference moves by itself from the holdout of the gate, where both were measured on the same rows;
+the other half knows only the nights since: the ratio of Student's t with and without a shift (Pérez-Ortiz, Lardy, de
+Heide and Grünwald 2024, "E-statistics, group invariance and anytime-valid testing", Annals of Statistics 52(4)).
 """
 
 from collections.abc import Sequence

@@ -79,19 +79,31 @@ class Past:
         return self.platform.project.feature_set(self.model.features).entity
 
 
-def past_of(reading: Reading, platform: Platform, model: Model, nights: DateRange) -> Past | None:
-    """Return what the offsets of ``nights`` follow from; None where the model is not recalibrated."""
+def past_of(
+    reading: Reading, platform: Platform, model: Model, nights: DateRange, arm: str = CHAMPION_ARM
+) -> Past | None:
+    """Return what the offsets of ``nights`` follow from; None where the model is not recalibrated.
+
+    ``arm``: whose nights count, where there are any; else the champion's.
+    """
     if model.recalibrate is None:
         return None
     feature_set = platform.project.feature_set(model.features)
     before = DateRange(window(model, nights.first).first, nights.first - timedelta(days=1))
     rows = reading.read(prediction_table(model, feature_set), before.first, before.last)
-    rows = rows[rows["arm"] == CHAMPION_ARM]
     truth = reading.read(raw_table(platform.project.source(model.truth.source)), before.first, nights.last)
-    batches = reading.all(features.PREDICTED_NIGHTS, model=model.name, first=before.first, last=before.last)
+    batches = reading.all(
+        features.PREDICTED_NIGHTS, model=model.name, arm=arm, first=before.first, last=before.last
+    )
     by = {batch.batch_date: batch for batch in batches}
     said = {
-        night: _said(platform, model, by[night].model_version, part, by[night].recalibration)
+        night: _said(
+            platform,
+            model,
+            by[night].model_version,
+            part[part["arm"] == by[night].arm],
+            by[night].recalibration,
+        )
         for night, part in rows.groupby(rows["batch_date"].dt.date)
         if night in by
     }

@@ -124,8 +124,11 @@ class PredictionBatch(Row, table="catalog.prediction_batches", key=("model", "ba
 
 SCORED = upsert(PredictionBatch)
 PREDICTED = select(PredictionBatch, "model = %(model)s AND batch_date = %(batch_date)s AND arm = 'champion'")
+# Of a night that both arms have, the asked one comes last.
 PREDICTED_NIGHTS = select(
-    PredictionBatch, "model = %(model)s AND arm = 'champion' AND batch_date BETWEEN %(first)s AND %(last)s"
+    PredictionBatch,
+    "model = %(model)s AND arm IN ('champion', %(arm)s) AND batch_date BETWEEN %(first)s AND %(last)s",
+    order="batch_date, arm = %(arm)s",
 )
 SCORED_SINCE = select(
     PredictionBatch,
