@@ -17,7 +17,7 @@ from tests.integration.conftest import MODEL, History
 pytestmark = pytest.mark.integration
 
 DAY = timedelta(days=1)
-SINCE, LAST = date(2013, 2, 1), date(2013, 2, 8)
+SINCE, LAST = date(2013, 1, 29), date(2013, 2, 8)
 NIGHTS = DateRange(SINCE, LAST)
 
 
@@ -88,9 +88,9 @@ def test_a_champion_that_is_surely_worse_is_to_go_back_with_its_reason(month: Pl
     answer = judge(month)
     assert answer["roll_back"], answer
     assert f"on probation since {SINCE}" in answer["reason"]
-    assert "over 6 nights" in answer["reason"]  # labels of the 7th and 8th are not in
+    assert "over 9 nights" in answer["reason"]  # labels of the 7th and 8th are not in
     kept = month.warehouse.rows("SELECT rolls_back, nights, difference FROM monitoring.probations")
-    assert [(row["rolls_back"], row["nights"]) for row in kept] == [(True, 6)]
+    assert [(row["rolls_back"], row["nights"]) for row in kept] == [(True, 9)]
     assert kept[0]["difference"] > 0.05
     assert judge(month) == answer, "the same night says the same"
     assert not judge(month, is_backfill=True)["roll_back"]
@@ -106,7 +106,7 @@ def test_a_champion_that_is_no_worse_stays(loop: Platform) -> None:
     stages.score_beside(loop, MODEL, NIGHTS, Try("beside"))
     answer = judge(loop)
     assert not answer["roll_back"], answer
-    assert "over 6 nights" in answer["reason"]
+    assert "over 9 nights" in answer["reason"]
 
 
 def test_after_probation_nothing_is_scored_beside(month: Platform) -> None:
