@@ -21,6 +21,8 @@ from nightshift.records.decisions import PairedNight
 
 # Fewer nights at the gate do not say how far a difference moves by itself.
 FEWEST_NIGHTS = 5
+# Nights resemble each other: so many say as much as fewer that do not.
+RESEMBLANCE = 0.15
 # A difference below so much of the loss is none that anybody would roll back for.
 SMALLEST_SHARE = 0.005
 
@@ -50,9 +52,10 @@ def _against_gate(gate: Sequence[PairedNight], since: Floats, smallest: float) -
 
 
 def _among_themselves(since: Floats, smallest: float) -> float:
-    """Return the ratio for the mean of these nights alone."""
+    """Return the ratio for the mean of these nights alone, as of somewhat fewer."""
     n = len(since)
     if n < 2:
         return 1.0
-    found = since.mean() * np.sqrt(n / (since.var(ddof=1) + smallest**2))
-    return float(np.mean(nct.pdf(found, n - 1, SIZES * np.sqrt(n)) / student.pdf(found, n - 1)))
+    fewer = np.sqrt((1 - RESEMBLANCE) / (1 + RESEMBLANCE))
+    found = fewer * since.mean() * np.sqrt(n / (since.var(ddof=1) + smallest**2))
+    return float(np.mean(nct.pdf(found, n - 1, fewer * SIZES * np.sqrt(n)) / student.pdf(found, n - 1)))

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0021"
-down_revision = "0022"
+down_revision = "0020"
 
 STATEMENTS = """
 -- Null: the predictions are as the version says. With it they can be brought back to that.

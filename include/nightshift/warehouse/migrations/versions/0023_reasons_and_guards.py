@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 
 STATEMENTS = """
 -- A new champion against the version before, on the nights that both scored.
