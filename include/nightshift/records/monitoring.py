@@ -386,7 +386,7 @@ class Champion(Row):
 
 
 CHAMPION = Query(
-    "SELECT d.as_of, coalesce(v.refit_last, v.train_last) AS fitted_until, d.champion IS NULL AS is_first "
+    "SELECT d.as_of, coalesce((v.refit->>'last')::date, v.train_last) AS fitted_until, d.champion IS NULL AS is_first "
     "FROM governance.promotions p JOIN governance.decisions d USING (training_id) "
     "JOIN governance.versions v ON (v.model, v.version) = (p.model, p.version) "
     "WHERE p.model = %(model)s AND d.as_of <= %(night)s ORDER BY p.entry DESC LIMIT 1",

@@ -288,7 +288,7 @@ def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> NightLo
 
 
 def _harm(platform: Platform, model: Model, version: int, batch_date: date) -> Harm | None:
-    """Return the evidence of this version's nights with labels; those with a fault in their features say nothing."""
+    """Return the evidence of this version's nights with labels; those with a fault, or without all labels, say nothing."""
     found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
     training = found.profile.losses if found else None
     if training is None:
@@ -306,8 +306,9 @@ def _harm(platform: Platform, model: Model, version: int, batch_date: date) -> H
         return None
     spec = platform.project.feature_set(model.features)
     faulty = faulty_nights(platform, spec, DateRange(later[0].night, later[-1].night))
-    alarm = model.retrain.when.harm or shift.ALARM
-    return harm.evidence(training, [night for night in later if night.night not in faulty], alarm)
+    labels = matured(platform, model, batch_date)
+    sound = [each for each in later if each.night not in faulty and labels.is_final(each.night)]
+    return harm.evidence(training, sound, model.retrain.when.harm or shift.ALARM)
 
 
 def _windows(platform: Platform, model: Model, version: int, batch_date: date) -> list[str | None]:
