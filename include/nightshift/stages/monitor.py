@@ -236,7 +236,7 @@ def _shift(platform: Platform, model: Model, profile: Profile, batch_date: date)
 
 
 def _outcomes(platform: Platform, model: Model, nights: DateRange, batch_date: date) -> pd.DataFrame:
-    """Return predictions of ``nights``, of every arm, with their labels, and since when these are known (NaN: none yet)."""
+    """Return predictions of ``nights``, of every arm, with labels, and since when these are known (NaN: none yet)."""
     feature_set = platform.project.feature_set(model.features)
     table = prediction_table(model, feature_set)
     platform.warehouse.ensure(table)
@@ -288,7 +288,7 @@ def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> NightLo
 
 
 def _harm(platform: Platform, model: Model, version: int, batch_date: date) -> Harm | None:
-    """Return the evidence of this version's nights with labels; those with a fault, or without all labels, say nothing."""
+    """Return the evidence of this version's nights, but for those with a fault and those that lack labels."""
     found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
     training = found.profile.losses if found else None
     if training is None:
