@@ -59,6 +59,14 @@ def night_losses(
     return found
 
 
+def of_training(
+    task: Task, dates: pd.Series, truth: Floats, out_of_fold: Floats, classes: int = 2
+) -> TrainingLosses:
+    """Return the losses of a training's nights, (n,) rows, by predictions of models that had not seen their rows."""
+    base = base_of(task, truth, classes)
+    return TrainingLosses(base=base, nights=tuple(night_losses(task, dates, truth, out_of_fold, base)))
+
+
 def evidence(training: TrainingLosses, later: Sequence[NightLoss], alarm: float) -> Harm | None:
     """Return the evidence that losses grew after the last of ``later`` nights; None without any, or few of training.
 

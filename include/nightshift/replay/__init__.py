@@ -1,7 +1,18 @@
 """Replay: what would have come of retraining, by any policy, over nights whose outcomes are known. Pure."""
 
-from nightshift.replay.bank import Bank, Candidate, Nights, as_of_dates, bank, candidate, labelled
+from nightshift.replay.bank import (
+    Bank,
+    Candidate,
+    Learned,
+    Nights,
+    as_of_dates,
+    bank,
+    candidate,
+    labelled,
+    learned,
+)
 from nightshift.replay.compare import ORACLE, Compared, Outcome, compare
+from nightshift.replay.declared import Watched, declared
 from nightshift.replay.page import report, told, verdict
 from nightshift.replay.policies import Policy, Served, always, every, never, oracle
 
@@ -10,17 +21,21 @@ __all__ = [
     "Bank",
     "Candidate",
     "Compared",
+    "Learned",
     "Nights",
     "Outcome",
     "Policy",
     "Served",
+    "Watched",
     "always",
     "as_of_dates",
     "bank",
     "candidate",
     "compare",
+    "declared",
     "every",
     "labelled",
+    "learned",
     "never",
     "oracle",
     "report",

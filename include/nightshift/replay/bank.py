@@ -4,7 +4,7 @@ Whatever a policy would have done is then a look-up: which candidate it would ha
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
@@ -18,6 +18,8 @@ from nightshift import train
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.metrics import row_losses
+from nightshift.monitor import harm
+from nightshift.records.profile import TrainingLosses
 from nightshift.score.recalibration import as_served
 from nightshift.specs import NOTHING, FeatureSet, Model, Own
 
@@ -58,6 +60,14 @@ class Candidate:
     ) -> "Candidate":
         """Return a candidate as it was kept."""
         return cls(as_of, train.training_dates(model, as_of, first), int(rows), predictions)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a candidate's training knows of itself: the weight of each feature, and the losses of its nights."""
+
+    importance: Mapping[str, float]
+    losses: TrainingLosses
 
 
 @dataclass(frozen=True)
@@ -120,13 +130,7 @@ def candidate(
         FitFailed: these rows cannot be learned from.
     """
     dates = train.training_dates(model, as_of, nights.first)
-    known = train.labels(model, nights.truth, feature_set.entity, nights.cutoff(as_of))
-    within = nights.features["batch_date"].between(
-        pd.Timestamp(dates.train_first), pd.Timestamp(dates.holdout_last)
-    )
-    rows = train.labelled(nights.features[within], known, feature_set.entity)
-    rows = train.sampled(model.train, rows, dates, feature_set.entity)
-    train.require_enough(model, rows, dates, as_of)
+    rows = _known(model, feature_set, nights, as_of, dates)
     fitting = rows[rows["batch_date"] <= pd.Timestamp(dates.train_last)]
     pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
     shape = (len(evaluated), len(model.classes)) if model.classes else (len(evaluated),)
@@ -143,6 +147,39 @@ def candidate(
             pipeline = train.fit(recipe, feature_set, again, again["label"], own)
         predictions[part] = train.predict(pipeline, evaluated[part], model.classes)
     return Candidate(as_of, dates, len(fitting), predictions)
+
+
+def learned(
+    model: Model, feature_set: FeatureSet, nights: Nights, candidate: Candidate, own: Own = NOTHING
+) -> Learned:
+    """Return what a candidate's training knows of itself: fitted once more, and out of fold."""
+    rows = _known(model, feature_set, nights, candidate.as_of, candidate.dates)
+    fitting = rows[rows["batch_date"] <= pd.Timestamp(candidate.dates.train_last)]
+    label = fitting["label"]
+    pipeline = train.fit(model, feature_set, fitting, label, own)
+    out_of_fold = train.out_of_fold(model, feature_set, fitting, label, own)
+    losses = harm.of_training(
+        model.kind,
+        fitting["batch_date"],
+        label.to_numpy(dtype="float64"),
+        out_of_fold,
+        max(len(model.classes), 2),
+    )
+    return Learned(train.importance(model, pipeline, fitting, label), losses)
+
+
+def _known(
+    model: Model, feature_set: FeatureSet, nights: Nights, as_of: date, dates: train.TrainingDates
+) -> pd.DataFrame:
+    """Return the labelled rows of a training as of a date. Raises NotReady if they are too few."""
+    known = train.labels(model, nights.truth, feature_set.entity, nights.cutoff(as_of))
+    within = nights.features["batch_date"].between(
+        pd.Timestamp(dates.train_first), pd.Timestamp(dates.holdout_last)
+    )
+    rows = train.labelled(nights.features[within], known, feature_set.entity)
+    rows = train.sampled(model.train, rows, dates, feature_set.entity)
+    train.require_enough(model, rows, dates, as_of)
+    return rows
 
 
 def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:

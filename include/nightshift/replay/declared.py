@@ -5,29 +5,25 @@ the bank's next candidate, up to ``every`` nights later, and labels are known on
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+import pandas as pd
 
-from nightshift import retrain
+from nightshift import retrain, train
 from nightshift.monitor import harm, shift
+from nightshift.monitor.sketches import edges_of, sketch
 from nightshift.monitor.verdict import Seen, decide_night
 from nightshift.records.monitoring import DriftResult, Harm, Shift, Started
-from nightshift.records.profile import TrainingLosses
 from nightshift.records.sketches import Edges, Sketch
-from nightshift.replay.bank import Bank
+from nightshift.replay.bank import Bank, Learned
 from nightshift.replay.policies import Policy, Served, filled, passes
 from nightshift.specs import Model
 
-
-@dataclass(frozen=True)
-class Learned:
-    """What a candidate's training knows of itself: the weight of each feature, and the losses of its nights."""
-
-    importance: Mapping[str, float]
-    losses: TrainingLosses
+# The bins lie where the values of so many nights lie, as in production.
+FIRST_NIGHTS = 28
 
 
 @dataclass(frozen=True)
@@ -37,9 +33,17 @@ class Watched:
     edges: Edges
     sketches: Mapping[date, Sketch]
 
+    @classmethod
+    def of(cls, rows: pd.DataFrame, columns: Sequence[str]) -> "Watched":
+        """Return the nights of feature rows, sketched in bins of the first nights."""
+        nights = dict(iter(rows.groupby(rows["batch_date"].dt.date)))
+        first = [nights[day][list(columns)] for day in sorted(nights)[:FIRST_NIGHTS]]
+        edges = edges_of(pd.concat(first, ignore_index=True), len(first))
+        return cls(edges, {day: sketch(part, edges) for day, part in nights.items()})
 
-def declared(watched: Watched, learned: Callable[[int], Learned]) -> Policy:
-    """Return the policy of the bank's own spec. ``learned``: of a candidate by its number; asked of champions."""
+
+def declared(watched: Watched, learned: Callable[[Bank, int], Learned]) -> Policy:
+    """Return the policy of a bank's own spec. ``learned``: of a candidate by its number; asked of champions."""
 
     def policy(bank: Bank, start: int) -> Served:
         champion, started = _Champion.of(bank, watched, learned, start), list[Started]()
@@ -96,6 +100,7 @@ def _may_start(bank: Bank, champion: "_Champion", night: date, started: list[Sta
         started=tuple(started),
         promoted=None if champion.number == start else bank.candidates[champion.number].as_of,
         new_labels=int(np.sum(fresh)),
+        fair_from=train.fair_from(model, champion.fitted_until),
     )
     return retrain.ask(model.retrain, request).may_start
 
@@ -111,8 +116,10 @@ class _Champion:
     harms: Mapping[date, float]
 
     @classmethod
-    def of(cls, bank: Bank, watched: Watched, learned: Callable[[int], Learned], number: int) -> "_Champion":
-        candidate, knows = bank.candidates[number], learned(number)
+    def of(
+        cls, bank: Bank, watched: Watched, learned: Callable[[Bank, int], Learned], number: int
+    ) -> "_Champion":
+        candidate, knows = bank.candidates[number], learned(bank, number)
         first, last = candidate.dates.train_first, candidate.dates.train_last
         training = {night: each for night, each in watched.sketches.items() if first <= night <= last}
         later = {night: each for night, each in watched.sketches.items() if night > last}
@@ -133,7 +140,7 @@ class _Champion:
         shifts = dict(zip(found.nights, found.totals, strict=True))
         grown = harm.after_each(knows.losses, losses)
         harms = {each.night: float(n) for each, n in zip(losses, grown, strict=False)}
-        return cls(number, bank.model, last, shifts, harms)
+        return cls(number, bank.model, bank.trained_until(number), shifts, harms)
 
     def asks(self, night: date) -> bool:
         """Return whether the verdict of a night would ask for a training."""

@@ -27,6 +27,7 @@ from nightshift.warehouse import feature_table, raw_table
 # Called with how many candidates there are, and of how many.
 Watch = Callable[[int, int], None]
 LONGEST_CHANGE = 500
+DECLARED = "as declared"
 OF_THE_ROWS = {"name", "task", "features", "target"}
 
 
@@ -74,7 +75,8 @@ def rehearse(
         change: _bank(platform, spec, nights, dates, asked.nights.last, work, told)
         for change, spec in models.items()
     }
-    compared = replay.compare(banks, policies(), starts=asked.starts)
+    declared = _declared(platform, platform.project.feature_set(model.features), nights)
+    compared = replay.compare(banks, {**policies(), DECLARED: declared}, starts=asked.starts)
     page = pages.page(replay.report(name, asked.nights, compared)).encode()
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
     with platform.warehouse.session() as session:
@@ -106,6 +108,20 @@ def _bank(
         found += _candidate(platform, spec, feature_set, nights, as_of, rows, folder, first=not number)
         told()
     return replay.bank(spec, rows, found)
+
+
+def _declared(platform: Platform, feature_set: FeatureSet, nights: replay.Nights) -> replay.Policy:
+    """Return the policy of reasons and guards that a bank's spec declares. Each champion is looked at once."""
+    found: dict[tuple[str, int], replay.Learned] = {}
+
+    def learned(bank: replay.Bank, number: int) -> replay.Learned:
+        of = (spec_text(bank.model), number)
+        if of not in found:
+            candidate = bank.candidates[number]
+            found[of] = replay.learned(bank.model, feature_set, nights, candidate, platform.project.own)
+        return found[of]
+
+    return replay.declared(replay.Watched.of(nights.features, list(feature_set.columns)), learned)
 
 
 def _rows(

@@ -34,7 +34,7 @@ from nightshift.platform.provenance import (
 from nightshift.platform.serving import serve_head
 from nightshift.records import decisions, monitoring, snapshots, versions
 from nightshift.records.decisions import Decision, Outcome
-from nightshift.records.profile import Profile, TrainingLosses
+from nightshift.records.profile import Profile
 from nightshift.records.snapshots import Snapshot
 from nightshift.records.versions import Brought, Examples, Refit, Registered
 from nightshift.specs import FeatureSet, Model
@@ -290,15 +290,7 @@ def _fit_and_log(
     weights = train.importance(model, pipeline, holdout, holdout["label"])
     features = fitting[list(feature_set.columns)]
     out_of_fold = train.out_of_fold(model, feature_set, fitting, fitting["label"], own)
-    profile = build_profile(
-        features,
-        out_of_fold,
-        fitting["batch_date"],
-        weights,
-        model.drift,
-        classes=model.classes,
-        estimation=learn(model.kind, model.classes, out_of_fold, fitting["label"], fitting["batch_date"]),
-    ).model_copy(update={"losses": losses_of(model, fitting, out_of_fold)})
+    profile = _profile(model, features, fitting, out_of_fold, weights)
     registry = platform.registry
     registry.log(
         run_id,
@@ -377,12 +369,22 @@ def _kept(
     )
 
 
-def losses_of(model: Model, fitting: pd.DataFrame, out_of_fold: Any) -> TrainingLosses:
-    """Return the losses of the training's nights, by predictions of models that had not seen their rows."""
-    truth = fitting["label"].to_numpy(dtype="float64")
-    base = harm.base_of(model.kind, truth, max(len(model.classes), 2))
-    nights = harm.night_losses(model.kind, fitting["batch_date"], truth, out_of_fold, base)
-    return TrainingLosses(base=base, nights=tuple(nights))
+def _profile(
+    model: Model, features: pd.DataFrame, fitting: pd.DataFrame, out_of_fold: Any, weights: dict[str, float]
+) -> Profile:
+    """Return what is watched: the rows that were fitted on, and what predictions of models without them came to."""
+    label, nights = fitting["label"], fitting["batch_date"]
+    truth = label.to_numpy(dtype="float64")
+    losses = harm.of_training(model.kind, nights, truth, out_of_fold, max(len(model.classes), 2))
+    return build_profile(
+        features,
+        out_of_fold,
+        nights,
+        weights,
+        model.drift,
+        classes=model.classes,
+        estimation=learn(model.kind, model.classes, out_of_fold, label, nights),
+    ).model_copy(update={"losses": losses})
 
 
 def _training_metrics(

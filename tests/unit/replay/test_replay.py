@@ -268,3 +268,50 @@ def test_what_would_have_been_served_with_an_offset_a_night_is_compared_by_the_s
         ).to_numpy()
         assert (candidate.predictions[held] != plain.candidates[number].predictions[held]).any()
     assert replay.bank(spec(), plain.rows, plain.candidates).loss[0, -1] == plain.loss[0, -1]
+
+
+# What the spec declares: its reasons and guards
+
+
+def declares(given: replay.Nights, **retrain: object) -> tuple[replay.Bank, replay.Policy]:
+    model = spec(retrain=retrain)
+    there = made(model, given)
+
+    def learned(bank: replay.Bank, number: int) -> replay.Learned:
+        return replay.learned(bank.model, feature_set(), given, bank.candidates[number])
+
+    return there, replay.declared(replay.Watched.of(given.features, ["x"]), learned)
+
+
+def test_a_concept_that_turns_over_is_harm_and_the_declared_policy_trains_and_recovers() -> None:
+    there, policy = declares(nights(), when={"age_days": None}, cooldown_days=14)
+    served = policy(there, 0)
+    change = there.nights.index(FIRST + timedelta(days=CHANGE)) - there.serves_from(0)
+    assert set(served.serving[: change + 1]) == {0}, "x itself never moves: before the change nothing asks"
+    assert served.promoted >= 1
+    late = slice(change + 28, None)
+    kept, declared = (
+        there.loss[s, np.arange(there.serves_from(0), len(there.nights))]
+        for s in (replay.never(there, 0).serving, served.serving)
+    )
+    assert declared[late].mean() < 0.5 * kept[late].mean()
+
+
+def test_where_nothing_changes_nothing_is_trained_and_age_asks_by_the_calendar() -> None:
+    calm = nights(change=NIGHTS)
+    there, policy = declares(calm, when={"age_days": None})
+    assert policy(there, 0).started == 0
+    there, policy = declares(calm, when={"shift": None, "harm": None, "age_days": 50})
+    served = policy(there, 0)
+    # Little is won by it: most are rejected, one a week at most.
+    assert 1 <= served.started <= 6
+    assert served.promoted < served.started
+
+
+def test_guards_hold_the_declared_policy_back() -> None:
+    there, policy = declares(nights(), when={"shift": None, "harm": None, "age_days": 1}, retry_days=366)
+    assert policy(there, 0).started == 1
+    there, policy = declares(
+        nights(), when={"shift": None, "harm": None, "age_days": 1}, min_new_labels=10**9
+    )
+    assert policy(there, 0).started == 0
