@@ -14,7 +14,7 @@ export UV_NO_PROGRESS := 1
 # Where nothing compiled may be kept, each server and each try-out compiles thousands of files anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test bench lint up down status logs install lock unit unit-others e2e
+.PHONY: help demo test bench bench-decisions lint up down status logs install lock unit unit-others e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ e2e: install ## the end-to-end tests alone
 
 bench: install ## landing, validation, writing and reading beside another revision's: make bench BEFORE=<revision>
 	@$(BIN)/python benchmarks/typed.py $(BEFORE)
+
+bench-decisions: install ## what the declared reasons and guards gain on a year of flights
+	@$(BIN)/python benchmarks/decisions.py $(or $(FOLDER),.nightshift/benchmarks)
 
 lint: install ## ruff, mypy, import contracts, schemas
 	@$(BIN)/ruff check .
