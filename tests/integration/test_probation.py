@@ -63,6 +63,7 @@ def judge(platform: Platform, night: date = LAST, **how: bool) -> dict:
 
 
 def test_the_version_before_scores_the_same_nights_and_nobody_reads_it(month: Platform) -> None:
+    lineage = month.warehouse.rows("SELECT count(*) AS n FROM catalog.origins")
     before = month.warehouse.rows(
         "SELECT * FROM predictions.late_arrival_champion ORDER BY batch_date, flight_id"
     )
@@ -80,6 +81,7 @@ def test_the_version_before_scores_the_same_nights_and_nobody_reads_it(month: Pl
         month.warehouse.rows("SELECT * FROM predictions.late_arrival_champion ORDER BY batch_date, flight_id")
         == before
     )
+    assert month.warehouse.rows("SELECT count(*) AS n FROM catalog.origins") == lineage
     assert stages.score_beside(month, MODEL, NIGHTS, Try("again"))["rows"] == done["rows"]
 
 
