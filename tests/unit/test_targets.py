@@ -135,7 +135,7 @@ def refusal(folder: Path, column: str, *, task: str = "classification", **said: 
     content = yaml.safe_load(path.read_text())
     content["target"] = {"source": "arrivals", "column": column, **said}
     content |= {"task": task, "slices": [], "gates": content["gates"][:2]}
-    del content["performance"]
+    del content["performance"], content["recalibrate"]
     metric = {"classification": "log_loss", "regression": "mae"}[task]
     for gate in content["gates"]:
         gate["metric"] = metric
