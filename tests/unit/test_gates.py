@@ -97,6 +97,37 @@ def test_a_minimum_is_met_or_not(metric: str, limit: float, value: float | None,
 
 
 @pytest.mark.parametrize(
+    ("mine", "theirs", "passed"),
+    [
+        (0.58, 0.55, True),  # both miss 0.6: the better one may serve
+        (0.55, 0.58, False),
+        (0.58, 0.58, False),
+        (0.58, 0.61, False),
+        (0.58, None, False),
+    ],
+)
+def test_a_minimum_that_the_champion_misses_too_does_not_keep_the_worse_one(
+    mine: float, theirs: float | None, passed: bool
+) -> None:
+    (result,) = judge(
+        [MinimumScore(metric="roc_auc", value=0.6)], evidence({"roc_auc": mine}, {"roc_auc": theirs})
+    )
+    assert result.passed is passed
+    assert ("the champion misses it too" in result.words) is (theirs is not None and theirs < 0.6)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "passed"),
+    [(0.12, 0.15, True), (0.15, 0.12, False), (0.12, 0.05, False), (0.12, None, False)],
+)
+def test_a_calibration_that_the_champion_misses_too(mine: float, theirs: float | None, passed: bool) -> None:
+    given = evidence({}, {}, calibration={"challenger": mine, "champion": theirs})
+    (result,) = judge([Calibrated(value=0.1)], given)
+    assert result.passed is passed
+    assert ("the champion misses it too" in result.words) is (theirs is not None and theirs > 0.1)
+
+
+@pytest.mark.parametrize(
     ("metric", "mine", "theirs", "margin", "passed"),
     [
         ("log_loss", 0.50, 0.51, 0.0, True),
@@ -149,10 +180,10 @@ def test_a_holdout_that_either_has_seen_is_no_judge(days: dict[str, date], who: 
 
 def test_every_gate_speaks_also_when_the_first_has_failed() -> None:
     gates = [
-        MinimumScore(metric="roc_auc", value=0.9),
+        MinimumScore(metric="brier", value=0.1),
         BeatsChampion(metric="roc_auc"),
     ]
-    results = judge(gates, evidence({"roc_auc": 0.8}, {"roc_auc": 0.7}))
+    results = judge(gates, evidence({"roc_auc": 0.8, "brier": 0.2}, {"roc_auc": 0.7, "brier": 0.09}))
     assert [(result.gate, result.passed) for result in results] == [
         ("minimum_score", False),
         ("beats_champion", True),

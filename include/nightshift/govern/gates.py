@@ -120,13 +120,24 @@ def _fair_from(candidate: Candidate, evidence: Evidence) -> date:
 
 
 def minimum_score(gate: MinimumScore, evidence: Evidence) -> Judgement:
-    """Pass when the challenger reaches an absolute value; a score that does not exist does not pass."""
-    value = evidence.evaluation.overall.challenger.get(gate.metric)
+    """Pass when the challenger reaches an absolute value; a score that does not exist does not pass.
+
+    Nor does one that the champion misses by as much stand against the challenger: the worse of the two would stay.
+    """
+    overall = evidence.evaluation.overall
+    value, theirs = overall.challenger.get(gate.metric), (overall.champion or {}).get(gate.metric)
     bound = "at least" if METRICS[gate.metric].greater_is_better else "at most"
-    passed = value is not None and (value == gate.value or better(gate.metric, value, gate.value))
+    passed = _reaches(gate, value)
     within = evidence.evaluation.intervals.get(gate.metric)
     shown = f" ({INTERVAL:.0%} interval {within[0]:.4f} to {within[1]:.4f})" if within else ""
-    return passed, f"{gate.metric} {_shown(value)}{shown}, must be {bound} {gate.value:g}"
+    words = f"{gate.metric} {_shown(value)}{shown}, must be {bound} {gate.value:g}"
+    if not passed and value is not None and theirs is not None and not _reaches(gate, theirs):
+        return better(gate.metric, value, theirs), f"{words}; the champion misses it too: {_shown(theirs)}"
+    return passed, words
+
+
+def _reaches(gate: MinimumScore, value: float | None) -> bool:
+    return value is not None and (value == gate.value or better(gate.metric, value, gate.value))
 
 
 def beats_champion(gate: BeatsChampion, evidence: Evidence) -> Judgement:
@@ -183,13 +194,16 @@ def _slice_words(metric: str, name: str, part: Part) -> str:
 
 
 def calibrated(gate: Calibrated, evidence: Evidence) -> Judgement:
-    """Pass when probabilities mean what they say: the calibration error is at most ``value``.
+    """Pass when probabilities mean what they say: the calibration error is at most ``value``, or below a champion's
+    that is not.
 
     Of a refit, on rows that it has seen, only what is surer than came true counts.
     """
-    error = evidence.evaluation.calibration_error.get("challenger")
+    error, theirs = (evidence.evaluation.calibration_error.get(name) for name in ("challenger", "champion"))
     passed = error is not None and error <= gate.value
     words = f"calibration error {_shown(error)}, must be at most {gate.value:g}"
+    if error is not None and theirs is not None and min(error, theirs) > gate.value:
+        passed, words = error < theirs, f"{words}; the champion misses it too: {_shown(theirs)}"
     surer = evidence.refit.overconfidence if evidence.refit else None
     if passed and surer is not None and surer > gate.value:
         return False, f"{words}; the refit, which would serve, is too sure by {surer:.4f}"
