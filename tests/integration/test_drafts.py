@@ -21,7 +21,7 @@ from nightshift.warehouse import feature_table, raw_table
 
 pytestmark = pytest.mark.integration
 
-GATES = ["minimum_score", "beats_champion", "smoke", "stable_features", "credible"]
+GATES = ["minimum_score", "beats_champion", "smoke", "stable_features", "credible", "refit"]
 NIGHTS = DateRange(date(2013, 1, 8), date(2013, 2, 6))
 FLIGHTS = (
     "SELECT flight_id, flight_date, sched_dep_at, carrier, tailnum, origin, dest, distance, published_at "

@@ -60,10 +60,10 @@ def test_a_night_that_is_run_again_is_estimated_the_same_whatever_is_known_since
 
 def test_the_report_and_the_verdict_of_a_night_tell_it_and_nothing_waits_for_it(loop: Platform) -> None:
     stages.decide_verdict(loop, MODEL, NIGHT, Try("night"))
-    without = loop.warehouse.rows("SELECT status, retrain, reason FROM monitoring.verdicts")
+    without = loop.warehouse.rows("SELECT status, retrain FROM monitoring.verdicts")
     measure(loop, NIGHT)
     stages.decide_verdict(loop, MODEL, NIGHT, Try("night"))
-    assert loop.warehouse.rows("SELECT status, retrain, reason FROM monitoring.verdicts") == without
+    assert loop.warehouse.rows("SELECT status, retrain FROM monitoring.verdicts") == without
     stages.render_report(loop, MODEL, NIGHT, Try("night"))
     page = loop.objects.get(kept.report(MODEL, NIGHT)).decode()
     assert "Before labels: log_loss 0." in page

@@ -52,7 +52,7 @@ def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
     assert len(trained) == 6
     assert found == stages.rehearse(loop, MODEL, ASKED, Try("two"), reason="a test")
     assert loop.warehouse.row(STATE) == before
-    assert len(found["policies"]) == 2 * len(stages.policies())
+    assert len(found["policies"]) == 2 * (len(stages.policies()) + 1)
     kept = loop.warehouse.rows("SELECT * FROM monitoring.replays WHERE run_id = 'one'")
     assert len(kept) == len(found["policies"])
     assert [row["policy"] for row in kept if row["chosen"]] == [

@@ -203,7 +203,7 @@ def test_the_nights_are_watched_class_by_class(trained: Trained) -> None:
         (MODEL, night),
     )
 
-    assert measured["nights_measured"] == 3
+    assert measured["nights_measured"] == 7
     assert verdict
     assert {each["name"] for each in verdict["drift"]["predictions"]} == set(CLASSES)
     assert verdict["performance"]["metrics"]["log_loss"] == verdict["performance"]["value"]
