@@ -60,10 +60,14 @@ def night_losses(
 
 
 def of_training(
-    task: Task, dates: pd.Series, truth: Floats, out_of_fold: Floats, classes: int = 2
+    task: Task, dates: pd.Series, label: pd.Series, out_of_fold: Floats, classes: Sequence[str] = ()
 ) -> TrainingLosses:
-    """Return the losses of a training's nights, (n,) rows, by predictions of models that had not seen their rows."""
-    base = base_of(task, truth, classes)
+    """Return the losses of a training's nights, (n,) rows, by predictions of models that had not seen their rows.
+
+    ``classes``: of a model of several.
+    """
+    truth = label.to_numpy(dtype="float64")
+    base = base_of(task, truth, max(len(classes), 2))
     return TrainingLosses(base=base, nights=tuple(night_losses(task, dates, truth, out_of_fold, base)))
 
 

@@ -158,13 +158,7 @@ def learned(
     label = fitting["label"]
     pipeline = train.fit(model, feature_set, fitting, label, own)
     out_of_fold = train.out_of_fold(model, feature_set, fitting, label, own)
-    losses = harm.of_training(
-        model.kind,
-        fitting["batch_date"],
-        label.to_numpy(dtype="float64"),
-        out_of_fold,
-        max(len(model.classes), 2),
-    )
+    losses = harm.of_training(model.kind, fitting["batch_date"], label, out_of_fold, model.classes)
     return Learned(train.importance(model, pipeline, fitting, label), losses)
 
 

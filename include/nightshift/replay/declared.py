@@ -128,7 +128,7 @@ class _Champion:
             shift.series(watched.edges, training, later),
             knows.importance,
         )
-        served = (bank.rows["batch_date"].dt.date > candidate.as_of).to_numpy()
+        served = (bank.rows["batch_date"] > pd.Timestamp(candidate.as_of)).to_numpy()
         rows = bank.rows[served]
         losses = harm.night_losses(
             bank.model.kind,

@@ -34,7 +34,7 @@ from nightshift.records.monitoring import (
     Shift,
     Verdict,
 )
-from nightshift.records.profile import NightLoss, Profile
+from nightshift.records.profile import NightLoss, Profile, TrainingLosses
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
@@ -103,12 +103,13 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
     """
     model = platform.project.model(name)
     version = _scored_by(platform, model, batch_date)
-    drift = _drift(platform, model, version, batch_date)
+    profile = _profile(platform, model, version)
+    drift = _drift(platform, model, version, profile, batch_date)
     seen = Seen(
         night=batch_date,
         drift=drift,
         performance=_performance(platform, model, version, batch_date),
-        harm=_harm(platform, model, version, batch_date),
+        harm=_harm(platform, model, version, profile.losses, batch_date),
         windows=_windows(platform, model, version, batch_date),
         fitted_until=version_row(platform, name, version).trained_until,
     )
@@ -156,7 +157,10 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
     expected = platform.warehouse.one(records.ESTIMATED, model=name, batch_date=batch_date)
     # What the verdict has measured of this version is not measured again.
     is_measured = said and said.model_version == version
-    drift = said.drift if said and is_measured else _drift(platform, model, version, batch_date)
+    if said and is_measured:
+        drift = said.drift
+    else:
+        drift = _drift(platform, model, version, _profile(platform, model, version), batch_date)
     page = render(
         reference[columns],
         _window(platform, model, batch_date)[columns],
@@ -196,12 +200,16 @@ def _window(platform: Platform, model: Model, batch_date: date) -> pd.DataFrame:
     return rows[~rows["batch_date"].dt.date.isin(faulty_nights(platform, spec, nights))]
 
 
-def _drift(platform: Platform, model: Model, version: int, batch_date: date) -> DriftResult:
-    """Compare the window with the profile. The window's predictions are this version's, whoever was live."""
+def _profile(platform: Platform, model: Model, version: int) -> Profile:
+    """Return the profile of a version. Raises NotReady if there is no such version."""
     found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
     if found is None:
         raise NotReady(f"model '{model.name}' has no version {version}")
-    profile = found.profile
+    return found.profile
+
+
+def _drift(platform: Platform, model: Model, version: int, profile: Profile, batch_date: date) -> DriftResult:
+    """Compare the window with the profile. The window's predictions are this version's, whoever was live."""
     window = _window(platform, model, batch_date)
     predictions = load_version(platform, model, version, profile.classes)(window)
     drift = decide(profile, window[[f.name for f in profile.features]], predictions, model.drift)
@@ -287,10 +295,10 @@ def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> NightLo
     return harm.night_losses(model.kind, known["batch_date"], truth, said, base)[0]
 
 
-def _harm(platform: Platform, model: Model, version: int, batch_date: date) -> Harm | None:
+def _harm(
+    platform: Platform, model: Model, version: int, training: TrainingLosses | None, batch_date: date
+) -> Harm | None:
     """Return the evidence of this version's nights, but for those with a fault and those that lack labels."""
-    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
-    training = found.profile.losses if found else None
     if training is None:
         return None
     rows = platform.warehouse.all(

@@ -1,29 +1,21 @@
 """Probation: the version before is scored beside a new champion, and a champion that is surely worse goes back."""
 
 from datetime import date, timedelta
-from functools import cache
-
-import pandas as pd
 
 from nightshift import results
-from nightshift import score as scoring
 from nightshift.calendar import DateRange
 from nightshift.monitor import probation
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
-from nightshift.platform.fitted import load_version
-from nightshift.platform.inputs import ensure_predictions, read_features
-from nightshift.platform.predictions import prediction_sketches
-from nightshift.platform.recalibrating import ensure_past, past_of, recalibrated
-from nightshift.records import features as partitions
-from nightshift.records import ledger, sketches
+from nightshift.platform.inputs import ensure_predictions
+from nightshift.records import ledger
 from nightshift.records import monitoring as records
-from nightshift.records.features import PredictionBatch, Recalibration
 from nightshift.records.ledger import OnProbation
 from nightshift.records.monitoring import Probation
 from nightshift.score import BEFORE_ARM, CHAMPION_ARM
-from nightshift.specs import FeatureSet, Model
-from nightshift.warehouse import feature_table, prediction_table
+from nightshift.specs import Model
+from nightshift.stages.score import serve
+from nightshift.warehouse import prediction_table
 
 
 def score_beside(platform: Platform, name: str, nights: DateRange, asked: Try) -> results.Beside:
@@ -37,70 +29,12 @@ def score_beside(platform: Platform, name: str, nights: DateRange, asked: Try) -
     found = {night: of for night in nights.dates if (of := on_probation(platform, model, night))}
     if not found:
         return {"model": name, "nights": 0, "rows": 0}
-    feature_set = platform.project.feature_set(model.features)
-    table = prediction_table(model, feature_set)
+    table = prediction_table(model, platform.project.feature_set(model.features))
     ensure_predictions(platform, table)
-    platform.warehouse.ensure(feature_table(feature_set))
-    ensure_past(platform, model)
-    lease = platform.warehouse.lease(table, sorted(found), asked.holder, BEFORE_ARM)
-    parts, moved = _said_before(platform, model, found)
-    predictions = pd.concat(parts.values(), ignore_index=True).assign(
-        arm=BEFORE_ARM, run_id=asked.run_id, feature_version=feature_set.version
-    )
-    sketched = prediction_sketches(platform, model, predictions, BEFORE_ARM, moved)
-    with platform.warehouse.write(lease) as write:
-        write.replace(table, predictions, dates=sorted(found), arm=BEFORE_ARM)
-        for (night, part), sketch in zip(parts.items(), sketched, strict=True):
-            batch = _batch(name, feature_set, night, found[night].before, len(part), asked, moved.get(night))
-            write.run(partitions.SCORED, batch)
-            write.run(sketches.KEEP_PREDICTIONS, sketch)
-    return {"model": name, "nights": len(parts), "rows": len(predictions)}
-
-
-def _said_before(
-    platform: Platform, model: Model, found: dict[date, OnProbation]
-) -> tuple[dict[date, pd.DataFrame], dict[date, Recalibration]]:
-    """Return what the version before says of each night, as it would have served it, and what moved it."""
-    whole = DateRange(min(found), max(found))
-    entity = platform.project.feature_set(model.features).entity
-    with platform.warehouse.reading() as reading:
-        rows = read_features(reading, platform, model, whole)
-        past = past_of(reading, platform, model, whole, BEFORE_ARM)
-    loaded = cache(lambda version: load_version(platform, model, version))  # once for all its nights
-    parts, moved = {}, {}
-    for night in sorted(found):  # in their order: a night's offset comes from those before it
-        before = found[night].before
-        by = past.recalibration(night, before) if past else None
-        features = rows[rows["batch_date"] == pd.Timestamp(night)]
-        said = scoring.score(features, recalibrated(model, loaded(before), by), entity, model.classes)
-        parts[night] = said.assign(model_version=before)
-        if past and by:
-            moved[night] = by
-            past.add(night, before, said, by)
-    return parts, moved
-
-
-def _batch(
-    name: str,
-    spec: FeatureSet,
-    night: date,
-    version: int,
-    rows: int,
-    asked: Try,
-    by: Recalibration | None,
-) -> PredictionBatch:
-    return PredictionBatch(
-        model=name,
-        batch_date=night,
-        arm=BEFORE_ARM,
-        model_version=version,
-        row_count=rows,
-        run_id=asked.run_id,
-        feature_set=spec.set,
-        feature_version=spec.version,
-        features_sha256=None,
-        recalibration=by,
-    )
+    dates = sorted(found)
+    lease = platform.warehouse.lease(table, dates, asked.holder, BEFORE_ARM)
+    rows, _ = serve(platform, model, dates, lambda night: found[night].before, lease, asked, BEFORE_ARM)
+    return {"model": name, "nights": len(dates), "rows": len(rows)}
 
 
 def judge_probation(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Probation:

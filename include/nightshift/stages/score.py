@@ -1,6 +1,6 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import date
 from functools import cache
 
@@ -25,7 +25,7 @@ from nightshift.records.faults import Fault
 from nightshift.records.features import PredictionBatch, Recalibration
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
-from nightshift.warehouse import feature_table, prediction_table
+from nightshift.warehouse import Lease, feature_table, prediction_table
 
 MOST_TOLD = 5
 
@@ -53,20 +53,11 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     table = prediction_table(model, feature_set)
     ensure_predictions(platform, table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder, CHAMPION_ARM)
-    predictions, contents, moved = _predicted(platform, model, wanted)
-    predictions = predictions.assign(
-        arm=CHAMPION_ARM, run_id=asked.run_id, feature_version=feature_set.version
+    ledger = Ledger(platform.warehouse, name)
+    ledger.check(platform.registry.champion(name))
+    predictions, moved = serve(
+        platform, model, wanted, lambda night: ledger.champion_on(night).version, lease, asked
     )
-    batches = [
-        replace(batch, recalibration=moved.get(batch.batch_date))
-        for batch in _batches(name, feature_set, predictions, contents, asked)
-    ]
-    sketched = prediction_sketches(platform, model, predictions, CHAMPION_ARM, moved)
-    with platform.warehouse.write(lease) as write:
-        write.replace(table, predictions, dates=wanted, arm=CHAMPION_ARM)
-        for batch, sketch in zip(batches, sketched, strict=True):
-            write.run(records.SCORED, batch)
-            write.run(sketches.KEEP_PREDICTIONS, sketch)
     if held:
         raise _refused(name, feature_set, faults)
     scored = _told(name, nights, predictions)
@@ -77,24 +68,52 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     return {**scored, "faults": [fault.told for fault in faults[:MOST_TOLD]]} if faults else scored
 
 
-def _predicted(
-    platform: Platform, model: Model, nights: list[date]
-) -> tuple[pd.DataFrame, dict[date, str | None], dict[date, Recalibration]]:
-    """Return what is served of each night's champion, the hash of the features it says it of, and what moved it."""
+def serve(
+    platform: Platform,
+    model: Model,
+    nights: list[date],
+    version_on: Callable[[date], int],
+    lease: Lease,
+    asked: Try,
+    arm: str = CHAMPION_ARM,
+) -> tuple[pd.DataFrame, dict[date, Recalibration]]:
+    """Replace the predictions of an arm's nights by those of the version of each, with their records and sketches.
+
+    Returns the rows as they are kept, and what moved each night.
+
+    Raises:
+        NotReady: no version, or no features, for one of the nights.
+        ArtifactRefused: the model file is not the one that was promoted.
+    """
     feature_set = platform.project.feature_set(model.features)
-    ledger = Ledger(platform.warehouse, model.name)
-    ledger.check(platform.registry.champion(model.name))
+    predictions, contents, moved = _predicted(platform, model, nights, version_on, arm)
+    predictions = predictions.assign(arm=arm, run_id=asked.run_id, feature_version=feature_set.version)
+    batches = _batches(model.name, feature_set, predictions, contents, moved)
+    sketched = prediction_sketches(platform, model, predictions, arm, moved)
+    with platform.warehouse.write(lease) as write:
+        write.replace(prediction_table(model, feature_set), predictions, dates=nights, arm=arm)
+        for batch, sketch in zip(batches, sketched, strict=True):
+            write.run(records.SCORED, batch)
+            write.run(sketches.KEEP_PREDICTIONS, sketch)
+    return predictions, moved
+
+
+def _predicted(
+    platform: Platform, model: Model, nights: list[date], version_on: Callable[[date], int], arm: str
+) -> tuple[pd.DataFrame, dict[date, str | None], dict[date, Recalibration]]:
+    """Return what is served of each night's version, the hash of the features it says it of, and what moved it."""
+    feature_set = platform.project.feature_set(model.features)
     platform.warehouse.ensure(feature_table(feature_set))
     ensure_past(platform, model)
     whole = DateRange(nights[0], nights[-1])
     with platform.warehouse.reading() as reading:
         features = read_features(reading, platform, model, whole)
         contents = feature_contents(reading, feature_set, whole)
-        past = past_of(reading, platform, model, whole)
+        past = past_of(reading, platform, model, whole, arm)
     loaded = cache(lambda version: load_version(platform, model, version))  # once for all its nights
     parts, moved = [], {}
     for batch_date in nights:  # in their order: a night's offset comes from those before it
-        version = ledger.champion_on(batch_date).version
+        version = version_on(batch_date)
         rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
         by = past.recalibration(batch_date, version) if past else None
         said = scoring.score(
@@ -149,19 +168,30 @@ def compare(
 
 
 def _batches(
-    name: str, spec: FeatureSet, predictions: pd.DataFrame, contents: dict[date, str | None], asked: Try
+    name: str,
+    spec: FeatureSet,
+    predictions: pd.DataFrame,
+    contents: dict[date, str | None],
+    moved: dict[date, Recalibration],
 ) -> list[PredictionBatch]:
-    counted = predictions.groupby("batch_date")["model_version"].agg(["first", "size"])
+    said = predictions.groupby("batch_date").agg(
+        version=("model_version", "first"),
+        arm=("arm", "first"),
+        run=("run_id", "first"),
+        rows=("arm", "size"),
+    )
     return [
         PredictionBatch(
             model=name,
             batch_date=night,
-            model_version=int(c["first"]),
-            row_count=int(c["size"]),
-            run_id=asked.run_id,
+            arm=str(c["arm"]),
+            model_version=int(c["version"]),
+            row_count=int(c["rows"]),
+            run_id=str(c["run"]),
             feature_set=spec.set,
             feature_version=spec.version,
             features_sha256=contents.get(night),
+            recalibration=moved.get(night),
         )
-        for night, c in zip(pd.DatetimeIndex(counted.index).date, counted.to_dict("records"), strict=True)
+        for night, c in zip(pd.DatetimeIndex(said.index).date, said.to_dict("records"), strict=True)
     ]

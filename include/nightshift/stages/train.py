@@ -374,8 +374,7 @@ def _profile(
 ) -> Profile:
     """Return what is watched: the rows that were fitted on, and what predictions of models without them came to."""
     label, nights = fitting["label"], fitting["batch_date"]
-    truth = label.to_numpy(dtype="float64")
-    losses = harm.of_training(model.kind, nights, truth, out_of_fold, max(len(model.classes), 2))
+    losses = harm.of_training(model.kind, nights, label, out_of_fold, model.classes)
     return build_profile(
         features,
         out_of_fold,
