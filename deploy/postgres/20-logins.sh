@@ -5,7 +5,7 @@
 set -euo pipefail
 export PGPASSWORD="${PGPASSWORD-${POSTGRES_PASSWORD-}}"
 
-for role in collect features score train monitor operate describe reader; do
+for role in collect features score train monitor operate describe alerts reader; do
     psql --set=ON_ERROR_STOP=1 --no-psqlrc --quiet --username "${POSTGRES_USER:-postgres}" --dbname postgres \
         --set=login="nightshift_$role" --set=variable="WAREHOUSE_${role^^}_DB_PASSWORD" <<-'SQL'
 	\getenv password :variable

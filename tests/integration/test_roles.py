@@ -44,6 +44,7 @@ CLOSED = {
     "monitor": ("quarantine", "adhoc"),
     "operate": (),
     "describe": (),
+    "alerts": (),
     "reader": (),
 }
 

@@ -35,6 +35,7 @@ class Credentials:
     warehouse_monitor: str = field(default_factory=_word, repr=False)
     warehouse_operate: str = field(default_factory=_word, repr=False)
     warehouse_describe: str = field(default_factory=_word, repr=False)
+    warehouse_alerts: str = field(default_factory=_word, repr=False)
     warehouse_reader: str = field(default_factory=_word, repr=False)
     admin: str = field(default_factory=_word, repr=False)
     olga: str = field(default_factory=_word, repr=False)

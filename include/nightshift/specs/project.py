@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from nightshift.calendar import Calendar
 from nightshift.errors import NightshiftError, SpecError, did_you_mean
 from nightshift.root import INCLUDE
+from nightshift.specs.alerts import Alerts
 from nightshift.specs.derived import Named, collisions
 from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, load_feature_set
@@ -44,6 +45,8 @@ class Settings(Spec):
     allowed_types: list[DottedPath] = []
     # What the local stack has beside the engine's own servers. Nothing reads it in production.
     components: Annotated[str, Field(pattern=COMPONENTS)] | None = None
+    # Who is told of what is wrong.
+    alerts: Alerts = Alerts()
 
     @field_validator("allowed_types")
     @classmethod
@@ -137,6 +140,7 @@ def load_project(folder: Path = INCLUDE) -> Project:
         models, lambda m: _check_model(m, sets, sources, problems), problems, folder / "models", ".yaml"
     )
     models = _named_apart(models, [*sources.values(), *sets.values()], problems, folder / "models")
+    _check_routes(settings, sources, models, problems, folder / PROJECT)
     return Project(
         folder=folder, settings=settings, sources=sources, feature_sets=sets, models=models, problems=problems
     )
@@ -260,6 +264,25 @@ def _check_encoding(column: str, encoding: Encoding, feature_set: FeatureSet) ->
             f"key '{key}': {encoding} takes {', '.join(takes)}, and '{column}' is declared {kind}. Leave it out: "
             "a number goes in as it is"
         )
+
+
+def _check_routes(
+    settings: Settings,
+    sources: dict[str, Source],
+    models: dict[str, Model],
+    problems: dict[Path, str],
+    path: Path,
+) -> None:
+    """Note a route that no alert will ever go: nobody would hear of what it is for."""
+    broken = list(problems)
+    for number, route in enumerate(settings.alerts.routes):
+        try:
+            if route.model is not None:
+                _named(models, route.model, f"key 'alerts.routes.{number}.model': model", broken)
+            if route.source is not None:
+                _named(sources, route.source, f"key 'alerts.routes.{number}.source': source", broken)
+        except SpecError as error:
+            problems.setdefault(path, f"{path}: {error}")
 
 
 def _named(specs: dict[str, S], name: str, what: str, broken: Iterable[Path] = ()) -> S:

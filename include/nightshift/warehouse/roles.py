@@ -14,7 +14,17 @@ READ, ADD = "SELECT", "SELECT, INSERT"
 KEEP = "SELECT, INSERT, UPDATE"
 REPLACE = "SELECT, INSERT, DELETE"
 KINDS = ("TABLES", "SEQUENCES", "FUNCTIONS")
-SCHEMAS = ("raw", "quarantine", "features", "predictions", "adhoc", "monitoring", "catalog", "governance")
+SCHEMAS = (
+    "raw",
+    "quarantine",
+    "features",
+    "predictions",
+    "adhoc",
+    "monitoring",
+    "catalog",
+    "governance",
+    "alerts",
+)
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,17 @@ READER = Grants(schemas=dict.fromkeys(SCHEMAS, READ))
 DESCRIBE = (
     Grants({"catalog.datasets": REPLACE, "catalog.explorations": KEEP}, makes=("raw", "features")) | READER
 )
+# What is wrong is seen in every schema; what is written is about alerts alone.
+ALERTS = (
+    Grants(
+        {
+            "alerts.open": "SELECT, INSERT, UPDATE, DELETE",
+            **_each(ADD, "alerts.events", "alerts.silences"),
+            **_each(KEEP, "alerts.outbox", "alerts.pulse"),
+        }
+    )
+    | READER
+)
 GRANTS: Mapping[str, Grants] = {
     "collect": COLLECT,
     "features": FEATURES,
@@ -146,6 +167,7 @@ GRANTS: Mapping[str, Grants] = {
     "monitor": MONITOR,
     "operate": OPERATE,
     "describe": DESCRIBE,
+    "alerts": ALERTS,
     "reader": READER,
 }
 
@@ -169,29 +191,35 @@ def grant(cursor: Any) -> None:
     if found is None:  # migrated to a revision before the roles
         return
     owner, database = found
+    cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", (list(SCHEMAS),))
+    schemas = [row[0] for row in cursor.fetchall()]
     for role, grants in GRANTS.items():
         if (login := login_of(role)) in there:
-            cursor.execute("; ".join(_statements(login, grants, known, owner)))
+            cursor.execute("; ".join(_statements(login, grants, known, schemas, owner)))
     cursor.execute("SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()")
     if there and cursor.fetchone()[0]:
         quoted = '"' + database.replace('"', '""') + '"'
         cursor.execute(f"GRANT CONNECT ON DATABASE {quoted} TO {', '.join(sorted(there))}")
 
 
-def _statements(login: str, grants: Grants, known: Iterable[str], owner: str) -> list[str]:
-    every, to = ", ".join(SCHEMAS), f"TO {login}"
+def _statements(
+    login: str, grants: Grants, known: Iterable[str], schemas: Iterable[str], owner: str
+) -> list[str]:
+    """Return what grants it. ``known``: tables that are there; ``schemas`` too: a revision before may have fewer."""
+    every, to = ", ".join(schemas), f"TO {login}"
+    granted = {name: what for name, what in grants.schemas.items() if name in schemas}
     nothing = [f"REVOKE ALL ON ALL {kind} IN SCHEMA {every} FROM {login}" for kind in KINDS]
     defaults = f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA"
     nothing.append(f"{defaults} {every} REVOKE ALL ON TABLES FROM {login}")
     nothing.append(f"REVOKE ALL ON SCHEMA {every} FROM {login}")
-    used = {name.partition(".")[0] for name in grants.tables} | {*grants.schemas, *grants.makes}
+    used = {name.partition(".")[0] for name in grants.tables if name in known} | {*granted, *grants.makes}
     functions = [f"{schema}.ensure_table" for schema in grants.makes]
     functions += ["predictions.ensure_view"] if "predictions" in grants.makes else []
     return [
         *nothing,
         f"GRANT USAGE ON SCHEMA {', '.join(sorted(used))} {to}",
         *(f"GRANT {what} ON {table} {to}" for table, what in grants.tables.items() if table in known),
-        *(f"GRANT {what} ON ALL TABLES IN SCHEMA {name} {to}" for name, what in grants.schemas.items()),
-        *(f"{defaults} {name} GRANT {what} ON TABLES {to}" for name, what in grants.schemas.items()),
+        *(f"GRANT {what} ON ALL TABLES IN SCHEMA {name} {to}" for name, what in granted.items()),
+        *(f"{defaults} {name} GRANT {what} ON TABLES {to}" for name, what in granted.items()),
         *(f"GRANT EXECUTE ON FUNCTION {function} {to}" for function in functions),
     ]

@@ -1,0 +1,60 @@
+"""The sender: claims a message, delivers it, and marks it once the receiver has answered.
+
+At least once: who dies between the answer and the mark sends it again, with the same key. The row is locked while it is
+delivered, so two senders never hold the same one, and one that dies gives it back when its connection goes.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from nightshift.database import Database
+from nightshift.errors import NightshiftError
+from nightshift.records import alerts as records
+from nightshift.records.alerts import Outgoing
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+MOST_SAID = 300
+
+
+class NotDelivered(NightshiftError):
+    """A receiver did not take a message: which, and what it answered, without what was sent to it."""
+
+
+# Delivers one message. Raises NotDelivered, or any other error, if the receiver did not take it.
+Deliver = Callable[[Outgoing], None]
+
+
+def send(database: Database, deliver: Deliver, clock: Callable[[], datetime]) -> tuple[int, int]:
+    """Send what is due, one at a time; return how many were delivered, and how many were not taken.
+
+    What was not taken stays, and is tried again after a while that grows up to an hour; it is never given up.
+    """
+    delivered = failed = 0
+    while (done := send_one(database, deliver, clock())) is not None:
+        delivered, failed = delivered + done, failed + (not done)
+    return delivered, failed
+
+
+def send_one(database: Database, deliver: Deliver, now: datetime) -> bool | None:
+    """Send the message that has been due for longest; return whether it was delivered, None if none is due."""
+    with database.session() as session:
+        message = session.one(records.CLAIM, now=now)
+        if message is None:
+            return None
+        why = _why_not(deliver, message)
+        if why is None:
+            session.run(records.DELIVERED, message=message.message, now=now)
+        else:
+            wait = min(FIRST_WAIT * 2 ** min(message.tries, 10), LONGEST_WAIT)
+            session.run(records.FAILED, message=message.message, not_before=now + wait, error=why[:MOST_SAID])
+        return why is None
+
+
+def _why_not(deliver: Deliver, message: Outgoing) -> str | None:
+    try:
+        deliver(message)
+    except NightshiftError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - a notifier may fail in any way; its words may hold a secret
+        return type(error).__name__
+    return None

@@ -1,0 +1,314 @@
+"""Alerts as levels: told once, reminded, over; effects muted, silences kept; nothing on healthy nights."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from nightly_project import FIRST, SET, World, at, judged, project
+
+from nightshift.alerts import CONDITIONS, KINDS, Disk, Seen, anchor, deadline, due_night
+from nightshift.records import alerts as rows
+from nightshift.records.alerts import Silence
+from nightshift.specs.alerts import Persistence
+
+DAY = timedelta(days=1)
+BAD = FIRST + 3 * DAY
+
+
+def usual(what: str, name: str, night: date) -> datetime:
+    return at(night, {"source": 0.6, "set": 0.8, "model": 1.0}[what])
+
+
+def test_forty_healthy_nights_tell_nothing() -> None:
+    world = World(project())
+    assert world.live(FIRST, 40, hour=1.1, every=30) == []
+    assert world.open == []
+
+
+def test_one_broken_source_under_25_models_is_one_message_and_one_that_it_is_over() -> None:
+    mended = at(BAD, 10)
+
+    def arrives(what: str, name: str, night: date) -> datetime:
+        # What stands on it catches up within half an hour of its mending, model after model.
+        late = {"source": 0.0, "set": 0.1, "model": 0.5}[what]
+        return usual(what, name, night) if night != BAD or what == "source" else at(BAD, 10 + late)
+
+    world = World(
+        project(25),
+        arrives,
+        failed=lambda name, night, now: (name, night) == ("weather", BAD) and now < mended,
+    )
+    told = world.live(BAD, 2, every=15)
+    assert told == [
+        ("opened", "source_refused/source:weather"),
+        ("resolved", "source_refused/source:weather"),
+    ]
+
+
+def test_while_a_source_is_broken_its_effects_are_known_as_such() -> None:
+    world = World(
+        project(),
+        lambda what, name, night: usual(what, name, night) if night != BAD or what == "source" else None,
+        failed=lambda name, night, now: (name, night) == ("weather", BAD),
+    )
+    world.live(BAD, 1)
+    muted = {row.fingerprint: row.muted_by for row in world.open if row.muted_by}
+    assert set(muted.values()) == {"source_refused/source:weather"}
+    assert len(muted) == 3 + 1
+    assert all(row.told_at is None for row in world.open if row.muted_by)
+
+
+def test_a_model_that_does_not_catch_up_after_its_source_was_mended_is_told() -> None:
+    def arrives(what: str, name: str, night: date) -> datetime | None:
+        if night != BAD or what == "source":
+            return usual(what, name, night)
+        return at(BAD, 10.1) if name != "model_02" else None
+
+    world = World(
+        project(),
+        arrives,
+        failed=lambda name, night, now: (name, night) == ("weather", BAD) and now < at(BAD, 10),
+    )
+    told = world.live(BAD, 1)
+    assert ("opened", "night_missing/model:model_02") in told
+    (when,) = [now for now, what, name in world.told if name == "night_missing/model:model_02"]
+    assert at(BAD, 12) <= when <= at(BAD, 12.2)
+    assert len(told) == 3
+
+
+def test_the_same_fault_for_seven_nights_is_one_message_at_most_six_reminders_and_one_that_it_is_over() -> (
+    None
+):
+    world = World(project(), faulty=lambda night: BAD <= night < BAD + 7 * DAY)
+    told = world.live(BAD, 9, every=15)
+    assert told[0] == ("opened", f"fault/features:{SET}")
+    assert told[-1] == ("resolved", f"fault/features:{SET}")
+    assert 1 <= len(told) - 2 <= 6
+    assert {what for what, _ in told[1:-1]} == {"reminded"}
+
+
+def test_a_night_that_never_started_is_told_once_within_ten_minutes_of_the_agreed_hour() -> None:
+    world = World(project(), lambda what, name, night: None if night >= BAD else usual(what, name, night))
+    told = world.live(BAD, 1)
+    assert told == [("opened", "night_missing/project")]
+    assert at(BAD, 6) <= world.told[0][0] <= at(BAD, 6) + timedelta(minutes=10)
+
+
+def test_one_model_that_did_not_run_is_told_by_its_own_name() -> None:
+    world = World(
+        project(),
+        lambda what, name, night: None if (name, night) == ("model_01", BAD) else usual(what, name, night),
+    )
+    assert world.live(BAD, 1) == [("opened", "night_missing/model:model_01")]
+    row = world.open[0]
+    assert (row.owner, row.dag_id) == ("flight-operations", "score_model_01")
+    assert row.since == at(BAD, 6)
+    assert row.numbers == {"night": str(BAD), "nights": 1, "newest": str(BAD - DAY)}
+
+
+def test_features_of_sources_that_are_all_there_are_refused_before_the_agreed_hour() -> None:
+    world = World(
+        project(),
+        lambda what, name, night: None if what != "source" and night == BAD else usual(what, name, night),
+    )
+    told = world.live(BAD, 1)
+    assert told == [("opened", f"features_refused/features:{SET}")]
+    assert world.told[0][0] < at(BAD, 2)
+
+
+def test_a_project_whose_last_night_is_over_owes_nothing() -> None:
+    live = project()
+    over = live.model_copy(update={"settings": live.settings.model_copy(update={"last_night": BAD - DAY})})
+    assert due_night(live, at(BAD, 6)) == BAD
+    assert due_night(live, at(BAD, 5.9)) == BAD - DAY
+    assert due_night(over, at(BAD, 6)) is None
+    assert due_night(live, at(FIRST, 5)) is None
+
+
+def test_a_night_that_starts_in_the_evening_is_over_the_next_morning() -> None:
+    live = project()
+    late = live.model_copy(update={"settings": live.settings.model_copy(update={"cron": "30 22 * * *"})})
+    assert deadline(late, BAD) == at(BAD + DAY, 6)
+
+
+def harmful(*nights: float) -> list[rows.Judged]:
+    found = [judged("model_00", BAD - n * DAY, harm=v, harm_limit=365.0) for n, v in enumerate(nights)]
+    return found + [judged(f"model_{n:02}", BAD) for n in (1, 2)]
+
+
+def test_two_of_three_nights_open_and_two_quiet_ones_close_where_the_project_says_so() -> None:
+    world = World(project(nights={"harm": Persistence(open=2, of=3, close=2).model_dump()}))
+    now = at(BAD, 2)
+    looks = [
+        harmful(400.0),
+        harmful(1.0, 400.0),
+        harmful(400.0, 1.0, 400.0),
+        harmful(1.0, 400.0),
+        harmful(1.0, 1.0, 400.0),
+    ]
+    told = [world.look(now + n * timedelta(minutes=5), judged=tuple(look)) for n, look in enumerate(looks)]
+    name = "harm/model:model_00"
+    told = [[each for each in look if each[1] == name] for look in told]
+    assert told == [[], [], [("opened", name)], [], [("resolved", name)]]
+
+
+def test_a_silence_keeps_quiet_until_its_end_and_what_is_still_wrong_is_told_then() -> None:
+    world = World(
+        project(), lambda what, name, night: None if name == "model_01" else usual(what, name, night)
+    )
+    world.silences = [
+        Silence(
+            silence=1, kind="night_missing", subject="model:*", owner="ops", until=at(BAD, 12), reason="moving",
+            actor="ops", made_at=at(BAD, 0),
+        )
+    ]  # fmt: skip
+    world.live(BAD, 1)
+    assert [(now, what) for now, what, _ in world.told] == [(at(BAD, 12), "opened")]
+
+
+def test_what_was_told_and_then_silenced_is_told_when_it_is_over() -> None:
+    world = World(project(), faulty=lambda night: night == BAD)
+    world.look(at(BAD, 2))
+    world.silences = [
+        Silence(
+            silence=1, kind="*", subject="*", owner="o", until=at(BAD + 9 * DAY, 0), reason="", actor="o",
+            made_at=at(BAD, 1),
+        )
+    ]  # fmt: skip
+    assert world.look(at(BAD + DAY, 7)) == [("resolved", f"fault/features:{SET}")]
+
+
+def test_what_nobody_could_look_at_stays_as_it_is() -> None:
+    world = World(project())
+    now, name = at(BAD, 2), "alias_differs/model:model_00"
+    aliases = {f"model_{n:02}": 1 for n in range(3)} | {"model_00": 7}
+    for minutes in (0, 5, 10):
+        world.look(now + timedelta(minutes=minutes), seen=Seen(aliases=aliases))
+    assert [each[1:] for each in world.told] == [("opened", name)], (
+        "not at once: a promotion passes through it"
+    )
+    assert world.look(now + timedelta(minutes=15), seen=Seen(aliases=None)) == []
+    assert [row.fingerprint for row in world.open] == [name]
+    healed = dict.fromkeys(aliases, 1)
+    assert world.look(now + timedelta(minutes=20), seen=Seen(aliases=healed)) == [("resolved", name)]
+
+
+def test_what_passes_within_minutes_is_told_to_nobody() -> None:
+    world = World(project())
+    now = at(BAD, 2)
+    world.look(now, seen=Seen(components={"mlflow": False}))
+    assert world.open
+    assert world.look(now + timedelta(minutes=5), seen=Seen(components={"mlflow": True})) == []
+    assert not world.open
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("no_champion", {"champions": ()}),
+        ("ledger_broken", {"seen": Seen(broken=frozenset({"model_00"}))}),
+        ("disk", {"seen": Seen(disks={"objects": Disk(1 << 20, 1 << 40)})}),
+        ("shift", {"judged": (judged("model_00", BAD, shift=400.0, shift_limit=365.0),)}),
+        (
+            "quarantine_grows",
+            {"set_aside": (rows.SetAside(source="weather", newest=1001, all=5000, since=FIRST),)},
+        ),
+        (
+            "signature_waits",
+            {"waiting": (rows.Waiting(model="model_00", version=4, decided_at=at(BAD, 1)),)},
+        ),
+        ("receiver_fails", {"unsent": (rows.Unsent(receiver="team", messages=3, oldest=at(BAD, 1)),)}),
+        (
+            "probation_lost",
+            {
+                "probations": (
+                    rows.Lost(
+                        model="model_00", batch_date=BAD, model_version=3, before=2, evidence=120.0,
+                        rolls_back=True, judged_at=at(BAD, 1),
+                    ),
+                )
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_each_of_these_is_seen_by_its_own_condition(kind: str, more: dict) -> None:
+    live = project()
+    facts = World(live).facts(at(BAD, 2), **more)
+    seen = list(CONDITIONS[kind](facts, live))
+    assert [sight.kind for sight in seen if sight.nights[0]][:1] == [kind]
+    healthy = World(live).facts(at(BAD, 2))
+    assert not [sight for sight in CONDITIONS[kind](healthy, live) if sight.nights[0]]
+
+
+def request(night: date, **more: object) -> rows.Request:
+    usual = {"status": "started", "guard": None, "outcome": None, "requested_at": at(night, 2)}
+    return rows.Request(model="model_00", batch_date=night, **(usual | more))
+
+
+@pytest.mark.parametrize(
+    ("requests", "kinds"),
+    [
+        ([request(BAD, outcome="failed")], {"training_failed"}),
+        ([request(BAD)], set()),
+        ([request(BAD - DAY)], {"training_failed"}),
+        ([request(BAD, outcome="promoted"), request(BAD - DAY, outcome="rejected")], set()),
+        ([request(BAD, outcome="rejected")], set()),
+        ([request(BAD, outcome="rejected"), request(BAD - DAY, outcome="timed out")], {"training_rejected"}),
+        ([request(BAD, status="suppressed", guard="breaker")], {"breaker"}),
+        ([request(BAD, status="suppressed", guard="cooldown")], set()),
+        (
+            [request(BAD, status="suppressed", guard="cooldown"), request(BAD - DAY, guard="breaker")],
+            {"training_failed"},
+        ),
+    ],
+)
+def test_how_trainings_ended_is_told(requests: list[rows.Request], kinds: set[str]) -> None:
+    live = project()
+    facts = World(live).facts(at(BAD, 10), requests=tuple(requests))
+    seen = {
+        s.kind
+        for kind in ("training_failed", "training_rejected", "breaker")
+        for s in CONDITIONS[kind](facts, live)
+    }
+    assert seen == kinds
+
+
+@pytest.mark.parametrize(
+    ("collected", "rejected", "stale", "kind"),
+    [
+        (1000, 500, False, "source_over_budget"),
+        (0, 0, False, "source_refused"),
+        (1000, 0, True, "source_stale"),
+    ],
+)
+def test_why_a_batch_failed_is_its_kind(collected: int, rejected: int, stale: bool, kind: str) -> None:
+    live = project()
+    healthy = World(live).facts(at(BAD, 2))
+    bad = replace(
+        next(row for row in healthy.batches if row.source == "weather" and row.batch_date == BAD),
+        status="failed", collected=collected, rejected=rejected, stale=stale,
+    )  # fmt: skip
+    others = tuple(row for row in healthy.batches if row.source != "weather")
+    facts = replace(healthy, batches=(*others, bad))
+    kinds = ("source_refused", "source_over_budget", "source_stale")
+    assert [s.kind for k in kinds for s in CONDITIONS[k](facts, live) if s.nights[0]] == [kind]
+
+
+def test_every_kind_has_a_condition_and_an_entry_in_the_runbooks() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "runbooks.md").read_text()
+    assert set(CONDITIONS) == set(KINDS)
+    for kind in KINDS:
+        assert f'<a id="{anchor(kind)}"></a>' in text, kind
+
+
+def test_kinds_that_nights_are_counted_of_are_known_to_the_specs() -> None:
+    from typing import get_args
+
+    from nightshift.specs.alerts import Nightly
+
+    assert set(get_args(Nightly)) <= set(KINDS)
+
+
+def test_instants_are_of_no_zone_but_theirs() -> None:
+    assert at(BAD, 6) == deadline(project(0), BAD).astimezone(UTC)
