@@ -1,4 +1,4 @@
-"""What Airflow's database needs beside its tables: the first user, and the pools of airflow_settings.yaml.
+"""What Airflow's database needs beside its tables: the first user, who may see the cockpit, and the pools.
 
 Safe to run again: a user that exists keeps the password, pools get the file's size. Connections are not
 applied: in production they come from the environment. Not `airflow users create`: its password is an
@@ -36,6 +36,17 @@ def create_admin() -> str:
     return f"user {name}: created"
 
 
+def show_the_cockpit() -> str:
+    """Let Viewer and User see what plugins add to the UI, as Op and Admin do; return who may."""
+    readers = ("Viewer", "User")
+    with get_application_builder() as builder:
+        security = builder.sm
+        permission = security.create_permission("can_read", "Plugins")
+        for name in readers:
+            security.add_permission_to_role(security.find_role(name), permission)
+    return f"pages of plugins: {', '.join(readers)} may see them"
+
+
 def apply_settings() -> str:
     """Apply pools and variables; return which."""
     settings = settings_file.read(SETTINGS).model_copy(update={"connections": []})
@@ -45,4 +56,5 @@ def apply_settings() -> str:
 
 if __name__ == "__main__":
     print(create_admin())
+    print(show_the_cockpit())
     print(apply_settings())

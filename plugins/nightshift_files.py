@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.plugins_manager import AirflowPlugin
 
 from nightshift.kept import CATALOG
+from nightshift.orchestration.cockpit import Lazy
 from nightshift.orchestration.links import file_url
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _app() -> "FastAPI":
         manager = airflow_app.get_auth_manager()
         return manager.is_authorized_dag(method="GET", details=DagDetails(id=dag_id), user=user)
 
-    @app.get("/files/{key:path}")
+    @app.get("/{key:path}")
     def file(key: str, user: GetUserDep) -> Response:
         """Return a kept page or notebook by its key."""
         if not (SERVED.fullmatch(key) and may_see(user, dag_of(key))):
@@ -54,9 +55,9 @@ def _app() -> "FastAPI":
 
 
 class NightshiftFiles(AirflowPlugin):
-    """Mounts the app below ``/nightshift``, and opens the catalog from the navigation."""
+    """Mounts the app below ``/nightshift/files``, and opens the catalog from the navigation."""
 
     name = "nightshift_files"
     # In a tab of its own: in Airflow's frame, which has no session to pass on, the page's links would lead nowhere.
     external_views = [{"name": "Catalog", "href": file_url(CATALOG), "destination": "nav"}]
-    fastapi_apps = [{"app": _app(), "url_prefix": "/nightshift", "name": "Nightshift files"}]
+    fastapi_apps = [{"app": Lazy(_app), "url_prefix": "/nightshift/files", "name": "Nightshift files"}]

@@ -1,9 +1,10 @@
 """Small statements on a PostgreSQL database. Light: the triggerer imports it, and no pandas with it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from queue import Empty, LifoQueue
+from typing import Any, Protocol, TypeVar
 
 import psycopg2
 import psycopg2.extras
@@ -13,6 +14,7 @@ from psycopg2.extras import Json
 from nightshift.errors import NightshiftError, Unreachable, WarehouseRefused
 from nightshift.rows import Command, Query, R, Row
 
+T = TypeVar("T")
 CONNECT_SECONDS = 10
 MOST_SAID = 600
 # SQLSTATE, by its beginning: what may pass by itself (a lost connection, a deadlock, a full disk, a shutdown) ...
@@ -148,6 +150,71 @@ class Database:
         with self.transaction() as cursor:
             cursor.execute(statement, values)
             return cursor.rowcount
+
+
+class Readings:
+    """A few read-only connections to the database at a URL, kept open for pages that are asked for again and again.
+
+    A statement may take ``seconds``; whoever finds all connections busy waits as long for one.
+    """
+
+    def __init__(self, url: str, *, most: int = 4, seconds: int = 5) -> None:
+        self._url, self._seconds = url, seconds
+        self._free: LifoQueue[Any] = LifoQueue()
+        for _ in range(most):
+            self._free.put(None)  # opened by whoever needs it
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Yield a session that reads.
+
+        Raises:
+            Unreachable: the server is down, a statement took too long, or all connections are busy.
+            WarehouseRefused: it refuses the login, or a statement.
+        """
+        try:
+            connection = self._free.get(timeout=self._seconds)
+        except Empty as error:
+            raise Unreachable("warehouse: all connections of the pages are busy; try again") from error
+        try:
+            if connection is None or connection.closed:
+                connection = self._opened()
+            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                yield Session(cursor)
+        except psycopg2.Error as error:
+            if _lost(error) and connection is not None:
+                connection.close()  # the driver may not have noticed
+            raise told(error, error.pgcode) from error
+        finally:
+            self._free.put(connection)
+
+    def all(self, query: Query[R], /, **values: Any) -> list[R]:
+        """Return the rows of an answer."""
+        return self._asked(lambda session: session.all(query, **values))
+
+    def one(self, query: Query[R], /, **values: Any) -> R | None:
+        """Return the first row of an answer, or None."""
+        return self._asked(lambda session: session.one(query, **values))
+
+    def _asked(self, ask: Callable[[Session], T]) -> T:
+        try:
+            with self.session() as session:
+                return ask(session)
+        except Unreachable as error:
+            # A kept connection is lost when the server starts again: the next one is new.
+            if not _lost(error.__cause__):
+                raise
+        with self.session() as session:
+            return ask(session)
+
+    def _opened(self) -> Any:
+        limits = f"-c statement_timeout={self._seconds}s -c default_transaction_read_only=on -c jit=off"
+        return psycopg2.connect(self._url, connect_timeout=CONNECT_SECONDS, options=limits)
+
+
+def _lost(error: BaseException | None) -> bool:
+    timed_out = getattr(error, "pgcode", None) == "57014"
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not timed_out
 
 
 def told(error: Exception, code: str | None, where: str = "") -> NightshiftError:

@@ -89,7 +89,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
 
     async def get(key: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-            return await client.get(f"/files/{key}")
+            return await client.get(f"/{key}")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHIFT_OBJECTS", str(root))
@@ -109,7 +109,7 @@ def plugin_app():  # type: ignore[no-untyped-def]
         from airflow.api_fastapi.core_api.security import get_user
 
         spec.loader.exec_module(plugin)
-    app = plugin.NightshiftFiles.fastapi_apps[0]["app"]
+    app = plugin.NightshiftFiles.fastapi_apps[0]["app"].made()
     app.dependency_overrides[get_user] = lambda: None
     return app
 

@@ -37,9 +37,9 @@ def judged(
     )
     warehouse.execute(
         "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
-        "passed, gates, challenger_metrics, evidence_sha256) "
-        "VALUES (%s, %s, %s, %s, '2013-02-01', 'because', %s, true, '[]', '{}', %s)",
-        (own, model, version, champion, snapshot, f"evidence of {own}"),
+        "passed, gates, challenger_metrics, evidence_sha256, approval) "
+        "VALUES (%s, %s, %s, %s, '2013-02-01', 'because', %s, true, '[]', '{}', %s, %s)",
+        (own, model, version, champion, snapshot, f"evidence of {own}", facts.get("approval", "auto")),
     )
     return own
 

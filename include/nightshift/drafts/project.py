@@ -51,7 +51,7 @@ airflow:
       pool_description: Announcements of new partitions, one at a time, so that no night is lost
   variables: []
 """
-LOGINS = "".join(LOGIN.format(role=role, login=login_of(role)) for role in ROLES if role != "reader")
+LOGINS = "".join(LOGIN.format(role=role, login=login_of(role)) for role in ROLES)
 FILES = {
     "airflow_settings.yaml": SETTINGS.format(logins=LOGINS),
     ".gitignore": ".nightshift/\n.venv/\n__pycache__/\n",

@@ -1,6 +1,7 @@
 """Airflow's connections, by id. Secrets stay in them. Light: the triggerer imports it, and no engine with it."""
 
 import logging
+from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import Connection
@@ -25,6 +26,11 @@ def warehouse_url(role: str) -> str:
             "see 'One login a stage' in docs/configuration.md",
             role,
         )
+    return postgres_url(found)
+
+
+def postgres_url(found: Any) -> str:
+    """Return the ``postgresql://`` URL of a connection."""
     login = f"{quote(found.login or '', safe='')}:{quote(found.password or '', safe='')}"
     return f"postgresql://{login}@{found.host}:{found.port or 5432}/{found.schema or 'warehouse'}"
 

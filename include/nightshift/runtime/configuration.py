@@ -223,12 +223,8 @@ def connections(runtime: Runtime, extension: "Extension") -> dict[str, Mapping[s
     """Return what is laid over the connections of ``airflow_settings.yaml``, by connection id: ours last."""
     return {
         **extension.connections(runtime),
-        # Not the owner's, for only migrations are its; nor the reader's, who is a person.
-        **{
-            f"warehouse_{role}": endpoint(url)
-            for role, url in runtime.warehouse_urls.items()
-            if role != "reader"
-        },
+        # Not the owner's, for only migrations are its. The reader's is the cockpit's.
+        **{f"warehouse_{role}": endpoint(url) for role, url in runtime.warehouse_urls.items()},
         "mlflow": endpoint(runtime.mlflow_url)
         | {"schema": "http", "login": runtime.mlflow_user, "password": runtime.mlflow_password},
     }

@@ -69,7 +69,7 @@ def test_an_empty_project_is_sound_and_its_stack_healthy_without_an_airline(shop
         assert airflow.import_errors() == []
         assert {c["connection_id"] for c in airflow.get("/connections")["connections"]} == {
             "mlflow",
-            *(f"warehouse_{role}" for role in ROLES if role != "reader"),  # no task reads only
+            *(f"warehouse_{role}" for role in ROLES),
         }
         assert set(airflow.dags()) == {"catalog", "reconcile_registry"}
 

@@ -1,0 +1,393 @@
+"""What the cockpit's pages show: answers made of recorded rows and of the specs. One statement a page; nothing writes.
+
+``may_see`` says of a DAG whether the reader may know of it. What is forbidden is as if it were not there.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from nightshift import kept
+from nightshift.calendar import Calendar
+from nightshift.cockpit.standing import State, Step, Tonight, first_who_needs_somebody, stand
+from nightshift.database import Reads
+from nightshift.masks import masked
+from nightshift.records import cockpit as records
+from nightshift.specs import Model, Project
+
+TREND_NIGHTS = 60
+SHOWN_NIGHTS = 365
+HEAT_NIGHTS = 120
+DATA_NIGHTS = 60
+# How long after midnight a night may take: a model's own ``verdict_within_minutes`` counts where it is longer.
+NIGHT_TAKES = timedelta(hours=6)
+MaySee = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A page below Airflow's address, or a DAG's form and what to fill in."""
+
+    words: str
+    to: str
+    fill: str = ""
+
+
+@dataclass(frozen=True)
+class FleetModel:
+    """A model of the fleet. ``age``: nights since the last one its champion was fitted on."""
+
+    state: State
+    owner: str
+    description: str
+    task: str
+    metric: str | None
+    row: records.FleetRow
+    age: int | None
+    set_aside: int
+    behind: int | None
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All models that the reader may see, the one that needs somebody first. ``trend_first``: where trends begin."""
+
+    night: date
+    due: bool
+    trend_first: date
+    models: tuple[FleetModel, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A source, a feature set or a model in the lineage; ``reads``: keys of what it stands on."""
+
+    key: str
+    kind: Literal["source", "features", "model"]
+    name: str
+    to: str
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """A model: how it stands, its nights, who decided what and why, its features, what it stands on, what to do."""
+
+    night: date
+    model: FleetModel
+    nights: tuple[records.TimelineNight, ...]
+    ledger: tuple[records.LedgerEntry, ...]
+    decisions: tuple[records.DecisionMade, ...]
+    requests: tuple[records.RequestMade, ...]
+    faults: tuple[records.OpenFault, ...]
+    heat_nights: tuple[date, ...]
+    features: tuple[records.FeatureNow, ...]
+    lineage: tuple[Node, ...]
+    links: tuple[Link, ...]
+    actions: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class NightStep:
+    """What a night came to at one place, in the order of the stages. ``dag``: the DAG that does it."""
+
+    kind: str
+    name: str
+    status: str
+    tone: str
+    rows: int | None
+    set_aside: int | None
+    why: str
+    at: datetime | None
+    request: str
+    dag: str
+    step: Step | None
+    docs: str | None
+
+
+@dataclass(frozen=True)
+class NightPage:
+    """A night over all that the reader may see."""
+
+    night: date
+    due: bool
+    steps: tuple[NightStep, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A source or feature set over the last nights. ``behind``: nights since its newest."""
+
+    kind: str
+    name: str
+    owner: str
+    description: str
+    row: records.DataRow
+    behind: int | None
+    read_by: tuple[str, ...]
+    fixes: tuple[str, ...]
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class DataPage:
+    """The sources and feature sets that the reader may see. ``first``: the night of each history's first number."""
+
+    night: date
+    first: date
+    datasets: tuple[Dataset, ...]
+
+
+def tonight(calendar: Calendar, instant: datetime, newest: Callable[[], date | None]) -> Tonight:
+    """Return the night that is looked at, at an instant.
+
+    A project whose last night has passed replays the past: its night is the ``newest`` that anything is recorded of.
+    """
+    night = calendar.date_of(instant)
+    if calendar.last_night and night > calendar.last_night:
+        return Tonight(newest() or calendar.first_night, due=True)
+    return Tonight(night, due=instant - calendar.cutoff(night) > NIGHT_TAKES)
+
+
+def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> Fleet:
+    """Return all models, the one that needs somebody first."""
+    specs = {name: spec for name, spec in project.models.items() if may_see(f"score_{name}")}
+    found = _standing(reads, project, specs, looked_at)
+    order = first_who_needs_somebody([(name, each.state) for name, each in found.items()])
+    models = tuple(found[name] for name in order)
+    return Fleet(looked_at.night, looked_at.due, _trend_first(looked_at.night), models)
+
+
+def model_page(
+    reads: Reads, project: Project, looked_at: Tonight, *, name: str, may_see: MaySee
+) -> ModelPage | None:
+    """Return a model; None: there is none of that name, or it is not the reader's to see."""
+    spec = project.models.get(name)
+    if spec is None or not may_see(f"score_{name}"):
+        return None
+    night, of_set = looked_at.night, project.feature_set(spec.features)
+    standing = _standing(reads, project, {name: spec}, looked_at)[name]
+    row = reads.one(
+        records.MODEL,
+        model=name,
+        feature_set=of_set.set,
+        feature_version=of_set.version,
+        night=night,
+        first=night - timedelta(days=SHOWN_NIGHTS - 1),
+        heat=HEAT_NIGHTS,
+    )
+    if row is None:  # a statement without a FROM always has a row
+        return None
+    return ModelPage(
+        night=night,
+        model=standing,
+        nights=row.nights,
+        ledger=row.ledger,
+        decisions=row.decisions,
+        requests=row.requests,
+        faults=row.faults,
+        heat_nights=tuple(map(date.fromisoformat, row.heat_nights)),
+        features=row.features,
+        lineage=lineage(project, name, may_see),
+        links=_links(standing, name, may_see),
+        actions=_actions(standing, name, night, may_see),
+    )
+
+
+def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> NightPage:
+    """Return what a night came to, in the order of the stages."""
+    declared = [each for each in _stages(project) if may_see(each[2])]
+    told = json.dumps([{"kind": k, "name": n, "place": i} for i, (k, n, _) in enumerate(declared)])
+    rows = reads.all(records.NIGHT, declared=told, night=looked_at.night)
+    steps = tuple(_step(row, dag, looked_at) for row, (_, _, dag) in zip(rows, declared, strict=True))
+    return NightPage(looked_at.night, looked_at.due, steps)
+
+
+def data_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> DataPage:
+    """Return the sources and feature sets over the last nights, with what waits in quarantine."""
+    declared = [each for each in _stages(project) if each[0] != "model" and may_see(each[2])]
+    told = json.dumps([{"kind": k, "name": n, "place": i} for i, (k, n, _) in enumerate(declared)])
+    first = looked_at.night - timedelta(days=DATA_NIGHTS - 1)
+    rows = reads.all(records.DATA, declared=told, night=looked_at.night, first=first)
+    sets = (
+        _dataset(project, row, dag, looked_at.night, may_see)
+        for row, (_, _, dag) in zip(rows, declared, strict=True)
+    )
+    return DataPage(looked_at.night, first, tuple(sets))
+
+
+def lineage(project: Project, model: str, may_see: MaySee) -> tuple[Node, ...]:
+    """Return what a model stands on: sources, its features, itself. Of what the reader may not see there is nothing."""
+    spec = project.models[model]
+    of_set = project.feature_set(spec.features)
+    nodes = [
+        Node(f"source.{name}", "source", name, f"dags/collect_{name}", ())
+        for name in project.sources_of(model)
+        if may_see(f"collect_{name}")
+    ]
+    there = {node.key for node in nodes}
+    if may_see(f"features_{spec.features}"):
+        reads = tuple(key for name in of_set.inputs if (key := f"source.{name}") in there)
+        key = f"features.{of_set.table}"
+        nodes.append(Node(key, "features", of_set.table, f"dags/features_{spec.features}", reads))
+    truth = [f"source.{spec.target.source}"] if spec.target else []
+    mine = tuple(node.key for node in nodes if node.kind == "features" or node.key in truth)
+    return (*nodes, Node(f"model.{model}", "model", model, f"dags/score_{model}", mine))
+
+
+def _standing(
+    reads: Reads, project: Project, specs: Mapping[str, Model], looked_at: Tonight
+) -> dict[str, FleetModel]:
+    rows = reads.all(
+        records.FLEET,
+        declared=json.dumps([_declared(project, name) for name in specs]),
+        night=looked_at.night,
+        first=_trend_first(looked_at.night),
+    )
+    return {row.model: _fleet_model(specs[row.model], row, looked_at) for row in rows}
+
+
+def _declared(project: Project, model: str) -> dict[str, object]:
+    of_set = project.feature_set(project.models[model].features)
+    return {
+        "model": model,
+        "feature_set": of_set.set,
+        "feature_version": of_set.version,
+        "sources": project.sources_of(model),
+    }
+
+
+def _trend_first(night: date) -> date:
+    return night - timedelta(days=TREND_NIGHTS - 1)
+
+
+def _fleet_model(spec: Model, row: records.FleetRow, looked_at: Tonight) -> FleetModel:
+    state = stand(spec, row, looked_at)
+    newest = [each.newest for each in row.deliveries if each.newest]
+    return FleetModel(
+        state=replace(state, reason=masked(state.reason)),
+        owner=spec.owner,
+        description=spec.description,
+        task=spec.task,
+        metric=row.performance.metric if row.performance else None,
+        row=row,
+        age=(looked_at.night - row.trained_until).days if row.trained_until else None,
+        set_aside=sum(each.rejected or 0 for each in row.deliveries),
+        behind=(looked_at.night - min(newest)).days if len(newest) == len(row.deliveries) else None,
+    )
+
+
+def _links(standing: FleetModel, name: str, may_see: MaySee) -> tuple[Link, ...]:
+    row, found = standing.row, []
+    if row.version and may_see(f"train_{name}"):
+        card = kept.card(name, row.version)
+        found.append(Link(f"card of version {row.version}", f"nightshift/files/{card}"))
+    if row.report_key and may_see(f"monitor_{name}"):
+        found.append(Link(f"drift report of {row.judged}", f"nightshift/files/{row.report_key}"))
+    if may_see("catalog"):
+        found.append(Link("catalog", f"nightshift/files/{kept.CATALOG}#model.{name}"))
+    stages = ("score", "monitor", "retrain", "train", "replay_policies")
+    found += [
+        Link(f"{stage}_{name}", f"dags/{stage}_{name}") for stage in stages if may_see(f"{stage}_{name}")
+    ]
+    return tuple(found)
+
+
+def _actions(standing: FleetModel, name: str, night: date, may_see: MaySee) -> tuple[Link, ...]:
+    """Return the native forms that change something; Airflow asks there whether the reader may start them."""
+    trial = standing.row.trial
+    missing = standing.row.missing
+    forms = [
+        ("train", "Retrain", f"as_of: {night}"),
+        ("score", "Score a range", f"batch_date: {missing[0]}, until: {missing[-1]}" if missing else ""),
+        ("rollback", "Roll back", f"version: {trial.before}" if trial else ""),
+        ("replay_policies", "Replay policies", f"last: {night}"),
+    ]
+    return tuple(
+        Link(words, f"dags/{stage}_{name}", fill)
+        for stage, words, fill in forms
+        if may_see(f"{stage}_{name}")
+    )
+
+
+def _stages(project: Project) -> list[tuple[str, str, str]]:
+    """Return (kind, name, DAG) of all that a night does, in the order of the stages."""
+    return [
+        *(("source", name, f"collect_{name}") for name in project.sources),
+        *(("features", spec.table, f"features_{name}") for name, spec in project.feature_sets.items()),
+        *(("model", name, f"score_{name}") for name in project.models),
+    ]
+
+
+# How a status of catalog.nights reads; what is not here is to be watched.
+_TONES = {
+    **dict.fromkeys(("published", "built", "scored", "ok"), "good"),
+    **dict.fromkeys(("failed", "missing"), "bad"),
+    "waits": "busy",
+    "breached": "act",
+}
+
+
+def _step(row: records.NightStep, dag: str, looked_at: Tonight) -> NightStep:
+    status = row.status or ("missing" if looked_at.due else "waits")
+    request = " ".join(filter(None, [row.request, row.guard and f"by {row.guard}:", row.request_reason]))
+    return NightStep(
+        kind=row.kind,
+        name=row.name,
+        status=status,
+        tone=_TONES.get(status, "watch"),
+        rows=row.row_count,
+        set_aside=row.rejected,
+        why=masked(row.why or ""),
+        at=row.recorded_at,
+        request=masked(request),
+        dag=dag,
+        step=_next(row, status, dag, looked_at.night),
+        docs=f"nightshift/files/{row.docs_key}" if row.docs_key else None,
+    )
+
+
+def _next(row: records.NightStep, status: str, dag: str, night: date) -> Step | None:
+    if status == "missing":
+        return Step("run the night", f"dags/{dag}", f"batch_date: {night}")
+    if status == "failed":
+        return Step("see which rows, and mend or discard them", f"plugin/nightshift/data?q={row.name}")
+    if status == "breached":
+        return Step("see why, and what was tried", f"plugin/nightshift/models/{row.name}#decisions")
+    return None
+
+
+def _dataset(project: Project, row: records.DataRow, dag: str, night: date, may_see: MaySee) -> Dataset:
+    source = project.sources.get(row.name) if row.kind == "source" else None
+    spec = source or next(each for each in project.feature_sets.values() if each.table == row.name)
+    return Dataset(
+        kind=row.kind,
+        name=row.name,
+        owner=spec.owner,
+        description=spec.description,
+        row=replace(row, why=masked(row.why or "")),
+        behind=(night - row.newest).days if row.newest else None,
+        read_by=tuple(_readers(project, row, may_see)),
+        fixes=tuple(source.fixes) if source else (),
+        links=_data_links(row, dag, may_see),
+    )
+
+
+def _readers(project: Project, row: records.DataRow, may_see: MaySee) -> Iterable[str]:
+    for name, spec in project.models.items():
+        reads = (
+            project.sources_of(name) if row.kind == "source" else [project.feature_set(spec.features).table]
+        )
+        if row.name in reads and may_see(f"score_{name}"):
+            yield name
+
+
+def _data_links(row: records.DataRow, dag: str, may_see: MaySee) -> tuple[Link, ...]:
+    found = [Link(dag, f"dags/{dag}")]
+    if row.kind == "source":
+        oldest = f"batch_date: {row.open[0].newest}" if row.open else ""
+        forms = [(f"replay_quarantine_{row.name}", oldest), (f"explore_source_{row.name}", "")]
+        found += [Link(name, f"dags/{name}", fill) for name, fill in forms if may_see(name)]
+    return tuple(found)

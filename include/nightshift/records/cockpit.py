@@ -1,0 +1,449 @@
+"""The operators' cockpit: one statement a page, and what its rows are. They read; nothing here writes."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated
+
+from nightshift.records.decisions import GateResult
+from nightshift.records.monitoring import FeatureDrift, GuardAnswer, Harm, PerformanceResult, Reason, Shift
+from nightshift.rows import JSON, Query, Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestNight(Row):
+    """The newest night that anything was scored, built or collected of; None: nothing was."""
+
+    night: date | None
+
+
+NEWEST_NIGHT = Query(
+    "SELECT coalesce((SELECT max(batch_date) FROM catalog.prediction_batches), "
+    "(SELECT max(batch_date) FROM catalog.feature_batches), "
+    "(SELECT max(batch_date) FROM catalog.batches)) AS night",
+    NewestNight,
+)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A source of a model: its newest published night, and how the night asked for went; None: it has none."""
+
+    source: str
+    newest: date | None
+    status: str | None
+    collected: int | None
+    rejected: int | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class OpenFault:
+    """What is wrong with the features of a night."""
+
+    batch_date: date
+    column_name: str
+    words: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A decision that waits for a signature."""
+
+    training_id: str
+    challenger: int
+    as_of: date
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The newest request for a training."""
+
+    batch_date: date
+    status: str
+    guard: str | None
+    reason: str
+    training_id: str | None
+    outcome: str | None
+    not_before: date | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The newest night of a champion's probation."""
+
+    batch_date: date
+    before: int
+    since: date
+    evidence: float
+    rolls_back: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert that is open. ``action``: what to do; ``muted``: it follows from another one."""
+
+    fingerprint: str
+    severity: str
+    title: str
+    action: str
+    runbook: str
+    since: datetime
+    muted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetRow(Row):
+    """A model as it stands by a night. ``trend``: the metric of its windows, a night each, oldest first.
+
+    ``missing``: nights of the last 30 without predictions, since the first that was scored. ``retrained``: the nights
+    of the trend from which on another version served.
+    """
+
+    model: str
+    version: int | None
+    since: date | None
+    kind: str | None
+    actor: str | None
+    promoted_because: str | None
+    trained_until: date | None
+    judged: date | None
+    status: str | None
+    reason: str | None
+    retrain: bool | None
+    report_key: str | None
+    drift: str | None
+    harm: Annotated[Harm | None, JSON]
+    shift: Annotated[Shift | None, JSON]
+    said: Annotated[tuple[Reason, ...] | None, JSON]
+    performance: Annotated[PerformanceResult | None, JSON]
+    top: Annotated[FeatureDrift | None, JSON]
+    scored: date | None
+    rows: int | None
+    built: date | None
+    missing: list[str]
+    deliveries: Annotated[tuple[Delivery, ...], JSON]
+    faults: Annotated[tuple[OpenFault, ...], JSON]
+    labelled: int | None
+    expected: int | None
+    waiting: Annotated[Waiting | None, JSON]
+    request: Annotated[Asking | None, JSON]
+    trial: Annotated[Trial | None, JSON]
+    trend: list[float]
+    retrained: list[str]
+    alerts: Annotated[tuple[Alert, ...], JSON]
+
+
+# ``declared``: of each model [{model, feature_set, feature_version, sources}].
+FLEET = Query(
+    """SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason AS promoted_because,
+       coalesce((w.refit->>'last')::date, w.train_last) AS trained_until,
+       v.batch_date AS judged, v.status, v.reason, v.retrain, v.report_key, v.drift->>'status' AS drift,
+       v.reasons->'harm' AS harm, v.drift->'shift' AS shift, v.reasons->'said' AS said, v.performance,
+       (SELECT f FROM jsonb_array_elements(v.drift->'features') f
+        ORDER BY (f->>'psi')::float8 / nullif((f->>'limit')::float8, 0) DESC NULLS LAST LIMIT 1) AS top,
+       s.batch_date AS scored, s.row_count AS rows,
+       (SELECT max(f.batch_date) FROM catalog.feature_batches f WHERE (f.feature_set, f.feature_version)
+        = (d.feature_set, d.feature_version) AND f.batch_date <= %(night)s) AS built,
+       ARRAY(SELECT n::date::text FROM generate_series(
+             (SELECT min(p.batch_date) FROM catalog.prediction_batches p
+              WHERE p.model = d.model AND p.arm = 'champion' AND p.batch_date > %(night)s::date - 30),
+             %(night)s::date, '1 day') n
+         WHERE NOT EXISTS (SELECT 1 FROM catalog.prediction_batches p
+           WHERE (p.model, p.batch_date, p.arm) = (d.model, n::date, 'champion')) ORDER BY n) AS missing,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('source', x.name, 'newest', (
+            SELECT max(b.batch_date) FROM catalog.batches b
+            WHERE b.source = x.name AND b.status = 'published' AND b.batch_date <= %(night)s),
+            'status', t.status, 'collected', t.collected, 'rejected', t.rejected, 'why', t.reasons) ORDER BY x.name)
+         FROM unnest(d.sources) x(name)
+         LEFT JOIN catalog.batches t ON (t.source, t.batch_date) = (x.name, %(night)s::date)), '[]') AS deliveries,
+       coalesce((SELECT jsonb_agg(f) FROM (SELECT batch_date, column_name, words, sources FROM monitoring.faults
+         WHERE (feature_set, feature_version) = (d.feature_set, d.feature_version) AND closed_at IS NULL
+         AND batch_date BETWEEN %(night)s::date - 13 AND %(night)s ORDER BY batch_date DESC, column_name LIMIT 5) f),
+         '[]') AS faults,
+       l.labelled, l.expected,
+       (SELECT jsonb_build_object('training_id', g.training_id, 'challenger', g.challenger, 'as_of', g.as_of,
+               'decided_at', g.decided_at) FROM governance.decisions g
+        WHERE g.model = d.model AND g.passed AND g.approval = 'required'
+        AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = g.training_id)
+        AND NOT EXISTS (SELECT 1 FROM governance.signatures o WHERE o.training_id = g.training_id)
+        ORDER BY g.decided_at DESC LIMIT 1) AS waiting,
+       (SELECT jsonb_build_object('batch_date', r.batch_date, 'status', r.status, 'guard', r.guard, 'reason', r.reason,
+               'training_id', r.training_id, 'outcome', r.outcome, 'not_before', r.not_before)
+        FROM monitoring.retrain_requests r WHERE r.model = d.model AND r.batch_date <= %(night)s
+        ORDER BY r.batch_date DESC LIMIT 1) AS request,
+       (SELECT jsonb_build_object('batch_date', p.batch_date, 'before', p.before, 'since', p.since,
+               'evidence', p.evidence, 'rolls_back', p.rolls_back, 'reason', p.reason)
+        FROM monitoring.probations p WHERE p.model = d.model AND p.model_version = c.version
+        AND p.batch_date <= %(night)s ORDER BY p.batch_date DESC LIMIT 1) AS trial,
+       ARRAY(SELECT (h.performance->>'value')::float8 FROM generate_series(%(first)s::date, %(night)s::date, '1 day') n
+         LEFT JOIN monitoring.verdicts h ON (h.model, h.batch_date, h.arm) = (d.model, n::date, 'champion')
+         ORDER BY n) AS trend,
+       ARRAY(SELECT DISTINCT p.effective_from::text FROM governance.promotions p WHERE p.model = d.model
+         AND p.kind <> 'rename' AND p.effective_from BETWEEN %(first)s AND %(night)s ORDER BY 1) AS retrained,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('fingerprint', a.fingerprint, 'severity', a.severity,
+         'title', a.title, 'action', a.action, 'runbook', a.runbook, 'since', a.since, 'muted', a.muted_by IS NOT NULL)
+         ORDER BY array_position(ARRAY['critical', 'error', 'warning'], a.severity), a.since)
+         FROM alerts.open a WHERE a.subject = 'model:' || d.model), '[]') AS alerts
+FROM jsonb_to_recordset(%(declared)s::text::jsonb)
+  AS d(model text, feature_set text, feature_version integer, sources text[])
+LEFT JOIN LATERAL governance.champion_on(d.model, %(night)s::date) c ON true
+LEFT JOIN governance.versions w ON (w.model, w.version) = (c.model, c.version)
+LEFT JOIN LATERAL (SELECT * FROM monitoring.verdicts v WHERE v.model = d.model AND v.arm = 'champion'
+  AND v.batch_date <= %(night)s ORDER BY v.batch_date DESC LIMIT 1) v ON true
+LEFT JOIN LATERAL (SELECT batch_date, row_count FROM catalog.prediction_batches p WHERE p.model = d.model
+  AND p.arm = 'champion' AND p.batch_date <= %(night)s ORDER BY p.batch_date DESC LIMIT 1) s ON true
+LEFT JOIN LATERAL (SELECT sum(labelled)::bigint AS labelled, sum(scored)::bigint AS expected
+  FROM monitoring.performance p WHERE p.model = d.model AND p.arm = 'champion'
+  AND p.batch_date BETWEEN %(night)s::date - 29 AND %(night)s) l ON true
+ORDER BY d.model""",
+    FleetRow,
+)
+
+
+@dataclass(frozen=True)
+class TimelineNight:
+    """A night of a model: what was scored, what it came to, what was expected before labels, what it said.
+
+    ``value`` with ``low`` and ``high``: the metric over the window, by labels; ``estimate`` before them.
+    ``provisional``: labels are missing that will come.
+    """
+
+    night: date
+    version: int
+    scored: int
+    status: str | None
+    drift: str | None
+    reason: str | None
+    report_key: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    baseline: float | None
+    estimate: float | None
+    estimate_low: float | None
+    estimate_high: float | None
+    provisional: bool | None
+    harm: float | None
+    shift: float | None
+    labelled: int | None
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """An entry of the ledger."""
+
+    entry: int
+    version: int
+    kind: str
+    effective_from: date
+    actor: str
+    reason: str
+    training_id: str
+    promoted_at: datetime
+
+
+@dataclass(frozen=True)
+class DecisionMade:
+    """What the gates said of a challenger, who signed, how it ended."""
+
+    training_id: str
+    challenger: int
+    champion: int | None
+    as_of: date
+    reason: str
+    passed: bool
+    approval: str
+    requested_by: str | None
+    gates: tuple[GateResult, ...]
+    answer: str | None
+    signed_by: str | None
+    comment: str | None
+    outcome: str | None
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class RequestMade:
+    """A night that asked for a training, and what every guard said."""
+
+    batch_date: date
+    status: str
+    guard: str | None
+    reason: str
+    training_id: str | None
+    requested_by: str | None
+    outcome: str | None
+    not_before: date | None
+    answers: tuple[GuardAnswer, ...]
+
+
+@dataclass(frozen=True)
+class FeatureNow:
+    """A feature of the newest judged night, and how far from training it was on the nights of the heat map.
+
+    ``psi``: the drift of each night as a share of its limit, oldest first; None: not measured.
+    """
+
+    name: str
+    now: FeatureDrift
+    psi: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRow(Row):
+    """What is recorded of a model between two nights, newest first; ``nights`` and the heat map oldest first."""
+
+    nights: Annotated[tuple[TimelineNight, ...], JSON]
+    ledger: Annotated[tuple[LedgerEntry, ...], JSON]
+    decisions: Annotated[tuple[DecisionMade, ...], JSON]
+    requests: Annotated[tuple[RequestMade, ...], JSON]
+    faults: Annotated[tuple[OpenFault, ...], JSON]
+    heat_nights: list[str]
+    features: Annotated[tuple[FeatureNow, ...], JSON]
+
+
+MODEL = Query(
+    """WITH judged AS (
+  SELECT v.batch_date, v.drift->'features' AS features FROM monitoring.verdicts v
+  WHERE v.model = %(model)s AND v.arm = 'champion' AND v.batch_date BETWEEN %(first)s AND %(night)s
+  AND jsonb_array_length(v.drift->'features') > 0 ORDER BY v.batch_date DESC LIMIT %(heat)s
+), cells AS (
+  SELECT j.batch_date, f, f->>'name' AS name,
+         round(((f->>'psi')::float8 / nullif((f->>'limit')::float8, 0))::numeric, 3) AS psi
+  FROM judged j, jsonb_array_elements(j.features) f
+), newest AS (SELECT max(batch_date) AS night FROM judged)
+SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
+    SELECT b.batch_date AS night, b.model_version AS version, b.row_count AS scored, v.status,
+           v.drift->>'status' AS drift, v.reason, v.report_key,
+           (v.performance->>'value')::float8 AS value, (v.performance->>'low')::float8 AS low,
+           (v.performance->>'high')::float8 AS high, (v.performance->>'baseline')::float8 AS baseline,
+           (m.e->>'value')::float8 AS estimate, (m.e->>'low')::float8 AS estimate_low,
+           (m.e->>'high')::float8 AS estimate_high, a.state = 'provisional' AS provisional,
+           (v.reasons->'harm'->>'evidence')::float8 AS harm, (v.drift->'shift'->>'evidence')::float8 AS shift,
+           p.labelled
+    FROM catalog.prediction_batches b LEFT JOIN monitoring.verdicts v USING (model, batch_date, arm)
+    LEFT JOIN monitoring.estimates e USING (model, batch_date, arm)
+    LEFT JOIN LATERAL (SELECT e.result->'metrics'->(e.result->>'metric') AS e) m ON true
+    LEFT JOIN monitoring.performance p USING (model, batch_date, arm)
+    LEFT JOIN monitoring.arrivals a USING (model, batch_date)
+    WHERE b.model = %(model)s AND b.arm = 'champion' AND b.batch_date BETWEEN %(first)s AND %(night)s) n), '[]')
+  AS nights,
+  coalesce((SELECT jsonb_agg(l ORDER BY l.entry DESC) FROM (
+    SELECT entry, version, kind, effective_from, actor, reason, training_id, promoted_at FROM governance.promotions
+    WHERE model = %(model)s AND effective_from <= %(night)s) l), '[]') AS ledger,
+  coalesce((SELECT jsonb_agg(x ORDER BY x.decided_at DESC) FROM (
+    SELECT g.training_id, g.challenger, g.champion, g.as_of, g.reason, g.passed, g.approval, g.requested_by, g.gates,
+           s.answer, s.signed_by, s.comment, (SELECT o.outcome FROM governance.outcomes o
+             WHERE o.training_id = g.training_id ORDER BY o.outcome = 'promoted' DESC, o.outcome_id DESC LIMIT 1)
+           AS outcome, g.decided_at
+    FROM governance.decisions g LEFT JOIN governance.signatures s USING (training_id)
+    WHERE g.model = %(model)s AND g.as_of <= %(night)s ORDER BY g.decided_at DESC LIMIT 50) x), '[]') AS decisions,
+  coalesce((SELECT jsonb_agg(r ORDER BY r.batch_date DESC) FROM (
+    SELECT batch_date, status, guard, reason, training_id, requested_by, outcome, not_before, answers
+    FROM monitoring.retrain_requests WHERE model = %(model)s AND batch_date <= %(night)s
+    ORDER BY batch_date DESC LIMIT 50) r), '[]') AS requests,
+  coalesce((SELECT jsonb_agg(f ORDER BY f.batch_date DESC) FROM (
+    SELECT batch_date, column_name, words, sources FROM monitoring.faults
+    WHERE (feature_set, feature_version) = (%(feature_set)s::text, %(feature_version)s::integer)
+    AND closed_at IS NULL AND batch_date BETWEEN %(first)s AND %(night)s ORDER BY batch_date DESC LIMIT 100) f), '[]')
+  AS faults,
+  ARRAY(SELECT batch_date::text FROM judged ORDER BY batch_date) AS heat_nights,
+  coalesce((SELECT jsonb_agg(jsonb_build_object('name', c.name, 'now', c.f, 'psi',
+      (SELECT jsonb_agg(o.psi ORDER BY j.batch_date) FROM judged j
+       LEFT JOIN cells o ON (o.batch_date, o.name) = (j.batch_date, c.name))) ORDER BY c.psi DESC NULLS LAST)
+    FROM cells c, newest WHERE c.batch_date = newest.night), '[]') AS features""",
+    ModelRow,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightStep(Row):
+    """What a night has of a source, a feature set or a model; None where it has nothing."""
+
+    kind: str
+    name: str
+    status: str | None
+    row_count: int | None
+    collected: int | None
+    rejected: int | None
+    why: str | None
+    run_id: str | None
+    recorded_at: datetime | None
+    request: str | None
+    guard: str | None
+    request_reason: str | None
+    training_id: str | None
+    outcome: str | None
+    docs_key: str | None
+
+
+# ``declared``: [{kind, name}], in the order of the stages.
+NIGHT = Query(
+    """SELECT d.kind, d.name, n.status, n.row_count, b.collected, b.rejected, n.why, n.run_id, n.recorded_at,
+       r.status AS request, r.guard, r.reason AS request_reason, r.training_id, r.outcome,
+       coalesce(b.docs_key, v.report_key) AS docs_key
+FROM jsonb_to_recordset(%(declared)s::text::jsonb) AS d(kind text, name text, place integer)
+LEFT JOIN catalog.nights n ON (n.kind, n.name, n.batch_date) = (d.kind, d.name, %(night)s::date)
+LEFT JOIN catalog.batches b ON d.kind = 'source' AND (b.source, b.batch_date) = (d.name, %(night)s::date)
+LEFT JOIN monitoring.verdicts v ON d.kind = 'model' AND (v.model, v.batch_date, v.arm) =
+  (d.name, %(night)s::date, 'champion')
+LEFT JOIN monitoring.retrain_requests r ON d.kind = 'model' AND (r.model, r.batch_date) = (d.name, %(night)s::date)
+ORDER BY d.place""",
+    NightStep,
+)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Rows of a source that are open in quarantine, by the first rule they broke."""
+
+    rule: str
+    column: str | None
+    rows: int
+    newest: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRow(Row):
+    """A source or a feature set over the nights from ``first`` on, oldest first; None: nothing was recorded."""
+
+    kind: str
+    name: str
+    newest: date | None
+    volume: Annotated[tuple[int | None, ...], JSON]
+    rejected: Annotated[tuple[float | None, ...], JSON]
+    status: str | None
+    why: str | None
+    open: Annotated[tuple[SetAside, ...], JSON]
+
+
+DATA = Query(
+    """WITH declared AS (
+  SELECT * FROM jsonb_to_recordset(%(declared)s::text::jsonb) AS d(kind text, name text, place integer)
+), seen AS MATERIALIZED (
+  SELECT n.kind, n.name, n.batch_date, n.row_count, n.rejected_share, n.status, n.why FROM catalog.nights n
+  JOIN declared USING (kind, name) WHERE n.batch_date <= %(night)s
+), last AS (
+  SELECT DISTINCT ON (kind, name) kind, name, status, why FROM seen ORDER BY kind, name, batch_date DESC
+), newest AS (
+  SELECT kind, name, max(batch_date) AS newest FROM seen WHERE row_count IS NOT NULL GROUP BY 1, 2
+), history AS (
+  SELECT d.kind, d.name, jsonb_agg(n.row_count ORDER BY t) AS volume,
+         jsonb_agg(round(n.rejected_share::numeric, 5) ORDER BY t) AS rejected
+  FROM declared d CROSS JOIN generate_series(%(first)s::date, %(night)s::date, '1 day') t
+  LEFT JOIN seen n ON (n.kind, n.name, n.batch_date) = (d.kind, d.name, t::date) GROUP BY 1, 2
+), aside AS (
+  SELECT o.source, o.rule, o.column_name AS "column", count(*) AS rows, max(o.batch_date) AS newest
+  FROM quarantine.open_rows o WHERE o.batch_date <= %(night)s GROUP BY 1, 2, 3
+)
+SELECT d.kind, d.name, newest.newest, history.volume, history.rejected, last.status, last.why,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('rule', a.rule, 'column', a."column", 'rows', a.rows,
+         'newest', a.newest) ORDER BY a.rows DESC, a.rule) FROM aside a
+         WHERE d.kind = 'source' AND a.source = d.name), '[]') AS open
+FROM declared d JOIN history USING (kind, name) LEFT JOIN last USING (kind, name) LEFT JOIN newest USING (kind, name)
+ORDER BY d.place""",
+    DataRow,
+)

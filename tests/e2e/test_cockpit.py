@@ -1,0 +1,198 @@
+"""The cockpit in a real browser on the running stack: its numbers, its paths, and that data stays text."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import axe
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, Photograph, log_in
+from e2e.test_ui import as_user
+from examples.nyc_flights.demo import Demo
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(900)]
+
+FLEET = "/plugin/nightshift"
+HOSTILE = "<img src=x onerror='window.hacked=1'>{{7*7}}"
+
+
+@pytest.fixture(scope="module")
+def viewer(visitor: BrowserContext, loop: Demo) -> BrowserContext:
+    """Return the browser of somebody who may read only."""
+    expect.set_options(timeout=PATIENCE_MS)
+    log_in(visitor, loop, "vic")
+    return visitor
+
+
+@pytest.fixture
+def page(viewer: BrowserContext) -> Iterator[Page]:
+    """Return a page whose scripts must not fail."""
+    failures: list[str] = []
+    opened = viewer.new_page()
+    opened.on("pageerror", lambda error: failures.append(str(error)))
+    yield opened
+    opened.close()
+    assert failures == []
+
+
+def told(loop: Demo, path: str) -> dict:
+    url = f"{loop.runtime.airflow_url}/nightshift/api/{path}"
+    answer = httpx.get(url, trust_env=False, headers=as_user(loop, "vic"), timeout=60)
+    return answer.raise_for_status().json()
+
+
+def test_a_viewer_finds_the_fleet_in_the_navigation_and_a_card_on_home(
+    loop: Demo, page: Page, photograph: Photograph
+) -> None:
+    page.goto(loop.runtime.airflow_url)
+    card = page.locator("[data-nightshift=card]")
+    expect(card.get_by_role("link", name=MODEL, exact=True)).to_be_visible()
+    photograph(page, "cockpit-home")
+    page.get_by_role("link", name="Fleet").first.click()
+    expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+    expect(page.locator(f"[data-row={MODEL}]")).to_be_visible()
+    photograph(page, "cockpit-fleet")
+
+
+def test_the_numbers_of_the_fleet_are_those_of_the_warehouse(loop: Demo, page: Page) -> None:
+    newest = loop.warehouse.row(
+        "SELECT b.batch_date, b.row_count, v.status, c.version, c.effective_from "
+        "FROM catalog.prediction_batches b JOIN monitoring.verdicts v USING (model, batch_date, arm), "
+        "governance.champion_on(b.model, b.batch_date) c WHERE model = %s AND arm = 'champion' "
+        "ORDER BY 1 DESC LIMIT 1",
+        (MODEL,),
+    )
+    assert newest
+    page.goto(f"{loop.runtime.airflow_url}{FLEET}?night={newest['batch_date']}")
+    row = page.locator(f"[data-row={MODEL}]")
+    expect(row).to_contain_text(f"{newest['batch_date']}: {newest['status']}")
+    expect(row).to_contain_text(f"{newest['row_count']:,} rows")
+    expect(row).to_contain_text(f"version {newest['version']}")
+    expect(row).to_contain_text(f"since {newest['effective_from']}")
+
+
+def test_why_a_model_was_retrained_and_who_approved_is_two_clicks_from_the_fleet(
+    loop: Demo, page: Page, photograph: Photograph
+) -> None:
+    decision = loop.warehouse.row(
+        "SELECT training_id, reason, gates->0->>'words' AS words FROM governance.decisions WHERE model = %s "
+        "ORDER BY decided_at DESC LIMIT 1",
+        (MODEL,),
+    )
+    assert decision
+    page.goto(loop.runtime.airflow_url + FLEET)
+    page.get_by_role("link", name=MODEL, exact=True).click()
+    shown = page.locator(f'[data-decision="{decision["training_id"]}"]')
+    expect(shown).to_contain_text(decision["reason"])
+    expect(shown).to_contain_text(decision["words"])
+    expect(shown).to_contain_text("Approved:")
+    expect(page.locator("[data-chart=timeline]")).to_be_visible()
+    photograph(page, "cockpit-model")
+    shown.get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile(f"/dags/train_{MODEL}/runs/"))
+
+
+def test_what_is_missing_tonight_and_what_to_do_is_on_the_first_page(loop: Demo, page: Page) -> None:
+    """The night after the last one: nothing ran."""
+    page.goto(f"{loop.runtime.airflow_url}{FLEET}?night={NIGHTS[-1].replace(month=7, day=5)}")
+    row = page.locator(f"[data-row={MODEL}]")
+    expect(row).to_be_visible()
+    page.get_by_role("link", name=re.compile("What the night of")).click()
+    expect(page.get_by_role("heading", name=re.compile("Night of 2013-07-05"))).to_be_visible()
+    expect(page.locator("[data-row=flights]")).to_be_visible()
+
+
+def test_the_tab_of_a_dag_shows_its_model_and_data_its_sources(
+    loop: Demo, page: Page, photograph: Photograph
+) -> None:
+    page.goto(f"{loop.runtime.airflow_url}/dags/score_{MODEL}")
+    page.get_by_role("link", name="Model", exact=True).click()
+    expect(page.locator("[data-state]")).to_be_visible()
+    page.goto(f"{loop.runtime.airflow_url}{FLEET}/data?q=weather")
+    expect(page.locator("[data-row=weather]")).to_be_visible()
+    photograph(page, "cockpit-data")
+
+
+def test_each_link_of_the_cockpit_leads_somewhere(loop: Demo) -> None:
+    found = told(loop, f"models/{MODEL}")
+    links = [link["to"] for link in [*found["links"], *found["actions"]]]
+    kept = [
+        to.partition("#")[0] for to in links if to.startswith("nightshift/files/") and "catalog" not in to
+    ]
+    assert kept
+    headers = as_user(loop, "vic")
+    for to in kept:
+        url = f"{loop.runtime.airflow_url}/{to}"
+        assert httpx.get(url, headers=headers, trust_env=False).status_code == 200, to
+    dags = {to.partition("/")[2] for to in links if to.startswith("dags/")}
+    assert dags <= set(loop.api.dags())
+
+
+@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights", "/data"])
+def test_hostile_names_are_text(loop: Demo, page: Page, path: str) -> None:
+    """Every text of an answer is replaced: none becomes markup, and none runs."""
+
+    def poisoned(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: poisoned(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [poisoned(each) for each in value]
+        words = isinstance(value, str) and re.search("[a-z]", value) and "/" not in value
+        return f"{value} {HOSTILE}" if words and value not in KEPT else value
+
+    def answer(route: Route) -> None:
+        fetched = route.fetch()
+        route.fulfill(response=fetched, body=json.dumps(poisoned(fetched.json())))
+
+    page.route(re.compile(r"/nightshift/api/(fleet|models|nights|data)"), answer)
+    page.goto(loop.runtime.airflow_url + FLEET + path)
+    expect(page.locator("[data-nightshift=page]")).to_contain_text("onerror=")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("[data-nightshift] img").count() == 0
+
+
+# What the pages choose by, in the place of words.
+KEPT = {
+    "bad",
+    "act",
+    "watch",
+    "busy",
+    "good",
+    "quiet",
+    "source",
+    "features",
+    "model",
+    "started",
+    "suppressed",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights/2013-06-30", "/data"])
+def test_people_with_other_eyes_and_hands_can_use_it(
+    loop: Demo, page: Page, photograph: Photograph, path: str, scheme: str
+) -> None:
+    script = axe.source()
+    if script is None:
+        pytest.skip("no axe-core here; it needs npm")
+    page.goto(loop.runtime.airflow_url + FLEET)
+    page.evaluate(f"localStorage.setItem('theme', '{scheme}')")
+    page.goto(loop.runtime.airflow_url + FLEET + path)
+    expect(page.locator("[data-nightshift=page] [data-row]").first).to_be_visible()
+    photograph(page, f"cockpit{path.replace('/', '-')}-{scheme}")
+    page.evaluate(script)
+    found = page.evaluate("async () => (await axe.run('[data-nightshift]')).violations")
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights/2013-06-30", "/data"])
+def test_it_fits_a_telephone(loop: Demo, page: Page, photograph: Photograph, path: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(loop.runtime.airflow_url + FLEET + path)
+    box = page.locator("[data-nightshift=page]")
+    expect(box.locator("[data-row]").first).to_be_visible()
+    photograph(page, f"cockpit{path.replace('/', '-')}-390")
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth")

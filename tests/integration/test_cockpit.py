@@ -1,0 +1,337 @@
+"""The cockpit's answers on a real PostgreSQL: every number is its row's, and nobody sees what is not his."""
+
+import asyncio
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from nightshift.cockpit import answers
+from nightshift.cockpit.standing import Tonight
+from nightshift.database import Readings
+from nightshift.errors import Unreachable, WarehouseRefused
+from nightshift.records import decisions, deliveries, faults, monitoring
+from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
+from nightshift.rows import Command
+from nightshift.specs import load_project
+from nightshift.warehouse import Warehouse, migrate
+from tests.integration.conftest import _admin, _beside
+from tests.integration.fleet_rows import fill
+from tests.integration.judged_versions import judged
+
+pytestmark = pytest.mark.integration
+LAST = date(2013, 3, 20)
+NIGHTS = 45
+MODEL = "late_arrival"
+PROJECT = load_project()
+TONIGHT = Tonight(LAST, due=True)
+HOSTILE = "<script>alert(1)</script>{{7*7}}"
+
+
+@pytest.fixture(scope="module")
+def warehouse(postgres_url: str) -> Iterator[Warehouse]:
+    name = f"cockpit_{uuid4().hex}"
+    _admin(postgres_url, f"CREATE DATABASE {name}")
+    migrate(_beside(postgres_url, name))
+    found = Warehouse(_beside(postgres_url, name))
+    fill(found, PROJECT, LAST, NIGHTS)
+    # One model misses two nights, and its source is refused; another asked for a training that a guard held.
+    found.execute(
+        "DELETE FROM catalog.prediction_batches WHERE model = 'hourly_departures' AND batch_date IN (%s, %s)",
+        (LAST, LAST - timedelta(days=5)),
+    )
+    row = found.all(deliveries.BATCHES, source="departures", first=LAST, last=LAST)[0]
+    found.run(deliveries.JUDGED, replace(row, status="failed", accepted=300, rejected=700, reasons=HOSTILE))
+    answer = monitoring.GuardAnswer("cooldown", True, "promoted 3 nights ago", LAST + timedelta(days=4))
+    found.run(
+        monitoring.ASK,
+        monitoring.RetrainRequest(
+            model=MODEL,
+            batch_date=LAST,
+            status="suppressed",
+            guard="cooldown",
+            reason="promoted 3 nights ago",
+            training_id=None,
+            requested_by=None,
+            answers=(answer,),
+            not_before=LAST + timedelta(days=4),
+        ),
+    )
+    found.run(
+        faults.FIND,
+        faults.Fault(
+            feature_set="departure",
+            feature_version=1,
+            batch_date=LAST,
+            column_name="distance",
+            measure="level",
+            words="doubled",
+            sources=["flights"],
+            sketch_sha256="e" * 64,
+            run_id="run",
+        ),
+    )
+    yield found
+    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def reads(warehouse: Warehouse) -> Readings:
+    return Readings(warehouse.url, most=2, seconds=2)
+
+
+def everything(_: str) -> bool:
+    return True
+
+
+def test_the_fleet_is_what_the_rows_say(warehouse: Warehouse, reads: Readings) -> None:
+    found = answers.fleet(reads, PROJECT, TONIGHT, may_see=everything)
+    assert next(m.row.model for m in found.models) == "hourly_departures"
+    assert {m.row.model for m in found.models} == set(PROJECT.models)
+    for each in found.models:
+        name, row = each.row.model, each.row
+        scored = warehouse.row(
+            "SELECT batch_date, row_count FROM catalog.prediction_batches WHERE model = %s ORDER BY 1 DESC LIMIT 1",
+            (name,),
+        )
+        assert scored
+        assert (row.scored, row.rows) == (scored["batch_date"], scored["row_count"])
+        champion = warehouse.row(
+            "SELECT version, effective_from FROM governance.champion_on(%s, %s)", (name, LAST)
+        )
+        assert champion
+        assert (row.version, row.since) == (champion["version"], champion["effective_from"])
+        trend = warehouse.rows(
+            "SELECT (performance->>'value')::float8 AS v FROM monitoring.verdicts WHERE model = %s ORDER BY batch_date",
+            (name,),
+        )
+        assert [value for value in row.trend if value is not None] == [each["v"] for each in trend]
+        aside = warehouse.row(
+            "SELECT sum(rejected)::bigint AS n FROM catalog.batches WHERE batch_date = %s AND source = ANY(%s)",
+            (LAST, PROJECT.sources_of(name)),
+        )
+        assert aside
+        assert each.set_aside == aside["n"]
+        assert row.harm
+        assert (row.harm.evidence, row.harm.alarm) == (1.5, 365.0)
+        assert row.top
+        assert row.top.psi == max(0.01 * ((NIGHTS - 1 + k) % 30) for k in range(20))
+
+
+def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings) -> None:
+    states = {m.row.model: m for m in answers.fleet(reads, PROJECT, TONIGHT, may_see=everything).models}
+    late = states["hourly_departures"]
+    assert (late.state.word, late.state.tone) == ("source refused", "bad")
+    assert HOSTILE in late.state.reason
+    assert late.row.missing == [str(LAST - timedelta(days=5)), str(LAST)]
+    assert states[MODEL].state.word == "faulty"
+    assert states[MODEL].row.request
+    assert states[MODEL].row.request.guard == "cooldown"
+
+
+def test_a_signature_that_is_waited_for_is_told_until_it_is_there(
+    warehouse: Warehouse, reads: Readings
+) -> None:
+    def waits() -> int | None:
+        found = answers.fleet(reads, PROJECT, TONIGHT, may_see=lambda dag: dag == "score_arrival_delay")
+        waiting = found.models[0].row.waiting
+        return waiting and waiting.challenger
+
+    assert waits() is None
+    training = judged(warehouse, 9, 2, model="arrival_delay", approval="required")
+    assert waits() == 9
+    warehouse.run(decisions.END, training_id=training, outcome="rejected")
+    assert waits() is None
+
+
+def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: Readings) -> None:
+    page = answers.model_page(reads, PROJECT, TONIGHT, name=MODEL, may_see=everything)
+    assert page
+    rows = warehouse.rows(
+        "SELECT batch_date, model_version, row_count, (v.performance->>'low')::float8 AS low "
+        "FROM catalog.prediction_batches "
+        "JOIN monitoring.verdicts v USING (model, batch_date, arm, model_version) WHERE model = %s ORDER BY 1", (MODEL,)
+    )  # fmt: skip
+    assert [(n.night, n.version, n.scored, n.low) for n in page.nights] == [
+        tuple(row.values()) for row in rows
+    ]
+    entries = warehouse.rows(
+        "SELECT entry, version, actor FROM governance.promotions WHERE model = %s ORDER BY entry DESC",
+        (MODEL,),
+    )
+    assert [(e.entry, e.version, e.actor) for e in page.ledger] == [tuple(row.values()) for row in entries]
+    assert {d.training_id for d in page.decisions} == {f"{MODEL} 1", f"{MODEL} 2"}
+    assert page.requests[0].answers[0].words == "promoted 3 nights ago"
+    assert page.faults[0].column_name == "distance"
+    assert page.heat_nights == tuple(LAST - timedelta(days=n) for n in reversed(range(NIGHTS)))
+    assert len(page.features) == 20
+    for feature in page.features:
+        assert feature.psi[-1] == pytest.approx(feature.now.psi / feature.now.limit, abs=1e-3)
+    assert answers.model_page(reads, PROJECT, TONIGHT, name="absent", may_see=everything) is None
+
+
+def test_a_night_is_told_in_the_order_of_the_stages(reads: Readings) -> None:
+    page = answers.night_page(reads, PROJECT, TONIGHT, may_see=everything)
+    kinds = [step.kind for step in page.steps]
+    assert kinds == sorted(kinds, key=["source", "features", "model"].index)
+    steps = {(step.kind, step.name): step for step in page.steps}
+    assert (steps["source", "departures"].status, steps["source", "departures"].set_aside) == ("failed", 700)
+    assert steps["model", "hourly_departures"].status == "missing"
+    assert steps["model", MODEL].request.startswith("suppressed by cooldown")
+
+
+def test_data_tells_what_is_stale_and_what_waits_in_quarantine(warehouse: Warehouse, reads: Readings) -> None:
+    warehouse.execute(
+        "INSERT INTO quarantine.rows (source, batch_date, row_number, rule, column_name, value, row, violations) "
+        "SELECT 'weather', %s, n, 'between', 'wind_speed', 'secret', '{}', '[]' FROM generate_series(1, 7) n", (LAST,)
+    )  # fmt: skip
+    page = answers.data_page(reads, PROJECT, TONIGHT, may_see=everything)
+    sets = {(d.kind, d.row.name): d for d in page.datasets}
+    weather, departures = sets["source", "weather"], sets["source", "departures"]
+    assert [(o.rule, o.column, o.rows, o.newest) for o in weather.row.open] == [
+        ("between", "wind_speed", 7, LAST)
+    ]
+    assert (departures.behind, departures.row.volume[-1], departures.row.volume[-2]) == (1, None, 990)
+    assert departures.row.rejected[-1] == 0.7
+    assert "no_wind" in weather.fixes
+    assert "secret" not in str(page)
+
+
+def test_readings_read_are_timed_and_heal(warehouse: Warehouse, reads: Readings) -> None:
+    with pytest.raises(WarehouseRefused, match="read-only"), reads.session() as session:
+        session.run(Command("DELETE FROM catalog.batches"))
+    with pytest.raises(Unreachable, match="statement timeout"), reads.session() as session:
+        session.run(Command("SELECT pg_sleep(9)"))
+    with reads.session(), reads.session(), pytest.raises(Unreachable, match="busy"), reads.session():
+        pass
+    warehouse.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid()"
+    )
+    assert reads.one(NEWEST_NIGHT) == NewestNight(night=LAST)
+
+
+# --- Who may see what ---------------------------------------------------------------------------------------------
+
+# What an auth manager shows to a role: all DAGs, those of one model, none.
+ROLES: dict[str, Callable[[set[str]], set[str]]] = {
+    "viewer": lambda dags: dags,
+    "user": lambda dags: dags,
+    "op": lambda dags: dags,
+    "admin": lambda dags: dags,
+    "of one model": lambda dags: {dag for dag in dags if dag.endswith(f"_{MODEL}")},
+    "of nothing": lambda dags: set(),
+}
+
+
+@dataclass
+class Manager:
+    """Shows the DAGs of a role, as Airflow's managers do."""
+
+    role: str = "admin"
+    dags: set[str] = field(default_factory=set)
+
+    def get_authorized_dag_ids(self, *, user: object, method: str) -> set[str]:
+        assert method == "GET"
+        return ROLES[self.role](self.dags)
+
+
+@pytest.fixture(scope="module")
+def ask(warehouse: Warehouse) -> Iterator[Callable[[str, str], httpx.Response]]:
+    """Return what the API answers to a role; "": to nobody."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the API server imports warns of its own imports
+        from airflow.api_fastapi.core_api.security import get_user
+
+        from nightshift.orchestration import cockpit_api
+    app, manager = cockpit_api.app(), Manager(dags=cockpit_api._dags(PROJECT) | {"not_ours"})
+
+    async def get(role: str, path: str) -> httpx.Response:
+        manager.role = role
+        app.dependency_overrides = {get_user: lambda: None} if role else {}
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow.api_fastapi.app.get_auth_manager", lambda: manager)
+        patch.setattr(cockpit_api, "warehouse", lambda: Readings(warehouse.url))
+        yield lambda role, path: asyncio.run(get(role, path))
+
+
+# What each route shows: the names in its answer, of all and of one model's reader.
+ROUTES: dict[str, Callable[[Any], set[str]]] = {
+    "/fleet": lambda told: {m["row"]["model"] for m in told["models"]},
+    f"/models/{MODEL}": lambda told: {told["model"]["row"]["model"], *(n["name"] for n in told["lineage"])},
+    f"/nights/{LAST}": lambda told: {step["name"] for step in told["steps"]},
+    "/data": lambda told: {d["row"]["name"] for d in told["datasets"]},
+    "/openapi.json": lambda told: set(),
+}
+OF_ONE = {"/data": set(), "/openapi.json": set()}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_each_role_sees_its_own(ask: Callable[[str, str], httpx.Response], route: str) -> None:
+    assert ask("", route).status_code == 401
+    shown = {}
+    for role in ROLES:
+        answer = ask(role, route)
+        if role == "of nothing" and route.startswith("/models"):
+            absent = ask(role, "/models/absent")
+            assert (
+                (answer.status_code, answer.content)
+                == (absent.status_code, absent.content)
+                == (404, absent.content)
+            )
+            continue
+        assert answer.status_code == 200, (role, answer.text)
+        shown[role] = ROUTES[route](answer.json())
+    assert shown["viewer"] == shown["user"] == shown["op"] == shown["admin"]
+    assert shown["of one model"] == OF_ONE.get(route, {MODEL})
+    assert shown.get("of nothing", set()) == set()
+    if route not in OF_ONE:
+        assert shown["admin"] > {MODEL}
+
+
+def test_every_route_is_in_the_matrix(ask: Callable[[str, str], httpx.Response]) -> None:
+    """A new route is declared above, or shows nothing but the script."""
+    from nightshift.cockpit.bundle import bundle_name
+    from nightshift.orchestration import cockpit_api
+
+    described = cockpit_api.app().openapi()["paths"]
+    assert {method for each in described.values() for method in each} == {"get"}
+    declared = {*ROUTES, "/{name}.js"}
+    routes = {route.path for route in _routes(cockpit_api.app())}
+    known = {re.sub(r"\{\w+\}(?!\.)", "[^/]+", path) for path in routes}
+    assert all(any(re.fullmatch(path, each) or path in declared for path in known) for each in ROUTES)
+    assert {p for p in known if p not in declared and not any(re.fullmatch(p, e) for e in ROUTES)} <= {
+        "/{name}.js"
+    }
+    assert ask("", f"/{bundle_name()}").status_code == 401
+    assert ask("viewer", f"/{bundle_name()}").headers["content-type"].startswith("text/javascript")
+    assert ask("viewer", "/cockpit-0.js").status_code == 404
+
+
+def _routes(app: Any) -> Iterator[Any]:
+    for route in app.routes:
+        yield from _routes(route) if not hasattr(route, "path") and hasattr(route, "routes") else [route]
+
+
+@pytest.mark.parametrize(
+    "path", [f"/models/{MODEL}%00", "/models/..", "/nights/2013-13-01", "/nights/1999-01-01"]
+)
+def test_nonsense_is_not_found(ask: Callable[[str, str], httpx.Response], path: str) -> None:
+    assert ask("admin", path).status_code in (404, 422)
+
+
+def test_names_come_as_data(ask: Callable[[str, str], httpx.Response]) -> None:
+    answer = ask("admin", "/fleet")
+    assert answer.headers["content-type"] == "application/json"
+    assert HOSTILE in json.dumps(answer.json())
