@@ -9,12 +9,14 @@ NIGHTSHIFT := $(BIN)/nightshift
 INSTALLED := $(VENV)/.installed
 # Two at a time, whole files each: a file's fixtures are made once. Not where a test kills or times processes.
 BESIDE := -n 2 --dist loadfile
+# What `make test` leaves out, and `make test-slow` runs.
+QUICK := -m "not slow"
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 # Where nothing compiled may be kept, each server and each try-out compiles thousands of files anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test bench bench-decisions lint up down status logs install lock unit unit-others e2e
+.PHONY: help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,13 +30,16 @@ test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(BIN)/python tests/axe.py
 # End to end much is waited for: the unit tests run beside it, in one process.
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= unit e2e
-	@$(BIN)/python -m pytest $(BESIDE) tests/integration --ignore tests/integration/runtime
-	@$(BIN)/python -m pytest tests/integration/runtime
+	@$(BIN)/python -m pytest $(QUICK) $(BESIDE) tests/integration --ignore tests/integration/runtime
+	@$(BIN)/python -m pytest $(QUICK) tests/integration/runtime
+
+test-slow: install ## the tests that `make test` leaves out, because they take long
+	@$(BIN)/python -m pytest -m slow tests/unit tests/dags tests/integration tests/e2e
 
 unit: install ## the tests that need no server
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python tests/axe.py
-	@$(BIN)/python -m pytest $(BESIDE) tests/unit tests/dags
+	@$(BIN)/python -m pytest $(QUICK) $(BESIDE) tests/unit tests/dags
 
 unit-others: ## the same on the other Pythons that are here, each in an environment of its own
 	@for python in $(OTHERS); do \
@@ -45,13 +50,13 @@ unit-others: ## the same on the other Pythons that are here, each in an environm
 
 e2e: install ## the end-to-end tests alone
 	@$(BIN)/python tests/browser.py
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest $(QUICK) tests/e2e
 
 bench: install ## landing, validation, writing and reading beside another revision's: make bench BEFORE=<revision>
 	@$(BIN)/python benchmarks/typed.py $(BEFORE)
 
 bench-decisions: install ## what the declared reasons and guards gain on a year of flights
-	@$(BIN)/python benchmarks/decisions.py $(or $(FOLDER),.nightshift/benchmarks)
+	@PYTHONPATH=. $(BIN)/python benchmarks/decisions.py $(or $(FOLDER),.nightshift/benchmarks)
 
 lint: install ## ruff, mypy, import contracts, schemas
 	@$(BIN)/ruff check .

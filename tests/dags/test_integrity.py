@@ -308,12 +308,13 @@ def test_25_models_and_10_sources_have_all_their_dags(many: Path, many_processed
 @pytest.mark.parametrize(
     ("file", "old", "new", "says", "lost"),
     [
-        (
+        pytest.param(
             "models/model_07.yaml",
             "share: 0.3",
             "share: many",
             "key 'drift.share': Input should be a valid number",
             {f"{stage}_model_07" for stage in OF_A_MODEL},
+            marks=pytest.mark.slow,
         ),
         (
             "sources/arrivals_3.yaml",

@@ -129,6 +129,7 @@ def ended(loop: Demo, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in loop.api.task_instances(TRAIN, run_id)}
 
 
+@pytest.mark.slow
 def test_no_answer_in_time_is_a_rejection_and_ends_the_run_cleanly(loop: Demo) -> None:
     run_id = asked(loop, "timed out")
     # The deadline of the wait is put into the past; Airflow's scheduler finds it there.

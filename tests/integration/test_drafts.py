@@ -93,6 +93,7 @@ def test_a_drafted_source_accepts_what_it_looked_at(
     assert targets <= set(seen.targets)
 
 
+@pytest.mark.slow
 def test_drafts_collect_build_and_train_through_the_stages(
     new_source: Callable[[str], Any], include: Path, platform: Platform
 ) -> None:

@@ -145,6 +145,7 @@ def test_what_cannot_be_explored_is_refused_and_not_recorded(
     assert not still.warehouse.rows("SELECT 1 FROM catalog.explorations WHERE run_id = 'refused'")
 
 
+@pytest.mark.slow
 def test_the_notebook_opens_exactly_its_snapshot_and_computes_from_it(
     still: Platform, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from integration.champions import MODEL, better, promoted
 from nightshift import stages
 from nightshift.calendar import DateRange
+from nightshift.specs import load_project
 from nightshift.stages import Platform, Try
 
 pytestmark = pytest.mark.integration
@@ -58,9 +59,17 @@ def ran(platform: Platform, folder: Path, *runs: tuple[str, dict[str, Any]]) -> 
     return [json.loads(line[3:]) for line in done.stdout.splitlines() if line.startswith("RAN")]
 
 
+def alone(platform: Platform) -> None:
+    """Take the project's other models out of the registry, which all tests share: reconciling looks at each."""
+    for name in load_project().models:
+        if name != MODEL and platform.registry.knows(name):
+            platform.registry._client.delete_registered_model(name)
+
+
 def test_a_rollback_by_its_form_serves_monitors_and_is_found_reconciled(
     loop: Platform, tmp_path: Path
 ) -> None:
+    alone(loop)
     first = loop.registry.champion(MODEL)
     promoted(better(loop), MODEL, NIGHT, "bad from its first night")
     stages.score(loop, MODEL, SERVED, Try("nights"))

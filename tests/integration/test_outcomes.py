@@ -158,7 +158,7 @@ def test_what_a_person_or_the_time_rejects_needs_no_promotion_to_say_so(
     assert outcome(waits) == said
 
 
-@pytest.mark.parametrize("approval", ["auto", "required"])
+@pytest.mark.parametrize("approval", [pytest.param("auto", marks=pytest.mark.slow), "required"])
 def test_a_champion_that_changed_meanwhile_makes_it_stale(loop: Platform, approval: str) -> None:
     asked = asks(loop)
     platform = signed_off(loop) if approval == "required" else better(loop)
@@ -174,7 +174,7 @@ def test_a_champion_that_changed_meanwhile_makes_it_stale(loop: Platform, approv
     assert outcome(loop) == "stale"
 
 
-@pytest.mark.parametrize("approval", ["auto", "required"])
+@pytest.mark.parametrize("approval", [pytest.param("auto", marks=pytest.mark.slow), "required"])
 def test_a_copy_of_what_was_rolled_back_is_barred_and_free_again_once_the_bar_is_lifted(
     loop: Platform, approval: str
 ) -> None:
@@ -209,6 +209,7 @@ def _copy_of(platform: Platform, version: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_the_database_refuses_has_failed_and_is_no_stale_training(
     waits: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ def test_a_version_is_what_it_was_recorded_as_whatever_the_spec_says_now(refitte
     assert found["equal"]
 
 
+@pytest.mark.slow
 def test_a_signature_that_came_too_late_repeats_no_training_that_could_not_be_judged(loop: Platform) -> None:
     """The champion of meanwhile has seen the holdout of what was signed."""
     waiting, asked = refitting(loop, approval="required", approvers=["olga"]), Try("waiting")

@@ -151,9 +151,9 @@ def fails_in_time(step: Callable[[], object]) -> float:
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param("run_of", id="before the training"),
-        pytest.param("log_model", id="while it logs"),
-        pytest.param("register", id="before it registers"),
+        pytest.param("run_of", id="before the training", marks=pytest.mark.slow),
+        pytest.param("log_model", id="while it logs", marks=pytest.mark.slow),
+        pytest.param("register", id="before it registers", marks=pytest.mark.slow),
         pytest.param("finish", id="after it has registered"),
     ],
 )
@@ -202,6 +202,7 @@ def test_a_promotion_fails_in_time_without_mlflow_and_its_retry_moves_the_alias_
     assert stages.score(platform, name, ONE, Try("night"))["version"] == done["version"]
 
 
+@pytest.mark.slow
 def test_gates_and_cards_without_mlflow_may_be_tried_again(
     champion: tuple[Platform, str, int], mlflow: Mlflow
 ) -> None:

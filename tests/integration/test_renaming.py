@@ -89,6 +89,7 @@ def test_scoring_monitoring_training_and_rolling_back_go_on_under_the_new_name(m
     assert misfits(platform) == []
 
 
+@pytest.mark.slow
 def test_names_may_change_again_and_a_name_that_is_free_may_be_taken_by_another(mine: Mine) -> None:
     platform, old, new = mine
     stages.rename(with_spec(platform, lambda _: None, new), "model", old, new, **WHY)
@@ -213,7 +214,7 @@ def renamed_source(platform: Platform, old: str, new: str, folder: Path) -> Plat
     return replace(platform, project=project.model_copy(update=changed))
 
 
-@pytest.mark.parametrize("old", ["flights", "arrivals"])
+@pytest.mark.parametrize("old", ["flights", pytest.param("arrivals", marks=pytest.mark.slow)])
 def test_a_renamed_source_keeps_its_nights_and_the_features_built_from_them(
     loop: Platform, tmp_path: Path, old: str
 ) -> None:
@@ -260,6 +261,7 @@ def renamed_set(platform: Platform, old: str, new: str) -> Platform:
     return replace(platform, project=project.model_copy(update={"feature_sets": sets, "models": models}))
 
 
+@pytest.mark.slow
 def test_a_renamed_feature_set_keeps_its_nights_and_its_models_go_on(loop: Platform) -> None:
     renamed = renamed_set(loop, "departure", "planned")
     stages.rename(renamed, "features", "departure", "planned", **WHY)

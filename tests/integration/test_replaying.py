@@ -27,6 +27,7 @@ class Cut(Exception):
     """What ends a rehearsal in the middle."""
 
 
+@pytest.mark.slow
 def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

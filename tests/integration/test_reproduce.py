@@ -94,7 +94,7 @@ def test_the_champion_made_again_is_the_champion_to_the_bit(loop: Platform) -> N
     assert len(rows) == 1, "the same run, one row"
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_command_finds_it_equal_in_a_process_of_its_own_with_one_thread_and_with_two(
     loop: Platform, threads: int
 ) -> None:
@@ -117,6 +117,7 @@ def test_the_command_finds_it_equal_in_a_process_of_its_own_with_one_thread_and_
     assert "spec.train.window_days: 14 then, all now" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_dag_makes_the_version_of_its_form_again_and_refuses_what_no_form_has(
     loop: Platform, tmp_path: Path

@@ -141,6 +141,7 @@ def test_a_rollback_may_begin_with_a_later_night(bad: tuple[Platform, int, int])
     assert Ledger(platform.warehouse, MODEL).champion_on(NEXT).version == second
 
 
+@pytest.mark.slow
 def test_before_any_night_is_scored_a_rollback_takes_the_place_of_the_promotion(loop: Platform) -> None:
     first = loop.registry.champion(MODEL)
     loop.warehouse.execute("DELETE FROM catalog.prediction_batches")

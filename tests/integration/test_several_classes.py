@@ -284,6 +284,7 @@ def test_a_holdout_of_one_class_is_refused_before_a_run_begins(trained: Trained)
     assert "key 'target.equals'" in words
 
 
+@pytest.mark.slow
 def test_a_feature_that_is_the_answer_stops_at_a_gate_that_names_it(trained: Trained) -> None:
     target = {"source": "outcomes", "column": "airport", "equals": "EWR", "matures_after_days": 2}
     leak = spec("leak", target=target, gates=BINARY_GATES, performance=None)

@@ -97,7 +97,11 @@ def test_a_tuned_model_is_better_on_the_folds_and_mlflow_shows_why(loop: Platfor
 
 
 @pytest.mark.parametrize(
-    "declared", [{"tune": {"trials": 5}, "automl": ["linear", "lightgbm"]}, {}], ids=["automl", "as declared"]
+    "declared",
+    [
+        pytest.param({"tune": {"trials": 5}, "automl": ["linear", "lightgbm"]}, id="automl"),
+        pytest.param({}, id="as declared", marks=pytest.mark.slow),
+    ],
 )
 def test_the_emitted_script_alone_comes_to_the_holdout_metrics_of_the_run(
     loop: Platform, declared: dict, tmp_path: Path
@@ -117,6 +121,7 @@ def test_the_emitted_script_alone_comes_to_the_holdout_metrics_of_the_run(
     assert json.loads(run.stdout) == pytest.approx(holdout, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_lightgbm_model_goes_the_whole_way(loop: Platform) -> None:
     content = loop.project.model(MODEL).model_dump(by_alias=True)
     params = {"n_estimators": 60, "learning_rate": 0.05, "n_jobs": 1, "verbosity": -1, "random_state": 0}
@@ -175,6 +180,7 @@ stages.fit(platform, model.name, snapshot, Try(training), reason="test")
 """
 
 
+@pytest.mark.slow
 def test_a_task_killed_in_its_search_goes_on_where_it_ended(
     loop: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:

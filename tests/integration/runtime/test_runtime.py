@@ -209,7 +209,7 @@ def test_killed_component_is_healthy_within_a_minute(runtime: Runtime, name: str
     assert not [m for m in members if processes.alive(m.pid, m.started)], "leftovers of the killed one"
 
 
-@pytest.mark.parametrize("name", ["launcher", "ml-launcher"])
+@pytest.mark.parametrize("name", [pytest.param("launcher", marks=pytest.mark.slow), "ml-launcher"])
 def test_killed_launcher_is_replaced_and_its_forks_live_on(runtime: Runtime, name: str) -> None:
     launcher = record(runtime, name)
     others = {n: r.pid for n, r in snapshot(runtime).components.items() if n != name}
@@ -238,6 +238,7 @@ def test_killed_supervisor_is_replaced_by_the_next_up_which_adopts_the_rest(runt
     assert all(health.examine(runtime, after.components).values())
 
 
+@pytest.mark.slow
 def test_down_leaves_no_process_even_if_the_supervisor_was_killed(runtime: Runtime) -> None:
     assert processes.marked(runtime.home)
     kill_supervisor(runtime)

@@ -169,7 +169,11 @@ print(used() - before)
 
 
 @pytest.mark.parametrize(
-    ("path", "params"), [(BOOSTING, {"max_iter": 3}), (LOGISTIC, {"max_iter": 20, "solver": "liblinear"})]
+    ("path", "params"),
+    [
+        (BOOSTING, {"max_iter": 3}),
+        pytest.param(LOGISTIC, {"max_iter": 20, "solver": "liblinear"}, marks=pytest.mark.slow),
+    ],
 )
 def test_ten_thousand_categories_of_twenty_rows_train_in_bounded_memory(path: str, params: dict) -> None:
     """Dense one-hot of them would be 16 GB."""
