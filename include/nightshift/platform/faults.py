@@ -1,5 +1,6 @@
 """Faults of nights: looked for when a night is built, and asked for by who would use it."""
 
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from nightshift.calendar import DateRange
@@ -12,9 +13,17 @@ from nightshift.records.faults import Fault
 from nightshift.records.sketches import Edges, FeatureSketch
 from nightshift.specs import FeatureSet
 
+# Of columns of a night that is being built: the sources that each comes from.
+Origins = Callable[[date, list[str]], Mapping[str, list[str]]]
+
 
 def look(
-    platform: Platform, spec: FeatureSet, built: list[FeatureSketch], edges: Edges, run_id: str
+    platform: Platform,
+    spec: FeatureSet,
+    built: list[FeatureSketch],
+    edges: Edges,
+    origins: Origins,
+    run_id: str,
 ) -> list[Fault]:
     """Return what is wrong with nights that are being built, each against all faultless nights before it."""
     last = max(each.batch_date for each in built)
@@ -27,6 +36,8 @@ def look(
     found = []
     for each in sorted(built, key=lambda one: one.batch_date):
         faults_of = find(edges, earlier, each.batch_date, each.sketch)
+        columns = sorted({fault.column for fault in faults_of if fault.column})
+        come_from = origins(each.batch_date, columns) if columns else {}
         found += [
             Fault(
                 feature_set=spec.set,
@@ -35,7 +46,7 @@ def look(
                 column_name=fault.column,
                 measure=fault.measure,
                 words=fault.words,
-                sources=sources_of(platform, spec, fault.column),
+                sources=come_from.get(fault.column) or sorted(spec.inputs),
                 sketch_sha256=each.sketch_sha256,
                 run_id=run_id,
             )
@@ -44,12 +55,6 @@ def look(
         if not faults_of:
             earlier[each.batch_date] = each.sketch
     return found
-
-
-def sources_of(platform: Platform, spec: FeatureSet, column: str) -> list[str]:
-    """Return the set's sources that have a column of this name, else all: ``build`` alone knows."""
-    inputs = sorted(spec.inputs)
-    return [name for name in inputs if column in platform.project.source(name).columns] or inputs
 
 
 def faulty_nights(reads: Platform | Reads, spec: FeatureSet, nights: DateRange) -> set[date]:

@@ -1,15 +1,17 @@
 """Build feature partitions from raw ones."""
 
 from datetime import date
+from functools import partial
 
 import pandas as pd
 
 from nightshift import featurise, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RunStage, SpecError, Subject
+from nightshift.featurise.origins import origins
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
-from nightshift.platform.faults import look
+from nightshift.platform.faults import Origins, look
 from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
 from nightshift.platform.sketching import edges_for, feature_sketch
 from nightshift.records import faults, features, sketches
@@ -49,7 +51,7 @@ def build_features(
         built[batch_date] = featurise.compute(spec, build, seen, batch_date)
     edges = edges_for(platform, spec, built)
     sketched = [feature_sketch(spec, night, rows, edges) for night, rows in built.items()]
-    found = look(platform, spec, sketched, edges, asked.run_id)
+    found = look(platform, spec, sketched, edges, _origins(platform, spec, frames, built), asked.run_id)
     with platform.warehouse.write(lease) as write:
         rows = write.replace(table, pd.concat(built.values(), ignore_index=True))
         _record(write, spec, built, inputs, asked)
@@ -65,6 +67,17 @@ def build_features(
         if found
         else told
     )
+
+
+def _origins(
+    platform: Platform, spec: FeatureSet, frames: dict[str, pd.DataFrame], built: dict[date, pd.DataFrame]
+) -> Origins:
+    def of(night: date, columns: list[str]) -> dict[str, list[str]]:
+        seen = featurise.visible(frames, spec, platform.project.calendar, night)
+        again = partial(featurise.compute, spec, featurise.load_build(spec), batch_date=night)
+        return origins(spec, again, seen, built[night], platform.project.sources, columns)
+
+    return of
 
 
 def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateRange) -> None:
