@@ -267,22 +267,48 @@ def _report(demo: Demo, took: dict[str, float]) -> None:
 
 
 def _night_by_night(demo: Demo, took: dict[str, float]) -> Table:
-    table = Table(title=f"{MODEL}, night by night", caption="pending: the labels of the night are not in yet")
-    for column in ("night", "rows", "set aside", "verdict", "by", "AUC", "log loss", "s"):
-        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
-    for row in demo.warehouse.rows(NIGHT_BY_NIGHT, {"model": MODEL, "first": NIGHTS[0], "last": NIGHTS[-1]}):
-        metrics, night = row["metrics"] or {}, str(row["batch_date"])
+    title = f"{MODEL}, night by night"
+    table = Table(title=title, caption=CAPTION, caption_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "decision" else "right")
+    spec = load_project().feature_set(load_project().model(MODEL).features)
+    of = {"model": MODEL, "feature_set": spec.set, "version": spec.version}
+    for row in demo.warehouse.rows(NIGHT_BY_NIGHT, {**of, "first": NIGHTS[0], "last": NIGHTS[-1]}):
+        metrics, before, night = row["metrics"] or {}, row["before"] or {}, str(row["batch_date"])
         table.add_row(
             night,
             f"{row['rows']:,}",
             str(row["quarantined"]),
-            row["verdict"],
+            row["faults"] or "none",
+            *(_of_limit(row["reasons"], name) for name in ("shift", "harm")),
+            _decision(row),
             f"v{row['model_version']}",
             _number(metrics.get("roc_auc")),
             _number(metrics.get("log_loss")),
+            _gain(before.get("log_loss"), metrics.get("log_loss")),
             f"{took[night]:.0f}" if night in took else "",
         )
     return table
+
+
+def _of_limit(reasons: Row, name: str) -> str:
+    """Return a reason's evidence against its limit."""
+    said = next((each for each in reasons["said"] if each["name"] == name), None)
+    return "-" if said is None or said["value"] is None else f"{said['value']:,.0f} of {said['limit']:g}"
+
+
+def _decision(row: Row) -> str:
+    """Return what a night asked for, and what came of it."""
+    if not row["retrain"]:
+        return "go on"
+    asking = " and ".join(each["name"] for each in row["reasons"]["said"] if each["asks"])
+    answer = f"held by {row['guard']}" if row["guard"] else row["outcome"] or row["request"] or "asked"
+    return f"retrain for {asking}: {answer}"
+
+
+def _gain(before: float | None, now: float | None) -> str:
+    """Return what the champion gained on the version before, on the rows of this night that both scored."""
+    return "" if before is None or now is None else f"{before - now:+.3f}"
 
 
 def _stale_against_current(demo: Demo) -> str:
@@ -310,14 +336,38 @@ def _shortened(reason: str) -> str:
     return f"{reason[:LONGEST_REASON].rpartition(';')[0]}; ..."
 
 
+COLUMNS = (
+    "night",
+    "rows",
+    "set aside",
+    "fault",
+    "shift",
+    "harm",
+    "decision",
+    "by",
+    "AUC",
+    "log loss",
+    "gain",
+    "s",
+)
+CAPTION = (
+    "shift, harm: evidence, and the limit from which it asks. pending: the labels of the night are not in yet. gain: "
+    "in log loss, over the version before, which scores the nights of a probation too. s: seconds"
+)
 NIGHT_BY_NIGHT = """
-SELECT p.batch_date, p.row_count AS rows, p.model_version, v.status || CASE WHEN v.retrain THEN ', retrain' ELSE '' END
-       AS verdict, m.metrics,
-       (SELECT coalesce(sum(b.rejected), 0) FROM catalog.batches b WHERE b.batch_date = p.batch_date) AS quarantined
+SELECT p.batch_date, p.row_count AS rows, p.model_version, v.retrain, v.reasons, m.metrics, before.metrics AS before,
+       r.status AS request, r.guard, r.outcome,
+       (SELECT coalesce(sum(b.rejected), 0) FROM catalog.batches b WHERE b.batch_date = p.batch_date) AS quarantined,
+       (SELECT string_agg(DISTINCT f.column_name, ', ') FROM monitoring.faults f
+        WHERE f.batch_date = p.batch_date AND f.closed_at IS NULL
+        AND f.feature_set = %(feature_set)s AND f.feature_version = %(version)s) AS faults
 FROM catalog.prediction_batches p
 JOIN monitoring.verdicts v USING (model, batch_date, arm)
 LEFT JOIN monitoring.performance m USING (model, batch_date, arm)
-WHERE p.model = %(model)s AND p.batch_date BETWEEN %(first)s AND %(last)s ORDER BY p.batch_date
+LEFT JOIN monitoring.performance before
+ON (before.model, before.batch_date, before.arm) = (p.model, p.batch_date, 'before')
+LEFT JOIN monitoring.retrain_requests r ON (r.model, r.batch_date) = (p.model, p.batch_date)
+WHERE p.model = %(model)s AND p.arm = 'champion' AND p.batch_date BETWEEN %(first)s AND %(last)s ORDER BY p.batch_date
 """
 REQUESTS = """
 SELECT batch_date, status, reason, outcome FROM monitoring.retrain_requests WHERE model = %s ORDER BY batch_date
