@@ -111,7 +111,8 @@ def test_a_champion_that_learned_broken_outcomes_is_rolled_back_by_itself(loop: 
     run_night(loop, night + DAY)
     assert scored(loop)[-1]["batch_date"] == night + DAY
     by = loop.warehouse.row(
-        "SELECT model_version FROM catalog.prediction_batches WHERE arm = 'champion' AND (model, batch_date) = (%s, %s)",
+        "SELECT model_version FROM catalog.prediction_batches "
+        "WHERE arm = 'champion' AND (model, batch_date) = (%s, %s)",
         (MODEL, night + DAY),
     )
     assert by == {"model_version": before["version"]}

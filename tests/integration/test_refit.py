@@ -161,6 +161,8 @@ def test_a_refitted_champion_is_not_judged_on_a_night_of_its_refit(refitted: Pla
         f"Train as of {FAIR_FROM}, or later",
     ):
         train(refitted, as_of, "too soon")
+    began = refitted.warehouse.rows("SELECT 1 FROM governance.versions WHERE training_id = 'too soon'")
+    assert began == [], "refused before anything is fitted"
     # Nor by a snapshot whose nights have other names: its rows are looked at as well.
     refitted.warehouse.execute(
         "ALTER TABLE governance.versions DISABLE TRIGGER append_only; UPDATE governance.versions "
@@ -168,7 +170,7 @@ def test_a_refitted_champion_is_not_judged_on_a_night_of_its_refit(refitted: Pla
         (version.version,),
     )
     with pytest.raises(UnfairHoldout, match=r"of the \d+ rows of the holdout are among the rows"):
-        stages.evaluate(refitted, MODEL, as_of, Try("too soon"), reason="a test")
+        train(refitted, as_of, "too soon")
 
 
 def test_a_training_that_could_not_be_judged_is_not_started(refitted: Platform) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from nightshift.monitor import gain
 from nightshift.records.monitoring import DriftResult, Harm, PerformanceResult, Reason
+from nightshift.records.replays import GainByAge
 from nightshift.specs.model import Model
 
 Status = Literal["ok", "breached", "too_few_rows"]
@@ -23,7 +25,7 @@ class Seen:
     """What is known of a night and of the version that scored it.
 
     ``windows``: what drift said of the nights before, oldest first. ``fitted_until``: the last night the version was
-    fitted on.
+    fitted on. ``gains``: what the newest replay says of trainings, by age.
     """
 
     night: date
@@ -32,6 +34,7 @@ class Seen:
     harm: Harm | None = None
     windows: Sequence[str | None] = ()
     fitted_until: date | None = None
+    gains: GainByAge | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,24 @@ def age(model: Model, seen: Seen) -> Reason | None:
     return Reason("age", days >= limit, float(days), float(limit), words)
 
 
+def expected_gain(model: Model, seen: Seen) -> Reason | None:
+    """A training is expected to have paid by now, by what a replay of this model's nights says of its age."""
+    cost = model.retrain.when.expected_gain
+    if cost is None or not model.estimator.is_trained or seen.fitted_until is None:
+        return None
+    if seen.gains is None:
+        words = f"no replay says yet what a training gains: nightshift replay {model.name}"
+        return Reason("expected_gain", False, None, cost, words)
+    value = gain.expected(seen.gains, (seen.night - seen.fitted_until).days)
+    due = gain.passes_on(seen.gains, seen.fitted_until, cost)
+    when = "" if value >= cost else f"; wait until {due}" if due else "; age alone does not make it pay"
+    words = (
+        f"a training would have gained {value:.3f} in loss since {seen.fitted_until}, by a replay of "
+        f"{seen.gains.nights} nights, expected_gain {cost:g}{when}"
+    )
+    return Reason("expected_gain", value >= cost, value, cost, words)
+
+
 def psi(model: Model, seen: Seen) -> Reason | None:
     """``drift.breaches`` of the last ``drift.of_last`` windows that could be judged drifted, the newest among them."""
     if not model.retrain.when.psi:
@@ -124,6 +145,7 @@ REASONS: dict[str, Callable[[Model, Seen], Reason | None]] = {
     "shift": shift,
     "harm": harm,
     "age": age,
+    "expected_gain": expected_gain,
     "psi": psi,
     "degraded": degraded,
 }

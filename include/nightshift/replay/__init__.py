@@ -13,6 +13,7 @@ from nightshift.replay.bank import (
 )
 from nightshift.replay.compare import ORACLE, Compared, Outcome, compare
 from nightshift.replay.declared import Watched, declared
+from nightshift.replay.gain import gain_by_age
 from nightshift.replay.page import report, told, verdict
 from nightshift.replay.policies import Policy, Served, always, every, never, oracle
 
@@ -34,6 +35,7 @@ __all__ = [
     "compare",
     "declared",
     "every",
+    "gain_by_age",
     "labelled",
     "learned",
     "never",

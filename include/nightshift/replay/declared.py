@@ -4,10 +4,11 @@ Verdicts and answers come from the functions that decide in production. What dif
 the bank's next candidate, up to ``every`` nights later, and labels are known once they have matured.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,17 @@ from nightshift.monitor import harm, shift
 from nightshift.monitor.sketches import edges_of, sketch
 from nightshift.monitor.verdict import Seen, decide_night
 from nightshift.records.monitoring import DriftResult, Harm, Shift, Started
+from nightshift.records.replays import GainByAge
 from nightshift.records.sketches import Edges, Sketch
 from nightshift.replay.bank import Bank, Learned
+from nightshift.replay.gain import gain_by_age
 from nightshift.replay.policies import Policy, Served, filled, passes
 from nightshift.specs import Model
 
 # The bins lie where the values of so many nights lie, as in production.
 FIRST_NIGHTS = 28
+# Of the newest candidate there is: what a replay says by then.
+Gains = Callable[[int], GainByAge | None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ def declared(watched: Watched, learned: Callable[[Bank, int], Learned]) -> Polic
     """Return the policy of a bank's own spec. ``learned``: of a candidate by its number; asked of champions."""
 
     def policy(bank: Bank, start: int) -> Served:
-        champion, started = _Champion.of(bank, watched, learned, start), list[Started]()
+        gains = cache(lambda newest: _gains(bank, newest))
+        champion, started = _Champion.of(bank, watched, learned, start, gains), list[Started]()
         changes = [(bank.serves_from(start), start)]
         for night in bank.nights[bank.serves_from(start) :]:
             challenger = _challenger(bank, champion, night, started, start)
@@ -55,11 +61,19 @@ def declared(watched: Watched, learned: Callable[[Bank, int], Learned]) -> Polic
             promoted = passes(bank, challenger, champion.number)
             started.insert(0, _started(bank, challenger, promoted=promoted))
             if promoted:
-                champion = _Champion.of(bank, watched, learned, challenger)
+                champion = _Champion.of(bank, watched, learned, challenger, gains)
                 changes.append((bank.serves_from(challenger), challenger))
         return Served(filled(bank, changes), len(started), len(changes) - 1)
 
     return policy
+
+
+def _gains(bank: Bank, newest: int) -> GainByAge | None:
+    """Return what a replay would have said when a candidate was the newest, of nights whose labels were in."""
+    if bank.model.retrain.when.expected_gain is None or newest < 0:
+        return None
+    as_of = bank.candidates[newest].as_of
+    return gain_by_age(bank, as_of - timedelta(days=bank.model.matures_after_days))
 
 
 def _started(bank: Bank, number: int, *, promoted: bool) -> Started:
@@ -114,10 +128,17 @@ class _Champion:
     fitted_until: date
     shifts: Mapping[date, float]
     harms: Mapping[date, float]
+    dates: tuple[date, ...]
+    gains: Gains
 
     @classmethod
     def of(
-        cls, bank: Bank, watched: Watched, learned: Callable[[Bank, int], Learned], number: int
+        cls,
+        bank: Bank,
+        watched: Watched,
+        learned: Callable[[Bank, int], Learned],
+        number: int,
+        gains: Gains,
     ) -> "_Champion":
         candidate, knows = bank.candidates[number], learned(bank, number)
         first, last = candidate.dates.train_first, candidate.dates.train_last
@@ -140,7 +161,8 @@ class _Champion:
         shifts = dict(zip(found.nights, found.totals, strict=True))
         grown = harm.after_each(knows.losses, losses)
         harms = {each.night: float(n) for each, n in zip(losses, grown, strict=False)}
-        return cls(number, bank.model, bank.trained_until(number), shifts, harms)
+        dates = tuple(each.as_of for each in bank.candidates)
+        return cls(number, bank.model, bank.trained_until(number), shifts, harms, dates, gains)
 
     def asks(self, night: date) -> bool:
         """Return whether the verdict of a night would ask for a training."""
@@ -151,6 +173,7 @@ class _Champion:
             drift=DriftResult(shift=moved),
             harm=self._harm(night),
             fitted_until=self.fitted_until,
+            gains=self.gains(bisect_right(self.dates, night) - 1),
         )
         return decide_night(self.model, seen).retrain
 

@@ -241,14 +241,16 @@ class When(Spec):
 
     ``shift``: evidence that the features moved; ``harm``: that the losses grew, on the same nights, against those of
     always saying what was usual in training. Where nothing changes, each is passed about once in so many nights.
-    ``age_days``: nights since the last one that the champion was fitted on. ``psi``: windows drifted, as
-    ``drift`` says. ``degraded``: realised performance degraded, as ``performance`` says. The last two are older
-    measures: hard days pass them as well as stale models.
+    ``age_days``: nights since the last one that the champion was fitted on. ``expected_gain``: what a training
+    costs, in loss times nights: it asks once the newest replay of the model says that one would have gained so much.
+    ``psi``: windows drifted, as ``drift`` says. ``degraded``: realised performance degraded, as ``performance`` says.
+    The last two are older measures: hard days pass them as well as stale models.
     """
 
     shift: float | None = Field(default=365.0, ge=2)
     harm: float | None = Field(default=365.0, ge=2)
     age_days: int | None = Field(default=56, ge=1, le=MOST_DAYS)
+    expected_gain: float | None = Field(default=None, gt=0)
     psi: bool = False
     degraded: bool = False
 

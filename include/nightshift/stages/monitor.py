@@ -22,7 +22,7 @@ from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.inputs import read_outcomes
 from nightshift.platform.papers import version_row
 from nightshift.platform.sketching import nights_of
-from nightshift.records import decisions, features, versions
+from nightshift.records import decisions, features, replays, versions
 from nightshift.records import monitoring as records
 from nightshift.records.monitoring import (
     DriftResult,
@@ -35,6 +35,7 @@ from nightshift.records.monitoring import (
     Verdict,
 )
 from nightshift.records.profile import NightLoss, Profile, TrainingLosses
+from nightshift.records.replays import GainByAge
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
@@ -112,6 +113,7 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
         harm=_harm(platform, model, version, profile.losses, batch_date),
         windows=_windows(platform, model, version, batch_date),
         fitted_until=version_row(platform, name, version).trained_until,
+        gains=_gains(platform, name, batch_date),
     )
     verdict = decide_night(model, seen)
     platform.warehouse.run(
@@ -136,6 +138,11 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
         "status": verdict.status,
         "retrain": verdict.retrain,
     }
+
+
+def _gains(platform: Platform, name: str, batch_date: date) -> GainByAge | None:
+    found = platform.warehouse.one(replays.NEWEST_GAINS, model=name, night=batch_date)
+    return found.by_age if found else None
 
 
 def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Reported:

@@ -81,6 +81,7 @@ def rehearse(
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
     with platform.warehouse.session() as session:
         session.each(replays.REPLAY, _rows(name, run, asked, compared, key, reason))
+        session.each(replays.LEARN, _learned(name, run, asked, banks[""]))
     platform.objects.delete(work)
     return {
         "model": name,
@@ -141,6 +142,13 @@ def _rows(
         )
         for each in compared.outcomes
     ]
+
+
+def _learned(name: str, run: Try, asked: Rehearsal, bank: replay.Bank) -> list[replays.Gains]:
+    """Return what the bank of the spec as it is declared says that trainings gain, if it can say."""
+    found = replay.gain_by_age(bank)
+    last = asked.nights.last
+    return [replays.Gains(model=name, run_id=run.run_id, last=last, by_age=found)] if found else []
 
 
 def policies() -> dict[str, replay.Policy]:

@@ -11,7 +11,7 @@ import pandas as pd
 from nightshift import artifacts, kept, metrics, results, train
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
-from nightshift.errors import Barred, NotReady, RequestError
+from nightshift.errors import Barred, NotReady, RequestError, UnfairHoldout
 from nightshift.govern import Ledger
 from nightshift.monitor import harm
 from nightshift.monitor.estimate import learn
@@ -23,7 +23,7 @@ from nightshift.platform.fitted import JUDGED_FILE, own_code
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import first_unscored, known_labels
 from nightshift.platform.lineage import Origin, freeze, origin
-from nightshift.platform.papers import decision_of
+from nightshift.platform.papers import decision_of, version_row
 from nightshift.platform.provenance import (
     ENVIRONMENT_FILE,
     SPEC_FILE,
@@ -87,6 +87,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
 
     Raises:
         RequestError: the model is not trained here.
+        UnfairHoldout: the champion was fitted on a night of the holdout; the gates could not judge what is fitted.
         FitFailed: its estimator could not be fitted on these rows.
     """
     model = platform.project.model(name)
@@ -98,6 +99,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     if known:
         return trained(platform, known.version, known.mlflow_run_id)
     frozen, rows = read_snapshot(platform, snapshot_id, model)
+    _require_fair(platform, model, frozen)
     return register(
         platform,
         model,
@@ -106,6 +108,17 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
         reason,
         lambda run_id: _fit_and_log(platform, model, frozen, rows, run_id, asked),
     )
+
+
+def _require_fair(platform: Platform, model: Model, frozen: Snapshot) -> None:
+    """Raise UnfairHoldout, before anything is fitted, where ``evaluate`` would afterwards."""
+    head = Ledger(platform.warehouse, model.name).head()
+    until = version_row(platform, model.name, head.version).trained_until if head else None
+    if head and until and until >= frozen.holdout_first:
+        raise UnfairHoldout(
+            f"version {head.version} was trained on days up to {until}; the holdout starts on "
+            f"{frozen.holdout_first}. Train as of {train.fair_from(model, until)}, or later"
+        )
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ TRAIN = (
         {
             **_each(ADD, "governance.snapshots", "governance.versions", "governance.decisions"),
             **_each(ADD, "governance.signatures", "governance.trials"),
-            **_each(KEEP, "governance.reproductions", "monitoring.replays"),
+            **_each(KEEP, "governance.reproductions", "monitoring.replays", "monitoring.gains"),
             **_each(ADD, "catalog.snapshot_inputs", "catalog.snapshot_sources"),
             **_each(READ, "catalog.feature_batches", "catalog.feature_inputs", "catalog.landings"),
             **_each(READ, "monitoring.verdicts", "monitoring.performance", "monitoring.faults"),
@@ -126,7 +126,7 @@ MONITOR = (
             **_each(KEEP, "monitoring.estimates", "monitoring.arrivals"),
             "monitoring.retrain_requests": ADD,
             **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),
-            **_each(READ, "catalog.prediction_sketches", "monitoring.faults"),
+            **_each(READ, "catalog.prediction_sketches", "monitoring.faults", "monitoring.gains"),
             **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
             "governance.snapshots": READ,
         },

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nightshift.monitor.verdict import REASONS, Seen, decide_night
 from nightshift.records.monitoring import DriftResult, Harm, PerformanceResult, Shift
+from nightshift.records.replays import GainByAge
 from nightshift.specs import Model
 
 NIGHT = date(2013, 7, 10)
@@ -22,6 +23,9 @@ FEW = DriftResult(
 )
 FINE = PerformanceResult("ok", "log_loss", 0.5, 0.4, 0.6, 0.5, 0.0, 900, 900, {}, "log_loss 0.5")
 DEGRADED = replace(FINE, status="degraded", worsening=0.4, reason="log_loss 0.7000 on 900 labels")
+DAY = timedelta(days=1)
+# A hundredth a night from the first night on, also beyond what was seen.
+GAINS, FLAT = GainByAge((0.0, 0.01, 0.01, 0.01), 60), GainByAge((0.0, 0.0), 60)
 OFF = {"shift": None, "harm": None, "age_days": None}
 
 
@@ -58,6 +62,9 @@ def seen(drift: DriftResult = OK, **known: Any) -> Seen:
     return Seen(NIGHT, drift, **known)
 
 
+GAIN = OFF | {"expected_gain": 0.1}
+
+
 @pytest.mark.parametrize(
     ("when", "night", "status", "says"),
     [
@@ -68,6 +75,26 @@ def seen(drift: DriftResult = OK, **known: Any) -> Seen:
         ({}, seen(moved(1), harm=hurt(400)), "breached", "evidence of harm 400 of 365: skill 0.010 since"),
         ({}, seen(fitted_until=NIGHT - timedelta(days=55)), "ok", "55 nights ago, age_days 56"),
         ({}, seen(fitted_until=NIGHT - timedelta(days=56)), "breached", "56 nights ago, age_days 56"),
+        (
+            GAIN,
+            seen(fitted_until=NIGHT - 9 * DAY),
+            "too_few_rows",
+            "no replay says yet what a training gains",
+        ),
+        (GAIN, seen(gains=GAINS), "too_few_rows", "no reason of retrain.when is switched on"),
+        (
+            GAIN,
+            seen(fitted_until=NIGHT - 9 * DAY, gains=GAINS),
+            "ok",
+            f"expected_gain 0.1; wait until {NIGHT + DAY}",
+        ),
+        (
+            GAIN,
+            seen(fitted_until=NIGHT - 10 * DAY, gains=GAINS),
+            "breached",
+            "would have gained 0.100 in loss since",
+        ),
+        (GAIN, seen(fitted_until=NIGHT - DAY, gains=FLAT), "ok", "age alone does not make it pay"),
         ({"age_days": None}, seen(moved(0), fitted_until=date(2000, 1, 1)), "ok", "nothing asks"),
         (
             {},
@@ -137,4 +164,4 @@ def test_a_request_of_windows_always_has_a_drifted_one_behind_it(
 
 
 def test_every_reason_stands_in_the_table() -> None:
-    assert list(REASONS) == ["shift", "harm", "age", "psi", "degraded"]
+    assert list(REASONS) == ["shift", "harm", "age", "expected_gain", "psi", "degraded"]

@@ -270,6 +270,46 @@ def test_what_would_have_been_served_with_an_offset_a_night_is_compared_by_the_s
     assert replay.bank(spec(), plain.rows, plain.candidates).loss[0, -1] == plain.loss[0, -1]
 
 
+# What a training gains
+
+
+def test_what_a_training_gains_is_learned_by_age_of_the_nights_before() -> None:
+    there = made(spec(), nights())
+    before = replay.gain_by_age(there, FIRST + timedelta(days=CHANGE - 1))
+    after = replay.gain_by_age(there)
+    assert before is not None
+    assert after is not None
+    assert list(after.gains) == sorted(after.gains)
+    assert before.gains[0] == after.gains[0] == 0.0
+    assert max(before.gains) < 0.05
+    assert max(after.gains) > 0.5, "the slope has turned over"
+    assert replay.gain_by_age(there, FIRST + timedelta(days=60)) is None, "too few nights to say"
+
+
+def test_the_curve_is_the_mean_of_what_older_candidates_lost_against_the_newest() -> None:
+    there = made(spec(), nights())
+    ages = np.array([n.toordinal() for n in there.nights]) - np.array(
+        [[there.trained_until(k).toordinal()] for k in range(len(there.candidates))]
+    )
+    grows = replace(there, loss=np.where(np.isnan(there.loss), np.nan, np.where(ages > 40, 1.0, 0.0)))
+    found = replay.gain_by_age(grows)
+    assert found is not None
+    assert found.gains[:41] == pytest.approx([0.0] * 41)
+    assert found.gains[41:] == pytest.approx([1.0] * (len(found.gains) - 41))
+
+
+def test_the_declared_policy_asks_once_a_training_is_expected_to_have_paid() -> None:
+    given = nights()
+    off = {"shift": None, "harm": None, "age_days": None}
+    there, cheap = declares(given, when={**off, "expected_gain": 0.3}, min_new_labels=0)
+    served = cheap(there, 0)
+    assert served.started >= 1
+    first = there.nights[there.serves_from(0) + int(np.flatnonzero(np.diff(served.serving))[0])]
+    assert first > FIRST + timedelta(days=CHANGE), "before that no replay says that it would pay"
+    there, dear = declares(given, when={**off, "expected_gain": 1e6}, min_new_labels=0)
+    assert dear(there, 0).started == 0
+
+
 # What the spec declares: its reasons and guards
 
 
