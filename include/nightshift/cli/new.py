@@ -151,7 +151,11 @@ def model(
         several = tuple(part.strip() for part in classes.split(",")) if classes else None
         written = new_model(name, Ask(features, column, task, above, equals, several), where)
     console.print(f"Wrote {escape(str(written))}.")
-    _next("nightshift check", f"nightshift trigger train_{name} --as-of NIGHT --reason 'first champion'")
+    _next(
+        "nightshift check",
+        f"nightshift trigger train_{name} --as-of NIGHT --reason 'first champion'",
+        f"nightshift replay {name} --from NIGHT --to NIGHT  # with some months there: proposes when to retrain",
+    )
 
 
 def _connector(

@@ -4,6 +4,7 @@ from nightshift.calendar import DateRange
 from nightshift.pages import Document, Figure, Legend, Note, Section, Table
 from nightshift.pages.charts import curves
 from nightshift.replay.compare import Compared, Outcome
+from nightshift.replay.policies import CALENDARS, NEVER
 
 HEAD = (
     "Policy",
@@ -51,7 +52,17 @@ def verdict(found: Compared) -> str:
     return (
         f"The first half of the nights would have chosen: {chosen.policy}. On the second half it gained "
         f"{chosen.later:+.4f} a night over never retraining, with {chosen.started:.1f} trainings a year."
+        f"{_proposed(chosen.policy)}"
     )
+
+
+def _proposed(policy: str) -> str:
+    """Return what a spec would say of a policy, in words; nothing of what it says already."""
+    change, _, name = policy.rpartition(": ")
+    days = CALENDARS.get(name.partition(",")[0])
+    age = [f"retrain.when.age_days={days or 'null'}"] if days or name == NEVER else []
+    keys = ", ".join([*([change] if change else []), *age])
+    return f" Proposed for the model's file: {keys}." if keys else ""
 
 
 def told(each: Outcome) -> str:

@@ -34,6 +34,9 @@ class Served:
 
 
 Policy = Callable[[Bank, int], Served]
+NEVER = "never"
+# Every so many days, by name.
+CALENDARS = {"every week": 7, "every 4 weeks": 28, "every 8 weeks": 56}
 
 
 def never(bank: Bank, start: int) -> Served:

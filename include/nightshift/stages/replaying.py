@@ -153,11 +153,10 @@ def _learned(name: str, run: Try, asked: Rehearsal, bank: replay.Bank) -> list[r
 
 def policies() -> dict[str, replay.Policy]:
     """Return what is compared, by name."""
-    calendar = {"week": 7, "4 weeks": 28, "8 weeks": 56}
     return {
-        "never": replay.never,
-        **{f"every {name}, ungated": replay.every(days, gated=False) for name, days in calendar.items()},
-        **{f"every {name}, gated": replay.every(days, gated=True) for name, days in calendar.items()},
+        replay.NEVER: replay.never,
+        **{f"{name}, ungated": replay.every(days, gated=False) for name, days in replay.CALENDARS.items()},
+        **{f"{name}, gated": replay.every(days, gated=True) for name, days in replay.CALENDARS.items()},
         replay.ORACLE: replay.oracle(),
     }
 
