@@ -24,6 +24,10 @@ os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME.name
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 PASSWORD = "test"
 START_SECONDS = 240
+# Nobody keeps these databases: what a commit would wait for costs three quarters of each copy of one.
+IN_MEMORY = [
+    part for name in ("fsync", "full_page_writes", "synchronous_commit") for part in ("-c", f"{name}=off")
+]
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +41,11 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = any_free_port()
     log = (home / "postgres.log").open("wb")
     process = subprocess.Popen(
-        server.command(port), stdout=log, stderr=log, start_new_session=True, **server.account.identity
+        [*server.command(port), *IN_MEMORY],
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        **server.account.identity,
     )
     url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres"
     try:
