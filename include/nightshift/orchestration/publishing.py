@@ -73,15 +73,15 @@ def rebuild(spec: FeatureSet, source: str) -> Any:
 
 
 def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
-    """Return the nights of a set that were built from batches which this run has corrected."""
+    """Return the nights of a set that were built from batches which this run has corrected.
+
+    Also the run's own night, where it was built before: its other sources are no news, and nothing else would wake it.
+    """
     from nightshift import stages
 
     if run.downstream == "leave" or run.asked.is_backfill:
         return []
-    # The night itself is built once all its sources have it.
-    awaited = run.nights.dates if run.nightly else []
-    changed = [n for n in stages.corrected(run.platform, source, run.asked) if n not in awaited]
-    return stages.stale(run.platform, spec, source, changed)
+    return stages.stale(run.platform, spec, source, stages.corrected(run.platform, source, run.asked))
 
 
 def is_rebuild() -> bool:
