@@ -25,7 +25,9 @@ import pandas as pd
 from examples.nyc_flights import upstream
 from nightshift import featurise, replay
 from nightshift.calendar import DateRange
-from nightshift.specs import FeatureSet, Project, load_project
+from nightshift.objects import sha256
+from nightshift.platform.provenance import spec_text
+from nightshift.specs import FeatureSet, Model, Project, load_project
 from nightshift.stages.replaying import DECLARED, changed, policies
 
 MODEL, STARTS, MOST_A_YEAR, FORTNIGHT = "late_arrival", 4, 10, 14
@@ -94,6 +96,25 @@ def year(project: Project, folder: Path) -> replay.Nights:
     )
 
 
+def candidate(
+    model: Model,
+    spec: FeatureSet,
+    nights: replay.Nights,
+    as_of: date,
+    labelled: pd.DataFrame,
+    folder: Path,
+) -> replay.Candidate:
+    """Return the candidate of a date, from the folder if this spec was fitted before."""
+    fitted = sha256(spec_text(model.model_copy(update={"gates": [], "recalibrate": None})).encode())[:16]
+    file = folder / f"{fitted}-{as_of}.npz"
+    if file.is_file():
+        with np.load(file) as kept:
+            return replay.Candidate.of(model, as_of, nights.first, kept["rows"], kept["predictions"])
+    made = replay.candidate(model, spec, nights, as_of, labelled)
+    np.savez_compressed(file, rows=made.rows, predictions=made.predictions)
+    return made
+
+
 def better(bank: replay.Bank, served: replay.Served, start: int) -> list[bool]:
     """Return, of each promotion, whether its loss on the fortnight after was below that of the version before."""
     first, found = bank.serves_from(start), []
@@ -136,7 +157,7 @@ def main(arguments: list[str]) -> int:
     print(f"{len(nights.features):,} rows, {process_time() - began:.0f} CPU-s", flush=True)
     began, labelled = process_time(), replay.labelled(model, spec, nights, PERIOD.last)
     dates = replay.as_of_dates(PERIOD, int(every))
-    found = [replay.candidate(model, spec, nights, each, labelled) for each in dates]
+    found = [candidate(model, spec, nights, each, labelled, Path(folder)) for each in dates]
     bank, wins = replay.bank(model, labelled, found), list[bool]()
     print(f"{len(found)} candidates, {process_time() - began:.0f} CPU-s", flush=True)
     began, declared = process_time(), told_as_declared(nights, spec, wins)

@@ -62,7 +62,7 @@ def _proposed(policy: str) -> str:
     days = CALENDARS.get(name.partition(",")[0])
     age = [f"retrain.when.age_days={days or 'null'}"] if days or name == NEVER else []
     keys = ", ".join([*([change] if change else []), *age])
-    return f" Proposed for the model's file: {keys}." if keys else ""
+    return f" Proposed for the file of the model: {keys}." if keys else ""
 
 
 def told(each: Outcome) -> str:

@@ -275,8 +275,8 @@ def test_what_the_first_half_would_have_chosen_is_proposed_as_the_spec_says_it()
         outcome = replay.Outcome(chosen, *[0.0] * 11)
         return replay.verdict(replay.Compared(9, 1, (outcome,), chosen, {})).partition(" a year.")[2]
 
-    assert told("every 4 weeks, ungated") == " Proposed for the model's file: retrain.when.age_days=28."
-    assert told("never") == " Proposed for the model's file: retrain.when.age_days=null."
+    assert told("every 4 weeks, ungated") == " Proposed for the file of the model: retrain.when.age_days=28."
+    assert told("never") == " Proposed for the file of the model: retrain.when.age_days=null."
     changed = "train.window_days=45: every week, gated"
     assert told(changed).endswith("file: train.window_days=45, retrain.when.age_days=7.")
     assert told("recalibrate=null: as declared").endswith("file: recalibrate=null.")
