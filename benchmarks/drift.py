@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift.monitor.drift import decide
-from nightshift.monitor.profile import build_profile
+from nightshift.monitor.profile import build_profile, counted
 from nightshift.records.profile import Profile
 from nightshift.specs.model import Drift
 
@@ -45,7 +45,8 @@ def main() -> int:
         past, random.random(len(past)), nights, dict.fromkeys(past, 1.0), Drift()
     ).to_json()
     built = process_time()
-    result = decide(Profile.from_json(stored), now, random.random(len(now)), Drift())
+    profile = Profile.from_json(stored)
+    result = decide(profile, counted(profile, now, random.random(len(now))), Drift())
     decided = process_time()
     now.describe()
     described = process_time()

@@ -459,6 +459,24 @@ def alarm(platform: Platform, night: date, *, retrain: bool = True) -> None:
     )
 
 
+def evidence(platform: Platform, night: date, **of: float) -> None:
+    """Insert verdicts of models, each with its evidence of a shift."""
+    for model, value in of.items():
+        said = {"name": "shift", "asks": value >= 365, "value": value, "limit": 365.0, "words": "moved"}
+        platform.warehouse.execute(
+            "INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, "
+            "drift, reasons, run_id) VALUES (%s, %s, 1, 'ok', %s, %s, 'moved', %s, %s, 'test')",
+            (
+                model,
+                night,
+                value >= 365,
+                value >= 365,
+                Json({}),
+                Json({"said": [said], "harm": None, "format": 1}),
+            ),
+        )
+
+
 def decide(platform: Platform, night: date, *, is_backfill: bool = False) -> dict[str, Any]:
     return stages.decide_retraining(platform, MODEL, night, Try("night", is_backfill=is_backfill))
 
@@ -490,6 +508,24 @@ def test_a_request_is_answered_once_and_kept_with_its_reason(loop: Platform) -> 
         ("suppressed", "retry", None),
         ("suppressed", "backfill", None),
     ]
+
+
+def test_beside_other_models_one_alone_needs_more_and_the_answer_stays(loop: Platform) -> None:
+    evidence(loop, NIGHT, **{MODEL: 500.0, "other": 3.0, "third": 3.0})
+    alone = decide(loop, NIGHT)
+    loop.warehouse.execute(
+        "UPDATE monitoring.verdicts SET reasons = replace(reasons::text, '3.0', '900.0')::jsonb"
+    )
+    evidence(loop, NIGHT + DAY, **{MODEL: 600.0, "other": 700.0, "third": 3.0})
+    together = decide(loop, NIGHT + DAY)
+
+    assert alone["start"] is False
+    assert alone["reason"].startswith("shift: of 3 models watched, one alone needs 1,095")
+    assert decide(loop, NIGHT) == alone, "a night answered before gets the same answer"
+    assert together["start"] is True
+    assert together["reason"] == "moved; shift: 2 of 3 models watched ask together"
+    rows = loop.warehouse.rows("SELECT status, guard FROM monitoring.retrain_requests ORDER BY batch_date")
+    assert [tuple(row.values()) for row in rows] == [("suppressed", "several_models"), ("started", None)]
 
 
 def test_a_calm_night_asks_for_nothing_and_a_night_without_a_verdict_is_no_calm_night(loop: Platform) -> None:

@@ -17,16 +17,17 @@ no share of importance may hide.
 from math import sqrt
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtri, ndtri
 
 from nightshift.distributions import psi
-from nightshift.errors import SchemaMismatch, did_you_mean
-from nightshift.monitor.profile import PREDICTION, columns_of, count
+from nightshift.monitor.profile import PREDICTION
 from nightshift.records.monitoring import DriftResult, FeatureDrift
 from nightshift.records.profile import FeatureProfile, Profile
+from nightshift.records.sketches import Counted
 from nightshift.specs.model import Drift
+
+Ints = NDArray[np.int64]
 
 FAMILY_ERROR = 0.01
 # A ruined feature: its missing share rose by more than RUINED_RISE and more than in any training window;
@@ -36,31 +37,23 @@ RUINED_RISE_AT_MOST = 0.50
 MOST_REASONS = 5
 
 
-def decide(
-    profile: Profile, features: pd.DataFrame, predictions: NDArray[np.float64], drift: Drift
-) -> DriftResult:
-    """Return whether the window, (n, k) features and (n,) predictions, drifted from ``profile``.
+def decide(profile: Profile, counts: Counted, drift: Drift) -> DriftResult:
+    """Return whether the window drifted from ``profile``; ``counts``: its rows, those of its nights summed.
 
-    Predictions of several classes are P(class), (n, classes), in the order of ``profile.classes``.
-
-    The window is all rows of the last ``drift.window_days`` nights. Columns may come in any order. A
-    category that the profile does not know counts as "other".
-
-    Raises:
-        SchemaMismatch: a column is missing or new, or the lengths differ.
+    The window is all rows of the last ``drift.window_days`` nights.
     """
-    _check_columns(profile, features, predictions)
-    if len(features) < drift.min_rows:
-        return _too_few(len(features), drift)
+    if counts.rows < drift.min_rows:
+        return _too_few(counts.rows, drift)
     error = FAMILY_ERROR / (len(profile.features) + len(profile.predictions))
-    columns = tuple(_compare(then, features[then.name], drift, error) for then in profile.features)
-    said = columns_of(predictions, [then.name for then in profile.predictions])
-    scores = tuple(_compare(then, said[then.name], drift, error) for then in profile.predictions)
+    columns, scores = (
+        tuple(_compare(then, np.array(now), drift, error) for then, now in zip(of, rows, strict=True))
+        for of, rows in ((profile.features, counts.features), (profile.predictions, counts.predictions))
+    )
     farthest = max(scores, key=lambda score: (score.drifted, score.psi / score.limit))
     share = sum(column.importance for column in columns if column.drifted)
     reasons = _reasons(columns, scores, share, drift)
     return DriftResult(
-        rows=len(features),
+        rows=counts.rows,
         status="drifted" if reasons else "ok",
         drifted_share=share,
         features=columns,
@@ -77,8 +70,8 @@ def critical_psi(bins: int, n: int, m: int, error: float) -> float:
     return float(chdtri(bins - 1, error)) * (1 / n + 1 / m) if bins > 1 else 0.0
 
 
-def _compare(then: FeatureProfile, values: pd.Series, drift: Drift, error: float) -> FeatureDrift:
-    reference, current = np.array(then.counts), count(then, values)
+def _compare(then: FeatureProfile, current: Ints, drift: Drift, error: float) -> FeatureDrift:
+    reference = np.array(then.counts)
     n, m = int(reference.sum()), int(current.sum())
     distance = float(psi(reference, current))
     limit = max(drift.psi, then.psi_envelope)
@@ -148,15 +141,3 @@ def _too_few(rows: int, drift: Drift) -> DriftResult:
         prediction_drifted=False,
         reasons=(f"{rows} rows, fewer than min_rows {drift.min_rows}: not judged",),
     )
-
-
-def _check_columns(profile: Profile, features: pd.DataFrame, predictions: NDArray[np.float64]) -> None:
-    known, given = [column.name for column in profile.features], list(map(str, features.columns))
-    for name in known:
-        if name not in given:
-            raise SchemaMismatch(f"feature '{name}' of the profile is missing{did_you_mean(name, given)}")
-    for name in given:
-        if name not in known:
-            raise SchemaMismatch(f"feature '{name}' is not in the profile{did_you_mean(name, known)}")
-    if len(predictions) != len(features):
-        raise SchemaMismatch(f"{len(predictions)} predictions for {len(features)} rows of features")

@@ -7,7 +7,10 @@ training weeks differed among themselves, because a night's rows share their wea
 a week that differs from the average is no drift yet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 
 import numpy as np
@@ -15,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightshift.distributions import FEWEST_ROWS, MOST_CATEGORIES, Floats, decile_edges, nameable, psi
-from nightshift.errors import EmptyBatch, SchemaMismatch
-from nightshift.records.profile import Estimation, FeatureProfile, Kind, Profile
+from nightshift.errors import EmptyBatch, SchemaMismatch, did_you_mean
+from nightshift.records.profile import Estimation, FeatureProfile, Kind, NightCounts, Profile
+from nightshift.records.sketches import Counted, Counts
 from nightshift.specs.model import Drift
 
 Ints = NDArray[np.int64]
@@ -64,15 +68,15 @@ def build_profile(
         for name in map(str, features.columns)
     ]
     scores = columns_of(predictions, classes or (PREDICTION,))
+    said = [(_bins_of(name, values, None), values) for name, values in scores.items()]
     return Profile(
         rows=len(features),
         first=date.fromordinal(int(nights.min())),
         last=date.fromordinal(int(nights.max())),
         window_days=drift.window_days,
         features=tuple(columns),
-        predictions=tuple(
-            windows.histogram(_bins_of(name, values, None), values, 0.0) for name, values in scores.items()
-        ),
+        predictions=tuple(windows.histogram(empty, values, 0.0) for empty, values in said),
+        prediction_nights=_nights(nights, [windows.nightly(empty, values) for empty, values in said]),
         estimation=estimation,
     )
 
@@ -83,6 +87,53 @@ def columns_of(predictions: Floats, names: Sequence[str]) -> dict[str, pd.Series
     if values.shape[1] != len(names):
         raise SchemaMismatch(f"{values.shape[1]} predictions a row for {', '.join(names)}")
     return {name: pd.Series(values[:, number]) for number, name in enumerate(names)}
+
+
+def counted(profile: Profile, features: pd.DataFrame, predictions: Floats) -> Counted:
+    """Return (n, k) features and (n,) predictions as counts in the bins of ``profile``, every row counted.
+
+    Predictions of several classes are P(class), (n, classes), in the order of ``profile.classes``. Features may come in
+    any order; those that the profile does not name are left out. A category that it does not know is "other".
+
+    Raises:
+        SchemaMismatch: a feature is missing, its values are of another kind, or the lengths differ.
+    """
+    given = list(map(str, features.columns))
+    for each in profile.features:
+        if each.name not in given:
+            raise SchemaMismatch(
+                f"feature '{each.name}' of the profile is missing{did_you_mean(each.name, given)}"
+            )
+    if len(predictions) != len(features):
+        raise SchemaMismatch(f"{len(predictions)} predictions for {len(features)} rows of features")
+    said = columns_of(predictions, [each.name for each in profile.predictions])
+    return Counted(
+        len(features),
+        tuple(tuple(count(each, features[each.name]).tolist()) for each in profile.features),
+        tuple(tuple(count(each, said[each.name]).tolist()) for each in profile.predictions),
+    )
+
+
+def summed(nights: Iterable[Counted], profile: Profile) -> Counted:
+    """Return the counts of the rows of all ``nights``."""
+    none = [tuple((0,) * len(e.counts) for e in of) for of in (profile.features, profile.predictions)]
+    total = Counted(0, none[0], none[1])
+    for night in nights:
+        total = Counted(
+            total.rows + night.rows,
+            _added(total.features, night.features),
+            _added(total.predictions, night.predictions),
+        )
+    return total
+
+
+def _added(one: Counts, other: Counts) -> Counts:
+    return tuple(tuple(a + b for a, b in zip(*each, strict=True)) for each in zip(one, other, strict=True))
+
+
+def counted_sha256(counts: Counted) -> str:
+    """Return the hash of all that the counts of a night say."""
+    return hashlib.sha256(json.dumps(asdict(counts), sort_keys=True).encode()).hexdigest()
 
 
 def count(column: FeatureProfile, values: pd.Series) -> Ints:
@@ -106,9 +157,7 @@ class _Windows:
 
     def histogram(self, empty: FeatureProfile, values: pd.Series, importance: float) -> FeatureProfile:
         """Return ``empty`` with its counts, its importance and its envelopes."""
-        bins = len(empty.counts)
-        cells = np.bincount(self._night * bins + _codes(empty, values), minlength=self._nights * bins)
-        counts = cells.reshape(self._nights, bins)
+        counts = self.nightly(empty, values)
         envelopes = self._envelopes(counts) if self._nights >= 2 * self._span else (0.0, 0.0)
         return empty.model_copy(
             update={
@@ -118,6 +167,12 @@ class _Windows:
                 "missing_envelope": envelopes[1],
             }
         )
+
+    def nightly(self, empty: FeatureProfile, values: pd.Series) -> Ints:
+        """Return the rows a night and a bin, (nights, bins)."""
+        bins = len(empty.counts)
+        cells = np.bincount(self._night * bins + _codes(empty, values), minlength=self._nights * bins)
+        return cells.reshape(self._nights, bins)
 
     def _envelopes(self, counts: Ints) -> tuple[float, float]:
         running = np.concatenate([np.zeros((1, counts.shape[1]), dtype=np.int64), counts.cumsum(axis=0)])
@@ -129,6 +184,18 @@ class _Windows:
         inside, rest = inside[enough], rest[enough]
         excess = inside[:, -1] / inside.sum(axis=1) - rest[:, -1] / rest.sum(axis=1)
         return float(psi(rest, inside).max()), max(float(excess.max()), 0.0)
+
+
+def _nights(days: Ints, columns: Sequence[Ints]) -> tuple[NightCounts, ...]:
+    """Return the counts of each night with rows, from those a night and bin of each column, from the first night on."""
+    first = int(days.min())
+    return tuple(
+        NightCounts(
+            night=date.fromordinal(int(day)),
+            counts=tuple(tuple(column[day - first].tolist()) for column in columns),
+        )
+        for day in np.unique(days)
+    )
 
 
 def _bins_of(name: str, values: pd.Series, known: Sequence[str] | None) -> FeatureProfile:

@@ -15,7 +15,7 @@ All is a fold over stored sketches: there is no state, and a night that is missi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -39,6 +39,7 @@ WANDER = 0.97
 MOST_ALARMS = 10.0
 WEEKS_FOR_WEEKDAYS = 4
 FEWEST_NIGHTS = 7
+# What a model says is one column beside many, and the one that is served.
 PREDICTIONS_SHARE = 1 / 3
 
 Ints = NDArray[np.int64]
@@ -327,6 +328,27 @@ def evidence(training: Series, later: Series, importance: Mapping[str, float]) -
     made = innovations(followed(training, later), of)[len(training.nights) :]
     per_measure = accumulate(likelihoods(made, of), weigh(training.names, importance)).sum(axis=2)
     return Evidence(later.nights, tuple(per_measure.sum(axis=1).tolist()), _found(later, of, per_measure))
+
+
+def joined(features: Evidence, predictions: Evidence) -> Evidence:
+    """Return the evidence of both, that of the predictions weighing a third from the first night that has any.
+
+    A night that has no predictions keeps the predictions' evidence of the night before. The weights change once, and
+    not by what is seen: at a night when the predictions have no evidence yet, so the sum is an e-detector as its parts.
+    """
+    if not predictions.nights:
+        return features
+    said, last, totals = dict(zip(predictions.nights, predictions.totals, strict=True)), 0.0, []
+    for night, of_features in zip(features.nights, features.totals, strict=True):
+        last = said.get(night, last)
+        share = PREDICTIONS_SHARE if night >= predictions.nights[0] else 0.0
+        totals.append((1 - share) * of_features + share * last)
+    weighed = [
+        replace(each, evidence=each.evidence * share)
+        for of, share in ((features, 1 - PREDICTIONS_SHARE), (predictions, PREDICTIONS_SHARE))
+        for each in of.found
+    ]
+    return Evidence(features.nights, tuple(totals), tuple(sorted(weighed, key=lambda each: -each.evidence)))
 
 
 def followed(one: Series, other: Series) -> Series:

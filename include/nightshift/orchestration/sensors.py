@@ -1,4 +1,7 @@
-"""The sensor of the retrain DAG: waits, without a worker slot, for a night's verdict."""
+"""The sensor of the retrain DAG: waits, without a worker slot, for a night's verdict.
+
+Of several models, one whose evidence is enough alone but not beside the others waits for theirs, up to half an hour.
+"""
 
 import asyncio
 import logging
@@ -83,12 +86,16 @@ class VerdictSensor(BaseSensorOperator):
 
 
 def _has_verdict(url: str, model: str, batch_date: str) -> bool:
+    """Return whether the verdict is there, and no verdict of another model is waited for that may change its answer."""
     from nightshift.database import Database
-    from nightshift.records.monitoring import HEARD
+    from nightshift.monitor.several import who_asks
+    from nightshift.records.monitoring import WATCHED
 
     night = date.fromisoformat(batch_date)
     try:
-        return Database(url).one(HEARD, model=model, batch_date=night) is not None
+        watched = Database(url).all(WATCHED, night=night)
+        there = any((each.model, each.batch_date) == (model, night) for each in watched)
+        return there and not who_asks(watched, model, night).waits
     except Unreachable as error:
         # It waits for hours anyway, and until its deadline: the warehouse may be back long before.
         log.warning("%s, %s: %s", model, batch_date, error)

@@ -131,10 +131,12 @@ def stored(platform: Platform, model: Model, night: date, version: int) -> Recal
 
 def recalibrated(model: Model, predict: Predict, by: Recalibration | None) -> Predict:
     """Return the prediction function whose scores are moved by what was found for a night."""
-    if by is None:
-        return predict
-    values = _values(model, by)
-    return lambda rows: shifted(model.kind, predict(rows), values)
+    return lambda rows: moved_by(model, predict(rows), by)
+
+
+def moved_by(model: Model, scores: Floats, by: Recalibration | None) -> Floats:
+    """Return scores, (n,) or (n, classes), moved by what was found for a night; None moves nothing."""
+    return shifted(model.kind, scores, _values(model, by)) if by else scores
 
 
 def told(model: Model, by: Recalibration | None) -> str:

@@ -27,7 +27,8 @@ class FeatureDrift:
 class Shift:
     """Evidence of a shift over the nights since training: without one it passes ``alarm`` about once in 365 nights.
 
-    ``words``: what moved, most first. ``sketches_sha256``: of the nights that it was made of.
+    ``words``: what moved, most first. ``sketches_sha256``: of the nights that it was made of. ``predictions``: of how
+    many nights the version's predictions count beside the features.
     """
 
     evidence: float
@@ -35,13 +36,14 @@ class Shift:
     nights: int
     words: tuple[str, ...]
     sketches_sha256: str
+    predictions: int = 0
 
 
 @dataclass(frozen=True)
 class DriftResult:
     """What one window showed. With too few rows nothing is measured: the numbers are None, not 0.
 
-    ``shift`` is told beside what is decided.
+    ``shift`` is told beside what is decided. ``counts_sha256``: of the counts of nights that the window is the sum of.
     ``predictions``: of several classes one a class; ``prediction_psi`` and its limit are then those of the class that
     comes nearest to its limit, or passes it farthest.
     """
@@ -56,6 +58,7 @@ class DriftResult:
     reasons: tuple[str, ...] = ()
     predictions: tuple[FeatureDrift, ...] = ()
     shift: Shift | None = None
+    counts_sha256: str | None = None
     format: int = 1
 
 
@@ -333,6 +336,26 @@ HEARD = Query(
     "SELECT status, retrain, reason FROM monitoring.verdicts WHERE model = %(model)s AND batch_date = %(batch_date)s "
     "AND arm = 'champion'",
     Heard,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(Row):
+    """The newest verdict of a model, up to a night. ``is_new``: given less than half an hour ago."""
+
+    model: str
+    batch_date: date
+    reasons: Annotated[Reasons, JSON]
+    is_new: bool
+
+
+# A model that has no verdict for a week is watched no more.
+WATCHED = Query(
+    "SELECT DISTINCT ON (model) model, batch_date, reasons, "
+    "decided_at > clock_timestamp() - interval '30 minutes' AS is_new FROM monitoring.verdicts "
+    "WHERE arm = 'champion' AND batch_date BETWEEN %(night)s::date - 6 AND %(night)s::date "
+    "ORDER BY model, batch_date DESC",
+    Watched,
 )
 
 

@@ -81,6 +81,13 @@ class NightLoss(_Frozen):
     variance: float | None
 
 
+class NightCounts(_Frozen):
+    """What models that had not seen a night of the training said of it: rows a bin, of each column of predictions."""
+
+    night: date
+    counts: tuple[tuple[int, ...], ...]
+
+
 class TrainingLosses(_Frozen):
     """The losses of the training's nights, each by a model that had not seen it.
 
@@ -102,6 +109,8 @@ class Profile(_Frozen):
     features: tuple[FeatureProfile, ...]
     # One, named ``prediction``; of several classes one a class, by its name: the histogram of its probability.
     predictions: tuple[FeatureProfile, ...]
+    # Empty: made before they were kept.
+    prediction_nights: tuple[NightCounts, ...] = ()
     # None: trained before there were estimates, or not here.
     estimation: Estimation | None = None
     # None: without labels, imported, or made before they were kept.

@@ -112,6 +112,35 @@ class PredictionSketch(Row, table="catalog.prediction_sketches", key=("model", "
     sketched_at: datetime = stamped()
 
 
+Counts = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows a bin of a version's profile, column by column in its order: of features, and of what the version says."""
+
+    rows: int
+    features: Counts
+    predictions: Counts
+    format: Literal[1] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileCounts(Row, table="catalog.profile_counts", key=("model", "model_version", "batch_date")):
+    """A night's rows in the bins of a version's profile, with what the version says before its offset is added.
+
+    ``features_sha256``: of the features that were counted.
+    """
+
+    model: str
+    model_version: int
+    batch_date: date
+    features_sha256: str
+    counts_sha256: str
+    counted: Annotated[Counted, JSON]
+    counted_at: datetime = stamped()
+
+
 EDGES = select(FeatureEdges, "feature_set = %(feature_set)s AND feature_version = %(version)s")
 KEEP_EDGES = upsert(FeatureEdges)
 KEEP_FEATURES = upsert(FeatureSketch)
@@ -153,3 +182,43 @@ PREDICTED = select(
     order="batch_date",
 )
 SCORED = select(PredictionSketch, "model = %(model)s AND batch_date = %(batch_date)s AND arm = 'champion'")
+KEEP_COUNTS = upsert(ProfileCounts)
+# Of rows that were read: unless the night was built anew meanwhile.
+FILL_COUNTS = Command(
+    "INSERT INTO catalog.profile_counts AS kept (model, model_version, batch_date, features_sha256, counts_sha256, "
+    "counted) SELECT %(model)s::text, %(model_version)s::integer, %(batch_date)s::date, %(features_sha256)s::text, "
+    "%(counts_sha256)s::text, %(counted)s::jsonb WHERE EXISTS (SELECT 1 FROM catalog.feature_batches "
+    "WHERE feature_set = %(feature_set)s AND feature_version = %(feature_version)s "
+    "AND batch_date = %(batch_date)s AND content_sha256 = %(features_sha256)s) "
+    "ON CONFLICT (model, model_version, batch_date) DO UPDATE SET (features_sha256, counts_sha256, counted, "
+    "counted_at) = (excluded.features_sha256, excluded.counts_sha256, excluded.counted, clock_timestamp())",
+    frozenset({"counted"}),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedNight(Row):
+    """A built night, and its rows as a version's profile counts them; None: not yet, or built anew since."""
+
+    batch_date: date
+    content_sha256: str
+    counts_sha256: str | None
+    counted: Annotated[Counted | None, JSON]
+
+
+COUNTED = Query(
+    "SELECT b.batch_date, b.content_sha256, c.counts_sha256, c.counted FROM catalog.feature_batches b "
+    "LEFT JOIN catalog.profile_counts c ON (c.model, c.model_version, c.batch_date, c.features_sha256) = "
+    "(%(model)s::text, %(model_version)s::integer, b.batch_date, b.content_sha256) "
+    "WHERE b.feature_set = %(feature_set)s AND b.feature_version = %(feature_version)s "
+    "AND b.batch_date BETWEEN %(first)s AND %(last)s ORDER BY b.batch_date",
+    CountedNight,
+)
+# Of the nights that the version served.
+SERVED = Query(
+    "SELECT c.batch_date, c.features_sha256 AS content_sha256, c.counts_sha256, c.counted "
+    "FROM catalog.profile_counts c JOIN catalog.prediction_batches p USING (model, model_version, batch_date) "
+    "WHERE p.arm = 'champion' AND model = %(model)s AND model_version = %(version)s "
+    "AND batch_date > %(after)s AND batch_date <= %(last)s ORDER BY batch_date",
+    CountedNight,
+)

@@ -23,13 +23,25 @@ def score(
     With ``classes``, ``prediction`` is the likeliest of them, of equals the first, and each has a column of its own
     with its probability.
     """
+    return rows_of(features[["batch_date", *entity]], said(features, predict, classes), classes)
+
+
+def said(features: pd.DataFrame, predict: Predict, classes: Sequence[str] = ()) -> np.ndarray:
+    """Return what is predicted of each row of ``features``: (n,), or (n, classes)."""
     chunks = [
         predict(features.iloc[start : start + CHUNK_ROWS]) for start in range(0, len(features), CHUNK_ROWS)
     ]
-    predictions = np.concatenate(chunks) if chunks else np.empty((0, len(classes)) if classes else 0)
+    return np.concatenate(chunks) if chunks else np.empty((0, len(classes)) if classes else 0)
+
+
+def rows_of(found: pd.DataFrame, predictions: np.ndarray, classes: Sequence[str] = ()) -> pd.DataFrame:
+    """Return rows of a predictions table: the keys ``found``, and what is predicted of each.
+
+    Raises:
+        ValueError: a prediction is not a finite number.
+    """
     if not np.isfinite(predictions).all():
         raise ValueError(f"{int((~np.isfinite(predictions)).sum())} predictions are not finite numbers")
-    found = features[["batch_date", *entity]]
     if not classes:
         return found.assign(prediction=predictions)
     likeliest = np.array(classes)[predictions.argmax(axis=1)]

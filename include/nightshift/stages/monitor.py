@@ -11,18 +11,19 @@ import pandas as pd
 from nightshift import kept, metrics, results
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
-from nightshift.monitor import harm, shift
+from nightshift.monitor import harm, predictions, shift
 from nightshift.monitor.drift import decide
 from nightshift.monitor.performance import assess
+from nightshift.monitor.profile import summed
 from nightshift.monitor.verdict import Seen, decide_night
 from nightshift.platform import Platform, Try
+from nightshift.platform.counting import profile_of, window_counts
 from nightshift.platform.faults import faulty_nights
-from nightshift.platform.fitted import load_version
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.inputs import read_outcomes
 from nightshift.platform.papers import version_row
 from nightshift.platform.sketching import nights_of
-from nightshift.records import decisions, features, replays, versions
+from nightshift.records import decisions, features, replays, sketches
 from nightshift.records import monitoring as records
 from nightshift.records.monitoring import (
     DriftResult,
@@ -36,6 +37,7 @@ from nightshift.records.monitoring import (
 )
 from nightshift.records.profile import NightLoss, Profile, TrainingLosses
 from nightshift.records.replays import GainByAge
+from nightshift.records.sketches import CountedNight
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
@@ -170,7 +172,7 @@ def render_report(platform: Platform, name: str, batch_date: date, asked: Try) -
         drift = _drift(platform, model, version, _profile(platform, model, version), batch_date)
     page = render(
         reference[columns],
-        _window(platform, model, batch_date)[columns],
+        _sample(platform, model, batch_date, drift.rows)[columns],
         title,
         drift,
         decided,
@@ -199,32 +201,44 @@ def _scored_by(platform: Platform, model: Model, batch_date: date) -> int:
     return batch.model_version
 
 
-def _window(platform: Platform, model: Model, batch_date: date) -> pd.DataFrame:
-    """Return the features of the window's nights, but for those with an open fault: broken data is no drift."""
+def _sample(platform: Platform, model: Model, batch_date: date, rows: int) -> pd.DataFrame:
+    """Return some of the ``rows`` of the window, for pictures; a night with an open fault is left out."""
+    from nightshift.monitor.report import SAMPLE_ROWS
+
     spec = platform.project.feature_set(model.features)
     nights = DateRange(batch_date - timedelta(days=model.drift.window_days - 1), batch_date)
-    rows = platform.warehouse.read(feature_table(spec), nights.first, nights.last)
-    return rows[~rows["batch_date"].dt.date.isin(faulty_nights(platform, spec, nights))]
+    one_in = max(rows // (2 * SAMPLE_ROWS), 1)
+    with platform.warehouse.reading() as reading:
+        drawn = reading.sample(feature_table(spec), nights.first, nights.last, one_in)
+    return drawn[~drawn["batch_date"].dt.date.isin(faulty_nights(platform, spec, nights))]
 
 
 def _profile(platform: Platform, model: Model, version: int) -> Profile:
     """Return the profile of a version. Raises NotReady if there is no such version."""
-    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
+    found = profile_of(platform, model, version)
     if found is None:
         raise NotReady(f"model '{model.name}' has no version {version}")
-    return found.profile
+    return found
 
 
 def _drift(platform: Platform, model: Model, version: int, profile: Profile, batch_date: date) -> DriftResult:
     """Compare the window with the profile. The window's predictions are this version's, whoever was live."""
-    window = _window(platform, model, batch_date)
-    predictions = load_version(platform, model, version, profile.classes)(window)
-    drift = decide(profile, window[[f.name for f in profile.features]], predictions, model.drift)
-    return replace(drift, shift=_shift(platform, model, profile, batch_date))
+    nights = window_counts(platform, model, version, profile, batch_date)
+    found = decide(profile, summed([n.counted for n in nights if n.counted], profile), model.drift)
+    return replace(
+        found,
+        shift=_shift(platform, model, version, profile, batch_date),
+        counts_sha256=_sha256([str(night.counts_sha256) for night in nights]),
+    )
 
 
-def _shift(platform: Platform, model: Model, profile: Profile, batch_date: date) -> Shift | None:
-    """Return the evidence of all faultless nights since training, from their sketches; None without any."""
+def _shift(
+    platform: Platform, model: Model, version: int, profile: Profile, batch_date: date
+) -> Shift | None:
+    """Return the evidence of all faultless nights since training, from their sketches; None without any.
+
+    The features count from the training's last night, the predictions on the nights that the version served.
+    """
     spec = platform.project.feature_set(model.features)
     known = nights_of(platform, spec, batch_date)
     if known is None:
@@ -235,19 +249,34 @@ def _shift(platform: Platform, model: Model, profile: Profile, batch_date: date)
     later = {night: each for night, each in sound.items() if night > profile.last}
     if not training or not later:
         return None
-    found = shift.evidence(
+    of_features = shift.evidence(
         shift.trained(known.edges, training),
         shift.series(known.edges, training, later),
         {each.name: each.importance for each in profile.features},
     )
-    used = "".join(known.hashes[night] for night in sorted([*training, *later]))
+    served = [each for each in _served(platform, model, version, batch_date) if each.batch_date in later]
+    found = shift.joined(of_features, predictions.evidence(profile, served))
+    features_used = [known.hashes[night] for night in sorted([*training, *later])]
     return Shift(
         evidence=found.total,
         alarm=shift.ALARM,
         nights=len(found.nights),
         words=tuple(shift.words(each) for each in found.found[:MOST_TOLD]),
-        sketches_sha256=hashlib.sha256(used.encode()).hexdigest(),
+        sketches_sha256=_sha256([*features_used, *(str(each.counts_sha256) for each in served)]),
+        predictions=len(served) if profile.prediction_nights else 0,
     )
+
+
+def _served(platform: Platform, model: Model, version: int, batch_date: date) -> list[CountedNight]:
+    """Return the counts of the nights that a version served after the last that it was fitted on."""
+    after = version_row(platform, model.name, version).trained_until
+    return platform.warehouse.all(
+        sketches.SERVED, model=model.name, version=version, after=after, last=batch_date
+    )
+
+
+def _sha256(hashes: Sequence[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _outcomes(platform: Platform, model: Model, nights: DateRange, batch_date: date) -> pd.DataFrame:
@@ -255,9 +284,9 @@ def _outcomes(platform: Platform, model: Model, nights: DateRange, batch_date: d
     feature_set = platform.project.feature_set(model.features)
     table = prediction_table(model, feature_set)
     platform.warehouse.ensure(table)
-    predictions = platform.warehouse.read(table, nights.first, nights.last)
+    said = platform.warehouse.read(table, nights.first, nights.last)
     truth = read_outcomes(platform, model, nights.first, batch_date)
-    return predictions.merge(truth, on=feature_set.entity, how="left", validate="many_to_one")
+    return said.merge(truth, on=feature_set.entity, how="left", validate="many_to_one")
 
 
 def _performance(
@@ -288,8 +317,8 @@ def _performance(
 
 def _base(platform: Platform, model: Model, version: int) -> Sequence[float]:
     """Return what was usual in a version's training; nothing where that was not kept."""
-    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
-    return found.profile.losses.base if found and found.profile.losses else ()
+    found = profile_of(platform, model, version)
+    return found.losses.base if found and found.losses else ()
 
 
 def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> NightLoss | None:

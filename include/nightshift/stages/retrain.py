@@ -6,15 +6,18 @@ from nightshift import results, retrain, train
 from nightshift.calendar import DateRange
 from nightshift.database import Session
 from nightshift.errors import NotReady, RunStage, Subject
+from nightshift.monitor.several import Several, who_asks
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import open_faults
 from nightshift.records import ledger
 from nightshift.records import monitoring as records
-from nightshift.records.monitoring import Heard, RetrainRequest
+from nightshift.records.monitoring import GuardAnswer, Heard, RetrainRequest
 from nightshift.specs import Model
 
 # Nights before one that asks in which no fault may be open.
 LOOKED_BACK_DAYS = 7
+# What is said in a guard's place where a model does not ask beside the others: no guard is asked then.
+SEVERAL = "several_models"
 
 
 def verdict_of(platform: Platform, name: str, batch_date: date) -> Heard | None:
@@ -32,6 +35,9 @@ def decide_retraining(
 ) -> results.Retrain:
     """Ask the guards, and write the answer. A night answered before gets the same answer again.
 
+    Whether the night asks at all beside other models (:mod:`nightshift.monitor.several`) is decided here, not in the
+    verdict: verdicts of one night are given at different times, and here all are seen.
+
     ``requested_by``: the person who had the night ask by hand; they will not sign the training.
 
     Raises:
@@ -47,11 +53,15 @@ def decide_retraining(
         )
     if not verdict.retrain:
         return {"start": False, "reason": verdict.reason}
+    several = who_asks(platform.warehouse.all(records.WATCHED, night=batch_date), name, batch_date)
+    reason = f"{verdict.reason}; {several.words}" if several.words else verdict.reason
     with platform.warehouse.session() as session:
         # One decision at a time: two runs must not both find that nothing is under way.
         session.run(records.LOCK, name=f"retrain {name}")
-        request = _request(platform, session, name, batch_date, verdict.reason, asked)
-        answer = retrain.ask(platform.project.model(name).retrain, request)
+        request = _request(platform, session, name, batch_date, reason, asked)
+        answer = (
+            retrain.ask(platform.project.model(name).retrain, request) if several.asks else _alone(several)
+        )
         mine = RetrainRequest(
             model=name,
             batch_date=batch_date,
@@ -66,6 +76,12 @@ def decide_retraining(
         session.run(records.ASK, mine)
         kept = session.one(records.REQUEST, model=name, batch_date=batch_date) or mine
     return {"start": kept.status == "started", "reason": kept.reason, "training_id": kept.training_id}
+
+
+def _alone(several: Several) -> retrain.Answer:
+    """Return the answer where no guard is asked: what a model has is not enough, of so many."""
+    said = GuardAnswer(guard=SEVERAL, objects=True, words=several.words, until=None)
+    return retrain.Answer(SEVERAL, several.words, (said,))
 
 
 def _words(answer: retrain.Answer, request: retrain.Request) -> str:

@@ -1,6 +1,7 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 
@@ -13,16 +14,18 @@ from nightshift.errors import BatchRejected
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
+from nightshift.platform.counting import profile_of, scored_counts
 from nightshift.platform.faults import open_faults
 from nightshift.platform.fitted import load_version
 from nightshift.platform.inputs import ensure_predictions, read_features, read_labels
 from nightshift.platform.lineage import feature_contents
 from nightshift.platform.predictions import prediction_sketches
-from nightshift.platform.recalibrating import ensure_past, past_of, recalibrated, told
+from nightshift.platform.recalibrating import ensure_past, moved_by, past_of, told
 from nightshift.records import features as records
 from nightshift.records import sketches
 from nightshift.records.faults import Fault
 from nightshift.records.features import PredictionBatch, Recalibration
+from nightshift.records.sketches import ProfileCounts
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
 from nightshift.warehouse import Lease, feature_table, prediction_table
@@ -86,22 +89,35 @@ def serve(
         ArtifactRefused: the model file is not the one that was promoted.
     """
     feature_set = platform.project.feature_set(model.features)
-    predictions, contents, moved = _predicted(platform, model, nights, version_on, arm)
-    predictions = predictions.assign(arm=arm, run_id=asked.run_id, feature_version=feature_set.version)
-    batches = _batches(model.name, feature_set, predictions, contents, moved)
+    found = _predicted(platform, model, nights, version_on, arm)
+    moved = found.moved
+    predictions = found.rows.assign(arm=arm, run_id=asked.run_id, feature_version=feature_set.version)
+    batches = _batches(model.name, feature_set, predictions, found.contents, moved)
     sketched = prediction_sketches(platform, model, predictions, arm, moved)
     with platform.warehouse.write(lease) as write:
         write.replace(prediction_table(model, feature_set), predictions, dates=nights, arm=arm)
         for batch, sketch in zip(batches, sketched, strict=True):
             write.run(records.SCORED, batch)
             write.run(sketches.KEEP_PREDICTIONS, sketch)
+        for counts in found.counts:
+            write.run(sketches.KEEP_COUNTS, counts)
     return predictions, moved
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """What is served of nights: the rows, the hash of the features each is of, what moved it, and its counts."""
+
+    rows: pd.DataFrame
+    contents: dict[date, str | None]
+    moved: dict[date, Recalibration]
+    counts: list[ProfileCounts]
 
 
 def _predicted(
     platform: Platform, model: Model, nights: list[date], version_on: Callable[[date], int], arm: str
-) -> tuple[pd.DataFrame, dict[date, str | None], dict[date, Recalibration]]:
-    """Return what is served of each night's version, the hash of the features it says it of, and what moved it."""
+) -> _Predicted:
+    """Return what is served of each night's version."""
     feature_set = platform.project.feature_set(model.features)
     platform.warehouse.ensure(feature_table(feature_set))
     ensure_past(platform, model)
@@ -110,20 +126,25 @@ def _predicted(
         features = read_features(reading, platform, model, whole)
         contents = feature_contents(reading, feature_set, whole)
         past = past_of(reading, platform, model, whole, arm)
-    loaded = cache(lambda version: load_version(platform, model, version))  # once for all its nights
-    parts, moved = [], {}
+    # Once for all nights of a version.
+    loaded = cache(lambda version: load_version(platform, model, version))
+    profiles = cache(lambda version: profile_of(platform, model, version))
+    parts, moved, counts = [], {}, []
     for batch_date in nights:  # in their order: a night's offset comes from those before it
         version = version_on(batch_date)
         rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
         by = past.recalibration(batch_date, version) if past else None
-        said = scoring.score(
-            rows, recalibrated(model, loaded(version), by), feature_set.entity, model.classes
+        said = scoring.said(rows, loaded(version), model.classes)
+        night = batch_date, contents.get(batch_date)
+        counts.append(scored_counts(model, (version, profiles(version)), night, rows, said))
+        served = scoring.rows_of(
+            rows[["batch_date", *feature_set.entity]], moved_by(model, said, by), model.classes
         )
-        parts.append(said.assign(model_version=version))
+        parts.append(served.assign(model_version=version))
         if past and by:
             moved[batch_date] = by
-            past.add(batch_date, version, said, by)
-    return pd.concat(parts, ignore_index=True), contents, moved
+            past.add(batch_date, version, served, by)
+    return _Predicted(pd.concat(parts, ignore_index=True), contents, moved, [each for each in counts if each])
 
 
 def _refused(name: str, spec: FeatureSet, faults: list[Fault]) -> BatchRejected:

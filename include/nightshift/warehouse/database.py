@@ -220,12 +220,21 @@ class Reading:
 
     def read(self, table: Table, first: date, last: date) -> pd.DataFrame:
         """Return the rows of ``table``, as :meth:`Warehouse.read` does."""
+        return self._read(table, sql.SQL(""), [first, last])
+
+    def sample(self, table: Table, first: date, last: date, one_in: int) -> pd.DataFrame:
+        """Return about one in so many rows of ``table``: those whose key hashes so, the same ones each time."""
+        key = sql.SQL(", ").join(map(sql.Identifier, table.key))
+        chosen = sql.SQL("AND mod(hashtextextended(concat_ws(' ', {}), 0), $3) = 0").format(key)
+        return self._read(table, chosen, [first, last, one_in])
+
+    def _read(self, table: Table, chosen: sql.Composable, parameters: list[Any]) -> pd.DataFrame:
         names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
         order = sql.SQL(", ").join(map(sql.Identifier, table.key))
-        query = sql.SQL("SELECT {} FROM {} WHERE batch_date BETWEEN $1 AND $2 ORDER BY {}").format(
-            names, table.identifier, order
+        query = sql.SQL("SELECT {} FROM {} WHERE batch_date BETWEEN $1 AND $2 {} ORDER BY {}").format(
+            names, table.identifier, chosen, order
         )
-        self.cursor.execute(rendered(query), parameters=[first, last])
+        self.cursor.execute(rendered(query), parameters=parameters)
         return to_frame(self.cursor.fetch_arrow_table())
 
     def all(self, query: Query[R], /, **values: Any) -> list[R]:

@@ -87,6 +87,7 @@ SCORE = (
     Grants(
         {
             **_each(KEEP, "catalog.prediction_batches", "catalog.prediction_sketches"),
+            **_each(KEEP, "catalog.profile_counts"),
             "monitoring.faults": READ,
             **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
         },
@@ -123,7 +124,7 @@ MONITOR = (
     Grants(
         {
             **_each(KEEP, "monitoring.performance_history", "monitoring.verdicts", "monitoring.probations"),
-            **_each(KEEP, "monitoring.estimates", "monitoring.arrivals"),
+            **_each(KEEP, "monitoring.estimates", "monitoring.arrivals", "catalog.profile_counts"),
             "monitoring.retrain_requests": ADD,
             **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),
             **_each(READ, "catalog.prediction_sketches", "monitoring.faults", "monitoring.gains"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift.monitor.drift import DriftResult, decide
-from nightshift.monitor.profile import build_profile
+from nightshift.monitor.profile import build_profile, counted
 from nightshift.specs.model import Drift
 
 ATTACK = "</script><script>alert(1)</script>"
@@ -69,4 +69,4 @@ def decided(reference: pd.DataFrame, current: pd.DataFrame) -> DriftResult:
     predictions = np.random.default_rng(0).random
     nights = dates(len(reference), 30)
     profile = build_profile(reference, predictions(len(reference)), nights, equal(reference), Drift())
-    return decide(profile, current, predictions(len(current)), Drift())
+    return decide(profile, counted(profile, current, predictions(len(current))), Drift())

@@ -12,7 +12,7 @@ from synthetic_nights import dates, equal, rows, weather
 
 from nightshift.errors import SchemaMismatch
 from nightshift.monitor.drift import critical_psi, decide
-from nightshift.monitor.profile import build_profile
+from nightshift.monitor.profile import build_profile, counted, summed
 from nightshift.records.monitoring import DriftResult
 from nightshift.records.profile import Profile
 from nightshift.specs.model import Drift
@@ -28,7 +28,7 @@ def trained(frame: pd.DataFrame, importance: dict[str, float] | None = None, dri
 
 
 def judged(profile: Profile, window: pd.DataFrame, drift: Drift = DRIFT) -> DriftResult:
-    return decide(profile, window, np.random.default_rng(98).random(len(window)), drift)
+    return decide(profile, counted(profile, window, np.random.default_rng(98).random(len(window))), drift)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_at_most_one_percent_false_alarms_over_100_seeds_without_drift(n: int) -
     for seed in range(100):
         profile = trained(rows(seed, TRAINING_ROWS))
         random = np.random.default_rng(5000 + seed)
-        result = decide(profile, rows(1000 + seed, n), random.random(n), DRIFT)
+        result = decide(profile, counted(profile, rows(1000 + seed, n), random.random(n)), DRIFT)
         alarms += result.status == "drifted"
         drifted_features += sum(feature.drifted for feature in result.features)
 
@@ -62,7 +62,10 @@ def test_a_model_of_one_feature_has_as_few_false_alarms(n: int) -> None:
     profile = trained(rows(0, TRAINING_ROWS)[["x0"]])
     random = np.random.default_rng(7)
     windows = (pd.DataFrame({"x0": random.normal(size=n)}) for _ in range(1000))
-    alarms = sum(decide(profile, window, random.random(n), DRIFT).status == "drifted" for window in windows)
+    alarms = sum(
+        decide(profile, counted(profile, window, random.random(n)), DRIFT).status == "drifted"
+        for window in windows
+    )
 
     assert alarms <= 10
 
@@ -73,7 +76,7 @@ def test_the_noise_bound_holds_where_the_limit_would_not() -> None:
     profile = trained(rows(0, TRAINING_ROWS)[["x0"]], drift=drift)
     random = np.random.default_rng(8)
     windows = [pd.DataFrame({"x0": random.normal(size=150)}) for _ in range(200)]
-    results = [decide(profile, window, random.random(150), drift) for window in windows]
+    results = [decide(profile, counted(profile, window, random.random(150)), drift) for window in windows]
 
     assert sum(result.features[0].psi >= 0.05 for result in results) > 50
     assert sum(result.status == "drifted" for result in results) <= 6
@@ -131,7 +134,7 @@ def test_an_unimportant_shifted_feature_alone_does_not(profile: Profile) -> None
 
 
 def test_drifted_predictions_alone_alarm(profile: Profile) -> None:
-    result = decide(profile, rows(1, 300), np.random.default_rng(1).beta(5, 1, 300), DRIFT)
+    result = decide(profile, counted(profile, rows(1, 300), np.random.default_rng(1).beta(5, 1, 300)), DRIFT)
 
     assert result.prediction_drifted
     assert [reason.split(":")[0] for reason in result.reasons] == ["predictions drifted"]
@@ -153,9 +156,11 @@ def test_weather_that_nights_share_alarms_only_without_the_envelope() -> None:
         predictions = np.random.default_rng(seed).random(len(frame))
         profile = build_profile(past, predictions[:3000], dates(3000, 60), equal(past), DRIFT)
         bare = tuple(f.model_copy(update={"psi_envelope": 0.0}) for f in profile.features)
-        with_envelope += decide(profile, window, predictions[3000:], DRIFT).status == "drifted"
+        with_envelope += (
+            decide(profile, counted(profile, window, predictions[3000:]), DRIFT).status == "drifted"
+        )
         blind = profile.model_copy(update={"features": bare})
-        without += decide(blind, window, predictions[3000:], DRIFT).status == "drifted"
+        without += decide(blind, counted(blind, window, predictions[3000:]), DRIFT).status == "drifted"
 
     assert without == 40
     assert with_envelope <= 4
@@ -190,20 +195,36 @@ def test_a_profile_read_back_decides_the_same(profile: Profile) -> None:
     [
         (lambda f: f.drop(columns="carrier"), "feature 'carrier' of the profile is missing"),
         (lambda f: f.rename(columns={"carrier": "carriers"}), "did you mean 'carriers'"),
-        (lambda f: f.assign(brand_new=1.0), "feature 'brand_new' is not in the profile"),
         (lambda f: f.assign(x0="much"), "'x0': expected numeric values, got "),
         (lambda f: f.assign(flag="maybe"), "'flag': expected boolean values, got "),
     ],
-    ids=["missing", "renamed", "new", "words for numbers", "words for booleans"],
+    ids=["missing", "renamed", "words for numbers", "words for booleans"],
 )
-def test_columns_other_than_the_profiles_are_refused_by_name(profile: Profile, change, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_columns_that_are_not_the_profiles_are_refused_by_name(
+    profile: Profile, change, message: str
+) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(SchemaMismatch, match=message):
         judged(profile, change(rows(1, 300)))
 
 
+def test_columns_that_the_profile_does_not_name_are_left_out(profile: Profile) -> None:
+    window = rows(1, 300)
+
+    assert judged(profile, window.assign(flight_id="UA 1")) == judged(profile, window)
+
+
+def test_a_window_is_the_sum_of_its_nights(profile: Profile) -> None:
+    window, said = rows(1, 900), np.random.default_rng(98).random(900)
+    nights = [counted(profile, window[n : n + 130], said[n : n + 130]) for n in range(0, 900, 130)]
+
+    assert summed(nights, profile) == counted(profile, window, said)
+    assert summed(reversed(nights), profile) == summed(nights, profile)
+    assert summed([], profile).rows == 0
+
+
 def test_predictions_must_match_the_rows(profile: Profile) -> None:
     with pytest.raises(SchemaMismatch, match="299 predictions for 300 rows"):
-        decide(profile, rows(1, 300), np.zeros(299), DRIFT)
+        decide(profile, counted(profile, rows(1, 300), np.zeros(299)), DRIFT)
 
 
 def test_many_reasons_are_told_in_a_few_lines(training: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ from synthetic_nights import dates, equal, rows
 
 from nightshift.errors import SchemaMismatch
 from nightshift.monitor.drift import decide
-from nightshift.monitor.profile import build_profile
+from nightshift.monitor.profile import build_profile, counted
 from nightshift.monitor.report import render
 from nightshift.records.monitoring import DriftResult
 from nightshift.records.profile import Profile
@@ -29,7 +29,7 @@ def profile() -> Profile:
 
 
 def judged(profile: Profile, predictions: np.ndarray) -> DriftResult:
-    return decide(profile, rows(2, len(predictions)), predictions, DRIFT)
+    return decide(profile, counted(profile, rows(2, len(predictions)), predictions), DRIFT)
 
 
 def test_a_profile_of_classes_survives_its_record(profile: Profile) -> None:
@@ -69,7 +69,7 @@ def test_predictions_of_other_classes_are_refused(profile: Profile) -> None:
 
 def test_the_report_shows_each_class_as_text(profile: Profile) -> None:
     frame = rows(2, 500)
-    found = decide(profile, frame, said(3, 500, (2.0, 2.0, 30.0)), DRIFT)
+    found = decide(profile, counted(profile, frame, said(3, 500, (2.0, 2.0, 30.0))), DRIFT)
     page = render(rows(0, 500)[["x0"]], frame[["x0"]], "classes", found).decode()
     assert (
         "PSI of each class&#x27;s probability: early" in page

@@ -218,3 +218,14 @@ def test_what_does_not_fit_together_is_refused_by_name() -> None:
         build_profile(frame, np.zeros(10), dates(10, 1), {"x9": 1.0}, Drift())
     with pytest.raises(SchemaMismatch, match="without a batch date"):
         build_profile(frame, np.zeros(10), pd.Series([pd.NaT] * 10), {"x0": 1.0}, Drift())
+
+
+def test_what_was_said_of_each_training_night_is_kept_by_the_bins_of_all() -> None:
+    frame = rows(0, 300)
+    profile = profile_of(frame, nights=10)
+    nights = [each.night for each in profile.prediction_nights]
+    total = np.sum([each.counts[0] for each in profile.prediction_nights], axis=0)
+
+    assert nights == sorted({day.date() for day in dates(300, 10)})
+    assert (nights[0], nights[-1]) == (profile.first, profile.last)
+    assert tuple(total.tolist()) == profile.predictions[0].counts

@@ -87,3 +87,41 @@ def test_a_missing_night_raises_no_alarm() -> None:
 def test_asked_again_it_says_the_same() -> None:
     edges, nights = made(TRAINING + 20, 150, 1)
     assert evidence(edges, nights) == evidence(edges, dict(reversed(nights.items())))
+
+
+def of_night(*totals: float) -> shift.Evidence:
+    """Return evidence after the last of the days before 10 January, one a total."""
+    return shift.Evidence(tuple(days(10 - len(totals), 10)), totals, ())
+
+
+def test_predictions_weigh_a_third_from_the_first_night_that_has_any() -> None:
+    joined = shift.joined(of_night(30.0, 60.0, 90.0), of_night(0.0, 300.0))
+
+    assert joined.totals == pytest.approx((30.0, 40.0, 160.0))
+    assert joined.nights == of_night(0.0, 0.0, 0.0).nights
+
+
+def test_a_night_without_predictions_keeps_what_they_said_before() -> None:
+    features, said = of_night(30.0, 60.0, 90.0), of_night(9.0, 90.0, 300.0)
+    without = shift.Evidence((said.nights[0], said.nights[2]), (9.0, 300.0), ())
+
+    assert shift.joined(features, without).totals == pytest.approx((23.0, 43.0, 160.0))
+
+
+def test_features_alone_are_all_there_is_without_predictions() -> None:
+    features = of_night(30.0, 60.0, 90.0)
+
+    assert shift.joined(features, shift.Evidence((), (), ())) == features
+
+
+def test_what_moved_most_comes_first_whichever_it_is() -> None:
+    moved = [
+        shift.Found(name, "rank", strength, FIRST, 0.9, 0.5)
+        for name, strength in (("x", 300.0), ("p", 900.0))
+    ]
+    features, said = (shift.Evidence((FIRST,), (each.evidence,), (each,)) for each in moved)
+
+    assert [(each.column, each.evidence) for each in shift.joined(features, said).found] == [
+        ("p", pytest.approx(300.0)),
+        ("x", pytest.approx(200.0)),
+    ]
