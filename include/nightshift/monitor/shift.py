@@ -17,6 +17,7 @@ All is a fold over stored sketches: there is no state, and a night that is missi
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,8 +143,8 @@ def _series(edges: Edges, nights: Mapping[date, Sketch], training: Mapping[date,
         if training is None:
             reference = _others(counts, np.array([day.toordinal() for day in days]))
         else:
-            then = _counts(column, number, list(training.values())).sum(axis=0)
-            reference = np.broadcast_to(then, counts.shape)
+            # The same for all nights.
+            reference = _counts(column, number, list(training.values())).sum(axis=0, keepdims=True)
         for name, (score, kinds) in MEASURES.items():
             if column.kind in kinds:
                 names.append((column.name, name))
@@ -156,7 +157,8 @@ def _series(edges: Edges, nights: Mapping[date, Sketch], training: Mapping[date,
 
 def _counts(column: ColumnEdges, number: int, nights: Sequence[Sketch]) -> Floats:
     """Return the rows a night and bin, of what has a value."""
-    counts = np.array([night.columns[number].counts for night in nights], dtype=np.float64)
+    rows = chain.from_iterable(night.columns[number].counts for night in nights)
+    counts = np.fromiter(rows, dtype=np.float64, count=len(nights) * column.bins)
     return counts.reshape(len(nights), column.bins)[:, : column.bins - (2 if column.kind == "numeric" else 1)]
 
 
@@ -253,29 +255,27 @@ def innovations(given: Series, of: Usual) -> Floats:
     Two states a measure: how far the training's mean is off, and the night's own effect. A number that is not known
     says nothing: 0.
     """
-    off, effect = np.zeros(of.rho.shape), np.zeros(of.rho.shape)
-    of_off, of_both, of_effect = of.mean.copy(), np.zeros(of.rho.shape), of.own.copy()
-    made = np.zeros(given.values.shape)
-    for number, day in enumerate(given.nights):
-        gap = (day - given.nights[max(number - 1, 0)]).days
-        rho, wander = of.rho**gap, WANDER**gap
-        off, effect = wander * off, rho * effect
-        of_off = wander**2 * of_off + (1 - wander**2) * of.mean
-        of_effect = rho**2 * of_effect + (1 - rho**2) * of.own
-        of_both = wander * rho * of_both
-        seen = of_off + 2 * of_both + of_effect + given.variances[number] + SMALLEST_EFFECT**2
-        is_known = np.isfinite(given.values[number])
-        beyond = np.where(is_known, given.values[number] - of.levels[day.weekday()] - off - effect, 0.0)
-        made[number] = beyond / np.sqrt(seen)
-        to_off = np.where(is_known, (of_off + of_both) / seen, 0.0)
-        to_effect = np.where(is_known, (of_both + of_effect) / seen, 0.0)
-        off, effect = off + to_off * beyond, effect + to_effect * beyond
-        of_off, of_both, of_effect = (
-            of_off - to_off * (of_off + of_both),
-            of_both - to_off * (of_both + of_effect),
-            of_effect - to_effect * (of_both + of_effect),
-        )
-    return made
+    known, noise = np.isfinite(given.values), given.variances + SMALLEST_EFFECT**2
+    weekday = [day.weekday() for day in given.nights]
+    values = np.where(known, given.values - of.levels[weekday], 0.0)
+    gaps = [1, *((b - a).days for a, b in pairwise(given.nights))][: len(given.nights)]
+    beyond, seen = np.zeros(values.shape), np.ones(values.shape)
+    # How far off the mean is, and the night's effect; the variances of both, with their covariance between.
+    state = np.zeros((2, of.rho.size))
+    doubt = usually = np.stack([of.mean, np.zeros(of.rho.size), of.own])
+    left = {gap: np.stack([np.full(of.rho.size, WANDER), of.rho]) ** gap for gap in set(gaps)}
+    squares = {gap: np.stack([one**2, one * other, other**2]) for gap, (one, other) in left.items()}
+    gained = {gap: (1 - square) * usually for gap, square in squares.items()}
+    for night, gap in enumerate(gaps):
+        state, doubt = left[gap] * state, squares[gap] * doubt + gained[gap]
+        shared = doubt[:2] + doubt[1:]
+        seen[night] = shared[0] + shared[1] + noise[night]
+        beyond[night] = known[night] * (values[night] - state[0] - state[1])
+        gain = shared * (known[night] / seen[night])
+        state += gain * beyond[night]
+        doubt[:2] -= gain[0] * shared
+        doubt[2] -= gain[1] * shared[1]
+    return beyond / np.sqrt(seen)
 
 
 def likelihoods(innovation: Floats, of: Usual) -> Floats:
