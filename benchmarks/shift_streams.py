@@ -55,12 +55,15 @@ class Watched:
     def drawn(self, night: date, rows: int, random: np.random.Generator) -> tuple[Sketch, Sketch]:
         """Return the sketches of so many rows of a night, of its features and of what is said of them."""
         codes = self.nights[night]
-        chosen = codes[random.integers(0, len(codes), rows)]
+        return self.sketched(codes[random.integers(0, len(codes), rows)])
+
+    def sketched(self, codes: NDArray[np.int64]) -> tuple[Sketch, Sketch]:
+        """Return the sketches of rows, (rows, columns), of their features and of what is said of them."""
         ends = np.cumsum([column.bins for column in self.columns])
-        counts = np.split(np.bincount(chosen.ravel(), minlength=ends[-1]), ends[:-1])
+        counts = np.split(np.bincount(codes.ravel(), minlength=ends[-1]), ends[:-1])
         made = [ColumnSketch(c.name, tuple(n.tolist())) for c, n in zip(self.columns, counts, strict=True)]
         split = len(self.edges.columns)
-        return Sketch(rows, tuple(made[:split])), Sketch(rows, tuple(made[split:]))
+        return Sketch(len(codes), tuple(made[:split])), Sketch(len(codes), tuple(made[split:]))
 
 
 def watched(folder: Path) -> Watched:
@@ -109,6 +112,11 @@ def code(column: ColumnEdges, values: pd.Series) -> NDArray[np.int64]:
     made = np.searchsorted(np.array(column.edges), numbers, side="right")
     made[np.isinf(numbers)], made[np.isnan(numbers)] = column.bins - 2, column.bins - 1
     return made
+
+
+def sketches_of(of: Watched) -> dict[date, tuple[Sketch, Sketch]]:
+    """Return the sketches of whole nights."""
+    return {day: of.sketched(codes) for day, codes in of.nights.items()}
 
 
 def stream(of: Watched, rows: int, seed: int) -> list[tuple[Sketch, Sketch]]:

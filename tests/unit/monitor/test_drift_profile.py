@@ -189,7 +189,7 @@ def test_an_outage_in_training_shows_in_the_missing_envelope() -> None:
     assert profile_of(frame, nights=28).features[0].missing_envelope == pytest.approx(1.0)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(random: object) -> None:
     frame, nights = rows(0, 500), dates(500, 20)
