@@ -298,3 +298,27 @@ class Renamed(TypedDict):
 
     moved: list[str]
     left: list[str]
+
+
+class Looked(TypedDict):
+    """One look for alerts: how many are open, opened by it, resolved by it, and of how many somebody is told."""
+
+    open: int
+    opened: int
+    resolved: int
+    told: int
+
+
+class Sent(TypedDict):
+    """Messages that were delivered, and that their receivers did not take."""
+
+    delivered: int
+    failed: int
+
+
+class Silenced(TypedDict):
+    """A silence: of what, until when."""
+
+    kind: str
+    subject: str
+    until: str

@@ -55,8 +55,12 @@ STAGES = {
 }
 OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict", "replay_policies")
 # What a form waits for.
-AWAITED = {"rollback": {"reason"}, "replay_policies": {"first", "last"}}
-OTHER_FILES = {"broken_specs", "catalog", "explore", "operations"}
+AWAITED = {
+    "silence": {"subject", "owner", "until", "reason"},
+    "rollback": {"reason"},
+    "replay_policies": {"first", "last"},
+}
+OTHER_FILES = {"alerts", "broken_specs", "catalog", "explore", "operations"}
 
 # What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so
 # a look at the metadata database while parsing is an error of that file.

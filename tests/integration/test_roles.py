@@ -20,14 +20,20 @@ from integration.conftest import LAST, MODEL, SCORED, History
 from integration.judged_versions import FROM
 from integration.judged_versions import promoted as written
 from nightshift import stages
+from nightshift.alerts import Seen
+from nightshift.alerts.evaluating import evaluate, message_of
+from nightshift.alerts.sending import send
+from nightshift.alerts.silencing import silence
 from nightshift.calendar import DateRange
 from nightshift.errors import WarehouseRefused
 from nightshift.govern import Ledger, Rollback, write_rollback
+from nightshift.records import alerts
+from nightshift.records.alerts import Outgoing
 from nightshift.rows import Command, Query
 from nightshift.runtime import databases
 from nightshift.runtime.endpoints import DATABASES
 from nightshift.specs import load_project
-from nightshift.specs.derived import ROLES, STAGES, dag_id, login_of, role_of
+from nightshift.specs.derived import OF_THE_PROJECT, ROLES, STAGES, dag_id, login_of, role_of
 from nightshift.stages import Platform, Question, Replay, Try, Wanted
 from nightshift.types import POSTGRES
 from nightshift.warehouse import Table, Warehouse, migrate
@@ -189,7 +195,7 @@ def test_every_stage_has_a_role() -> None:
     project = load_project()
     every = [*project.sources.values(), *project.feature_sets.values(), *project.models.values()]
     found = {stage: role_of(dag_id(stage, spec)) for spec in every for stage in STAGES[type(spec)]}
-    assert set(found) | {"catalog", "reconcile_registry"} == {s for of in ROLES.values() for s in of}
+    assert set(found) | {*OF_THE_PROJECT} == {s for of in ROLES.values() for s in of}
     assert all(stage in ROLES[role] for stage, role in found.items())
 
 
@@ -213,6 +219,10 @@ WRITTEN_BY = {
     "stages/catalog": ("describe",),
     "stages/asking": ("score",),
     "stages/closing": ("operate",),
+    "stages/alerts": ("alerts",),
+    "alerts/evaluating": ("alerts",),
+    "alerts/sending": ("alerts",),
+    "alerts/silencing": ("alerts",),
     "platform/clock": ("collect", "features", "score", "train", "operate"),
     "platform/fitted": ("score", "train", "monitor", "operate"),
     "platform/frozen": ("train", "monitor"),
@@ -227,7 +237,7 @@ WRITTEN_BY = {
 }
 STATEMENT = re.compile(
     r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN|LOCK TABLE) "
-    r"((?:catalog|quarantine|monitoring|governance)\.[a-z_]+)(?![a-z_(])"
+    r"((?:alerts|catalog|quarantine|monitoring|governance)\.[a-z_]+)(?![a-z_(])"
 )
 NEEDED = {
     "INSERT INTO": "INSERT",
@@ -289,6 +299,27 @@ def test_a_ledger_is_written_by_those_who_promote_and_roll_back(
         assert Ledger(entered(role), ledger.model).verify([ledger.anchor()]) is None
     assert Ledger(entered("score"), ledger.model).champion_on(FROM).version == 1
     assert Ledger(entered("monitor"), ledger.model).champion_on(FROM).version == 1
+
+
+def test_alerts_are_looked_for_sent_and_silenced_with_their_login(
+    owned: Warehouse, entered: Callable[..., Warehouse]
+) -> None:
+    mine, project, now = entered("alerts"), load_project(), datetime(2013, 1, 5, tzinfo=UTC)
+    broken = Seen(broken=frozenset({MODEL}), components={"mlflow": True})
+    found = evaluate(mine, project, broken, now, by="run", link=lambda dag: "")
+    assert f"ledger_broken/model:{MODEL}" in {row.fingerprint for row in found.kept}
+    again = evaluate(mine, project, Seen(broken=frozenset()), now, by="run", link=lambda dag: "")
+    assert f"ledger_broken/model:{MODEL}" in again.closed
+    row = found.kept[0]
+    message = message_of("test", row, now, "docs", "")
+    mine.run(
+        alerts.POST,
+        Outgoing(fingerprint="f", receiver="r", what="test", body=message, made_at=now, not_before=now),
+    )
+    sent: list[str] = []
+    assert send(mine, lambda out: sent.append(out.receiver), lambda: now) == (1, 0)
+    wanted = {"kind": "*", "subject": "*", "owner": "me", "until": "2013-01-06", "reason": "r"}
+    assert silence(mine, project, wanted, actor="me", now=now).owner == "me"
 
 
 # Tables of specs

@@ -18,11 +18,12 @@ Link = Callable[[str | None], str]
 
 
 def evaluate(
-    database: Database, project: Project, seen: Seen, now: datetime, *, by: str, link: Link
+    database: Database, project: Project, seen: Seen, now: datetime, *, by: str | None, link: Link
 ) -> Changes:
     """Compare what is wrong at ``now`` with what was, and write it: rows, events and messages, or nothing of them.
 
-    ``by``: who looks; ``link``: where people see a DAG. Doing it again at once changes nothing.
+    ``by``: the run that looks; None: nobody of Airflow's. ``link``: where people see a DAG. Doing it again at once
+    changes nothing.
 
     Raises:
         Unreachable, WarehouseRefused: of the database; nothing is written.
@@ -37,7 +38,8 @@ def evaluate(
         session.each(records.HAPPENED, found.events)
         for what, row in found.told:
             _post(session, project.settings.alerts, what, row, now, link)
-        session.run(records.BEAT, now=now, by=by)
+        if by is not None:
+            session.run(records.BEAT, now=now, by=by)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The sender: claims a message, delivers it, and marks it once the receiver has answered.
+"""The sender: claims a message, delivers it, and commits its mark once the receiver has answered.
 
 At least once: who dies between the answer and the mark sends it again, with the same key. The row is locked while it is
 delivered, so two senders never hold the same one, and one that dies gives it back when its connection goes.
@@ -38,13 +38,14 @@ def send(database: Database, deliver: Deliver, clock: Callable[[], datetime]) ->
 def send_one(database: Database, deliver: Deliver, now: datetime) -> bool | None:
     """Send the message that has been due for longest; return whether it was delivered, None if none is due."""
     with database.session() as session:
+        session.run(records.HURRY)
         message = session.one(records.CLAIM, now=now)
         if message is None:
             return None
+        # Marked before, and committed after the answer: between the two is nothing but the commit.
+        session.run(records.DELIVERED, message=message.message, now=now)
         why = _why_not(deliver, message)
-        if why is None:
-            session.run(records.DELIVERED, message=message.message, now=now)
-        else:
+        if why is not None:
             wait = min(FIRST_WAIT * 2 ** min(message.tries, 10), LONGEST_WAIT)
             session.run(records.FAILED, message=message.message, not_before=now + wait, error=why[:MOST_SAID])
         return why is None

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from nightshift.cli import new
+from nightshift.cli import alerts, new
 from nightshift.cli.new import clear_errors
 from nightshift.errors import NightshiftError, RequestError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(new.app, name="new")
+app.add_typer(alerts.app, name="alerts")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 

@@ -49,6 +49,9 @@ airflow:
     - pool_name: publishing
       pool_slot: 1 # never more: two sources announcing a night at once lose it
       pool_description: Announcements of new partitions, one at a time, so that no night is lost
+    - pool_name: alerts
+      pool_slot: 1
+      pool_description: Looking for alerts and sending them, one at a time
   variables: []
 """
 LOGINS = "".join(LOGIN.format(role=role, login=login_of(role)) for role in ROLES)

@@ -206,6 +206,60 @@ def replay(source: Source) -> dict[str, Param]:
     }
 
 
+def alerts(receivers: Sequence[str]) -> dict[str, Param]:
+    """Return the form of a look for alerts; ``receivers``: those that a test message may go to."""
+    return {
+        "receiver": Param(
+            None,
+            type=["null", "string"],
+            enum=[*receivers, None],
+            expected="the name of a receiver",
+            title="Test a receiver",
+            description_md="Sends it a test message. Empty: none.",
+        ),
+        "reason": REASON,
+    }
+
+
+def _text(title: str, description: str, missing: str, most: int = 200) -> Param:
+    """A text that must be given."""
+    return Param(
+        type="string",
+        minLength=1,
+        maxLength=most,
+        pattern=r"\S",
+        missing=missing,
+        title=title,
+        description_md=description,
+    )
+
+
+def silence(kinds: Sequence[str]) -> dict[str, Param]:
+    """Return the form of a silence."""
+    return {
+        "kind": Param(
+            "*",
+            type="string",
+            enum=["*", *kinds],
+            title="Kind",
+            description_md="Which alerts, by what is wrong. `*`: each kind.",
+        ),
+        "subject": _text(
+            "Subject", "**Required.** As in the message, `model:NAME`; `*` is each.", "say of what"
+        ),
+        "owner": _text(
+            "Owner", "**Required.** Who answers for the silence.", "say who answers for the silence"
+        ),
+        "until": _text(
+            "Until",
+            "**Required.** `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM`, by the project's clock.",
+            "say until when",
+            40,
+        ),
+        "reason": _text("Reason", "**Required.** Why nobody need be told.", "say why", LONGEST_REASON),
+    }
+
+
 def explore(targets: Sequence[str] = ()) -> dict[str, Param]:
     """Return the form of an exploration; ``targets``: the models whose label may be joined."""
     target = Param(

@@ -49,6 +49,11 @@ def dag_url(dag_id: str) -> str:
     return f"{_base_url()}/dags/{dag_id}"
 
 
+def alert_url(dag_id: str | None) -> str:
+    """Return where an alert leads: the page of its DAG, or Airflow's first page."""
+    return dag_url(dag_id) if dag_id else f"{_base_url()}/"
+
+
 def _base_url() -> str:
     from airflow.configuration import conf
 

@@ -139,11 +139,13 @@ CLAIM = Query(
     "ORDER BY not_before, message LIMIT 1 FOR UPDATE SKIP LOCKED",
     Outgoing,
 )
+# A mark that a crash of the database loses is sent once more; to wait for the disk would make that likelier, not rarer.
+HURRY = Command("SET LOCAL synchronous_commit = off")
 DELIVERED = Command(
     "UPDATE alerts.outbox SET (delivered_at, tries, error) = (%(now)s, tries + 1, NULL) WHERE message = %(message)s"
 )
 FAILED = Command(
-    "UPDATE alerts.outbox SET (not_before, tries, error) = (%(not_before)s, tries + 1, %(error)s) "
+    "UPDATE alerts.outbox SET (delivered_at, not_before, error) = (NULL, %(not_before)s, %(error)s) "
     "WHERE message = %(message)s"
 )
 

@@ -161,7 +161,21 @@ def _mlflow(order: Order) -> None:
     run(Server("127.0.0.1", int(port), artifacts, Path(settings), frozenset(names)))
 
 
-ROLES: dict[str, Callable[[Order], None]] = {"airflow": _airflow, "metadata": _metadata, "mlflow": _mlflow}
+def _alerts(order: Order) -> None:
+    """Look for alerts and send them, once, if Airflow does not."""
+    from nightshift.orchestration.watch import watch
+
+    learn(order.secrets)
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # connections are read as the API server reads them
+    watch(json.loads(order.arguments[0]))
+
+
+ROLES: dict[str, Callable[[Order], None]] = {
+    "airflow": _airflow,
+    "metadata": _metadata,
+    "mlflow": _mlflow,
+    "alerts": _alerts,
+}
 
 if __name__ == "__main__":
     main()

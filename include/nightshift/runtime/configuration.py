@@ -54,6 +54,7 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "scheduler": (DATABASE, FERNET, JWT),
     "dag-processor": (DATABASE, FERNET),
     "triggerer": (DATABASE, FERNET),
+    "alerts": (DATABASE, FERNET),
     "mlflow": ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"),
 }
 

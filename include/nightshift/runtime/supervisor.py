@@ -9,6 +9,7 @@ the scheduler again and again would help nobody.
 
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ ATTEMPTS = 3
 SECONDS_TO_A_DEAF_ONE = 5.0
 LINES_SHOWN = 12
 SECONDS_BETWEEN_BOUNDS = 120.0
+SECONDS_BETWEEN_WATCHES = 300.0
 
 
 class Supervisor:
@@ -43,7 +45,8 @@ class Supervisor:
         self.message = ""
         self.stopping = False
         self.written: Snapshot | None = None
-        self.examine_at = self.bound_at = 0.0
+        self.examine_at = self.bound_at = self.watch_at = 0.0
+        self.watching: Record | None = None
 
     def run(self) -> None:
         """Watch over the stack until told to stop, or until it cannot be started."""
@@ -90,6 +93,21 @@ class Supervisor:
         # Adopted services do not wait for the launchers, which only matter for the next restart.
         if self.phase == "starting" and all(u.well for u in self.units.values() if not u.is_launcher):
             self.phase = "ready"
+            self.watch_at = now + SECONDS_BETWEEN_WATCHES
+        if self.phase == "ready" and now >= self.watch_at:
+            self.watch(now)
+
+    def watch(self, now: float) -> None:
+        """Have somebody look for alerts whom Airflow cannot keep from it, one at a time."""
+        self.watch_at = now + SECONDS_BETWEEN_WATCHES
+        ready = self.units["postgres"].well and self.units["launcher"].well
+        if not ready or (self.watching and _lives(self.watching)):
+            return
+        well = {name: unit.well for name, unit in self.units.items() if unit.component.kind == "service"}
+        try:
+            self.watching = self.stack.fork("launcher", "alerts", "alerts", json.dumps(well))
+        except NightshiftError as error:
+            self.say(f"alerts: {error}")
 
     def examine(self, now: float) -> None:
         """Ask all how they are: often while something is unwell, else every five seconds."""

@@ -9,6 +9,7 @@ operations by hand, and what only commands call.
 
 from nightshift.explore import Question
 from nightshift.platform import Platform, Try
+from nightshift.stages.alerts import evaluate_alerts, send_alerts, silence_alert, try_receiver
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
 from nightshift.stages.catalog import describe
 from nightshift.stages.checking import check_features, features_that_give_away, newest_nights
@@ -57,6 +58,7 @@ __all__ = [
     "decide_verdict",
     "describe",
     "evaluate",
+    "evaluate_alerts",
     "explore_features",
     "explore_source",
     "features_that_give_away",
@@ -79,10 +81,13 @@ __all__ = [
     "score",
     "score_beside",
     "score_entities",
+    "send_alerts",
     "sign",
+    "silence_alert",
     "snapshot",
     "stale",
     "take_over",
+    "try_receiver",
     "validate",
     "verdict_of",
     "verify_ledgers",

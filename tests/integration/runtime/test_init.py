@@ -11,7 +11,7 @@ import pytest
 
 from nightshift.runtime import endpoints, state
 from nightshift.runtime.api import Client
-from nightshift.specs.derived import ROLES
+from nightshift.specs.derived import OF_THE_PROJECT, ROLES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ELSEWHERE = ("NIGHTSHIFT_INCLUDE", "NIGHTSHIFT_HOME", "PYTHONPATH")
@@ -65,13 +65,13 @@ def test_an_empty_project_is_sound_and_its_stack_healthy_without_an_airline(shop
     assert (runtime.services, runtime.databases) == ({}, {})
     assert not (runtime.home / "upstream").exists()
     with Client.of(runtime) as airflow:
-        airflow.wait_for_dags({"catalog", "reconcile_registry"})
+        airflow.wait_for_dags({*OF_THE_PROJECT})
         assert airflow.import_errors() == []
         assert {c["connection_id"] for c in airflow.get("/connections")["connections"]} == {
             "mlflow",
             *(f"warehouse_{role}" for role in ROLES),
         }
-        assert set(airflow.dags()) == {"catalog", "reconcile_registry"}
+        assert set(airflow.dags()) == {*OF_THE_PROJECT}
 
 
 def test_its_first_source_is_drafted_and_collected(shop: Shop) -> None:
