@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
+import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import ParamValidationError
@@ -191,6 +192,15 @@ def test_a_training_has_a_card_and_asks_for_a_signature_only_where_one_is_requir
         signing = {"ask", "sign_off", "card_signed", "again", "train_again"}
         assert signing & set(tasks) == (signing if model.approval == "required" else set())
         assert ("sign_off" in tasks["promote"].upstream_task_ids) is (model.approval == "required")
+
+
+def test_alerts_are_looked_for_every_five_minutes_one_at_a_time(processed: dict, dags: dict) -> None:
+    kind, kept = processed["files"]["alerts"]["dags"]["alerts"]
+    assert (kind, kept["expression"]) == ("CronTriggerTimetable", "*/5 * * * *")
+    assert (dags["alerts"].catchup, dags["alerts"].max_active_runs) == (False, 1)
+    assert {task.pool for task in dags["alerts"].tasks} == {"alerts"}
+    pools = yaml.safe_load((REPOSITORY / "airflow_settings.yaml").read_text())["airflow"]["pools"]
+    assert {pool["pool_name"]: pool["pool_slot"] for pool in pools}["alerts"] == 1
 
 
 def test_every_model_can_be_made_again(processed: dict, dags: dict) -> None:
@@ -494,12 +504,16 @@ MARKED = {
     ("catalog.py", "', '.join(Night.columns())"),  # the fields of row types
     ("catalog.py", "', '.join(Freshness.columns())"),
     ("monitoring.py", "', '.join(Night.columns())"),
+    ("alerts.py", "', '.join(Outgoing.columns())"),
+    ("alerts.py", "_newest('catalog.batches', 'source')"),  # of constants beside it
+    ("alerts.py", "_said('harm')"),
+    ("alerts.py", "_said('shift')"),
     ("ledger.py", "_COLUMNS"),
     ("rows.py", "text + (f' WHERE {where}' if where else '') + (f' ORDER BY {order}' if order else '')"),
     ("rows.py", "f'{text} {otherwise}'.rstrip()"),
     (
         "roles.py",
-        "'; '.join(_statements(login, grants, known, owner))",
+        "'; '.join(_statements(login, grants, known, schemas, owner))",
     ),  # of GRANTS and ROLES, tables of constants
     ("roles.py", "quoted"),  # the database that one is in, quoted
     ("roles.py", "', '.join(sorted(there))"),  # of ROLES

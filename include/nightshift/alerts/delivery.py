@@ -149,7 +149,7 @@ def letter(receiver: Smtp, door: Door, outgoing: Outgoing) -> EmailMessage:
     found["Message-ID"] = f"<{uuid5(NAMESPACE_URL, key_of(outgoing))}@nightshift>"
     found["References"] = f"<{uuid5(NAMESPACE_URL, outgoing.fingerprint)}@nightshift>"
     found["X-Nightshift-Key"] = key_of(outgoing)
-    found.set_content(shapes.text(message))
+    found.set_content(shapes.plain(message))
     return found
 
 

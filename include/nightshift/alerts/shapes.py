@@ -28,7 +28,7 @@ def facts(message: Message) -> dict[str, str]:
     return {**told, **to_do, "runbook": message.runbook, "link": message.link}
 
 
-def text(message: Message) -> str:
+def plain(message: Message) -> str:
     """Return the message as plain text."""
     lines = [headline(message), "", *(f"{key}: {value}" for key, value in facts(message).items())]
     return "\n".join([*lines, "", f"key: {message.fingerprint}"])
@@ -36,7 +36,7 @@ def text(message: Message) -> str:
 
 def slack(message: Message) -> Json:
     """An incoming webhook: text, in which ``&``, ``<`` and ``>`` are escaped."""
-    said = text(message).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    said = plain(message).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return {"text": said, "unfurl_links": False}
 
 

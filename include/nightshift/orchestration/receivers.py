@@ -66,7 +66,7 @@ def notify(receiver: Notifier, declared: Alerts, outgoing: Outgoing) -> None:
     kind(**receiver.arguments)(
         {
             "headline": shapes.headline(message),
-            "text": shapes.text(message),
+            "text": shapes.plain(message),
             "message": shapes.webhook(message, key_of(outgoing)),
         }
     )
