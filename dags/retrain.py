@@ -1,7 +1,8 @@
 """The sensor: wait for the night's verdict, ask the guards, start training.
 
 - **verdict** waits without a worker slot. A night without a verdict by the deadline fails here: a silence is
-  an alarm.
+  an alarm. Where several models are watched, one whose evidence is enough alone, but not beside the others, waits for
+  their verdicts too, half an hour at most.
 - **decide** asks the guards (a backfill, a fault, cooldown, budget, ...). A request held back is a row in
   `monitoring.retrain_requests` with what each guard said, and the night to wait for. A calm night ends here.
 - **train** triggers `train_NAME` as of this night. The run id follows from the night: it starts once.
