@@ -61,7 +61,7 @@ def test_the_numbers_of_the_fleet_are_those_of_the_warehouse(loop: Demo, page: P
     newest = loop.warehouse.row(
         "SELECT b.batch_date, b.row_count, v.status, c.version, c.effective_from "
         "FROM catalog.prediction_batches b JOIN monitoring.verdicts v USING (model, batch_date, arm), "
-        "governance.champion_on(b.model, b.batch_date) c WHERE model = %s AND arm = 'champion' "
+        "governance.champion_on(b.model, b.batch_date) c WHERE b.model = %s AND b.arm = 'champion' "
         "ORDER BY 1 DESC LIMIT 1",
         (MODEL,),
     )
@@ -181,7 +181,7 @@ def test_people_with_other_eyes_and_hands_can_use_it(
     page.goto(loop.runtime.airflow_url + FLEET)
     page.evaluate(f"localStorage.setItem('theme', '{scheme}')")
     page.goto(loop.runtime.airflow_url + FLEET + path)
-    expect(page.locator("[data-nightshift=page] [data-row]").first).to_be_visible()
+    expect(page.locator("[data-nightshift=page] [data-row]:visible").first).to_be_visible()
     photograph(page, f"cockpit{path.replace('/', '-')}-{scheme}")
     page.evaluate(script)
     found = page.evaluate("async () => (await axe.run('[data-nightshift]')).violations")
@@ -193,6 +193,6 @@ def test_it_fits_a_telephone(loop: Demo, page: Page, photograph: Photograph, pat
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(loop.runtime.airflow_url + FLEET + path)
     box = page.locator("[data-nightshift=page]")
-    expect(box.locator("[data-row]").first).to_be_visible()
+    expect(box.locator("[data-row]:visible").first).to_be_visible()
     photograph(page, f"cockpit{path.replace('/', '-')}-390")
     assert box.evaluate("box => box.scrollWidth <= box.clientWidth")

@@ -326,12 +326,14 @@ _TONES = {
     **dict.fromkeys(("published", "built", "scored", "ok"), "good"),
     **dict.fromkeys(("failed", "missing"), "bad"),
     "waits": "busy",
+    "not in service": "quiet",
     "breached": "act",
 }
 
 
 def _step(row: records.NightStep, dag: str, looked_at: Tonight) -> NightStep:
-    status = row.status or ("missing" if looked_at.due else "waits")
+    absent = "missing" if looked_at.due else "waits"
+    status = row.status or (absent if row.in_use else "not in service")
     request = " ".join(filter(None, [row.request, row.guard and f"by {row.guard}:", row.request_reason]))
     return NightStep(
         kind=row.kind,

@@ -361,10 +361,14 @@ SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
 
 @dataclass(frozen=True, kw_only=True)
 class NightStep(Row):
-    """What a night has of a source, a feature set or a model; None where it has nothing."""
+    """What a night has of a source, a feature set or a model; None where it has nothing.
+
+    ``in_use``: a model that was promoted by then, a source or a set that had a night by then.
+    """
 
     kind: str
     name: str
+    in_use: bool
     status: str | None
     row_count: int | None
     collected: int | None
@@ -382,7 +386,14 @@ class NightStep(Row):
 
 # ``declared``: [{kind, name}], in the order of the stages.
 NIGHT = Query(
-    """SELECT d.kind, d.name, n.status, n.row_count, b.collected, b.rejected, n.why, n.run_id, n.recorded_at,
+    """SELECT d.kind, d.name, CASE d.kind
+         WHEN 'source' THEN EXISTS (SELECT 1 FROM catalog.batches x
+           WHERE x.source = d.name AND x.batch_date <= %(night)s)
+         WHEN 'features' THEN EXISTS (SELECT 1 FROM catalog.feature_batches x
+           WHERE x.feature_set || '_v' || x.feature_version = d.name AND x.batch_date <= %(night)s)
+         ELSE EXISTS (SELECT 1 FROM governance.promotions x
+           WHERE x.model = d.name AND x.effective_from <= %(night)s) END AS in_use,
+       n.status, n.row_count, b.collected, b.rejected, n.why, n.run_id, n.recorded_at,
        r.status AS request, r.guard, r.reason AS request_reason, r.training_id, r.outcome,
        coalesce(b.docs_key, v.report_key) AS docs_key
 FROM jsonb_to_recordset(%(declared)s::text::jsonb) AS d(kind text, name text, place integer)

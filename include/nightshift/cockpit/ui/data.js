@@ -1,25 +1,25 @@
 // --- Data: freshness, volume and quality in time, what waits in quarantine ---------------------------------------------
 
 const DATA = [
-  { title: "Name", by: (d) => d.row.name, cell: (d) => [h(C.Text, { key: 1, as: "span", fontWeight: "semibold" }, d.row.name), h(Soft, { key: 2, display: "block" }, d.description)] },
+  { title: "Name", least: "12rem", by: (d) => d.row.name, cell: (d) => [h(C.Text, { key: 1, as: "span", fontWeight: "semibold" }, d.row.name), h(Soft, { key: 2, display: "block" }, d.description)] },
   {
     title: "Newest night",
     by: (d) => d.behind,
     cell: (d) => (d.row.newest ? [d.row.newest, " ", h(Mark, { key: 1, tone: d.behind ? "bad" : "good" }, d.behind ? `${nights(d.behind)} behind` : "up to date")] : h(Mark, { tone: "quiet" }, "never")),
   },
-  { title: "Last try", wide: true, cell: (d) => [d.row.status || "–", d.row.why && h(C.Text, { key: 1, fontSize: "sm", lineClamp: 3, title: d.row.why }, d.row.why)] },
+  { title: "Last try", cell: (d) => [d.row.status || "–", d.row.why && h(C.Text, { key: 1, fontSize: "sm", lineClamp: 3, title: d.row.why }, d.row.why)] },
   { title: "Rows a night", cell: (d, first) => h(Bars, { values: d.row.volume, first, label: `Rows a night of ${d.row.name}` }) },
-  { title: "Set aside", cell: (d, first) => (d.kind === "source" ? h(Bars, { values: d.row.rejected.map((v) => (v === null ? 0 : 100 * v)), first, label: `Per cent set aside of ${d.row.name}` }) : "–") },
+  { title: "Set aside", cell: (d, first) => (d.kind === "source" ? h(Bars, { values: d.row.rejected.map((v) => (v === null ? null : 100 * v)), first, label: `Per cent set aside of ${d.row.name}` }) : "–") },
   {
     title: "In quarantine",
     by: (d) => d.row.open.reduce((sum, each) => sum - each.rows, 0),
-    wide: true,
+    least: "12rem",
     cell: (d) =>
       d.row.open.length
-        ? d.row.open.map((each) => h(C.Text, { key: each.rule + each.column, fontSize: "sm" }, `${number(each.rows)} rows: ${each.rule}${each.column ? ` of ${each.column}` : ""}, newest ${each.newest}`))
+        ? d.row.open.map((each) => h(C.Text, { key: each.rule + each.column, fontSize: "sm" }, `${number(each.rows)} ${each.rows === 1 ? "row" : "rows"}: ${each.rule}${each.column ? ` of ${each.column}` : ""}, newest ${each.newest}`))
         : h(Soft, null, d.kind === "source" ? "none" : "–"),
   },
-  { title: "Fixes", cell: (d) => (d.fixes.length ? d.fixes.join(", ") : h(Soft, null, "–")) },
+  { title: "Fixes", cell: (d) => (d.fixes.length ? d.fixes.map((fix) => h(C.Box, { key: fix, whiteSpace: "nowrap" }, fix)) : h(Soft, null, "–")) },
   { title: "Read by", cell: (d) => (d.read_by.length ? d.read_by.map((name) => h(C.Box, { key: name }, h(Go, { to: modelPage(name) }, name))) : h(Soft, null, "no model")) },
   { title: "Do", cell: (d) => d.links.map((link) => h(Next, { key: link.to, step: link })) },
 ];

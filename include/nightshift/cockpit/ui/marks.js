@@ -46,12 +46,13 @@ const Spark = ({ values, first, marks, label }) => {
 };
 
 const Bars = ({ values, first, label }) => {
+  if (values.every((value) => value === null)) return h(Soft, null, "nothing yet");
   const most = Math.max(...values.map((value) => value ?? 0), 0);
   const told = `${label}, ${first} to ${day(first, values.length - 1)}; most ${number(most)}`;
   const wide = 180 / values.length;
   return h(
     "svg",
-    { width: 180, height: 28, viewBox: "0 0 180 28", role: "img", "aria-label": told },
+    { width: 180, height: 28, viewBox: "0 0 180 28", style: { maxWidth: "100%" }, role: "img", "aria-label": told },
     h("title", null, told),
     values.map((value, index) =>
       value === null

@@ -251,7 +251,7 @@ const Grid = ({ label, columns, rows, keyOf, sorted, onSort }) => {
                 {
                   key: column.title,
                   verticalAlign: "top",
-                  minW: column.wide ? "15rem" : undefined,
+                  minW: column.wide ? "15rem" : column.least,
                   maxW: column.wide ? "26rem" : "14rem",
                   overflowWrap: "anywhere",
                   "data-first": index === 0 ? true : undefined,
