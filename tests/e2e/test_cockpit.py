@@ -110,7 +110,7 @@ def test_the_tab_of_a_dag_shows_its_model_and_data_its_sources(
 ) -> None:
     page.goto(f"{loop.runtime.airflow_url}/dags/score_{MODEL}")
     page.get_by_role("link", name="Model", exact=True).click()
-    expect(page.locator("[data-state]")).to_be_visible()
+    expect(page.locator("[data-nightshift=page] #decisions")).to_be_visible()
     page.goto(f"{loop.runtime.airflow_url}{FLEET}/data?q=weather")
     expect(page.locator("[data-row=weather]")).to_be_visible()
     photograph(page, "cockpit-data")

@@ -185,7 +185,7 @@ const ModelPage = ({ name }) => {
     { title: name, about: page.model.description },
     h(
       C.Box,
-      { borderWidth: "1px", borderRadius: "md", p: 3, "data-state": state.word },
+      { borderWidth: "1px", borderRadius: "md", p: 3, "data-word": state.word },
       h(C.Text, { fontSize: "lg" }, h(Mark, { tone: state.tone }, state.word), state.since && h(Soft, null, ` since ${state.since}`)),
       h(C.Text, { fontSize: "sm", overflowWrap: "anywhere" }, state.reason),
       h(Next, { step: state.step }),
