@@ -37,8 +37,9 @@ from nightshift.specs import Project, load_project
 from nightshift.specs.alerts import Alerts
 
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC)
-SOURCES = 40
-LONGEST_LIFE = 0.6
+SOURCES = 30
+# Seconds: long enough on a slow machine for a look and some messages.
+LONGEST_LIFE = 1.5
 REFUSED = 0.1
 BREAK = (
     "INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, landed_sha256, run_id) "
@@ -135,10 +136,9 @@ def run(url: str, folder: Path, kills: int, seed: int = 1) -> Figures:
     server, sink = serve(arrived)
     try:
         for number in range(kills):
-            sources = [name for name in sorted(declared.sources) if luck.random() < 0.7]
-            for name in sources:
-                status = luck.choice(("failed", "published"))
-                database.execute(BREAK, (name, date(2026, 3, 1), status))
+            with database.transaction() as cursor:
+                for name in (name for name in sorted(declared.sources) if luck.random() < 0.4):
+                    cursor.execute(BREAK, (name, date(2026, 3, 1), luck.choice(("failed", "published"))))
             started = BEGIN + timedelta(hours=number)
             _killed(lambda at=started: work(url, sink, declared, at), url, luck, number)
         for name in declared.sources:
@@ -158,15 +158,17 @@ def _killed(live: Callable[[], None], url: str, luck: random.Random, number: int
             live()
         finally:
             os._exit(1)
-    time.sleep(luck.uniform(0.0, LONGEST_LIFE))
-    if number % 3 == 2:
-        Database(url).rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND pid <> pg_backend_pid()"
-        )
-        time.sleep(luck.uniform(0.0, LONGEST_LIFE / 2))
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    try:
+        time.sleep(luck.uniform(0.0, LONGEST_LIFE))
+        if number % 3 == 2:
+            Database(url).rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+            time.sleep(luck.uniform(0.0, LONGEST_LIFE / 2))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def _finish(url: str, sink: str, declared: Project, now: datetime) -> None:

@@ -26,7 +26,7 @@ SILENCE = """Keep receivers from being told of some alerts until an instant. The
 
 **By hand.** Always: it has no schedule. On a command line: `nightshift alerts silence`.
 
-**When it fails.** *until*: the end cannot be read, or is past. *kind*: there is no such kind.
+**When it fails.** *silent_until*: the end cannot be read, or is past. *kind*: there is no such kind.
 """
 SOON = timedelta(minutes=10)
 
@@ -66,7 +66,9 @@ def silence() -> results.Silenced:
     from nightshift.orchestration.run import undated_run
 
     run = undated_run()
-    return stages.silence_alert(run.platform, run.values, actor=run.actor, now=datetime.now(UTC))
+    # Not `until` in the form, which there is the end of a range of nights.
+    wanted = {**run.values, "until": run.values["silent_until"]}
+    return stages.silence_alert(run.platform, wanted, actor=run.actor, now=datetime.now(UTC))
 
 
 FORM = forms.alerts(sorted(project().settings.alerts.receivers))

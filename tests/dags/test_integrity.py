@@ -57,7 +57,7 @@ STAGES = {
 OF_A_MODEL = ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict", "replay_policies")
 # What a form waits for.
 AWAITED = {
-    "silence": {"subject", "owner", "until", "reason"},
+    "silence": {"subject", "owner", "silent_until", "reason"},
     "rollback": {"reason"},
     "replay_policies": {"first", "last"},
 }

@@ -283,3 +283,19 @@ def test_what_is_asked_of_the_champion_is_lines_of_keys_or_of_conditions(conf: d
 def test_lines_are_handed_on_as_they_are() -> None:
     given = {"where": ["origin=JFK'; --"]}
     assert checked(given, {**PREDICT, **given}, forms.PREDICT)["where"] == ["origin=JFK'; --"]
+
+
+def test_a_silence_is_a_form_of_its_own_and_its_end_no_end_of_nights() -> None:
+    form = forms.silence(["harm"])
+    given = {"kind": "harm", "subject": "*", "owner": "me", "silent_until": "2026-12-01", "reason": "r"}
+    assert forms.checked(given, given, form) == given
+    with pytest.raises(RequestError, match="owner: say who answers"):
+        forms.checked(given, {**given, "owner": " "}, form)
+
+
+def test_a_test_of_a_receiver_names_one_that_is_declared() -> None:
+    form = forms.alerts(["team"])
+    for receiver in (None, "team"):
+        assert forms.checked({}, {"receiver": receiver, "reason": None}, form)["receiver"] == receiver
+    with pytest.raises(RequestError, match="receiver: expected the name of a receiver"):
+        forms.checked({}, {"receiver": "nobody", "reason": None}, form)

@@ -250,7 +250,7 @@ def silence(kinds: Sequence[str]) -> dict[str, Param]:
         "owner": _text(
             "Owner", "**Required.** Who answers for the silence.", "say who answers for the silence"
         ),
-        "until": _text(
+        "silent_until": _text(
             "Until",
             "**Required.** `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM`, by the project's clock.",
             "say until when",
