@@ -19,7 +19,7 @@ const DATA = [
         ? d.row.open.map((each) => h(C.Text, { key: each.rule + each.column, fontSize: "sm" }, `${number(each.rows)} ${each.rows === 1 ? "row" : "rows"}: ${each.rule}${each.column ? ` of ${each.column}` : ""}, newest ${each.newest}`))
         : h(Soft, null, d.kind === "source" ? "none" : "–"),
   },
-  { title: "Fixes", cell: (d) => (d.fixes.length ? d.fixes.map((fix) => h(C.Box, { key: fix, whiteSpace: "nowrap" }, fix)) : h(Soft, null, "–")) },
+  { title: "Fixes", cell: (d) => (d.fixes.length ? d.fixes.map((fix) => h(C.Box, { key: fix }, fix)) : h(Soft, null, "–")) },
   { title: "Read by", cell: (d) => (d.read_by.length ? d.read_by.map((name) => h(C.Box, { key: name }, h(Go, { to: modelPage(name) }, name))) : h(Soft, null, "no model")) },
   { title: "Do", cell: (d) => d.links.map((link) => h(Next, { key: link.to, step: link })) },
 ];

@@ -52,7 +52,7 @@ const Bars = ({ values, first, label }) => {
   const wide = 180 / values.length;
   return h(
     "svg",
-    { width: 180, height: 28, viewBox: "0 0 180 28", style: { maxWidth: "100%" }, role: "img", "aria-label": told },
+    { width: "100%", height: 28, viewBox: "0 0 180 28", style: { maxWidth: 180, minWidth: 120 }, role: "img", "aria-label": told },
     h("title", null, told),
     values.map((value, index) =>
       value === null

@@ -93,7 +93,7 @@ const ofNight = (night) => (night ? `?night=${encodeURIComponent(night)}` : "");
 
 // `to`: below Airflow's address. Kept files open beside: they have a sandbox and no way back.
 const Go = ({ to, children, ...rest }) => {
-  const style = { color: "fg.info", textDecoration: "underline", textUnderlineOffset: "2px", ...rest };
+  const style = { color: "fg.info", textDecoration: "underline", textUnderlineOffset: "2px", display: "inline", overflowWrap: "anywhere", ...rest };
   return to.startsWith("nightshift/")
     ? h(C.Link, { href: new URL(to, document.baseURI).href, target: "_blank", rel: "noopener", ...style }, children)
     : h(C.Link, { asChild: true, ...style }, h(Router.Link, { to: to.startsWith("/") ? to : `/${to}` }, children));
@@ -126,7 +126,7 @@ const Next = ({ step }) =>
     C.Box,
     { fontSize: "sm" },
     h(Go, { to: step.to }, step.words),
-    step.fill && h(Soft, null, " with ", h(C.Code, { size: "sm" }, step.fill)),
+    step.fill && h(Soft, null, " with ", h(C.Code, { size: "sm", whiteSpace: "normal", overflowWrap: "anywhere" }, step.fill)),
   );
 
 const Section = ({ id, title, note, children }) =>
@@ -198,7 +198,7 @@ const Grid = ({ label, columns, rows, keyOf, sorted, onSort }) => {
               C.Flex,
               { key: column.title, gap: 2, py: 1, "data-first": index === 0 ? true : undefined },
               h(Soft, { minW: "6.5rem", flexShrink: 0 }, column.title),
-              h(C.Box, { minW: 0, overflowWrap: "anywhere" }, column.cell(row)),
+              h(C.Box, { flex: "1 1 0", minW: 0, overflowWrap: "anywhere" }, column.cell(row)),
             ),
           ),
         ),
