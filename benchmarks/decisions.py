@@ -3,11 +3,12 @@
     python benchmarks/decisions.py FOLDER [EVERY [MAX_ROWS]]
 
 Builds the example's features of 2013 from the package's files by the functions of the product, without a server, keeps
-them in FOLDER, and replays late_arrival: a candidate every EVERY nights (14), fitted on at most MAX_ROWS rows (40,000;
-all of them take three times as long and gain a little). Prints each policy's loss and gain over never retraining, from
-four starts, what the declared policy put in service, and CPU-seconds. Then, of each promotion of the declared policy,
-whether it was better than the version before on the fortnight after. The exit code is 1 if the declared policy is worse
-than never retraining from a start, or trains more than ten times a year.
+them in FOLDER with the fits, and replays late_arrival: a candidate every EVERY nights (14), fitted on at most MAX_ROWS
+rows (40,000; all of them take three times as long and gain a little). Prints each policy's loss and gain over never
+retraining, from four starts, what the declared policy put in service, CPU-seconds, and where the page with its picture
+is. Then, of each promotion of the declared policy, whether it was better than the version before on the fortnight after.
+The exit code is 1 if the declared policy is worse than never retraining from a start, or trains more than ten times a
+year.
 """
 
 import os
@@ -23,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from examples.nyc_flights import upstream
-from nightshift import featurise, replay
+from nightshift import featurise, pages, replay
 from nightshift.calendar import DateRange
 from nightshift.objects import sha256
 from nightshift.platform.provenance import spec_text
@@ -163,6 +164,9 @@ def main(arguments: list[str]) -> int:
     began, declared = process_time(), told_as_declared(nights, spec, wins)
     compared = replay.compare({"": bank}, {**policies(), DECLARED: declared}, starts=STARTS)
     print(f"policies, {process_time() - began:.0f} CPU-s")
+    page = Path(folder) / "replay.html"
+    page.write_text(pages.page(replay.report(MODEL, PERIOD, compared)))
+    print(f"page: {page}")
     print(*map(replay.told, compared.outcomes), replay.verdict(compared), sep="\n")
     if wins:
         print(f"of {len(wins)} promotions {np.mean(wins):.0%} were better on the fortnight after")

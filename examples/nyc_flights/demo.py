@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -90,7 +91,7 @@ def run(runtime: Runtime, *, started_in: float) -> None:
             _reports(demo)
             # Its own cron is at six in the morning: nobody waits for that to open *Catalog*.
             demo.run("catalog", conf={"batch_date": str(NIGHTS[-1]), "reason": "the demo's nights"})
-        _report(demo, took)
+        _report(demo)
         if changed:
             split = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took.items())
             console.print(f"Seconds: {split}; in all {started_in + time.monotonic() - began:.0f}")
@@ -252,8 +253,8 @@ def _has_night(demo: Demo, night: date) -> bool:
     return found is not None
 
 
-def _report(demo: Demo, took: dict[str, float]) -> None:
-    console.print(_night_by_night(demo, took))
+def _report(demo: Demo) -> None:
+    console.print(_night_by_night(demo))
     for row in demo.warehouse.rows(REQUESTS, (MODEL,)):
         state = row["outcome"] or row["status"]
         console.print(f"[bold]{row['batch_date']}[/] retraining {state}: {_shortened(row['reason'])}")
@@ -266,35 +267,37 @@ def _report(demo: Demo, took: dict[str, float]) -> None:
     console.print(_stale_against_current(demo))
 
 
-def _night_by_night(demo: Demo, took: dict[str, float]) -> Table:
-    title = f"{MODEL}, night by night"
-    table = Table(title=title, caption=CAPTION, caption_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "decision" else "right")
+def _night_by_night(demo: Demo) -> Table:
+    limit = load_project().model(MODEL).retrain.when.shift
+    table = Table(
+        title=f"{MODEL}, night by night", caption=CAPTION.format(limit=limit), box=SIMPLE_HEAD, pad_edge=False
+    )
+    table.caption_justify, table.padding = "left", (0, 1, 0, 0)
+    for column, wraps in COLUMNS.items():
+        table.add_column(
+            column, justify="left" if wraps else "right", no_wrap=not wraps, min_width=len(column)
+        )
     spec = load_project().feature_set(load_project().model(MODEL).features)
     of = {"model": MODEL, "feature_set": spec.set, "version": spec.version}
     for row in demo.warehouse.rows(NIGHT_BY_NIGHT, {**of, "first": NIGHTS[0], "last": NIGHTS[-1]}):
-        metrics, before, night = row["metrics"] or {}, row["before"] or {}, str(row["batch_date"])
+        loss, before = ((row[name] or {}).get("log_loss") for name in ("metrics", "before"))
         table.add_row(
-            night,
+            str(row["batch_date"]),
             f"{row['rows']:,}",
             str(row["quarantined"]),
             row["faults"] or "none",
-            *(_of_limit(row["reasons"], name) for name in ("shift", "harm")),
+            *(_evidence(row["reasons"], name) for name in ("shift", "harm")),
             _decision(row),
             f"v{row['model_version']}",
-            _number(metrics.get("roc_auc")),
-            _number(metrics.get("log_loss")),
-            _gain(before.get("log_loss"), metrics.get("log_loss")),
-            f"{took[night]:.0f}" if night in took else "",
+            _number(loss),
+            _gain(before, loss),
         )
     return table
 
 
-def _of_limit(reasons: Row, name: str) -> str:
-    """Return a reason's evidence against its limit."""
+def _evidence(reasons: Row, name: str) -> str:
     said = next((each for each in reasons["said"] if each["name"] == name), None)
-    return "-" if said is None or said["value"] is None else f"{said['value']:,.0f} of {said['limit']:g}"
+    return "-" if said is None or said["value"] is None else f"{said['value']:,.0f}"
 
 
 def _decision(row: Row) -> str:
@@ -303,7 +306,7 @@ def _decision(row: Row) -> str:
         return "go on"
     asking = " and ".join(each["name"] for each in row["reasons"]["said"] if each["asks"])
     answer = f"held by {row['guard']}" if row["guard"] else row["outcome"] or row["request"] or "asked"
-    return f"retrain for {asking}: {answer}"
+    return f"training for {asking}: {answer}"
 
 
 def _gain(before: float | None, now: float | None) -> str:
@@ -336,23 +339,12 @@ def _shortened(reason: str) -> str:
     return f"{reason[:LONGEST_REASON].rpartition(';')[0]}; ..."
 
 
-COLUMNS = (
-    "night",
-    "rows",
-    "set aside",
-    "fault",
-    "shift",
-    "harm",
-    "decision",
-    "by",
-    "AUC",
-    "log loss",
-    "gain",
-    "s",
-)
+# Whether its words may take several lines.
+COLUMNS = dict.fromkeys(("night", "rows", "aside"), False) | {"fault": True, "shift": False, "harm": False}
+COLUMNS |= {"decision": True, "by": False, "log loss": False, "gain": False}
 CAPTION = (
-    "shift, harm: evidence, and the limit from which it asks. pending: the labels of the night are not in yet. gain: "
-    "in log loss, over the version before, which scores the nights of a probation too. s: seconds"
+    "aside: rows in quarantine. shift, harm: evidence, {limit:g} asks for a training. gain: in log loss, over the "
+    "version before, which scores the nights of a probation too. pending: labels are not in yet"
 )
 NIGHT_BY_NIGHT = """
 SELECT p.batch_date, p.row_count AS rows, p.model_version, v.retrain, v.reasons, m.metrics, before.metrics AS before,
