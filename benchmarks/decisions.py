@@ -6,9 +6,9 @@ Builds the example's features of 2013 from the package's files by the functions 
 them in FOLDER with the fits, and replays late_arrival: a candidate every EVERY nights (14), fitted on at most MAX_ROWS
 rows (40,000; all of them take three times as long and gain a little). Prints each policy's loss and gain over never
 retraining, from four starts, what the declared policy put in service, CPU-seconds, and where the page with its picture
-is. Then, of each promotion of the declared policy, whether it was better than the version before on the fortnight after.
-The exit code is 1 if the declared policy is worse than never retraining from a start, or trains more than ten times a
-year.
+is. Then, of each promotion of the declared policy, whether it was better than the version before on the fortnight
+after. The exit code is 1 if the declared policy is worse than never retraining from a start, or trains more than ten
+times a year.
 """
 
 import os
