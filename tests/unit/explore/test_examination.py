@@ -12,7 +12,7 @@ from nightshift.calendar import DateRange
 from nightshift.explore import Question, examine, sampled
 from nightshift.explore.columns import Bars, Histogram, found_type, identifying, picture, shift, values_of
 from nightshift.monitor.drift import decide
-from nightshift.monitor.profile import build_profile
+from nightshift.monitor.profile import build_profile, counted
 from nightshift.specs.model import Drift
 
 
@@ -119,7 +119,8 @@ def test_psi_is_the_one_that_drift_is_decided_by() -> None:
     profile = build_profile(
         then[names], predictions(4000), pd.to_datetime(then["batch_date"]), dict.fromkeys(names, 1.0), Drift()
     )
-    drift = {f.name: f.psi for f in decide(profile, now[names], predictions(3000), Drift()).features}
+    counts = counted(profile, now[names], predictions(3000))
+    drift = {f.name: f.psi for f in decide(profile, counts, Drift()).features}
     found = {
         name: shift(values_of(name, COLUMNS[name], now[name]), values_of(name, COLUMNS[name], then[name]))
         for name in names

@@ -278,8 +278,8 @@ def test_what_the_first_half_would_have_chosen_is_proposed_as_the_spec_says_it()
     assert told("every 4 weeks, ungated") == " Proposed for the file of the model: retrain.when.age_days=28."
     assert told("never") == " Proposed for the file of the model: retrain.when.age_days=null."
     changed = "train.window_days=45: every week, gated"
-    assert told(changed).endswith("file: train.window_days=45, retrain.when.age_days=7.")
-    assert told("recalibrate=null: as declared").endswith("file: recalibrate=null.")
+    assert told(changed).endswith("model: train.window_days=45, retrain.when.age_days=7.")
+    assert told("recalibrate=null: as declared").endswith("model: recalibrate=null.")
     assert told("as declared") == ""
 
 
