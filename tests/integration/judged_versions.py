@@ -35,11 +35,13 @@ def judged(
             facts.get("spec", f"spec of {own}"),
         ),
     )
+    # Older databases know of no approval: it is named only where it is asked for.
+    more = {"approval": facts["approval"]} if "approval" in facts else {}
     warehouse.execute(
         "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
-        "passed, gates, challenger_metrics, evidence_sha256, approval) "
-        "VALUES (%s, %s, %s, %s, '2013-02-01', 'because', %s, true, '[]', '{}', %s, %s)",
-        (own, model, version, champion, snapshot, f"evidence of {own}", facts.get("approval", "auto")),
+        f"passed, gates, challenger_metrics, evidence_sha256{''.join(f', {name}' for name in more)}) "
+        f"VALUES (%s, %s, %s, %s, '2013-02-01', 'because', %s, true, '[]', '{{}}', %s{', %s' * len(more)})",
+        (own, model, version, champion, snapshot, f"evidence of {own}", *more.values()),
     )
     return own
 

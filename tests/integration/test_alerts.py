@@ -410,5 +410,5 @@ def test_killed_at_any_moment_nothing_is_lost_and_little_comes_twice(
     found = benchmark.run(warehouse.url, tmp_path, 24)
     assert found.messages > 20
     assert found.lost == 0
-    # How seldom, `benchmarks/alerts.py` measures on more kills; one kill repeats one message at most.
-    assert found.twice <= found.kills // 4, found
+    # One kill repeats one message at most; how seldom it does, `benchmarks/alerts.py` measures on more kills.
+    assert found.twice <= found.kills, found
