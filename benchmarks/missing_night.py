@@ -16,24 +16,12 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
-from shift_streams import Watched, sketches_of, watched
+from shift_streams import evidence, sketches_of, watched
 
 from nightshift.monitor import shift
-from nightshift.records.sketches import Sketch
 
 TRAINED_UNTIL = [date(2013, month, 1) for month in range(3, 12)]
 NIGHTS, WITHIN = 56, 28
-
-
-def evidence(of: Watched, nights: dict[date, tuple[Sketch, Sketch]], until: date) -> shift.Evidence:
-    """Return the evidence of the nights after ``until``, against those up to it."""
-    parts = []
-    for number, (edges, weights) in enumerate(((of.edges, of.importance), (of.predictions, {}))):
-        before = {day: each[number] for day, each in nights.items() if day <= until}
-        after = {day: each[number] for day, each in nights.items() if day > until}
-        given = shift.trained(edges, before), shift.series(edges, before, after)
-        parts.append(shift.evidence(*given, weights))
-    return shift.joined(*parts)
 
 
 def asks(found: shift.Evidence) -> dict[date, bool]:

@@ -134,9 +134,10 @@ def stream(of: Watched, rows: int, seed: int) -> list[tuple[Sketch, Sketch]]:
 
 def asks(of: Watched, nights: Sequence[tuple[Sketch, Sketch]]) -> int:
     """Return how often a stream asked, with a version of all nights so far after each."""
+    days = {FIRST + timedelta(days=n): night for n, night in enumerate(nights)}
     learned, found = TRAINING, 0
     while learned < len(nights):
-        totals = np.array(evidence(of, nights, learned).totals)
+        totals = np.array(evidence(of, days, FIRST + timedelta(days=learned - 1)).totals)
         passed = np.flatnonzero(totals >= shift.ALARM)
         if not passed.size:
             break
@@ -144,14 +145,12 @@ def asks(of: Watched, nights: Sequence[tuple[Sketch, Sketch]]) -> int:
     return found
 
 
-def evidence(of: Watched, nights: Sequence[tuple[Sketch, Sketch]], learned: int) -> shift.Evidence:
-    """Return the evidence after each night but the first ``learned``, which the version knows."""
+def evidence(of: Watched, nights: dict[date, tuple[Sketch, Sketch]], until: date) -> shift.Evidence:
+    """Return the evidence of the nights after ``until``, against those up to it, which the version knows."""
     parts = []
     for number, (edges, weights) in enumerate(((of.edges, of.importance), (of.predictions, {}))):
-        days = {FIRST + timedelta(days=n): night[number] for n, night in enumerate(nights)}
-        cut = FIRST + timedelta(days=learned)
-        before = {day: each for day, each in days.items() if day < cut}
-        after = {day: each for day, each in days.items() if day >= cut}
+        before = {day: each[number] for day, each in nights.items() if day <= until}
+        after = {day: each[number] for day, each in nights.items() if day > until}
         given = shift.trained(edges, before), shift.series(edges, before, after)
         parts.append(shift.evidence(*given, weights))
     return shift.joined(*parts)

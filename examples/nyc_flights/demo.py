@@ -268,7 +268,8 @@ def _report(demo: Demo) -> None:
 
 
 def _night_by_night(demo: Demo) -> Table:
-    limit = load_project().model(MODEL).retrain.when.shift
+    project = load_project()
+    limit = project.model(MODEL).retrain.when.shift
     table = Table(
         title=f"{MODEL}, night by night", caption=CAPTION.format(limit=limit), box=SIMPLE_HEAD, pad_edge=False
     )
@@ -277,7 +278,7 @@ def _night_by_night(demo: Demo) -> Table:
         table.add_column(
             column, justify="left" if wraps else "right", no_wrap=not wraps, min_width=len(column)
         )
-    spec = load_project().feature_set(load_project().model(MODEL).features)
+    spec = project.feature_set(project.model(MODEL).features)
     of = {"model": MODEL, "feature_set": spec.set, "version": spec.version}
     for row in demo.warehouse.rows(NIGHT_BY_NIGHT, {**of, "first": NIGHTS[0], "last": NIGHTS[-1]}):
         loss, before = ((row[name] or {}).get("log_loss") for name in ("metrics", "before"))

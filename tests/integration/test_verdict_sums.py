@@ -9,8 +9,9 @@ import pytest
 from integration.conftest import LAST, MODEL, SCORED
 from nightshift import stages
 from nightshift.monitor.profile import counted
-from nightshift.platform.counting import profile_of, window_counts
+from nightshift.platform.counting import window_counts
 from nightshift.platform.fitted import load_version
+from nightshift.platform.predictions import profile_of
 from nightshift.records import monitoring, sketches
 from nightshift.stages import Platform, Try
 from nightshift.warehouse import feature_table

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import format_datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -85,14 +85,8 @@ def post(door: Door, outgoing: Outgoing, body: object) -> None:
     auth = httpx.BasicAuth(door.login, door.password or "") if door.login and not secret_is_address else None
     headers = {"Idempotency-Key": key_of(outgoing), **door.extra.get("headers", {})}
     address = door.address
-    try:
-        answer = httpx.post(
-            address, json=body, headers=headers, auth=auth, timeout=SECONDS, follow_redirects=False
-        )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NotDelivered(f"connection '{door.id}': {type(error).__name__}") from None
-    if not answer.is_success:
-        raise NotDelivered(f"connection '{door.id}': HTTP {answer.status_code}")
+    asked = partial(httpx.post, address, json=body, headers=headers, auth=auth, follow_redirects=False)
+    _require_success(door, asked)
 
 
 @cache
@@ -103,8 +97,12 @@ def _trusted() -> ssl.SSLContext:
 
 def ping(door: Door) -> None:
     """Call the address of a dead man's switch. Raises NotDelivered unless it answers."""
+    _require_success(door, partial(httpx.get, door.address, verify=_trusted()))
+
+
+def _require_success(door: Door, ask: Callable[..., httpx.Response]) -> None:
     try:
-        answer = httpx.get(door.address, timeout=SECONDS, verify=_trusted())
+        answer = ask(timeout=SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NotDelivered(f"connection '{door.id}': {type(error).__name__}") from None
     if not answer.is_success:

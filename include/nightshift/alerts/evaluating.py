@@ -8,6 +8,7 @@ from nightshift.alerts.facts import NIGHTS, Facts, Seen
 from nightshift.alerts.levels import Before, Changes, Policy, compare
 from nightshift.alerts.nights import upstream
 from nightshift.database import Database, Session
+from nightshift.errors import SpecError, did_you_mean
 from nightshift.records import alerts as records
 from nightshift.records.alerts import Message, OpenAlert, Outgoing, What
 from nightshift.specs import Project
@@ -162,7 +163,5 @@ def post_test(database: Database, project: Project, receiver: str, now: datetime
 
 def require_receiver(declared: Alerts, name: str) -> None:
     """Raise SpecError unless ``alerts.receivers`` has one of that name."""
-    from nightshift.errors import SpecError, did_you_mean
-
     if name not in declared.receivers:
         raise SpecError(f"receiver '{name}' is unknown{did_you_mean(name, declared.receivers)}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import takewhile
 from typing import Protocol, TypeVar
 
 from nightshift.records import alerts as rows
@@ -75,6 +76,11 @@ def grouped(rows: Iterable[R], of: str) -> dict[str, list[R]]:
 def of_night(rows: Iterable[N], night: date) -> N | None:
     """Return the row of a night, or None."""
     return next((row for row in rows if row.batch_date == night), None)
+
+
+def in_a_row(wrong: Iterable[bool]) -> int:
+    """Return how many of the newest are wrong without a break."""
+    return sum(1 for _ in takewhile(bool, wrong))
 
 
 def deadline(project: Project, night: date) -> datetime:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from nightshift.alerts.facts import Facts, grouped
+from nightshift.alerts.facts import Facts, grouped, in_a_row
 from nightshift.alerts.levels import Sight
 from nightshift.records.alerts import Judged, Numbers, Request
 from nightshift.specs import Model, Project
@@ -67,7 +67,7 @@ def _asked(kind: str, spec: Model, mine: Sequence[Judged]) -> Sight:
         return value is not None and limit is not None and value >= limit
 
     row, nights = mine[0], tuple(map(asks, mine))
-    wrong = next((number for number, asked in enumerate(nights) if not asked), len(nights))
+    wrong = in_a_row(nights)
     value = getattr(row, kind)
     numbers: Numbers = {
         "night": str(row.batch_date),
@@ -109,7 +109,7 @@ def training_rejected(facts: Facts, project: Project) -> Iterator[Sight]:
     most = project.settings.alerts.rejected_trainings
     for spec, mine in _requests(facts, project):
         ended = [row for row in mine if row.status == "started" and row.outcome not in (None, "failed")]
-        lost = next((number for number, row in enumerate(ended) if row.outcome == "promoted"), len(ended))
+        lost = in_a_row(row.outcome != "promoted" for row in ended)
         if lost >= most:
             title = f"model '{spec.name}': {lost} trainings in a row were not promoted"
             numbers: Numbers = {"trainings": lost, "newest": str(ended[0].batch_date)}
@@ -120,7 +120,7 @@ def breaker(facts: Facts, project: Project) -> Iterator[Sight]:
     """The newest night that asked for a training was held back by the breaker."""
     for spec, mine in _requests(facts, project):
         if mine[0].guard == "breaker":
-            run = next((n for n, row in enumerate(mine) if row.guard != "breaker"), len(mine))
+            run = in_a_row(row.guard == "breaker" for row in mine)
             title = f"model '{spec.name}': the breaker holds trainings back"
             numbers: Numbers = {"night": str(mine[0].batch_date), "requests": run}
             yield _of(spec, "breaker", title, mine[run - 1].requested_at, numbers, "retrain")

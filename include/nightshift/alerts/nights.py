@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from nightshift.alerts.facts import Facts, deadline, due_night, grouped, of_night
+from nightshift.alerts.facts import Facts, deadline, due_night, grouped, in_a_row, of_night
 from nightshift.alerts.levels import Sight
 from nightshift.records.alerts import Batch, Built, Numbers
 from nightshift.specs import FeatureSet, Model, Project, Source
@@ -150,21 +150,16 @@ def _refused(kind: str, spec: Source, mine: Sequence[Batch]) -> Sight:
     share = round(row.rejected / row.collected, 4) if row.collected else None
     numbers: Numbers = {
         "night": str(row.batch_date),
-        "nights": _run(nights),
+        "nights": in_a_row(nights),
         "collected": row.collected,
         "set_aside": row.rejected,
         "share": share,
     }
     title = f"source '{spec.name}', night of {row.batch_date}: {TITLES[kind]}"
-    since = mine[max(_run(nights) - 1, 0)].recorded_at
+    since = mine[max(in_a_row(nights) - 1, 0)].recorded_at
     return Sight(
         kind, f"source:{spec.name}", spec.owner, title, since, nights, numbers, dag_id("collect", spec)
     )
-
-
-def _run(nights: Sequence[bool]) -> int:
-    """Return how many of the newest nights are wrong without a break."""
-    return next((number for number, wrong in enumerate(nights) if not wrong), len(nights))
 
 
 def fault(facts: Facts, project: Project) -> Iterator[Sight]:
@@ -182,8 +177,8 @@ def _fault(spec: FeatureSet, mine: Sequence[Built]) -> Sight:
     title = (
         f"feature set '{spec.name}', night of {row.batch_date}: a fault is open in {columns or 'no column'}"
     )
-    numbers: Numbers = {"night": str(row.batch_date), "nights": _run(nights), "columns": len(row.faulty)}
-    since = mine[max(_run(nights) - 1, 0)].found_at or row.built_at
+    numbers: Numbers = {"night": str(row.batch_date), "nights": in_a_row(nights), "columns": len(row.faulty)}
+    since = mine[max(in_a_row(nights) - 1, 0)].found_at or row.built_at
     subject = f"features:{spec.table}"
     return Sight("fault", subject, spec.owner, title, since, nights, numbers, dag_id("features", spec))
 

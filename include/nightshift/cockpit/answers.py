@@ -16,6 +16,7 @@ from nightshift.database import Reads
 from nightshift.masks import masked
 from nightshift.records import cockpit as records
 from nightshift.specs import Model, Project
+from nightshift.specs.derived import dag_id
 
 TREND_NIGHTS = 60
 SHOWN_NIGHTS = 365
@@ -199,8 +200,7 @@ def model_page(
 def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> NightPage:
     """Return what a night came to, in the order of the stages."""
     declared = [each for each in _stages(project) if may_see(each[2])]
-    told = json.dumps([{"kind": k, "name": n, "place": i} for i, (k, n, _) in enumerate(declared)])
-    rows = reads.all(records.NIGHT, declared=told, night=looked_at.night)
+    rows = reads.all(records.NIGHT, declared=_told(declared), night=looked_at.night)
     steps = tuple(_step(row, dag, looked_at) for row, (_, _, dag) in zip(rows, declared, strict=True))
     return NightPage(looked_at.night, looked_at.due, steps)
 
@@ -208,9 +208,8 @@ def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: M
 def data_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> DataPage:
     """Return the sources and feature sets over the last nights, with what waits in quarantine."""
     declared = [each for each in _stages(project) if each[0] != "model" and may_see(each[2])]
-    told = json.dumps([{"kind": k, "name": n, "place": i} for i, (k, n, _) in enumerate(declared)])
     first = looked_at.night - timedelta(days=DATA_NIGHTS - 1)
-    rows = reads.all(records.DATA, declared=told, night=looked_at.night, first=first)
+    rows = reads.all(records.DATA, declared=_told(declared), night=looked_at.night, first=first)
     sets = (
         _dataset(project, row, dag, looked_at.night, may_see)
         for row, (_, _, dag) in zip(rows, declared, strict=True)
@@ -315,10 +314,14 @@ def _actions(standing: FleetModel, name: str, night: date, may_see: MaySee) -> t
 def _stages(project: Project) -> list[tuple[str, str, str]]:
     """Return (kind, name, DAG) of all that a night does, in the order of the stages."""
     return [
-        *(("source", name, f"collect_{name}") for name in project.sources),
-        *(("features", spec.table, f"features_{name}") for name, spec in project.feature_sets.items()),
-        *(("model", name, f"score_{name}") for name in project.models),
+        *(("source", spec.name, dag_id("collect", spec)) for spec in project.sources.values()),
+        *(("features", spec.table, dag_id("features", spec)) for spec in project.feature_sets.values()),
+        *(("model", spec.name, dag_id("score", spec)) for spec in project.models.values()),
     ]
+
+
+def _told(stages: list[tuple[str, str, str]]) -> str:
+    return json.dumps([{"kind": kind, "name": name, "place": n} for n, (kind, name, _) in enumerate(stages)])
 
 
 # How a status of catalog.nights reads; what is not here is to be watched.

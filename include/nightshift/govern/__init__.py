@@ -2,7 +2,7 @@
 
 from nightshift.govern.doubt import Doubt, too_good
 from nightshift.govern.evaluation import Assessment, Part, evaluate, unmeasured
-from nightshift.govern.gates import Candidate, Evidence, Trial, judge
+from nightshift.govern.gates import Candidate, Evidence, Trial, judge, require_later
 from nightshift.govern.ledger import Ledger, Misfit
 from nightshift.govern.refit import Refit, compare_fits
 from nightshift.govern.rollback import Rollback, write_rollback
@@ -21,6 +21,7 @@ __all__ = [
     "compare_fits",
     "evaluate",
     "judge",
+    "require_later",
     "too_good",
     "unmeasured",
     "write_rollback",

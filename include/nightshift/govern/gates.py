@@ -95,12 +95,21 @@ def judge(gates: list[Gate], evidence: Evidence) -> list[GateResult]:
     return asked + [GateResult(name, None, *check(evidence)) for name, check in ALWAYS.items()]
 
 
-def _require_unseen(candidate: Candidate, evidence: Evidence) -> None:
-    if candidate.train_last >= evidence.holdout_first:
+def require_later(version: int, until: date, holdout_first: date, fair_from: date) -> None:
+    """Raise UnfairHoldout if a version was fitted on days ``until`` or after the holdout's first.
+
+    ``fair_from``: the first night as of which it would be fair.
+    """
+    if until >= holdout_first:
         raise UnfairHoldout(
-            f"version {candidate.version} was trained on days up to {candidate.train_last}; the holdout "
-            f"starts on {evidence.holdout_first}. Train as of {_fair_from(candidate, evidence)}, or later"
+            f"version {version} was trained on days up to {until}; the holdout starts on {holdout_first}. "
+            f"Train as of {fair_from}, or later"
         )
+
+
+def _require_unseen(candidate: Candidate, evidence: Evidence) -> None:
+    fair_from = _fair_from(candidate, evidence)
+    require_later(candidate.version, candidate.train_last, evidence.holdout_first, fair_from)
     if candidate.overlap:
         raise UnfairHoldout(
             f"version {candidate.version}: {candidate.overlap} of the {evidence.evaluation.overall.rows} rows of the "

@@ -102,12 +102,13 @@ def expected_gain(model: Model, seen: Seen) -> Reason | None:
         words = f"no replay says yet what a training gains: nightshift replay {model.name}"
         return Reason("expected_gain", False, None, cost, words)
     value = gain.expected(seen.gains, (seen.night - seen.fitted_until).days)
-    due = gain.passes_on(seen.gains, seen.fitted_until, cost)
-    when = "" if value >= cost else f"; wait until {due}" if due else "; age alone does not make it pay"
     words = (
         f"a training would have gained {value:.3f} in loss since {seen.fitted_until}, by a replay of "
-        f"{seen.gains.nights} nights, expected_gain {cost:g}{when}"
+        f"{seen.gains.nights} nights, expected_gain {cost:g}"
     )
+    if value < cost:
+        due = gain.passes_on(seen.gains, seen.fitted_until, cost)
+        words += f"; wait until {due}" if due else "; age alone does not make it pay"
     return Reason("expected_gain", value >= cost, value, cost, words)
 
 

@@ -12,18 +12,12 @@ from nightshift.monitor.profile import counted, counted_sha256
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import load_version
 from nightshift.platform.handles import Platform
-from nightshift.records import sketches, versions
+from nightshift.records import sketches
 from nightshift.records.profile import Profile
 from nightshift.records.sketches import CountedNight, ProfileCounts
 from nightshift.score import said
 from nightshift.specs import Model
 from nightshift.warehouse import feature_table
-
-
-def profile_of(platform: Platform, model: Model, version: int) -> Profile | None:
-    """Return the profile of a version; None if there is no such version."""
-    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
-    return found.profile if found else None
 
 
 def scored_counts(

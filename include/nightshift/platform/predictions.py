@@ -1,8 +1,9 @@
 """Sketches of predictions: a version's, each night, in bins of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import cache
 
 import pandas as pd
 
@@ -14,6 +15,12 @@ from nightshift.records.profile import Profile
 from nightshift.records.sketches import Edges, PredictionSketch
 from nightshift.score import predicted
 from nightshift.specs import Model
+
+
+def profile_of(platform: Platform, model: Model, version: int) -> Profile | None:
+    """Return the profile of a version; None if there is no such version."""
+    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
+    return found.profile if found else None
 
 
 def edges_of_predictions(profile: Profile) -> Edges:
@@ -39,18 +46,23 @@ def prediction_sketches(
     moved: Mapping[date, Recalibration],
 ) -> list[PredictionSketch]:
     """Return the sketch of each night of ``predictions``, rows of a model's table; ``moved``: by what, a night."""
+    # A profile is large: it is read once for all nights of its version.
+    bins = cache(lambda version: _edges_of(profile_of(platform, model, version)))
     return [
-        replace(_prediction_sketch(platform, model, night, part, arm), recalibration=moved.get(night))
+        replace(_prediction_sketch(model, night, part, arm, bins), recalibration=moved.get(night))
         for night, part in predictions.groupby(predictions["batch_date"].dt.date)
     ]
 
 
+def _edges_of(profile: Profile | None) -> Edges:
+    return edges_of_predictions(profile) if profile else prediction_edges(["prediction"])
+
+
 def _prediction_sketch(
-    platform: Platform, model: Model, night: date, part: pd.DataFrame, arm: str
+    model: Model, night: date, part: pd.DataFrame, arm: str, bins: Callable[[int], Edges]
 ) -> PredictionSketch:
     version = int(part["model_version"].iloc[0])
-    found = platform.warehouse.one(versions.PROFILE, model=model.name, version=version)
-    edges = edges_of_predictions(found.profile) if found else prediction_edges(["prediction"])
+    edges = bins(version)
     names = [column.name for column in edges.columns]
     said = predicted(part, names if len(names) > 1 else ()).reshape(len(part), -1)
     made = sketch(pd.DataFrame(said, columns=names), edges)

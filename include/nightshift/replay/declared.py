@@ -27,8 +27,8 @@ from nightshift.specs import Model
 
 # The bins lie where the values of so many nights lie, as in production.
 FIRST_NIGHTS = 28
-# Of the newest candidate there is: what a replay says by then.
-Gains = Callable[[int], GainByAge | None]
+# Of a night: what a replay says by then.
+Gains = Callable[[date], GainByAge | None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def declared(watched: Watched, learned: Callable[[Bank, int], Learned]) -> Polic
     """Return the policy of a bank's own spec. ``learned``: of a candidate by its number; asked of champions."""
 
     def policy(bank: Bank, start: int) -> Served:
-        gains = cache(lambda newest: _gains(bank, newest))
+        gains = _gains(bank)
         champion, started = _Champion.of(bank, watched, learned, start, gains), list[Started]()
         changes = [(bank.serves_from(start), start)]
         for night in bank.nights[bank.serves_from(start) :]:
@@ -68,12 +68,16 @@ def declared(watched: Watched, learned: Callable[[Bank, int], Learned]) -> Polic
     return policy
 
 
-def _gains(bank: Bank, newest: int) -> GainByAge | None:
-    """Return what a replay would have said when a candidate was the newest, of nights whose labels were in."""
-    if bank.model.retrain.when.expected_gain is None or newest < 0:
-        return None
-    as_of = bank.candidates[newest].as_of
-    return gain_by_age(bank, as_of - timedelta(days=bank.model.matures_after_days))
+def _gains(bank: Bank) -> Gains:
+    """Return what a replay would have said: when the newest candidate was made, of nights whose labels were in."""
+    dates = [each.as_of for each in bank.candidates]
+    replayed = cache(lambda as_of: gain_by_age(bank, as_of - timedelta(days=bank.model.matures_after_days)))
+
+    def known(night: date) -> GainByAge | None:
+        newest = bisect_right(dates, night)
+        return replayed(dates[newest - 1]) if newest else None
+
+    return known if bank.model.retrain.when.expected_gain is not None else lambda night: None
 
 
 def _started(bank: Bank, number: int, *, promoted: bool) -> Started:
@@ -128,7 +132,6 @@ class _Champion:
     fitted_until: date
     shifts: Mapping[date, float]
     harms: Mapping[date, float]
-    dates: tuple[date, ...]
     gains: Gains
 
     @classmethod
@@ -161,8 +164,7 @@ class _Champion:
         shifts = dict(zip(found.nights, found.totals, strict=True))
         grown = harm.after_each(knows.losses, losses)
         harms = {each.night: float(n) for each, n in zip(losses, grown, strict=False)}
-        dates = tuple(each.as_of for each in bank.candidates)
-        return cls(number, bank.model, bank.trained_until(number), shifts, harms, dates, gains)
+        return cls(number, bank.model, bank.trained_until(number), shifts, harms, gains)
 
     def asks(self, night: date) -> bool:
         """Return whether the verdict of a night would ask for a training."""
@@ -173,7 +175,7 @@ class _Champion:
             drift=DriftResult(shift=moved),
             harm=self._harm(night),
             fitted_until=self.fitted_until,
-            gains=self.gains(bisect_right(self.dates, night) - 1),
+            gains=self.gains(night),
         )
         return decide_night(self.model, seen).retrain
 

@@ -4,8 +4,8 @@ from datetime import date
 
 from nightshift.monitor.estimate import Past, coverage, estimate, words
 from nightshift.platform import Platform
-from nightshift.platform.predictions import edges_of_predictions
-from nightshift.records import monitoring, sketches, versions
+from nightshift.platform.predictions import edges_of_predictions, profile_of
+from nightshift.records import monitoring, sketches
 from nightshift.records.monitoring import Estimate, EstimateResult
 from nightshift.records.profile import Profile
 from nightshift.records.sketches import PredictionSketch
@@ -20,12 +20,10 @@ def estimate_night(platform: Platform, model: Model, batch_date: date) -> Estima
     knew it: so a night that is run again comes to the same.
     """
     scored = platform.warehouse.one(sketches.SCORED, model=model.name, batch_date=batch_date)
-    found = scored and platform.warehouse.one(
-        versions.PROFILE, model=model.name, version=scored.model_version
-    )
-    if not scored or not found or found.profile.estimation is None:
+    profile = scored and profile_of(platform, model, scored.model_version)
+    if not scored or not profile or profile.estimation is None:
         return None
-    result = _estimated(platform, model, found.profile, scored)
+    result = _estimated(platform, model, profile, scored)
     platform.warehouse.run(
         monitoring.ESTIMATE,
         Estimate(

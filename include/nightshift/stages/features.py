@@ -51,7 +51,9 @@ def build_features(
         built[batch_date] = featurise.compute(spec, build, seen, batch_date)
     edges = edges_for(platform, spec, built)
     sketched = [feature_sketch(spec, night, rows, edges) for night, rows in built.items()]
-    found = look(platform, spec, sketched, edges, _origins(platform, spec, frames, built), asked.run_id)
+    found = look(
+        platform, spec, sketched, edges, _origins(platform, spec, build, frames, built), asked.run_id
+    )
     with platform.warehouse.write(lease) as write:
         rows = write.replace(table, pd.concat(built.values(), ignore_index=True))
         _record(write, spec, built, inputs, asked)
@@ -70,11 +72,15 @@ def build_features(
 
 
 def _origins(
-    platform: Platform, spec: FeatureSet, frames: dict[str, pd.DataFrame], built: dict[date, pd.DataFrame]
+    platform: Platform,
+    spec: FeatureSet,
+    build: featurise.Build,
+    frames: dict[str, pd.DataFrame],
+    built: dict[date, pd.DataFrame],
 ) -> Origins:
     def of(night: date, columns: list[str]) -> dict[str, list[str]]:
         seen = featurise.visible(frames, spec, platform.project.calendar, night)
-        again = partial(featurise.compute, spec, featurise.load_build(spec), batch_date=night)
+        again = partial(featurise.compute, spec, build, batch_date=night)
         return origins(spec, again, seen, built[night], platform.project.sources, columns)
 
     return of

@@ -17,11 +17,12 @@ from nightshift.monitor.performance import assess
 from nightshift.monitor.profile import summed
 from nightshift.monitor.verdict import Seen, decide_night
 from nightshift.platform import Platform, Try
-from nightshift.platform.counting import profile_of, window_counts
+from nightshift.platform.counting import window_counts
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.inputs import read_outcomes
 from nightshift.platform.papers import version_row
+from nightshift.platform.predictions import profile_of
 from nightshift.platform.sketching import nights_of
 from nightshift.records import decisions, features, replays, sketches
 from nightshift.records import monitoring as records
@@ -115,7 +116,7 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
         harm=_harm(platform, model, version, profile.losses, batch_date),
         windows=_windows(platform, model, version, batch_date),
         fitted_until=version_row(platform, name, version).trained_until,
-        gains=_gains(platform, name, batch_date),
+        gains=_gains(platform, model, batch_date),
     )
     verdict = decide_night(model, seen)
     platform.warehouse.run(
@@ -142,8 +143,10 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
     }
 
 
-def _gains(platform: Platform, name: str, batch_date: date) -> GainByAge | None:
-    found = platform.warehouse.one(replays.NEWEST_GAINS, model=name, night=batch_date)
+def _gains(platform: Platform, model: Model, batch_date: date) -> GainByAge | None:
+    if model.retrain.when.expected_gain is None:
+        return None
+    found = platform.warehouse.one(replays.NEWEST_GAINS, model=model.name, night=batch_date)
     return found.by_age if found else None
 
 

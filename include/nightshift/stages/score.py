@@ -14,12 +14,12 @@ from nightshift.errors import BatchRejected
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
-from nightshift.platform.counting import profile_of, scored_counts
+from nightshift.platform.counting import scored_counts
 from nightshift.platform.faults import open_faults
 from nightshift.platform.fitted import load_version
 from nightshift.platform.inputs import ensure_predictions, read_features, read_labels
 from nightshift.platform.lineage import feature_contents
-from nightshift.platform.predictions import prediction_sketches
+from nightshift.platform.predictions import prediction_sketches, profile_of
 from nightshift.platform.recalibrating import ensure_past, moved_by, past_of, told
 from nightshift.records import features as records
 from nightshift.records import sketches

@@ -11,8 +11,8 @@ import pandas as pd
 from nightshift import artifacts, kept, metrics, results, train
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
-from nightshift.errors import Barred, NotReady, RequestError, UnfairHoldout
-from nightshift.govern import Ledger
+from nightshift.errors import Barred, NotReady, RequestError
+from nightshift.govern import Ledger, require_later
 from nightshift.monitor import harm
 from nightshift.monitor.estimate import learn
 from nightshift.monitor.profile import build_profile
@@ -113,12 +113,9 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
 def _require_fair(platform: Platform, model: Model, frozen: Snapshot) -> None:
     """Raise UnfairHoldout, before anything is fitted, where ``evaluate`` would afterwards."""
     head = Ledger(platform.warehouse, model.name).head()
-    until = version_row(platform, model.name, head.version).trained_until if head else None
-    if head and until and until >= frozen.holdout_first:
-        raise UnfairHoldout(
-            f"version {head.version} was trained on days up to {until}; the holdout starts on "
-            f"{frozen.holdout_first}. Train as of {train.fair_from(model, until)}, or later"
-        )
+    if head:
+        until = version_row(platform, model.name, head.version).trained_until
+        require_later(head.version, until, frozen.holdout_first, train.fair_from(model, until))
 
 
 @dataclass(frozen=True)

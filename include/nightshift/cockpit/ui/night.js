@@ -14,9 +14,9 @@ const NIGHT = [
 
 const NightPage = ({ night }) => {
   const go = Router.useNavigate();
-  const newest = useApi("fleet");
+  const newest = useApi(night ? "" : "fleet");
   const of = night || newest.data?.night;
-  const found = useApi(of ? `nights/${of}` : "fleet");
+  const found = useApi(of ? `nights/${of}` : "");
   if (!of || !found.data?.steps) return h(Page, { title: "Night" }, h(Missing, { found: of ? found : newest, what: "such night" }));
   const { steps } = found.data;
   const bad = steps.filter((step) => step.tone === "bad");

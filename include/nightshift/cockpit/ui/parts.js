@@ -38,10 +38,11 @@ const tint = (token) => globalThis.ChakraUISystem.token.var(`colors.${token}`);
 
 // --- What the server says ------------------------------------------------------------------------------------------
 
-// Answers {data} or {error, status}; asks again every half minute while the page is looked at.
+// Answers {data} or {error, status}; asks again every half minute while the page is looked at. No path: asks nothing.
 const useApi = (path) => {
   const [found, setFound] = useState({});
   useEffect(() => {
+    if (!path) return undefined;
     let gone = false;
     const ask = async () => {
       try {
