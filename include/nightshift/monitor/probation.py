@@ -6,6 +6,9 @@ Grünwald, Vovk and Shafer 2023, "Game-theoretic statistics and safe anytime-val
 takes how far the difference moves by itself from the holdout of the gate, where both were measured on the same rows;
 the other half knows only the nights since: the ratio of Student's t with and without a shift (Pérez-Ortiz, Lardy, de
 Heide and Grünwald 2024, "E-statistics, group invariance and anytime-valid testing", Annals of Statistics 52(4)).
+
+A gate on broken outcomes would say that any difference is usual. Two models that learned differ less from each other
+than one of them from knowing nothing: the gate's spread counts up to that one, of the training of the version before.
 """
 
 from collections.abc import Sequence
@@ -18,6 +21,7 @@ from scipy.stats import t as student
 from nightshift.distributions import Floats
 from nightshift.monitor.shift import DOUBT, LARGEST, SIZES
 from nightshift.records.decisions import PairedNight
+from nightshift.records.profile import NightLoss
 
 # Fewer nights at the gate do not say how far a difference moves by itself.
 FEWEST_NIGHTS = 5
@@ -27,25 +31,41 @@ RESEMBLANCE = 0.15
 SMALLEST_SHARE = 0.005
 
 
-def evidence(gate: Sequence[PairedNight], differences: Sequence[float]) -> float:
+def evidence(
+    gate: Sequence[PairedNight], differences: Sequence[float], trained: Sequence[NightLoss] = ()
+) -> float:
     """Return the evidence that the loss is greater than that of the version before: 1 says nothing, 0 never.
 
     ``gate``: both on the nights of the holdout. ``differences``: of each night since the promotion with labels, the
-    champion's mean loss less the other's. 1.0 where the gate had fewer than five nights, or none is known yet.
+    champion's mean loss less the other's. ``trained``: the nights of the training of the version before. 1.0 where the
+    gate had fewer than five nights, or none is known yet.
     """
     if len(gate) < FEWEST_NIGHTS or not len(differences):
         return 1.0
     since = np.asarray(differences, dtype=np.float64)
     smallest = SMALLEST_SHARE * float(np.mean([night.champion for night in gate]))
-    return (_against_gate(gate, since, smallest) + _among_themselves(since, smallest)) / 2
+    usual = [
+        [night.challenger - night.champion for night in gate],
+        [night.loss - night.base for night in trained],
+    ]
+    spreads = [_spread(nights) for nights in usual if len(nights) >= FEWEST_NIGHTS]
+    return (_against_usual(min(spreads), since, smallest) + _among_themselves(since, smallest)) / 2
 
 
-def _against_gate(gate: Sequence[PairedNight], since: Floats, smallest: float) -> float:
-    """Return the product of each night's ratio, by how far the difference moved at the gate."""
-    then = np.array([night.challenger - night.champion for night in gate])
-    # The next night differs from a mean that is itself of so few nights.
-    apart = since / np.sqrt(then.var(ddof=1) * (1 + 1 / len(then)) + smallest**2)
-    normal = -ndtri(np.clip(stdtr(len(then) - 1, -np.abs(apart)), 1e-300, 0.5))
+def _spread(usual: Sequence[float]) -> tuple[float, int]:
+    """Return how far the next night will be from nothing, a variance, and by how many nights more than one.
+
+    It differs from a mean that is itself of so few nights.
+    """
+    n = len(usual)
+    return float(np.var(usual, ddof=1)) * (1 + 1 / n), n - 1
+
+
+def _against_usual(spread: tuple[float, int], since: Floats, smallest: float) -> float:
+    """Return the product of each night's ratio, by how far the difference usually moves."""
+    variance, freedom = spread
+    apart = since / np.sqrt(variance + smallest**2)
+    normal = -ndtri(np.clip(stdtr(freedom, -np.abs(apart)), 1e-300, 0.5))
     signed = np.sign(apart) * np.clip(normal - DOUBT, 0.0, LARGEST)
     logs = signed[:, None] * SIZES - SIZES**2 / 2
     return float(np.exp(logs.sum(axis=0)).mean())

@@ -8,10 +8,12 @@ from nightshift.monitor import probation
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.inputs import ensure_predictions
+from nightshift.platform.predictions import profile_of
 from nightshift.records import ledger
 from nightshift.records import monitoring as records
 from nightshift.records.ledger import OnProbation
 from nightshift.records.monitoring import Probation
+from nightshift.records.profile import NightLoss
 from nightshift.score import BEFORE_ARM, CHAMPION_ARM
 from nightshift.specs import Model
 from nightshift.stages.score import serve
@@ -48,7 +50,8 @@ def judge_probation(platform: Platform, name: str, batch_date: date, asked: Try)
         return {"model": name, "roll_back": False, "reason": "not on probation"}
     differences = _differences(platform, model, found, batch_date)
     gate = found.evaluation.nights if found.evaluation else ()
-    said, limit = probation.evidence(gate, differences), model.retrain.probation_evidence
+    said = probation.evidence(gate, differences, _nights_of_training(platform, model, found.before))
+    limit = model.retrain.probation_evidence
     mean = sum(differences) / len(differences) if differences else None
     told = f"{mean:+.4f} a night over {len(differences)} nights" if mean is not None else "no labels yet"
     reason = (
@@ -82,6 +85,11 @@ def on_probation(platform: Platform, model: Model, night: date) -> OnProbation |
     """Return the champion of a night and the one before it, if the night is one of its probation."""
     nights = model.retrain.probation_nights
     return platform.warehouse.one(ledger.ON_PROBATION, model=model.name, night=night, nights=nights)
+
+
+def _nights_of_training(platform: Platform, model: Model, version: int) -> tuple[NightLoss, ...]:
+    profile = profile_of(platform, model, version)
+    return profile.losses.nights if profile and profile.losses else ()
 
 
 def _is_head(platform: Platform, name: str, found: OnProbation) -> bool:
