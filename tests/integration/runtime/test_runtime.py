@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -161,7 +162,9 @@ def test_a_killed_idle_worker_does_not_stop_the_work(runtime: Runtime) -> None:
         assert stuck is not None, "the workers that were left got the lock: nothing was tried"
         assert airflow.wait("collect_weather", run_id, timeout=240)["state"] == "success"
     assert record(runtime, "scheduler").pid != scheduler.pid
-    assert "scheduler is unwell: 1 tasks are queued" in (runtime.home / "logs" / "supervisor.log").read_text()
+    # How many is not asked: DAGs with a schedule start in that minute too.
+    log = (runtime.home / "logs" / "supervisor.log").read_text()
+    assert re.search(r"scheduler is unwell: \d+ tasks are queued", log), log
 
 
 def test_an_idle_stack_writes_no_log_at_each_look_at_a_dag_file(runtime: Runtime) -> None:
