@@ -7,9 +7,10 @@
 - **publish** announces what is new; feature sets wait for all their sources. Nights that were corrected are
   built anew where they were built before; unchanged ones wake nobody.
 
-**When it fails.** *collect*: the upstream is down or changed; the message names connection and file. It retries
-by itself; then clear the task. *validate*: the message names date, column and rule. Fix the upstream and clear
-*collect*, or change the rule in `include/sources/NAME.yaml`.
+**When it fails.** *collect*: the upstream is down or changed; the message names connection and file. A night that
+the schedule started tries again by itself until `retry_until`; one by hand three times. Then clear the task.
+*validate*: the message names date, column and rule. Fix the upstream and clear *collect*, or change the rule in
+`include/sources/NAME.yaml`.
 
 **By hand.** Batch date, or a range with *until*. Choose `leave` to load history without waking what follows.
 """
@@ -18,7 +19,7 @@ from airflow.sdk import chain, dag, get_current_context, task
 
 from nightshift import kept, results
 from nightshift.orchestration import forms
-from nightshift.orchestration.lifecycle import lifecycle, nightly, project, raw, readers
+from nightshift.orchestration.lifecycle import lifecycle, nightly, patient, project, raw, readers
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
 from nightshift.orchestration.publishing import publish
@@ -28,7 +29,7 @@ from nightshift.specs import Source
 def collect_dag(source: Source) -> None:
     """Declare the DAG of one source."""
 
-    @task
+    @task(**patient(source))
     def collect() -> results.Collected:
         from nightshift import stages
         from nightshift.orchestration.run import this_run

@@ -79,6 +79,14 @@ class DateRange:
         return str(self.first) if self.is_single else f"{self.first}..{self.last}"
 
 
+def next_at(hour: time, after: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant after ``after`` at which clocks in ``zone`` show ``hour``."""
+    local = after.astimezone(zone)
+    days = (local.date(), local.date() + timedelta(days=1))
+    shown = (datetime.combine(day, hour, tzinfo=zone) for day in days)
+    return next(instant for instant in shown if instant > local)
+
+
 def parse_date(value: object, key: str) -> date:
     """Return the date that ``value`` (``YYYY-MM-DD``) spells.
 

@@ -1,6 +1,6 @@
 """Nights: their windows meet on every date, and one intent is one partition however the run was started."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.calendar import LONGEST_RANGE_DAYS, Calendar, DateRange, compared, parse_date, resolve, typed
+from nightshift.calendar import (
+    LONGEST_RANGE_DAYS,
+    Calendar,
+    DateRange,
+    compared,
+    next_at,
+    parse_date,
+    resolve,
+    typed,
+)
 from nightshift.errors import RequestError
 
 ZONES = [
@@ -252,3 +261,19 @@ def test_a_typed_range_is_checked_as_a_runs_own_is() -> None:
         typed(calendar(), {**week, "until": "2014-02-01"})
     with pytest.raises(RequestError, match="until: give batch_date too"):
         typed(calendar(), {"until": "2013-02-01"})
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("2013-07-01T00:30", "2013-07-01T06:00-04:00"),
+        ("2013-07-01T06:00", "2013-07-02T06:00-04:00"),
+        ("2013-06-30T22:00", "2013-07-01T06:00-04:00"),
+        ("2013-03-09T23:00", "2013-03-10T06:00-04:00"),
+        ("2013-11-02T23:00", "2013-11-03T06:00-05:00"),
+    ],
+)
+def test_the_next_instant_at_an_hour_is_by_local_clocks(after: str, expected: str) -> None:
+    zone = ZoneInfo("America/New_York")
+    began = datetime.fromisoformat(after).replace(tzinfo=zone).astimezone(UTC)
+    assert next_at(time(6), began, zone) == datetime.fromisoformat(expected)

@@ -37,3 +37,21 @@ def test_a_missing_library_does_not_keep_the_scheduler_from_starting(
     monkeypatch.setattr(preload, "HEAVY", ("no_such_library", "colorsys"))
     assert preload.preload(["airflow", "scheduler"]) == ["colorsys"]
     assert "no_such_library" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("executor", "heavy"),
+    [
+        ("LocalExecutor", True),
+        ("LocalExecutor,CeleryExecutor", True),
+        ("CeleryExecutor", False),
+        ("airflow.providers.cncf.kubernetes.executors.kubernetes_executor.KubernetesExecutor", False),
+    ],
+)
+def test_a_scheduler_takes_the_weight_only_where_its_own_children_run_tasks(
+    monkeypatch: pytest.MonkeyPatch, executor: str, heavy: bool
+) -> None:
+    monkeypatch.setattr(preload, "HEAVY", ("colorsys",))
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
+    assert preload.preload(["airflow", "scheduler"]) == (["colorsys"] if heavy else [])
+    assert preload.preload(["airflow", "celery", "worker"]) == ["colorsys"]

@@ -1,35 +1,18 @@
 """What every DAG of ours shares: who owns it, when it runs, how it retries, which assets join it to the next."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import cache, reduce
 from operator import and_
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from airflow.sdk import (
-    Asset,
-    ExceptionRetryPolicy,
-    Param,
-    PartitionedAssetTimetable,
-    RetryAction,
-    RetryRule,
-)
+from airflow.sdk import Asset, Param, PartitionedAssetTimetable
 
-from nightshift.errors import NightshiftError, SourceError, SourceRefused, Unreachable
+from nightshift.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, RETRIES, USUAL, until
 from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import FeatureSet, Model, Project, Source, load_project
 from nightshift.specs.derived import dag_id
-
-# An upstream, the warehouse or MLflow may come back; a broken batch, a missing champion or a wrong date will not.
-RETRIES = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(SourceRefused, RetryAction.FAIL, reason="the upstream would answer the same"),
-        RetryRule([SourceError, Unreachable], RetryAction.RETRY, reason="the server may come back"),
-        RetryRule(
-            NightshiftError, RetryAction.FAIL, reason="trying again cannot help; the message says what does"
-        ),
-    ]
-)
 
 
 @cache
@@ -48,6 +31,13 @@ def nightly(cron: str | None = None) -> NightlyTimetable:
     return NightlyTimetable(
         cron or settings.cron, timezone=settings.timezone, first=str(settings.first_night), last=last
     )
+
+
+def patient(source: Source) -> dict[str, Any]:
+    """Return the arguments of a task that asks a source's upstream: tried until somebody counts on the night."""
+    settings = project().settings
+    minute, hour = map(int, settings.cron.split()[:2])
+    return until(source.tried_until(settings.alerts.by), ZoneInfo(settings.timezone), time(hour, minute))
 
 
 def after(*assets: Asset, rebuild: Asset | None = None) -> PartitionedAssetTimetable:
@@ -132,10 +122,10 @@ def _shared(owner: str, params: dict[str, Param]) -> dict[str, Any]:
         "render_template_as_native_obj": False,
         "default_args": {
             "owner": owner,
-            "retries": 2,
-            "retry_delay": timedelta(seconds=20),
+            "retries": USUAL,
+            "retry_delay": FIRST_DELAY,
             "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=10),
+            "max_retry_delay": LONGEST_DELAY,
             "retry_policy": RETRIES,
             "execution_timeout": timedelta(hours=2),
         },

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from nightshift.errors import did_you_mean
 from nightshift.specs.model import DottedPath
 from nightshift.specs.own import refused
-from nightshift.specs.parts import Name, Spec, Tag
+from nightshift.specs.parts import Hour, Name, Spec, Tag
 
 Severity = Literal["warning", "error", "critical"]
 # Mildest first: a route that names one takes it and all that is worse.
@@ -19,7 +19,6 @@ MailAddress = Annotated[
     str, StringConstraints(pattern=r"^[^\s@,;<>\x00-\x1f]+@[^\s@,;<>\x00-\x1f]+\z", max_length=254)
 ]
 ConnectionId = Annotated[str, Field(min_length=1, max_length=250)]
-Hour = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\z")]
 
 
 class Smtp(Spec):

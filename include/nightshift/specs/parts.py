@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from nightshift.errors import SpecError, did_you_mean
 
@@ -15,6 +15,17 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\z")]
 NAME = "lower-case letters, digits and _, beginning with a letter, at most 40"
 # Owners and tags are tags of DAGs: with a longer one, Airflow refuses the file that declares the DAGs of all.
 Tag = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}\z")]
+
+
+def _as_on_a_clock(value: object) -> object:
+    """YAML reads 10:30 without quotes as a number of base 60, and 06:00 as text."""
+    return "{:02}:{:02}".format(*divmod(value, 60)) if type(value) is int and 0 <= value < 24 * 60 else value
+
+
+# Of a day, in the project's time zone.
+Hour = Annotated[
+    str, BeforeValidator(_as_on_a_clock), StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\z")
+]
 TAGS = {"kind", "gate"}  # the keys that say which of several models a mapping is
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 

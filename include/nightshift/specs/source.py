@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import time
 from math import isfinite
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -19,7 +20,7 @@ from pydantic import (
 
 from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs.dialect import Dialect, Zone
-from nightshift.specs.parts import ColumnType, Name, Spec, Tag
+from nightshift.specs.parts import ColumnType, Hour, Name, Spec, Tag
 from nightshift.specs.tables import OURS_BESIDE_ROWS, RAW, check_columns, check_key, check_width
 
 # Comments, texts and quoted names of SQL: what is written in them is no code.
@@ -284,6 +285,8 @@ class Source(Spec):
     other_columns: Literal["refuse", "ignore"] = "refuse"
     # Whose clock a timestamp without offset shows. A project's specs have the project's, if they do not say.
     timezone: Zone = "UTC"
+    # How long a night that the schedule began asks an upstream that is away; null: until the project's agreed hour.
+    retry_until: Hour | None = None
     volume: Volume | None = None
     freshness: Freshness | None = None
     # What a replay of the quarantine may do, by name.
@@ -311,6 +314,10 @@ class Source(Spec):
         """Return the time zone of a column's timestamps without offset."""
         declared = self.columns.get(column)
         return ZoneInfo((declared and declared.timezone) or self.timezone)
+
+    def tried_until(self, agreed: time) -> time:
+        """Return the hour until which a night asks its upstream; ``agreed``: by when the project's nights are over."""
+        return time.fromisoformat(self.retry_until) if self.retry_until else agreed
 
     @field_validator("expectations")
     @classmethod

@@ -1,15 +1,18 @@
 """`alerts` in project.yaml: what it takes, and how what is wrong is told; where connections lead."""
 
 import shutil
+from datetime import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nightshift.alerts.delivery import Door, usual
 from nightshift.alerts.sending import NotDelivered
 from nightshift.errors import SpecError
 from nightshift.root import INCLUDE
 from nightshift.specs import load_project
+from nightshift.specs.alerts import Alerts
 
 GOOD = """
 alerts:
@@ -88,3 +91,10 @@ def test_a_connection_without_a_host_says_so_and_no_repr_shows_a_secret() -> Non
     with pytest.raises(NotDelivered, match="connection 'c': no host"):
         _ = Door("c").address
     assert "key" not in repr(Door("c", password="key", extra={"headers": {"a": "key"}}))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("06:00", time(6)), ("10:30", time(10, 30)), ('"23:59"', time(23, 59))]
+)
+def test_an_hour_needs_no_quotes(written: str, read: time) -> None:
+    assert Alerts.model_validate(yaml.safe_load(f"night_by: {written}")).by == read

@@ -1,0 +1,64 @@
+"""What is tried again, how often, and how long: what may come back is, what answers the same is not."""
+
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+
+from nightshift.calendar import next_at
+from nightshift.errors import NightshiftError, SourceError, SourceRefused, Unreachable
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+USUAL = 2
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=20), timedelta(minutes=10)
+# Tries until delays that double are the longest.
+BEFORE_LONGEST = 5
+
+# An upstream, the warehouse or MLflow may come back; a broken batch, a missing champion or a wrong date will not.
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(SourceRefused, RetryAction.FAIL, reason="the upstream would answer the same"),
+        RetryRule([SourceError, Unreachable], RetryAction.RETRY, reason="the server may come back"),
+        RetryRule(
+            NightshiftError, RetryAction.FAIL, reason="trying again cannot help; the message says what does"
+        ),
+    ]
+)
+
+
+class UntilTheHour(RetryPolicy):
+    """As :data:`RETRIES`; but what the schedule started and may come back is tried until an hour of its morning.
+
+    A run by hand has somebody who looks at it, and a night of long ago has no morning: these have the usual tries.
+    """
+
+    def __init__(self, until: time, zone: ZoneInfo, retries: int) -> None:
+        self.until, self.zone, self.retries = until, zone, retries
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: "Context | None" = None
+    ) -> RetryDecision:
+        """Return what to do after the try ``try_number`` of at most ``max_tries + 1``."""
+        decision = RETRIES.evaluate(exception, try_number, max_tries, context)
+        run: Any = context["dag_run"] if context else None
+        if decision.action is RetryAction.RETRY and run is not None and run.run_type == "scheduled":
+            end = next_at(self.until, run.run_after, self.zone)
+            if datetime.now(self.zone) < end:
+                return RetryDecision.retry(reason=f"{decision.reason}; tried until {end:%H:%M}")
+        # A task that was cleared has as many tries again.
+        tries = self.retries - (max_tries - try_number)
+        if decision.action is not RetryAction.FAIL and tries > USUAL:
+            return RetryDecision.fail(f"{tries} tries are spent; clear the task to have more")
+        return decision
+
+
+def until(hour: time, zone: ZoneInfo, began: time) -> dict[str, Any]:
+    """Return the arguments of a task that is tried until ``hour``, of a night that begins at ``began``."""
+    day = datetime(2000, 1, 1)  # noqa: DTZ001 - any: only the distance counts
+    wait = (datetime.combine(day, hour) - datetime.combine(day, began)) % timedelta(days=1)
+    retries = BEFORE_LONGEST + wait // LONGEST_DELAY
+    return {"retries": retries, "retry_policy": UntilTheHour(hour, zone, retries)}

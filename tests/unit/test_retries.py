@@ -1,0 +1,72 @@
+"""What may come back is tried until the morning if the schedule began the night; what is done by hand, three times."""
+
+from datetime import UTC, datetime, time, timedelta
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+from airflow.sdk import RetryAction
+
+from nightshift.errors import BatchRejected, SourceError, SourceRefused, Unreachable
+from nightshift.orchestration.retries import UntilTheHour, until
+
+ZONE = ZoneInfo("America/New_York")
+POLICY: UntilTheHour = until(time(6), ZONE, time(0, 30))["retry_policy"]
+
+
+def run(began: datetime, how: str = "scheduled") -> dict:
+    return {"dag_run": SimpleNamespace(run_type=how, run_after=began)}
+
+
+def action(error: Exception, nth: int, context: dict | None, before: int = 0) -> RetryAction:
+    """Return what follows the ``nth`` try since the task was cleared, which it was after ``before`` tries."""
+    decision = POLICY.evaluate(error, before + nth, before + POLICY.retries, context)  # type: ignore[arg-type]
+    return decision.action
+
+
+def an_hour_from_now() -> UntilTheHour:
+    ends = datetime.now(ZONE) + timedelta(hours=1)
+    return UntilTheHour(ends.time(), ZONE, 38)
+
+
+@pytest.mark.parametrize("nth", [1, 3, 30])
+def test_a_night_of_the_schedule_asks_until_the_hour(nth: int) -> None:
+    policy, tonight = an_hour_from_now(), run(datetime.now(UTC) - timedelta(hours=2))
+    for error in (SourceError("no file"), Unreachable("the warehouse")):
+        decision = policy.evaluate(error, nth, 38, tonight)  # type: ignore[arg-type]
+        assert decision.action is RetryAction.RETRY
+        assert "tried until" in str(decision.reason)
+    refused = policy.evaluate(SourceRefused("404"), nth, 38, tonight)  # type: ignore[arg-type]
+    assert refused.action is RetryAction.FAIL
+    assert policy.evaluate(BatchRejected("empty"), nth, 38, tonight).action is RetryAction.FAIL  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("before", [0, 4])
+@pytest.mark.parametrize(
+    "context",
+    [
+        run(datetime.now(UTC), "manual"),
+        run(datetime.now(UTC), "backfill"),
+        run(datetime(2013, 7, 1, 4, 30, tzinfo=UTC)),
+        None,
+    ],
+    ids=["by hand", "backfill", "a night of long ago", "unknown"],
+)
+def test_others_have_three_tries_and_as_many_once_cleared(context: dict | None, before: int) -> None:
+    error = SourceError("no file")
+    told = [action(error, nth, context, before) for nth in (1, 2, 3)]
+    assert told == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
+
+
+def test_an_error_of_no_kind_has_three_tries_even_tonight() -> None:
+    tonight = run(datetime.now(UTC) - timedelta(minutes=1))
+    told = [action(ValueError("a mistake"), nth, tonight) for nth in (1, 2, 3)]
+    assert told == [RetryAction.DEFAULT, RetryAction.DEFAULT, RetryAction.FAIL]
+
+
+@pytest.mark.parametrize(
+    ("hour", "began", "retries"),
+    [(time(6), time(0, 30), 38), (time(6), time(22), 53), (time(0, 35), time(0, 30), 5)],
+)
+def test_there_are_tries_enough_until_the_hour(hour: time, began: time, retries: int) -> None:
+    assert until(hour, ZONE, began)["retries"] == retries
