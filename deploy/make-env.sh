@@ -9,7 +9,8 @@ if [ -e .env ]; then
     exit 1
 fi
 
-hex() { head -c 30 /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
+# 64 characters: what signing tokens with SHA-512 asks for.
+hex() { head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
 fernet() { head -c 32 /dev/urandom | base64 | tr -d '\n' | tr '+/' '-_'; }
 
 while IFS= read -r line; do

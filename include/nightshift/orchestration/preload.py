@@ -10,6 +10,7 @@ module must not import Airflow, which is only half imported at that moment.
 """
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -35,12 +36,17 @@ HEAVY = (
     "nightshift.validate.expectations",
 )
 PARENTS_OF_TASKS = (("scheduler",), ("celery", "worker"))
+# Airflow's own default. A configuration file may say otherwise: then a scheduler takes the weight for nothing.
+EXECUTOR, LOCAL = "AIRFLOW__CORE__EXECUTOR", "LocalExecutor"
 
 
 def preload(argv: Sequence[str] | None = None) -> list[str]:
     """Import the heavy modules if this process will fork tasks; return those that were imported."""
     words = list(sys.argv if argv is None else argv)[1:]
     if not any(tuple(words[: len(parent)]) == parent for parent in PARENTS_OF_TASKS):
+        return []
+    # Of Celery or Kubernetes, the scheduler only hands tasks out.
+    if words[0] == "scheduler" and LOCAL not in os.environ.get(EXECUTOR, LOCAL):
         return []
     return import_heavy()
 
