@@ -38,7 +38,7 @@ from nightshift.monitor.sketches import edges_of, prediction_edges, sketch
 from nightshift.monitor.verdict import Seen, decide_night
 from nightshift.records.monitoring import DriftResult, Shift
 from nightshift.records.profile import Profile
-from nightshift.records.sketches import Counted, CountedNight, Edges, Sketch
+from nightshift.records.sketches import Counted, Edges, Sketch
 from nightshift.specs import Model, load_project
 from nightshift.specs.model import Drift
 
@@ -123,11 +123,8 @@ def judge(
     later = {day: each for day, each in nights.items() if day > profile.last}
     weights = {each.name: each.importance for each in profile.features}
     features = shift.evidence(shift.trained(edges, training), shift.series(edges, training, later), weights)
-    served = [
-        CountedNight(batch_date=day, content_sha256="", counts_sha256="", counted=each)
-        for day, each in counts.items()
-    ]
-    found = shift.joined(features, predictions.evidence(profile, served))
+    said = {day: each.predictions for day, each in counts.items()}
+    found = shift.joined(features, predictions.evidence(profile, said))
     kept, asks = list(counts.values()), []
     for number, (night, total) in enumerate(zip(found.nights, found.totals, strict=True)):
         drift = DriftResult()

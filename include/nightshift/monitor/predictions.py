@@ -6,26 +6,26 @@ own, and evidence starts anew with it: an earlier version's predictions say noth
 nights that it served, before its offset is added.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 
 from nightshift.monitor import shift
 from nightshift.monitor.profile import PREDICTION
 from nightshift.records.profile import Profile
-from nightshift.records.sketches import ColumnEdges, ColumnSketch, CountedNight, Counts, Edges, Sketch
+from nightshift.records.sketches import ColumnEdges, ColumnSketch, Counts, Edges, Sketch
 
 
-def evidence(profile: Profile, served: Sequence[CountedNight]) -> shift.Evidence:
+def evidence(profile: Profile, served: Mapping[date, Counts]) -> shift.Evidence:
     """Return the evidence after each night that a version ``served``, none that it was fitted on among them.
 
-    A profile that was made before such nights were kept says nothing of predictions: there is no evidence then.
+    ``served``: the rows a bin of each column of predictions. A profile that was made before such nights were kept says
+    nothing of predictions: there is no evidence then.
     """
     training = {each.night: each.counts for each in profile.prediction_nights}
-    later = {each.batch_date: each.counted.predictions for each in served if each.counted}
-    if not training or not later:
+    if not training or not served:
         return shift.Evidence((), (), ())
     edges = edges_of(profile)
-    then, now = sketches_of(edges, training), sketches_of(edges, later)
+    then, now = sketches_of(edges, training), sketches_of(edges, served)
     return shift.evidence(shift.trained(edges, then), shift.series(edges, then, now), {})
 
 

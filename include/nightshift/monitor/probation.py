@@ -7,15 +7,16 @@ takes how far the difference moves by itself from the holdout of the gate, where
 the other half knows only the nights since: the ratio of Student's t with and without a shift (Pérez-Ortiz, Lardy, de
 Heide and Grünwald 2024, "E-statistics, group invariance and anytime-valid testing", Annals of Statistics 52(4)).
 
-A gate on broken outcomes would say that any difference is usual. Two models that learned differ less from each other
-than one of them from knowing nothing: the gate's spread counts up to that one, of the training of the version before.
+A gate on broken outcomes would say that any difference is usual. Two models that learned hardly differ more from each
+other than one of them from knowing nothing: the gate's spread counts up to that one, of the training of the version
+before; by its median absolute deviation, as a blizzard among a hundred nights is not how far a night usually is off.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtri, stdtr
-from scipy.stats import nct
+from scipy.stats import median_abs_deviation, nct
 from scipy.stats import t as student
 
 from nightshift.distributions import Floats
@@ -44,28 +45,19 @@ def evidence(
         return 1.0
     since = np.asarray(differences, dtype=np.float64)
     smallest = SMALLEST_SHARE * float(np.mean([night.champion for night in gate]))
-    usual = [
-        [night.challenger - night.champion for night in gate],
-        [night.loss - night.base for night in trained],
-    ]
-    spreads = [_spread(nights) for nights in usual if len(nights) >= FEWEST_NIGHTS]
-    return (_against_usual(min(spreads), since, smallest) + _among_themselves(since, smallest)) / 2
+    won = [night.challenger - night.champion for night in gate]
+    spread = float(np.std(won, ddof=1)), len(won)
+    if len(trained) >= FEWEST_NIGHTS:
+        beyond = [night.loss - night.base for night in trained]
+        spread = min(spread, (float(median_abs_deviation(beyond, scale="normal")), len(beyond)))
+    return (_against_usual(*spread, since, smallest) + _among_themselves(since, smallest)) / 2
 
 
-def _spread(usual: Sequence[float]) -> tuple[float, int]:
-    """Return how far the next night will be from nothing, a variance, and by how many nights more than one.
-
-    It differs from a mean that is itself of so few nights.
-    """
-    n = len(usual)
-    return float(np.var(usual, ddof=1)) * (1 + 1 / n), n - 1
-
-
-def _against_usual(spread: tuple[float, int], since: Floats, smallest: float) -> float:
-    """Return the product of each night's ratio, by how far the difference usually moves."""
-    variance, freedom = spread
-    apart = since / np.sqrt(variance + smallest**2)
-    normal = -ndtri(np.clip(stdtr(freedom, -np.abs(apart)), 1e-300, 0.5))
+def _against_usual(spread: float, nights: int, since: Floats, smallest: float) -> float:
+    """Return the product of each night's ratio; ``spread``: a standard deviation, of so many ``nights``."""
+    # The next night differs from a mean that is itself of so few nights.
+    apart = since / np.sqrt(spread**2 * (1 + 1 / nights) + smallest**2)
+    normal = -ndtri(np.clip(stdtr(nights - 1, -np.abs(apart)), 1e-300, 0.5))
     signed = np.sign(apart) * np.clip(normal - DOUBT, 0.0, LARGEST)
     logs = signed[:, None] * SIZES - SIZES**2 / 2
     return float(np.exp(logs.sum(axis=0)).mean())

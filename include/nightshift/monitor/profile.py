@@ -270,7 +270,7 @@ def _days(batch_dates: pd.Series) -> Ints:
 def _normalised(importance: Mapping[str, float]) -> dict[str, float]:
     weights = {name: max(float(weight), 0.0) for name, weight in importance.items()}
     total = sum(weights.values())
-    if total == 0:
+    if weights and total == 0:
         return dict.fromkeys(weights, 1 / len(weights))
     return {name: weight / total for name, weight in weights.items()}
 
@@ -278,8 +278,8 @@ def _normalised(importance: Mapping[str, float]) -> dict[str, float]:
 def _check_shapes(
     features: pd.DataFrame, predictions: Floats, batch_dates: pd.Series, importance: Mapping[str, float]
 ) -> None:
-    if features.empty:
-        raise EmptyBatch("a profile of no rows, or of no features")
+    if not len(features):
+        raise EmptyBatch("a profile of no rows")
     lengths = {"predictions": len(predictions), "batch_dates": len(batch_dates)}
     for what, length in lengths.items():
         if length != len(features):

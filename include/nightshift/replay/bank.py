@@ -19,7 +19,8 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.metrics import row_losses
 from nightshift.monitor import harm
-from nightshift.records.profile import TrainingLosses
+from nightshift.monitor.profile import build_profile
+from nightshift.records.profile import Profile, TrainingLosses
 from nightshift.score.recalibration import as_served
 from nightshift.specs import NOTHING, FeatureSet, Model, Own
 
@@ -46,13 +47,14 @@ class Candidate:
 
     It can serve from the night after ``as_of`` on. ``predictions``: (rows of the bank,) or (rows, classes), float32;
     NaN on the days it was fitted on, and before. Those of the holdout are of the fit that is judged, those of later
-    nights of what serves: its refit, if the spec says so.
+    nights of what serves: its refit, if the spec says so. ``said``: the same before any offset, where that differs.
     """
 
     as_of: date
     dates: train.TrainingDates
     rows: int
     predictions: NDArray[np.float32]
+    said: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -64,10 +66,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a candidate's training knows of itself: the weight of each feature, and the losses of its nights."""
+    """What a candidate's training knows of itself: the weight of each feature, and its nights' losses and predictions.
+
+    ``profile``: of the predictions alone, by models that had not seen their rows.
+    """
 
     importance: Mapping[str, float]
     losses: TrainingLosses
+    profile: Profile
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,12 @@ def learned(
     label = fitting["label"]
     pipeline = train.fit(model, feature_set, fitting, label, own)
     out_of_fold = train.out_of_fold(model, feature_set, fitting, label, own)
-    losses = harm.of_training(model.kind, fitting["batch_date"], label, out_of_fold, model.classes)
-    return Learned(train.importance(model, pipeline, fitting, label), losses)
+    night = fitting["batch_date"]
+    return Learned(
+        train.importance(model, pipeline, fitting, label),
+        harm.of_training(model.kind, night, label, out_of_fold, model.classes),
+        build_profile(fitting[[]], out_of_fold, night, {}, model.drift, classes=model.classes),
+    )
 
 
 def _known(
@@ -217,4 +227,4 @@ def _served(model: Model, rows: pd.DataFrame, candidate: Candidate) -> Candidate
         mine = ((dates > first) & (dates <= last)).to_numpy()
         scores = candidate.predictions[mine].astype("float64")
         served[mine] = as_served(model, dates[mine], scores, rows.loc[mine, "label"])
-    return replace(candidate, predictions=served)
+    return replace(candidate, predictions=served, said=candidate.predictions)

@@ -12,14 +12,17 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nightshift import retrain, train
-from nightshift.monitor import harm, shift
+from nightshift.monitor import harm, predictions, shift
+from nightshift.monitor.profile import counted
 from nightshift.monitor.sketches import edges_of, sketch
 from nightshift.monitor.verdict import Seen, decide_night
 from nightshift.records.monitoring import DriftResult, Harm, Shift, Started
+from nightshift.records.profile import Profile
 from nightshift.records.replays import GainByAge
-from nightshift.records.sketches import Edges, Sketch
+from nightshift.records.sketches import Counts, Edges, Sketch
 from nightshift.replay.bank import Bank, Learned
 from nightshift.replay.gain import gain_by_age
 from nightshift.replay.policies import Policy, Served, filled, passes
@@ -123,6 +126,16 @@ def _may_start(bank: Bank, champion: "_Champion", night: date, started: list[Sta
     return retrain.ask(model.retrain, request).may_start
 
 
+def _counted(profile: Profile, dates: pd.Series, said: NDArray[np.float32]) -> dict[date, Counts]:
+    """Return the predictions a night, (n,) or (n, classes), as rows a bin of the profile's."""
+    days = dates.dt.date.to_numpy()
+    none = pd.DataFrame(index=range(len(days)))
+    return {
+        day: counted(profile, none[days == day], said[days == day].astype("float64")).predictions
+        for day in np.unique(days)
+    }
+
+
 @dataclass(frozen=True)
 class _Champion:
     """A candidate in service, with the evidence against it after each night."""
@@ -147,13 +160,18 @@ class _Champion:
         first, last = candidate.dates.train_first, candidate.dates.train_last
         training = {night: each for night, each in watched.sketches.items() if first <= night <= last}
         later = {night: each for night, each in watched.sketches.items() if night > last}
-        found = shift.evidence(
+        served = (bank.rows["batch_date"] > pd.Timestamp(candidate.as_of)).to_numpy()
+        rows = bank.rows[served]
+        of_features = shift.evidence(
             shift.trained(watched.edges, training),
             shift.series(watched.edges, training, later),
             knows.importance,
         )
-        served = (bank.rows["batch_date"] > pd.Timestamp(candidate.as_of)).to_numpy()
-        rows = bank.rows[served]
+        said = candidate.predictions if candidate.said is None else candidate.said
+        found = shift.joined(
+            of_features,
+            predictions.evidence(knows.profile, _counted(knows.profile, rows["batch_date"], said[served])),
+        )
         losses = harm.night_losses(
             bank.model.kind,
             rows["batch_date"],

@@ -258,7 +258,8 @@ def _shift(
         {each.name: each.importance for each in profile.features},
     )
     served = [each for each in _served(platform, model, version, batch_date) if each.batch_date in later]
-    found = shift.joined(of_features, predictions.evidence(profile, served))
+    said = {each.batch_date: each.counted.predictions for each in served if each.counted}
+    found = shift.joined(of_features, predictions.evidence(profile, said))
     features_used = [known.hashes[night] for night in sorted([*training, *later])]
     return Shift(
         evidence=found.total,

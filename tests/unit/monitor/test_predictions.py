@@ -1,6 +1,6 @@
 """Evidence of predictions: against what models that had not seen a night said of it, and only of this version."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ import pytest
 from nightshift.monitor import predictions, shift
 from nightshift.monitor.profile import build_profile, counted
 from nightshift.records.profile import Profile
-from nightshift.records.sketches import CountedNight
+from nightshift.records.sketches import Counts
 from nightshift.specs.model import Drift
 
 TRAINING, LATER, ROWS = 45, 30, 150
@@ -30,19 +30,12 @@ def trained(classes: tuple[str, ...] = ()) -> Profile:
     return build_profile(frame, scores, nights, {"late": 1.0}, Drift(), classes=classes)
 
 
-def served(profile: Profile, nights: list[np.ndarray]) -> list[CountedNight]:
-    found = []
+def served(profile: Profile, nights: list[np.ndarray]) -> dict[date, Counts]:
+    found = {}
     for number, scores in enumerate(nights, start=1):
         frame = pd.DataFrame({"late": np.zeros(len(scores))})
         both = np.stack([1 - scores, scores], axis=1) if profile.classes else scores
-        found.append(
-            CountedNight(
-                batch_date=profile.last + timedelta(days=number),
-                content_sha256="",
-                counts_sha256="",
-                counted=counted(profile, frame, both),
-            )
-        )
+        found[profile.last + timedelta(days=number)] = counted(profile, frame, both).predictions
     return found
 
 

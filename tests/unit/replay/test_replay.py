@@ -361,6 +361,19 @@ def test_where_nothing_changes_nothing_is_trained_and_age_asks_by_the_calendar()
     assert served.promoted < served.started
 
 
+def test_what_a_candidate_says_is_watched_beside_what_it_is_told() -> None:
+    there, policy = declares(nights(change=NIGHTS), when={"harm": None, "age_days": None})
+    assert policy(there, 0).started == 0
+    first = there.candidates[0]
+    late = (there.rows["batch_date"] >= pd.Timestamp(FIRST + timedelta(days=CHANGE))).to_numpy()
+    moved = first.predictions + np.where(late, np.nanstd(first.predictions), 0).astype("float32")
+    says = replace(first, predictions=moved)
+    assert policy(replace(there, candidates=(says, *there.candidates[1:])), 0).started >= 1
+    # An offset of its own is no news: what counts is what it said before.
+    offset = replace(first, predictions=moved, said=first.predictions)
+    assert policy(replace(there, candidates=(offset, *there.candidates[1:])), 0).started == 0
+
+
 def test_guards_hold_the_declared_policy_back() -> None:
     there, policy = declares(nights(), when={"shift": None, "harm": None, "age_days": 1}, retry_days=366)
     assert policy(there, 0).started == 1
