@@ -1,8 +1,11 @@
-"""A run's id is what it seems to be."""
+"""A run's id is what it seems to be, and who started the run is told."""
+
+from types import SimpleNamespace
 
 import pytest
 
 from nightshift.errors import RequestError
+from nightshift.orchestration import run
 from nightshift.orchestration.run import sound_id
 
 
@@ -17,3 +20,20 @@ def test_a_printable_id_is_taken(run_id: str) -> None:
 def test_an_id_with_a_sign_that_is_not_printed_is_refused(run_id: str) -> None:
     with pytest.raises(RequestError, match="printable"):
         sound_id(run_id)
+
+
+@pytest.mark.parametrize(
+    ("run_id", "kind", "person", "actor"),
+    [
+        ("probation__late_arrival__t1", "operator_triggered", None, "probation"),
+        ("retrain__late_arrival__2013-06-28", "operator_triggered", "admin", "admin"),
+        ("scheduled__2013-06-28", "scheduled", None, "scheduled"),
+        ("manual__x", "manual", "olga", "olga"),
+    ],
+)
+def test_a_run_says_who_started_it_or_whose_decision_did(
+    run_id: str, kind: str, person: str | None, actor: str
+) -> None:
+    dag_run = SimpleNamespace(run_id=run_id, run_type=kind, triggering_user_name=person)
+    context = {"dag_run": dag_run, "ti": SimpleNamespace(try_number=1)}
+    assert run._caller(context, {})["actor"] == actor

@@ -19,10 +19,12 @@ from nightshift.stages import Choice, Platform, Question, Try, Wanted
 
 log = logging.getLogger(__name__)
 
+STARTED_BY_A_DAG = "operator_triggered"
+
 
 @dataclass(frozen=True)
 class Undated:
-    """A run that is for no night. ``actor``: the user who started it by hand, or the kind of run. ``reason``: why.
+    """A run that is for no night. ``actor``: the user who started it by hand, or what did. ``reason``: why.
 
     ``values``: the form's own fields, as they were filled in. ``person``: who started it by hand, or None.
     """
@@ -162,11 +164,16 @@ def _caller(context: Any, values: Mapping[str, Any]) -> dict[str, Any]:
         "asked": Try(
             sound_id(dag_run.run_id), context["ti"].try_number, is_backfill=kind.startswith("backfill")
         ),
-        "actor": person or kind,
+        "actor": person or _origin(dag_run, kind),
         "person": person,
         "reason": values.get("reason") or f"{kind} run",
         "values": values,
     }
+
+
+def _origin(dag_run: Any, kind: str) -> str:
+    """Return who started what nobody did: the stage whose decision it was, as a run's id begins; else the kind."""
+    return dag_run.run_id.partition("__")[0] if kind == STARTED_BY_A_DAG else kind
 
 
 def sound_id(run_id: str) -> str:
