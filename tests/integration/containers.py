@@ -4,15 +4,13 @@ What a container would give is put in place by hand: a folder for each volume, a
 name that services know each other by. A service of compose may run more than once, as ``--scale`` would have it.
 """
 
-import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
@@ -22,6 +20,7 @@ import pytest
 import yaml
 
 from nightshift.root import ROOT
+from nightshift.runtime import processes
 from nightshift.runtime.endpoints import any_free_port
 
 SECONDS_TO_START = 300
@@ -39,14 +38,16 @@ PORTS = {
 
 @dataclass
 class Container:
-    """One service as a process group of its own."""
+    """One service as a session of its own; ``restarts``: it is started again whenever it ends."""
 
     name: str
     command: list[str]
     environment: Mapping[str, str]
     health: list[str]
     log: Path
+    restarts: bool
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    starts: int = 0
 
     def start(self) -> None:
         """Start it."""
@@ -54,12 +55,29 @@ class Container:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
+        self.starts += 1
 
-    def ready(self) -> None:
-        """Return once its health check says so; fail with the end of its log if it ends before."""
+    @property
+    def members(self) -> list[processes.Process]:
+        """Its processes that live."""
+        found = self.process and processes.look(self.process.pid)
+        return processes.session_of(found.pid, found.started) if found else []
+
+    def kill(self) -> None:
+        """Kill all of its processes, as the end of a container does."""
+        processes.kill(self.members)
+
+    def keep(self) -> None:
+        """Start it again if it has ended and is to run."""
+        if self.restarts and self.process and self.process.poll() is not None:
+            self.kill()
+            self.start()
+
+    def ready(self, starts: int = 1) -> None:
+        """Return once its health check says so, after so many starts; fail with the end of its log."""
         deadline = time.monotonic() + SECONDS_TO_START
-        while not self.is_healthy():
-            if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
+        while self.starts < starts or not self.is_healthy():
+            if time.monotonic() > deadline:
                 pytest.fail(f"{self.name} is not up:\n{self.log.read_text()[-4000:]}")
             time.sleep(1)
 
@@ -74,22 +92,11 @@ class Container:
         if self.process.wait(SECONDS_TO_START):
             pytest.fail(f"{self.name} failed:\n{self.log.read_text()[-4000:]}")
 
-    def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
-        """End it and all that it started, as the end of a container does."""
-        if self.process is None:
-            return
-        for signalled, seconds in ((by, 60), (signal.SIGKILL, 30)):
-            try:
-                os.killpg(self.process.pid, signalled)
-                self.process.wait(seconds)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self.process.wait(30)
-        with suppress(ProcessLookupError):  # whoever outlived the first process
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process = None
+    def stop(self) -> None:
+        """Ask it to end, and end what is left of it."""
+        self.restarts = False
+        if self.process and (found := processes.look(self.process.pid)):
+            processes.end([(found.pid, found.started)], grace=60)
 
 
 class Compose:
@@ -103,6 +110,9 @@ class Compose:
         ]
         self.ports = {name: any_free_port() for name in PORTS} | {"postgres": postgres_port}
         self.started: list[Container] = []
+        self.is_over = threading.Event()
+        self.keeper = threading.Thread(target=self.keep, daemon=True)
+        self.keeper.start()
 
     def container(self, service: str, name: str = "") -> Container:
         """Return a service, not started; ``name``: of one of several."""
@@ -123,21 +133,30 @@ class Compose:
         test = spec.get("healthcheck", {}).get("test", ["CMD", "false"])
         words = [self._here(word, home) for word in test[1:]]
         health = ["sh", "-c", *words] if test[0] == "CMD-SHELL" else words
-        return Container(name, command, environment, health, self.folder / f"{name}.log")
+        restarts = spec.get("restart") != "no"
+        return Container(name, command, environment, health, self.folder / f"{name}.log", restarts)
 
     def up(self, service: str, name: str = "") -> Container:
         """Start a service, and return it once it is healthy; one that is to end, once it has."""
         made = self.container(service, name)
         made.start()
         self.started.append(made)
-        if self.services[service].get("restart") == "no":
-            made.succeeded()
-        else:
+        if made.restarts:
             made.ready()
+        else:
+            made.succeeded()
         return made
+
+    def keep(self) -> None:
+        """Do what Docker does until :meth:`down`: start again what has ended."""
+        while not self.is_over.wait(1):
+            for container in list(self.started):
+                container.keep()
 
     def down(self) -> None:
         """End all, the last one first."""
+        self.is_over.set()
+        self.keeper.join()
         for container in reversed(self.started):
             container.stop()
 

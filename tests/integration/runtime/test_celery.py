@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from signal import SIGINT, SIGKILL
+from signal import SIGINT
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -233,26 +233,12 @@ def kill_the_busy_worker(production: Production, dag_id: str, task_id: str) -> C
 
     def busy() -> str | None:
         runs = production.admin.get(f"/dags/{dag_id}/dagRuns/~/taskInstances", state="running")
-        hosts = [t["pid"] for t in runs["task_instances"] if t["task_id"] == task_id and t["pid"]]
-        return next(
-            (name for pid in hosts for name in WORKERS if _is_of(pid, production.services[name])), None
-        )
+        pids = {t["pid"] for t in runs["task_instances"] if t["task_id"] == task_id}
+        return next((n for n in WORKERS if pids & {p.pid for p in production.services[n].members}), None)
 
     worker = production.services[within(SECONDS, busy)]
-    worker.stop(SIGKILL)
+    worker.kill()
     return worker
-
-
-def _is_of(pid: int, container: Container) -> bool:
-    """Whether a process descends from a container's first one."""
-    while pid > 1 and container.process:
-        if pid == container.process.pid:
-            return True
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return False
 
 
 def scored(production: Production) -> list[dict[str, Any]]:
@@ -284,9 +270,7 @@ def spring(champion: Production) -> Production:
     run_id = champion.admin.trigger("collect_flights", conf=conf)
     killed = kill_the_busy_worker(champion, "collect_flights", "collect")
     champion.ended("collect_flights", champion.admin.wait("collect_flights", run_id, SECONDS))
-    # As `restart: unless-stopped` would have done at once.
-    killed.start()
-    killed.ready()
+    killed.ready(starts=2)
     champion.all([dag_id for dag_id in collections() if dag_id != "collect_flights"], conf=conf)
     champion.all(["features_departure"], conf=conf)
     return champion
@@ -314,9 +298,7 @@ def test_nights_pass_without_queue_or_results_and_end_with_a_training_that_a_per
 ) -> None:
     for night in NIGHTS:
         if night == NIGHTS[1]:
-            spring.services["redis"].stop(SIGKILL)
-            spring.services["redis"].start()
-            spring.services["redis"].ready()
+            spring.services["redis"].kill()
         if night == NIGHTS[2]:
             without_results(spring, 20)
         spring.night(night)

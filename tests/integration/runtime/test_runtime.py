@@ -15,6 +15,7 @@ from examples.nyc_flights.local import weather_folder
 from nightshift.runtime import control, endpoints, health, processes, state
 from nightshift.runtime.api import FINISHED, Client
 from nightshift.runtime.state import Record, Runtime, Snapshot
+from nightshift.runtime.supervisor import SECONDS_BETWEEN_WATCHES
 from nightshift.runtime.work import PARALLELISM
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -239,6 +240,28 @@ def test_killed_supervisor_is_replaced_by_the_next_up_which_adopts_the_rest(runt
     assert after.supervisor.pid != before.supervisor.pid
     assert {n: after.components[n].pid for n in SERVICES} == {n: before.components[n].pid for n in SERVICES}
     assert all(health.examine(runtime, after.components).values())
+
+
+@pytest.mark.slow
+def test_when_airflow_does_not_look_for_alerts_the_supervisor_does(runtime: Runtime) -> None:
+    """The DAG is paused and its last look is long ago: within two of the supervisor's rounds somebody is told."""
+    from nightshift.warehouse import Warehouse
+
+    warehouse, opened = Warehouse(runtime.warehouse_url), []
+    told = "SELECT severity FROM alerts.open WHERE (kind, subject) = ('component_down', 'component:airflow')"
+    with Client.of(runtime) as airflow:
+        airflow.wait_for_dags({"alerts"})
+        airflow.unpause("alerts", paused=True)
+        try:
+            long_ago = "UPDATE alerts.pulse SET evaluated_at = now() - interval '1 hour'"
+            deadline = time.monotonic() + 2 * SECONDS_BETWEEN_WATCHES + 60
+            while not opened and time.monotonic() < deadline:
+                warehouse.execute(long_ago)  # a run that had begun may end meanwhile
+                opened = warehouse.rows(told)
+                time.sleep(2)
+        finally:
+            airflow.unpause("alerts")
+    assert opened, (runtime.home / "logs" / "alerts.log").read_text()
 
 
 @pytest.mark.slow
