@@ -1,6 +1,7 @@
 """Where each service listens. Loopback only; a port once chosen is kept, so that URLs stay as they were."""
 
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ HOST = "127.0.0.1"
 NONE: Mapping[str, int] = MappingProxyType({})
 PREFERRED = {"airflow": 8080, "mlflow": 5000, "postgres": 54320}
 DATABASES = ("airflow", "mlflow", "warehouse")
+# Ports above this and below those of outgoing connections are hardly anybody's.
+LOWEST, MOST_TRIES = 20_000, 50
+OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def is_free(port: int) -> bool:
@@ -48,8 +52,12 @@ def choose_ports(
         candidates = [remembered[service]] if service in remembered else []
         candidates += [preferred]
         usable = [p for p in candidates if p in ours or (is_free(p) and p not in chosen.values())]
-        chosen[service] = _asked(service, asked, ours) if asked else (usable or [any_free_port()])[0]
+        chosen[service] = _asked(service, asked, ours) if asked else (usable or [_other(chosen)])[0]
     return chosen
+
+
+def _other(chosen: Mapping[str, int]) -> int:
+    return next(port for port in iter(any_free_port, None) if port not in chosen.values())
 
 
 def _variable(service: str) -> str:
@@ -65,10 +73,24 @@ def _asked(service: str, asked: str, ours: frozenset[int]) -> int:
 
 
 def any_free_port() -> int:
-    """Return a port that was free a moment ago."""
+    """Return a port that was free a moment ago, where it can be one that the kernel gives to no outgoing connection.
+
+    Of the others, one may be taken by a stranger's connection while the service that it belongs to is started again.
+    """
+    for _ in range(MOST_TRIES):
+        port = LOWEST + secrets.randbelow(max(_first_outgoing() - LOWEST, 1))
+        if is_free(port):
+            return port
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _first_outgoing() -> int:
+    try:
+        return int(OUTGOING.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return LOWEST
 
 
 def arrange(home: Path, credentials: Credentials, ports: Mapping[str, int]) -> Runtime:
