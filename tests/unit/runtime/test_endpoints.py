@@ -66,7 +66,7 @@ def test_taken_preferred_ports_are_replaced_by_different_free_ones(monkeypatch: 
 
 def test_a_free_port_is_none_that_an_outgoing_connection_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     first = int(endpoints.OUTGOING.read_text().split()[0])
-    assert endpoints.LOWEST < first
+    assert first > endpoints.LOWEST
     assert all(endpoints.LOWEST <= endpoints.any_free_port() < first for _ in range(20))
     monkeypatch.setattr(endpoints, "OUTGOING", Path("/nowhere"))
     monkeypatch.setattr(endpoints, "is_free", lambda port: False)
