@@ -29,7 +29,7 @@ from nightshift.calendar import DateRange
 from nightshift.objects import sha256
 from nightshift.platform.provenance import spec_text
 from nightshift.specs import FeatureSet, Model, Project, load_project
-from nightshift.stages.replaying import DECLARED, changed, policies
+from nightshift.stages.replaying import changed, policies
 
 MODEL, STARTS, MOST_A_YEAR, FORTNIGHT = "late_arrival", 4, 10, 14
 PERIOD = DateRange(date(2013, 3, 4), date(2013, 12, 29))
@@ -162,7 +162,7 @@ def main(arguments: list[str]) -> int:
     bank, wins = replay.bank(model, labelled, found), list[bool]()
     print(f"{len(found)} candidates, {process_time() - began:.0f} CPU-s", flush=True)
     began, declared = process_time(), told_as_declared(nights, spec, wins)
-    compared = replay.compare({"": bank}, {**policies(), DECLARED: declared}, starts=STARTS)
+    compared = replay.compare({"": bank}, {**policies(), replay.DECLARED: declared}, starts=STARTS)
     print(f"policies, {process_time() - began:.0f} CPU-s")
     page = Path(folder) / "replay.html"
     page.write_text(pages.page(replay.report(MODEL, PERIOD, compared)))
@@ -170,7 +170,7 @@ def main(arguments: list[str]) -> int:
     print(*map(replay.told, compared.outcomes), replay.verdict(compared), sep="\n")
     if wins:
         print(f"of {len(wins)} promotions {np.mean(wins):.0%} were better on the fortnight after")
-    mine = next(each for each in compared.outcomes if each.policy == DECLARED)
+    mine = next(each for each in compared.outcomes if each.policy == replay.DECLARED)
     return 0 if mine.worst >= 0 and mine.started <= MOST_A_YEAR else 1
 
 

@@ -209,7 +209,8 @@ def _shape(shape: Shape) -> str:
 
 
 def _outline(shape: Outline) -> str:
-    return f'<path class="o-{text(shape.kind)}" d="{text(shape.path)}"/>'
+    # Whole: a year's line has more signs than any text may have.
+    return f'<path class="o-{text(shape.kind)}" d="{text(shape.path, len(shape.path))}"/>'
 
 
 def _label(shape: Label) -> str:

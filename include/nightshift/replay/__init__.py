@@ -15,10 +15,21 @@ from nightshift.replay.compare import ORACLE, Compared, Outcome, compare
 from nightshift.replay.declared import Watched, declared
 from nightshift.replay.gain import gain_by_age
 from nightshift.replay.page import report, told, verdict
-from nightshift.replay.policies import CALENDARS, NEVER, Policy, Served, always, every, never, oracle
+from nightshift.replay.policies import (
+    CALENDARS,
+    DECLARED,
+    NEVER,
+    Policy,
+    Served,
+    always,
+    every,
+    never,
+    oracle,
+)
 
 __all__ = [
     "CALENDARS",
+    "DECLARED",
     "NEVER",
     "ORACLE",
     "Bank",

@@ -3,8 +3,8 @@
 from nightshift.calendar import DateRange
 from nightshift.pages import Document, Figure, Legend, Note, Section, Table
 from nightshift.pages.charts import curves
-from nightshift.replay.compare import Compared, Outcome
-from nightshift.replay.policies import CALENDARS, NEVER
+from nightshift.replay.compare import ORACLE, Compared, Outcome
+from nightshift.replay.policies import CALENDARS, DECLARED, NEVER
 
 HEAD = (
     "Policy",
@@ -34,7 +34,9 @@ def report(model: str, nights: DateRange, found: Compared) -> Document:
         f"Gain over never retraining, summed over {found.nights} nights: {words}",
         (str(nights.first), str(nights.last)),
     )
-    legend = Legend(tuple((kind, each.policy) for kind, each in drawn))
+    legend = Legend(
+        tuple((kind, f"{each.policy}: {found.curves[each.policy][-1]:+.2f}") for kind, each in drawn)
+    )
     return Document(
         title=f"{model}: retraining, replayed",
         about=f"Nights {nights.first} to {nights.last}, begun on {found.starts} different dates.",
@@ -79,9 +81,12 @@ def _chosen(found: Compared) -> Outcome:
 
 
 def _drawn(found: Compared) -> list[Outcome]:
-    """Return what is drawn: the policy chosen, and the best of the others."""
+    """Return what is drawn: the policy chosen, what specs declare, and the best of what anybody could have done."""
     chosen = _chosen(found)
-    return [chosen, *sorted((o for o in found.outcomes if o is not chosen), key=lambda each: -each.gain)]
+    others = sorted((each for each in found.outcomes if each is not chosen), key=lambda each: -each.gain)
+    declared = [each for each in others if each.policy.endswith(DECLARED)]
+    rest = [each for each in others if not each.policy.endswith((DECLARED, ORACLE))]
+    return [chosen, *declared, *rest]
 
 
 def _row(each: Outcome) -> tuple[str, ...]:

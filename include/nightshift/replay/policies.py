@@ -35,6 +35,7 @@ class Served:
 
 Policy = Callable[[Bank, int], Served]
 NEVER = "never"
+DECLARED = "as declared"
 # Every so many days, by name.
 CALENDARS = {"every week": 7, "every 4 weeks": 28, "every 8 weeks": 56}
 

@@ -27,7 +27,6 @@ from nightshift.warehouse import feature_table, raw_table
 # Called with how many candidates there are, and of how many.
 Watch = Callable[[int, int], None]
 LONGEST_CHANGE = 500
-DECLARED = "as declared"
 OF_THE_ROWS = {"name", "task", "features", "target"}
 
 
@@ -76,7 +75,7 @@ def rehearse(
         for change, spec in models.items()
     }
     declared = _declared(platform, platform.project.feature_set(model.features), nights)
-    compared = replay.compare(banks, {**policies(), DECLARED: declared}, starts=asked.starts)
+    compared = replay.compare(banks, {**policies(), replay.DECLARED: declared}, starts=asked.starts)
     page = pages.page(replay.report(name, asked.nights, compared)).encode()
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
     with platform.warehouse.session() as session:

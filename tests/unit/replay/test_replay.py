@@ -1,5 +1,6 @@
 """What each policy would have come to: over data whose best policy is known, and against every other way there is."""
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise, product
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightshift import replay, train
+from nightshift import pages, replay, train
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady
 from nightshift.pages import markdown
@@ -281,6 +282,19 @@ def test_what_the_first_half_would_have_chosen_is_proposed_as_the_spec_says_it()
     assert told(changed).endswith("model: train.window_days=45, retrain.when.age_days=7.")
     assert told("recalibrate=null: as declared").endswith("model: recalibrate=null.")
     assert told("as declared") == ""
+
+
+def test_the_picture_draws_what_specs_declare_whole_and_not_what_nobody_reaches() -> None:
+    names = ["never", "every week, ungated", replay.ORACLE, replay.DECLARED]
+    outcomes = tuple(replay.Outcome(name, *[float(n)] * 11) for n, name in enumerate(names))
+    curves = {name: np.linspace(0, n, 365) for n, name in enumerate(names)}
+    found = replay.Compared(365, 1, outcomes, "every week, ungated", curves)
+    page = pages.page(replay.report("m", DateRange(FIRST, FIRST + timedelta(days=364)), found))
+    drawn = re.findall(r'<path class="o-(\w+)" d="([^"]+)"/>', page)
+    assert [kind for kind, _ in drawn] == ["axis", "then", "now", "good"]
+    assert all(path.rpartition("L")[2].startswith("1000.0 ") for _, path in drawn[1:]), "to the last night"
+    assert f"{replay.DECLARED}: +3.00" in page
+    assert f"{replay.ORACLE}: " not in page.partition("<svg")[2]
 
 
 # What a training gains
