@@ -136,9 +136,20 @@ class FleetRow(Row):
     alerts: Annotated[tuple[Alert, ...], JSON]
 
 
-# ``declared``: of each model [{model, feature_set, feature_version, sources}].
+# ``declared``: of each model [{model, feature_set, feature_version, sources}]. What is read of a model lies
+# between two dates, and a source is looked up once, however many models read it: a year of nights costs as two months.
 FLEET = Query(
-    """SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason AS promoted_because,
+    """WITH d AS MATERIALIZED (
+  SELECT * FROM jsonb_to_recordset(%(declared)s::text::jsonb)
+    AS d(model text, feature_set text, feature_version integer, sources text[])
+), delivered AS MATERIALIZED (
+  SELECT x.source, (SELECT b.batch_date FROM catalog.batches b WHERE b.source = x.source AND b.status = 'published'
+           AND b.batch_date <= %(night)s ORDER BY b.batch_date DESC LIMIT 1) AS newest,
+         t.status, t.collected, t.rejected, t.reasons AS why
+  FROM (SELECT DISTINCT unnest(d.sources) AS source FROM d) x
+  LEFT JOIN catalog.batches t ON (t.source, t.batch_date) = (x.source, %(night)s::date)
+)
+SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason AS promoted_because,
        coalesce((w.refit->>'last')::date, w.train_last) AS trained_until,
        v.batch_date AS judged, v.status, v.reason, v.retrain, v.report_key, v.drift->>'status' AS drift,
        v.reasons->'harm' AS harm, v.drift->'shift' AS shift, v.reasons->'said' AS said, v.performance,
@@ -149,16 +160,14 @@ FLEET = Query(
         = (d.feature_set, d.feature_version) AND f.batch_date <= %(night)s) AS built,
        ARRAY(SELECT n::date::text FROM generate_series(
              (SELECT min(p.batch_date) FROM catalog.prediction_batches p
-              WHERE p.model = d.model AND p.arm = 'champion' AND p.batch_date > %(night)s::date - 30),
+              WHERE p.model = d.model AND p.arm = 'champion'
+              AND p.batch_date BETWEEN %(night)s::date - 29 AND %(night)s),
              %(night)s::date, '1 day') n
-         WHERE NOT EXISTS (SELECT 1 FROM catalog.prediction_batches p
-           WHERE (p.model, p.batch_date, p.arm) = (d.model, n::date, 'champion')) ORDER BY n) AS missing,
-       coalesce((SELECT jsonb_agg(jsonb_build_object('source', x.name, 'newest', (
-            SELECT max(b.batch_date) FROM catalog.batches b
-            WHERE b.source = x.name AND b.status = 'published' AND b.batch_date <= %(night)s),
-            'status', t.status, 'collected', t.collected, 'rejected', t.rejected, 'why', t.reasons) ORDER BY x.name)
-         FROM unnest(d.sources) x(name)
-         LEFT JOIN catalog.batches t ON (t.source, t.batch_date) = (x.name, %(night)s::date)), '[]') AS deliveries,
+         WHERE n::date NOT IN (SELECT p.batch_date FROM catalog.prediction_batches p
+           WHERE p.model = d.model AND p.arm = 'champion' AND p.batch_date BETWEEN %(night)s::date - 29 AND %(night)s)
+         ORDER BY n) AS missing,
+       coalesce((SELECT jsonb_agg(to_jsonb(x) ORDER BY x.source) FROM delivered x WHERE x.source = ANY(d.sources)),
+         '[]') AS deliveries,
        coalesce((SELECT jsonb_agg(f) FROM (SELECT batch_date, column_name, words, sources FROM monitoring.faults
          WHERE (feature_set, feature_version) = (d.feature_set, d.feature_version) AND closed_at IS NULL
          AND batch_date BETWEEN %(night)s::date - 13 AND %(night)s ORDER BY batch_date DESC, column_name LIMIT 5) f),
@@ -179,7 +188,8 @@ FLEET = Query(
         FROM monitoring.probations p WHERE p.model = d.model AND p.model_version = c.version
         AND p.batch_date <= %(night)s ORDER BY p.batch_date DESC LIMIT 1) AS trial,
        ARRAY(SELECT (h.performance->>'value')::float8 FROM generate_series(%(first)s::date, %(night)s::date, '1 day') n
-         LEFT JOIN monitoring.verdicts h ON (h.model, h.batch_date, h.arm) = (d.model, n::date, 'champion')
+         LEFT JOIN (SELECT v.batch_date, v.performance FROM monitoring.verdicts v WHERE v.model = d.model
+           AND v.arm = 'champion' AND v.batch_date BETWEEN %(first)s AND %(night)s) h ON h.batch_date = n::date
          ORDER BY n) AS trend,
        ARRAY(SELECT DISTINCT p.effective_from::text FROM governance.promotions p WHERE p.model = d.model
          AND p.kind <> 'rename' AND p.effective_from BETWEEN %(first)s AND %(night)s ORDER BY 1) AS retrained,
@@ -187,8 +197,7 @@ FLEET = Query(
          'title', a.title, 'action', a.action, 'runbook', a.runbook, 'since', a.since, 'muted', a.muted_by IS NOT NULL)
          ORDER BY array_position(ARRAY['critical', 'error', 'warning'], a.severity), a.since)
          FROM alerts.open a WHERE a.subject = 'model:' || d.model), '[]') AS alerts
-FROM jsonb_to_recordset(%(declared)s::text::jsonb)
-  AS d(model text, feature_set text, feature_version integer, sources text[])
+FROM d
 LEFT JOIN LATERAL governance.champion_on(d.model, %(night)s::date) c ON true
 LEFT JOIN governance.versions w ON (w.model, w.version) = (c.model, c.version)
 LEFT JOIN LATERAL (SELECT * FROM monitoring.verdicts v WHERE v.model = d.model AND v.arm = 'champion'
@@ -310,11 +319,14 @@ MODEL = Query(
   SELECT v.batch_date, v.drift->'features' AS features FROM monitoring.verdicts v
   WHERE v.model = %(model)s AND v.arm = 'champion' AND v.batch_date BETWEEN %(first)s AND %(night)s
   AND jsonb_array_length(v.drift->'features') > 0 ORDER BY v.batch_date DESC LIMIT %(heat)s
-), cells AS (
-  SELECT j.batch_date, f, f->>'name' AS name,
-         round(((f->>'psi')::float8 / nullif((f->>'limit')::float8, 0))::numeric, 3) AS psi
-  FROM judged j, jsonb_array_elements(j.features) f
-), newest AS (SELECT max(batch_date) AS night FROM judged)
+), shares AS MATERIALIZED (
+  SELECT j.batch_date, (SELECT jsonb_object_agg(f->>'name',
+           round(((f->>'psi')::float8 / nullif((f->>'limit')::float8, 0))::numeric, 3))
+         FROM jsonb_array_elements(j.features) f) AS psi FROM judged j
+), newest AS (
+  SELECT f, f->>'name' AS name FROM (SELECT features FROM judged ORDER BY batch_date DESC LIMIT 1) j,
+  jsonb_array_elements(j.features) f
+)
 SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
     SELECT b.batch_date AS night, b.model_version AS version, b.row_count AS scored, v.status,
            v.drift->>'status' AS drift, v.reason, v.report_key,
@@ -327,7 +339,8 @@ SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
     FROM catalog.prediction_batches b LEFT JOIN monitoring.verdicts v USING (model, batch_date, arm)
     LEFT JOIN monitoring.estimates e USING (model, batch_date, arm)
     LEFT JOIN LATERAL (SELECT e.result->'metrics'->(e.result->>'metric') AS e) m ON true
-    LEFT JOIN monitoring.performance p USING (model, batch_date, arm)
+    LEFT JOIN LATERAL (SELECT x.labelled FROM monitoring.performance x
+      WHERE (x.model, x.batch_date, x.arm) = (b.model, b.batch_date, b.arm)) p ON true
     LEFT JOIN monitoring.arrivals a USING (model, batch_date)
     WHERE b.model = %(model)s AND b.arm = 'champion' AND b.batch_date BETWEEN %(first)s AND %(night)s) n), '[]')
   AS nights,
@@ -351,10 +364,10 @@ SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
     AND closed_at IS NULL AND batch_date BETWEEN %(first)s AND %(night)s ORDER BY batch_date DESC LIMIT 100) f), '[]')
   AS faults,
   ARRAY(SELECT batch_date::text FROM judged ORDER BY batch_date) AS heat_nights,
-  coalesce((SELECT jsonb_agg(jsonb_build_object('name', c.name, 'now', c.f, 'psi',
-      (SELECT jsonb_agg(o.psi ORDER BY j.batch_date) FROM judged j
-       LEFT JOIN cells o ON (o.batch_date, o.name) = (j.batch_date, c.name))) ORDER BY c.psi DESC NULLS LAST)
-    FROM cells c, newest WHERE c.batch_date = newest.night), '[]') AS features""",
+  coalesce((SELECT jsonb_agg(jsonb_build_object('name', w.name, 'now', w.f, 'psi', p.psi)
+      ORDER BY (p.psi->>-1)::float8 DESC NULLS LAST)
+    FROM newest w, LATERAL (SELECT jsonb_agg(x.psi->w.name ORDER BY x.batch_date) AS psi FROM shares x) p), '[]')
+  AS features""",
     ModelRow,
 )
 
