@@ -81,12 +81,13 @@ class Fitted(TypedDict):
 
 
 class Decided(TypedDict):
-    """What the gates said, in words."""
+    """What the gates said, in words; ``by_gate``: whether each passed, wherever it was asked."""
 
     version: int
     champion: int | None
     passed: bool
     gates: list[str]
+    by_gate: dict[str, bool]
 
 
 class ToSign(TypedDict):
@@ -191,12 +192,14 @@ class Measured(TypedDict):
 
 
 class Verdict(TypedDict):
-    """What a night says."""
+    """What a night says. ``harm``, ``shift``: the evidence as a share of its limit, where there is some."""
 
     model: str
     batch_date: str
     status: str
     retrain: bool
+    harm: NotRequired[float]
+    shift: NotRequired[float]
 
 
 class Reported(TypedDict):

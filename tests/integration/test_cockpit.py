@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -254,11 +256,12 @@ def ask(warehouse: Warehouse) -> Iterator[Callable[[str, str], httpx.Response]]:
         from airflow.api_fastapi.core_api.security import get_user
 
         from nightshift.orchestration import cockpit_api
+    user = SimpleNamespace(get_name=lambda: "vic")
     app, manager = cockpit_api.app(), Manager(dags=cockpit_api._dags(PROJECT) | {"not_ours"})
 
     async def get(role: str, path: str) -> httpx.Response:
         manager.role = role
-        app.dependency_overrides = {get_user: lambda: None} if role else {}
+        app.dependency_overrides = {get_user: lambda: user} if role else {}
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get(path)
@@ -332,6 +335,21 @@ def _routes(app: Any) -> Iterator[Any]:
 )
 def test_nonsense_is_not_found(ask: Callable[[str, str], httpx.Response], path: str) -> None:
     assert ask("admin", path).status_code in (404, 422)
+
+
+def test_who_asked_for_what_is_an_event(
+    ask: Callable[[str, str], httpx.Response], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__NIGHTSHIFT__EVENTS", str(tmp_path / "events.jsonl"))
+    for role, path in (("admin", "/fleet?night=2013-03-01"), ("", "/fleet"), ("viewer", "/models/absent")):
+        ask(role, path)
+    ask("viewer", "/nights/2013-13-01")
+    told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [(each["event"], each["user"], each["path"], each["status"]) for each in told] == [
+        ("request", "vic", "/fleet", 200),
+        ("request", "vic", "/models/absent", 404),
+        ("request", "vic", "/nights/2013-13-01", 422),
+    ]
 
 
 def test_names_come_as_data(ask: Callable[[str, str], httpx.Response]) -> None:

@@ -6,7 +6,7 @@ forbidden look the same. Answers are kept for seconds: many browsers that look a
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -15,7 +15,8 @@ from airflow.api_fastapi import app as airflow_app
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.exceptions import AirflowNotFoundException
 from airflow.models import Connection
-from fastapi import APIRouter, FastAPI, HTTPException, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
 
 from nightshift.cockpit import answers as cockpit
@@ -24,6 +25,7 @@ from nightshift.cockpit.standing import Tonight
 from nightshift.database import Readings
 from nightshift.errors import NightshiftError, RequestError, SpecError
 from nightshift.orchestration.connections import postgres_url
+from nightshift.orchestration.telemetry import event
 from nightshift.records.cockpit import NEWEST_NIGHT
 from nightshift.specs import Project, load_project
 from nightshift.specs.derived import OF_THE_PROJECT, STAGES, Named, dag_id
@@ -31,7 +33,23 @@ from nightshift.specs.derived import OF_THE_PROJECT, STAGES, Named, dag_id
 KEPT_SECONDS, SPECS_SECONDS = 5.0, 30.0
 MOST_KEPT = 500
 T = TypeVar("T")
-router = APIRouter()
+
+
+def told(request: Request, user: GetUserDep) -> Iterator[None]:
+    """Tell of a request that was answered: who asked for what, how it ended and how long it took."""
+    began, status = time.monotonic(), 200
+    try:
+        yield
+    except Exception as error:
+        status = getattr(error, "status_code", 422 if isinstance(error, RequestValidationError) else 500)
+        raise
+    finally:
+        took = round(1000 * (time.monotonic() - began), 1)
+        path = request.url.path
+        event("request", datetime.now(UTC), user=user.get_name(), path=path, status=status, milliseconds=took)
+
+
+router = APIRouter(dependencies=[Depends(told)])
 
 
 def app() -> FastAPI:

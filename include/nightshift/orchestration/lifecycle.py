@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Asset, Param, PartitionedAssetTimetable
 
 from nightshift.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, RETRIES, USUAL, until
+from nightshift.orchestration.telemetry import tell
 from nightshift.orchestration.timetable import NightlyTimetable
 from nightshift.specs import FeatureSet, Model, Project, Source, load_project
 from nightshift.specs.derived import dag_id
@@ -128,6 +129,7 @@ def _shared(owner: str, params: dict[str, Param]) -> dict[str, Any]:
             "max_retry_delay": LONGEST_DELAY,
             "retry_policy": RETRIES,
             "execution_timeout": timedelta(hours=2),
+            "post_execute": tell,
         },
     }
 

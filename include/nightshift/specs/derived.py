@@ -51,6 +51,20 @@ def is_of_a_spec(dag_id: str) -> bool:
     return dag_id.startswith(tuple(f"{stage}_" for stages in STAGES.values() for stage in stages))
 
 
+def stage_of(dag: str) -> tuple[str, str]:
+    """Return the stage of a DAG by its id, and the name of the spec it is of; of the project's: its id, ``project``.
+
+    Raises:
+        SpecError: it is of no stage that STAGES knows.
+    """
+    if dag in OF_THE_PROJECT:
+        return dag, "project"
+    for stage in (stage for stages in STAGES.values() for stage in stages):
+        if dag.startswith(f"{stage}_"):
+            return stage, dag.removeprefix(f"{stage}_")
+    raise SpecError(f"DAG '{dag}' is of no stage in nightshift.specs.derived.STAGES; add its stage there")
+
+
 def role_of(dag: str) -> str:
     """Return the role of a DAG's tasks, by its id.
 

@@ -74,6 +74,10 @@ def evaluate(
         "champion": decided.champion,
         "passed": decided.passed,
         "gates": [f"{result.gate}: {result.words}" for result in decided.gates],
+        "by_gate": {
+            gate: all(each.passed for each in decided.gates if each.gate == gate)
+            for gate in dict.fromkeys(result.gate for result in decided.gates)
+        },
     }
 
 

@@ -135,12 +135,17 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
             run_id=asked.run_id,
         ),
     )
-    return {
+    said: results.Verdict = {
         "model": name,
         "batch_date": str(batch_date),
         "status": verdict.status,
         "retrain": verdict.retrain,
     }
+    if seen.harm:
+        said["harm"] = seen.harm.evidence / seen.harm.alarm
+    if drift.shift:
+        said["shift"] = drift.shift.evidence / drift.shift.alarm
+    return said
 
 
 def _gains(platform: Platform, model: Model, batch_date: date) -> GainByAge | None:
