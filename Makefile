@@ -16,7 +16,11 @@ export UV_NO_PROGRESS := 1
 # Where nothing compiled may be kept, each server and each try-out compiles thousands of files anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
+DOCS := .venv-docs
+# Nobody's advice while a site is built.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: docs help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +69,16 @@ lint: install ## ruff, mypy, import contracts, schemas
 	@$(BIN)/lint-imports
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	@$(NIGHTSHIFT) check --deep
+
+docs: install $(DOCS)/.installed ## the documentation as a site, in site/; a broken link fails
+	@$(BIN)/python docs/reference.py
+	@$(DOCS)/bin/mkdocs build --strict
+	@echo "site/index.html"
+
+$(DOCS)/.installed: requirements/docs.lock
+	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@$(BIN)/uv pip install --quiet --python $(DOCS)/bin/python --require-hashes -r requirements/docs.lock
+	@touch $@
 
 up: install ## start the stack (PostgreSQL, MLflow, Airflow)
 	@$(NIGHTSHIFT) up
