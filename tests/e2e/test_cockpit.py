@@ -134,7 +134,7 @@ def test_each_link_of_the_cockpit_leads_somewhere(loop: Demo) -> None:
     assert dags <= set(loop.api.dags())
 
 
-@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights", "/data"])
+@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights", "/data", "/alerts"])
 def test_hostile_names_are_text(loop: Demo, page: Page, path: str) -> None:
     """Every text of an answer is replaced: none becomes markup, and none runs."""
 
@@ -150,7 +150,7 @@ def test_hostile_names_are_text(loop: Demo, page: Page, path: str) -> None:
         fetched = route.fetch()
         route.fulfill(response=fetched, body=json.dumps(poisoned(fetched.json())))
 
-    page.route(re.compile(r"/nightshift/api/(fleet|models|nights|data)"), answer)
+    page.route(re.compile(r"/nightshift/api/(fleet|models|nights|data|alerts)"), answer)
     page.goto(loop.runtime.airflow_url + FLEET + path)
     expect(page.locator("[data-nightshift=page]")).to_contain_text("onerror=")
     assert page.evaluate("window.hacked") is None
@@ -174,7 +174,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights/2013-06-30", "/data"])
+@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights/2013-06-30", "/data", "/alerts"])
 def test_people_with_other_eyes_and_hands_can_use_it(
     loop: Demo, page: Page, photograph: Photograph, path: str, scheme: str
 ) -> None:
@@ -191,7 +191,7 @@ def test_people_with_other_eyes_and_hands_can_use_it(
     assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
 
 
-@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights/2013-06-30", "/data"])
+@pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights/2013-06-30", "/data", "/alerts"])
 def test_it_fits_a_telephone(loop: Demo, page: Page, photograph: Photograph, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(loop.runtime.airflow_url + FLEET + path)

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +15,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from nightshift.cockpit import answers
+from nightshift.cockpit import alarms, answers
 from nightshift.cockpit.standing import Tonight
 from nightshift.database import Readings
 from nightshift.errors import Unreachable, WarehouseRefused
 from nightshift.records import decisions, deliveries, faults, monitoring
+from nightshift.records.alerts import KEEP_OPEN, OpenAlert
 from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
 from nightshift.rows import Command
 from nightshift.specs import load_project
@@ -35,6 +36,28 @@ MODEL = "late_arrival"
 PROJECT = load_project()
 TONIGHT = Tonight(LAST, due=True)
 HOSTILE = "<script>alert(1)</script>{{7*7}}"
+
+
+# One about each thing that somebody may see, and one about what is the project's.
+ALERTS = [
+    ("harm", f"model:{MODEL}"),
+    ("harm", "model:hourly_departures"),
+    ("source_refused", "source:departures"),
+    ("fault", "features:departure_v1"),
+    ("disk", "disk:objects"),
+    ("harm", "model:gone"),
+]
+
+
+def alert(kind: str, subject: str) -> OpenAlert:
+    seen = datetime(2013, 3, 20, 6, tzinfo=UTC)
+    return OpenAlert(
+        fingerprint=f"{kind}/{subject}", kind=kind, subject=subject, severity="error", owner="o", title=HOSTILE,
+        action="look", runbook="alert-x", dag_id=f"monitor_{MODEL}" if subject == f"model:{MODEL}" else None,
+        numbers={"evidence": 3.5}, since=seen,
+        muted_by="source_refused/source:departures" if subject == "model:hourly_departures" else None,
+        opened_at=seen, seen_at=seen,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +103,8 @@ def warehouse(postgres_url: str) -> Iterator[Warehouse]:
             run_id="run",
         ),
     )
+    for kind, subject in ALERTS:
+        found.run(KEEP_OPEN, alert(kind, subject))
     yield found
     _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -223,6 +248,40 @@ def test_readings_read_are_timed_and_heal(warehouse: Warehouse, reads: Readings)
     assert reads.one(NEWEST_NIGHT) == NewestNight(night=LAST)
 
 
+def test_an_alert_is_for_who_may_see_what_it_is_about(reads: Readings) -> None:
+    def subjects(*dags: str) -> set[str]:
+        found = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=lambda dag: dag in dags)
+        assert all(each.silence is None for each in found.alerts)
+        return {each.subject for each in found.alerts}
+
+    assert subjects("score_hourly_departures") == {"model:hourly_departures"}
+    assert subjects("collect_departures", "features_departure") == {
+        "source:departures",
+        "features:departure_v1",
+    }
+    assert subjects("alerts") == {"disk:objects", "model:gone"}
+    assert subjects() == set()
+
+
+def test_an_alert_leads_to_its_dag_and_to_the_form_that_silences_it(reads: Readings) -> None:
+    found = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=everything).alerts
+    assert len(found) == len(ALERTS)
+    mine = next(each for each in found if each.subject == f"model:{MODEL}")
+    assert mine.to == f"dags/monitor_{MODEL}"
+    assert mine.silence == answers.Link(
+        "silence", "dags/silence_alert", f"kind: harm, subject: model:{MODEL}"
+    )
+    follows = next(each for each in found if each.subject == "model:hourly_departures")
+    assert follows.muted_by == "source_refused/source:departures"
+    told = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=lambda dag: dag == "score_hourly_departures")
+    assert told.alerts[0].muted_by == "another"
+    hidden = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=lambda dag: dag == f"score_{MODEL}").alerts
+    assert [(each.to, each.silence) for each in hidden] == [(None, None)]
+    page = answers.model_page(reads, PROJECT, TONIGHT, name=MODEL, may_see=everything)
+    assert page
+    assert page.silences == {mine.fingerprint: mine.silence}
+
+
 # --- Who may see what ---------------------------------------------------------------------------------------------
 
 # What an auth manager shows to a role: all DAGs, those of one model, none.
@@ -278,9 +337,10 @@ ROUTES: dict[str, Callable[[Any], set[str]]] = {
     f"/models/{MODEL}": lambda told: {told["model"]["row"]["model"], *(n["name"] for n in told["lineage"])},
     f"/nights/{LAST}": lambda told: {step["name"] for step in told["steps"]},
     "/data": lambda told: {d["row"]["name"] for d in told["datasets"]},
+    "/alerts": lambda told: {a["subject"] for a in told["alerts"]},
     "/openapi.json": lambda told: set(),
 }
-OF_ONE = {"/data": set(), "/openapi.json": set()}
+OF_ONE = {"/data": set(), "/alerts": {f"model:{MODEL}"}, "/openapi.json": set()}
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -24,6 +24,7 @@ HEAT_NIGHTS = 120
 DATA_NIGHTS = 60
 # How long after midnight a night may take: a model's own ``verdict_within_minutes`` counts where it is longer.
 NIGHT_TAKES = timedelta(hours=6)
+SILENCE = "silence_alert"
 MaySee = Callable[[str], bool]
 
 
@@ -74,7 +75,10 @@ class Node:
 
 @dataclass(frozen=True)
 class ModelPage:
-    """A model: how it stands, its nights, who decided what and why, its features, what it stands on, what to do."""
+    """A model: how it stands, its nights, who decided what and why, its features, what it stands on, what to do.
+
+    ``silences``: of each open alert, by fingerprint, the form that silences it.
+    """
 
     night: date
     model: FleetModel
@@ -88,6 +92,7 @@ class ModelPage:
     lineage: tuple[Node, ...]
     links: tuple[Link, ...]
     actions: tuple[Link, ...]
+    silences: dict[str, Link]
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,7 @@ def model_page(
         lineage=lineage(project, name, may_see),
         links=_links(standing, name, may_see),
         actions=_actions(standing, name, night, may_see),
+        silences=_silences(standing, may_see),
     )
 
 
@@ -292,6 +298,20 @@ def _links(standing: FleetModel, name: str, may_see: MaySee) -> tuple[Link, ...]
         Link(f"{stage}_{name}", f"dags/{stage}_{name}") for stage in stages if may_see(f"{stage}_{name}")
     ]
     return tuple(found)
+
+
+def _silences(standing: FleetModel, may_see: MaySee) -> dict[str, Link]:
+    keys = [alert.fingerprint for alert in standing.row.alerts]
+    links = {key: silence(key, may_see) for key in keys}
+    return {key: link for key, link in links.items() if link}
+
+
+def silence(fingerprint: str, may_see: MaySee) -> Link | None:
+    """Return the form that silences an alert, and what to fill in; None: the reader does not see it."""
+    kind, _, subject = fingerprint.partition("/")
+    return (
+        Link("silence", f"dags/{SILENCE}", f"kind: {kind}, subject: {subject}") if may_see(SILENCE) else None
+    )
 
 
 def _actions(standing: FleetModel, name: str, night: date, may_see: MaySee) -> tuple[Link, ...]:

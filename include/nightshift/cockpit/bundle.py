@@ -9,7 +9,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "ui"
 # A file uses what those before it define.
-FILES = ("parts", "marks", "fleet", "model", "night", "data", "app")
+FILES = ("parts", "marks", "fleet", "model", "night", "data", "alerts", "app")
 
 
 @cache

@@ -19,6 +19,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
 
+from nightshift.cockpit import alarms
 from nightshift.cockpit import answers as cockpit
 from nightshift.cockpit.bundle import bundle, bundle_name
 from nightshift.cockpit.standing import Tonight
@@ -87,6 +88,12 @@ def one_night(night: date, user: GetUserDep) -> Response:
 def data(user: GetUserDep, night: date | None = None) -> Response:
     """Return the sources and feature sets, and what waits in quarantine."""
     return _answer(cockpit.DataPage, user, night, cockpit.data_page)
+
+
+@router.get("/alerts", response_model=alarms.AlertsPage)
+def alerts(user: GetUserDep) -> Response:
+    """Return what is wrong now, the worst first."""
+    return _answer(alarms.AlertsPage, user, None, alarms.alerts_page)
 
 
 @router.get("/{name}.js", include_in_schema=False)

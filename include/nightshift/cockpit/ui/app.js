@@ -9,6 +9,7 @@ const Pages = () => {
   if (page === "models" && name) return h(ModelPage, { key: name, name });
   if (page === "nights") return h(NightPage, { night: name });
   if (page === "data") return h(DataPage);
+  if (page === "alerts") return h(AlertsPage);
   return h(FleetPage);
 };
 

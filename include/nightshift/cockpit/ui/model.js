@@ -203,6 +203,7 @@ const ModelPage = ({ name }) => {
             h(Mark, { tone: alert.severity === "warning" ? "watch" : "bad" }, `${alert.severity}: ${alert.title}`),
             h(Soft, null, ` since ${alert.since.slice(0, 16).replace("T", " ")} UTC${alert.muted ? ", follows from another" : ""}`),
             h(C.Text, { fontSize: "sm" }, alert.action),
+            h(Next, { step: page.silences[alert.fingerprint] }),
           ),
         ),
       ),

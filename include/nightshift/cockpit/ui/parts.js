@@ -156,6 +156,7 @@ const Page = ({ title, about, children }) => {
       h(Go, { to: HOME }, "Fleet"),
       h(Go, { to: `${HOME}/nights` }, "Night"),
       h(Go, { to: `${HOME}/data` }, "Data"),
+      h(Go, { to: `${HOME}/alerts` }, "Alerts"),
     ),
     h(C.Heading, { as: "h1", size: "xl", overflowWrap: "anywhere" }, title),
     about && h(Soft, { display: "block", mb: 3 }, about),

@@ -1,0 +1,83 @@
+"""The page of alerts: what is wrong now and who has been told, as far as it is the reader's to see."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from nightshift.cockpit.answers import Link, MaySee, silence
+from nightshift.cockpit.standing import Tonight
+from nightshift.database import Reads
+from nightshift.records.alerts import OPEN, Numbers, OpenAlert
+from nightshift.specs import Project
+from nightshift.specs.derived import dag_id
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An open alert. ``told``: how often somebody was; ``muted_by``: what it follows from.
+
+    ``to``: the DAG that it is about, None where it is none or not the reader's; ``silence``: the form, if it is his.
+    """
+
+    fingerprint: str
+    kind: str
+    subject: str
+    severity: str
+    owner: str
+    title: str
+    action: str
+    runbook: str
+    numbers: Numbers
+    since: datetime
+    told: int
+    muted_by: str | None
+    silenced_until: datetime | None
+    to: str | None
+    silence: Link | None
+
+
+@dataclass(frozen=True)
+class AlertsPage:
+    """What is open, the worst first, then the oldest."""
+
+    night: date
+    alerts: tuple[Alarm, ...]
+
+
+def alerts_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> AlertsPage:
+    """Return the open alerts of what the reader may see; what is of no spec is for who may see the DAG ``alerts``."""
+    rows = reads.all(OPEN)
+    shown = [row for row in rows if may_see(_about(project, row.subject))]
+    known = {row.fingerprint for row in shown}
+    alarms = tuple(_alarm(row, known, may_see) for row in shown)
+    return AlertsPage(looked_at.night, alarms)
+
+
+def _about(project: Project, subject: str) -> str:
+    """Return the DAG whose readers an alert about ``subject`` concerns."""
+    kind, _, name = subject.partition(":")
+    if kind == "model" and name in project.models:
+        return dag_id("score", project.models[name])
+    if kind == "source" and name in project.sources:
+        return dag_id("collect", project.sources[name])
+    tables = {spec.table: spec for spec in project.feature_sets.values()}
+    return dag_id("features", tables[name]) if kind == "features" and name in tables else "alerts"
+
+
+def _alarm(row: OpenAlert, known: set[str], may_see: MaySee) -> Alarm:
+    return Alarm(
+        fingerprint=row.fingerprint,
+        kind=row.kind,
+        subject=row.subject,
+        severity=row.severity,
+        owner=row.owner,
+        title=row.title,
+        action=row.action,
+        runbook=row.runbook,
+        numbers=row.numbers,
+        since=row.since,
+        told=row.told,
+        muted_by=row.muted_by if row.muted_by in known or row.muted_by is None else "another",
+        silenced_until=row.silenced_until,
+        to=f"dags/{row.dag_id}" if row.dag_id and may_see(row.dag_id) else None,
+        silence=silence(row.fingerprint, may_see),
+    )
