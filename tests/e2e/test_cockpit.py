@@ -134,6 +134,31 @@ def test_each_link_of_the_cockpit_leads_somewhere(loop: Demo) -> None:
     assert dags <= set(loop.api.dags())
 
 
+# A demo may have nothing that is wrong.
+ALERTS = {
+    "night": "2013-07-20",
+    "alerts": [
+        {
+            "fingerprint": f"harm/model:{MODEL}",
+            "kind": "harm",
+            "subject": f"model:{MODEL}",
+            "severity": "warning",
+            "owner": "flights",
+            "title": "harm",
+            "action": "look at the report",
+            "runbook": "alert-harm",
+            "numbers": {"evidence": 400.5, "of": "nights"},
+            "since": "2013-07-20T06:00:00Z",
+            "told": 1,
+            "muted_by": None,
+            "silenced_until": None,
+            "to": f"dags/monitor_{MODEL}",
+            "silence": {"words": "silence", "to": "dags/silence_alert", "fill": "kind: harm"},
+        }
+    ],
+}
+
+
 @pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights", "/data", "/alerts"])
 def test_hostile_names_are_text(loop: Demo, page: Page, path: str) -> None:
     """Every text of an answer is replaced: none becomes markup, and none runs."""
@@ -150,7 +175,8 @@ def test_hostile_names_are_text(loop: Demo, page: Page, path: str) -> None:
         fetched = route.fetch()
         route.fulfill(response=fetched, body=json.dumps(poisoned(fetched.json())))
 
-    page.route(re.compile(r"/nightshift/api/(fleet|models|nights|data|alerts)"), answer)
+    page.route(re.compile(r"/nightshift/api/(fleet|models|nights|data)"), answer)
+    page.route("**/nightshift/api/alerts", lambda route: route.fulfill(json=poisoned(ALERTS)))
     page.goto(loop.runtime.airflow_url + FLEET + path)
     expect(page.locator("[data-nightshift=page]")).to_contain_text("onerror=")
     assert page.evaluate("window.hacked") is None
@@ -181,6 +207,7 @@ def test_people_with_other_eyes_and_hands_can_use_it(
     script = axe.source()
     if script is None:
         pytest.skip("no axe-core here; it needs npm")
+    page.route("**/nightshift/api/alerts", lambda route: route.fulfill(json=ALERTS))
     page.goto(loop.runtime.airflow_url + FLEET)
     page.evaluate(f"localStorage.setItem('theme', '{scheme}')")
     page.goto(loop.runtime.airflow_url + FLEET + path)
@@ -194,6 +221,7 @@ def test_people_with_other_eyes_and_hands_can_use_it(
 @pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights/2013-06-30", "/data", "/alerts"])
 def test_it_fits_a_telephone(loop: Demo, page: Page, photograph: Photograph, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
+    page.route("**/nightshift/api/alerts", lambda route: route.fulfill(json=ALERTS))
     page.goto(loop.runtime.airflow_url + FLEET + path)
     box = page.locator("[data-nightshift=page]")
     expect(box.locator("[data-row]:visible").first).to_be_visible()

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from nightshift.cockpit import alarms, answers
 from nightshift.cockpit.standing import Tonight
@@ -22,6 +23,8 @@ from nightshift.errors import Unreachable, WarehouseRefused
 from nightshift.records import decisions, deliveries, faults, monitoring
 from nightshift.records.alerts import KEEP_OPEN, OpenAlert
 from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
+from nightshift.records.profile import FeatureProfile
+from nightshift.records.sketches import Counted
 from nightshift.rows import Command
 from nightshift.specs import load_project
 from nightshift.warehouse import Warehouse, migrate
@@ -204,6 +207,52 @@ def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: R
     assert answers.model_page(reads, PROJECT, TONIGHT, name="absent", may_see=everything) is None
 
 
+def test_features_are_drawn_beside_the_training_and_slices_by_the_metric_to_beat(
+    warehouse: Warehouse, reads: Readings
+) -> None:
+    features = [
+        FeatureProfile(name="distance", kind="numeric", edges=(1.0, 2.0), counts=(10, 20, 10, 0)),
+        FeatureProfile(name="carrier", kind="category", categories=(HOSTILE,), counts=(30, 10, 0)),
+    ]
+    # Versions are for good: this one is given what a training would have left.
+    warehouse.execute(
+        "SET LOCAL session_replication_role = replica; "
+        "UPDATE governance.versions SET profile = %s WHERE model = 'arrival_delay'",
+        (json.dumps({"features": [each.model_dump() for each in features]}),),
+    )
+    counted = Counted(rows=10, features=((0, 5, 4, 1), (5, 5, 0)), predictions=())
+    for day in (LAST - timedelta(days=1), LAST, LAST + timedelta(days=1)):
+        warehouse.execute(
+            "INSERT INTO catalog.profile_counts (model, model_version, batch_date, features_sha256, counts_sha256, "
+            "counted) VALUES ('arrival_delay', 2, %s, 'f', 'c', %s)",
+            (day, TypeAdapter(Counted).dump_json(counted).decode()),
+        )
+    slices = {
+        "origin=JFK": {
+            "rows": 9,
+            "challenger": {"mae": 1.5},
+            "champion": {"mae": 2.0},
+            "gains": {"mae": [0.1, 0.9]},
+        }
+    }
+    # Decisions are for good: this is one more.
+    warehouse.execute(
+        "INSERT INTO governance.decisions (training_id, model, challenger, champion, as_of, reason, snapshot_id, "
+        "passed, gates, challenger_metrics, evidence_sha256, evaluation) SELECT 'sliced', model, challenger, champion, "
+        "as_of, reason, snapshot_id, false, gates, challenger_metrics, 'e', %s FROM governance.decisions "
+        "WHERE training_id = 'arrival_delay 2'",
+        (json.dumps({"slices": slices}),),
+    )
+    page = answers.model_page(reads, PROJECT, TONIGHT, name="arrival_delay", may_see=everything)
+    assert page
+    assert page.counted_on == LAST
+    distance, carrier = page.histograms
+    assert distance.bins == ("below 1", "1 to 2", "2 or more", "missing")
+    assert (distance.then, distance.now) == ((0.25, 0.5, 0.25, 0.0), (0.0, 0.5, 0.4, 0.1))
+    assert carrier.bins == (HOSTILE, "other", "missing")
+    assert page.slices == (answers.SliceShown("origin=JFK", "mae", 9, 1.5, 2.0, 0.1, 0.9),)
+
+
 def test_a_night_is_told_in_the_order_of_the_stages(reads: Readings) -> None:
     page = answers.night_page(reads, PROJECT, TONIGHT, may_see=everything)
     kinds = [step.kind for step in page.steps]
@@ -220,18 +269,19 @@ def test_a_night_is_told_in_the_order_of_the_stages(reads: Readings) -> None:
 def test_data_tells_what_is_stale_and_what_waits_in_quarantine(warehouse: Warehouse, reads: Readings) -> None:
     warehouse.execute(
         "INSERT INTO quarantine.rows (source, batch_date, row_number, rule, column_name, value, row, violations) "
-        "SELECT 'weather', %s, n, 'between', 'wind_speed', 'secret', '{}', '[]' FROM generate_series(1, 7) n", (LAST,)
+        "SELECT 'weather', %s, n, 'between', 'wind_speed', CASE n WHEN 1 THEN '999.5' ELSE 'Jo_Smith <b>' END, '{}', "
+        "'[]' FROM generate_series(1, 7) n", (LAST,)
     )  # fmt: skip
     page = answers.data_page(reads, PROJECT, TONIGHT, may_see=everything)
     sets = {(d.kind, d.row.name): d for d in page.datasets}
     weather, departures = sets["source", "weather"], sets["source", "departures"]
-    assert [(o.rule, o.column, o.rows, o.newest) for o in weather.row.open] == [
-        ("between", "wind_speed", 7, LAST)
+    assert [(o.rule, o.column, o.rows, o.newest, o.samples) for o in weather.row.open] == [
+        ("between", "wind_speed", 7, LAST, ("999.5", "Aa_Aaaaa <a>"))
     ]
     assert (departures.behind, departures.row.volume[-1], departures.row.volume[-2]) == (1, None, 990)
     assert departures.row.rejected[-1] == 0.7
     assert "no_wind" in weather.fixes
-    assert "secret" not in str(page)
+    assert "Smith" not in str(page)
 
 
 def test_readings_read_are_timed_and_heal(warehouse: Warehouse, reads: Readings) -> None:

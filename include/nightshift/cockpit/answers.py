@@ -11,11 +11,12 @@ from typing import Literal
 
 from nightshift import kept
 from nightshift.calendar import Calendar
+from nightshift.cockpit.histograms import Histogram, histograms
 from nightshift.cockpit.standing import State, Step, Tonight, first_who_needs_somebody, stand
 from nightshift.database import Reads
-from nightshift.masks import masked
+from nightshift.masks import masked, outlined
 from nightshift.records import cockpit as records
-from nightshift.specs import Model, Project
+from nightshift.specs import BeatsChampion, Model, Project
 from nightshift.specs.derived import dag_id
 
 TREND_NIGHTS = 60
@@ -74,6 +75,19 @@ class Node:
 
 
 @dataclass(frozen=True)
+class SliceShown:
+    """A slice of the holdout: both by ``metric``, and between what the challenger's gain lies. ``champion``: if any."""
+
+    name: str
+    metric: str
+    rows: int
+    challenger: float | None
+    champion: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class ModelPage:
     """A model: how it stands, its nights, who decided what and why, its features, what it stands on, what to do.
 
@@ -89,6 +103,9 @@ class ModelPage:
     faults: tuple[records.OpenFault, ...]
     heat_nights: tuple[date, ...]
     features: tuple[records.FeatureNow, ...]
+    counted_on: date | None
+    histograms: tuple[Histogram, ...]
+    slices: tuple[SliceShown, ...]
     lineage: tuple[Node, ...]
     links: tuple[Link, ...]
     actions: tuple[Link, ...]
@@ -196,11 +213,28 @@ def model_page(
         faults=row.faults,
         heat_nights=tuple(map(date.fromisoformat, row.heat_nights)),
         features=row.features,
+        counted_on=row.counted.night if row.counted else None,
+        histograms=histograms(row.profile or (), row.counted.counted if row.counted else None),
+        slices=_slices(spec, row.slices),
         lineage=lineage(project, name, may_see),
         links=_links(standing, name, may_see),
         actions=_actions(standing, name, night, may_see),
         silences=_silences(standing, may_see),
     )
+
+
+def _slices(spec: Model, found: records.SlicesOf | None) -> tuple[SliceShown, ...]:
+    """Return the newest challenger's slices, by the metric that it must beat the champion by."""
+    metric = next((str(gate.metric) for gate in spec.gates if isinstance(gate, BeatsChampion)), None)
+    if found is None or metric is None:
+        return ()
+    shown = []
+    for name, each in found.slices.items():
+        low, high = each.gains.get(metric) or (None, None)
+        champion = (each.champion or {}).get(metric)
+        mine = each.challenger.get(metric)
+        shown.append(SliceShown(masked(name), metric, each.rows, mine, champion, low, high))
+    return tuple(shown)
 
 
 def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> NightPage:
@@ -392,12 +426,17 @@ def _dataset(project: Project, row: records.DataRow, dag: str, night: date, may_
         name=row.name,
         owner=spec.owner,
         description=spec.description,
-        row=replace(row, why=masked(row.why or "")),
+        row=replace(row, why=masked(row.why or ""), open=tuple(map(_outlined, row.open))),
         behind=(night - row.newest).days if row.newest else None,
         read_by=tuple(_readers(project, row, may_see)),
         fixes=tuple(source.fixes) if source else (),
         links=_data_links(row, dag, may_see),
     )
+
+
+def _outlined(aside: records.SetAside) -> records.SetAside:
+    shapes = dict.fromkeys(outlined(sample) for sample in aside.samples if sample is not None)
+    return replace(aside, samples=tuple(shapes))
 
 
 def _readers(project: Project, row: records.DataRow, may_see: MaySee) -> Iterable[str]:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated
 
-from nightshift.records.decisions import GateResult
+from nightshift.records.decisions import GateResult, Slice
 from nightshift.records.monitoring import FeatureDrift, GuardAnswer, Harm, PerformanceResult, Reason, Shift
+from nightshift.records.profile import FeatureProfile
+from nightshift.records.sketches import Counted
 from nightshift.rows import JSON, Query, Row
 
 
@@ -301,9 +303,29 @@ class FeatureNow:
     psi: tuple[float | None, ...]
 
 
+@dataclass(frozen=True)
+class CountedOn:
+    """The newest night that was counted in the bins of the serving version's profile."""
+
+    night: date
+    counted: Counted
+
+
+@dataclass(frozen=True)
+class SlicesOf:
+    """The slices of the holdout that the newest challenger was judged on."""
+
+    challenger: int
+    champion: int | None
+    slices: dict[str, Slice]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelRow(Row):
-    """What is recorded of a model between two nights, newest first; ``nights`` and the heat map oldest first."""
+    """What is recorded of a model between two nights, newest first; ``nights`` and the heat map oldest first.
+
+    ``profile``: the serving version's training as histograms.
+    """
 
     nights: Annotated[tuple[TimelineNight, ...], JSON]
     ledger: Annotated[tuple[LedgerEntry, ...], JSON]
@@ -312,6 +334,9 @@ class ModelRow(Row):
     faults: Annotated[tuple[OpenFault, ...], JSON]
     heat_nights: list[str]
     features: Annotated[tuple[FeatureNow, ...], JSON]
+    profile: Annotated[tuple[FeatureProfile, ...] | None, JSON]
+    counted: Annotated[CountedOn | None, JSON]
+    slices: Annotated[SlicesOf | None, JSON]
 
 
 MODEL = Query(
@@ -323,6 +348,8 @@ MODEL = Query(
   SELECT j.batch_date, (SELECT jsonb_object_agg(f->>'name',
            round(((f->>'psi')::float8 / nullif((f->>'limit')::float8, 0))::numeric, 3))
          FROM jsonb_array_elements(j.features) f) AS psi FROM judged j
+), served AS (
+  SELECT model, version FROM governance.champion_on(%(model)s, %(night)s::date)
 ), newest AS (
   SELECT f, f->>'name' AS name FROM (SELECT features FROM judged ORDER BY batch_date DESC LIMIT 1) j,
   jsonb_array_elements(j.features) f
@@ -367,7 +394,14 @@ SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
   coalesce((SELECT jsonb_agg(jsonb_build_object('name', w.name, 'now', w.f, 'psi', p.psi)
       ORDER BY (p.psi->>-1)::float8 DESC NULLS LAST)
     FROM newest w, LATERAL (SELECT jsonb_agg(x.psi->w.name ORDER BY x.batch_date) AS psi FROM shares x) p), '[]')
-  AS features""",
+  AS features,
+  (SELECT w.profile->'features' FROM served c JOIN governance.versions w USING (model, version)) AS profile,
+  (SELECT jsonb_build_object('night', k.batch_date, 'counted', k.counted) FROM catalog.profile_counts k, served c
+   WHERE (k.model, k.model_version) = (c.model, c.version) AND k.batch_date <= %(night)s
+   ORDER BY k.batch_date DESC LIMIT 1) AS counted,
+  (SELECT jsonb_build_object('challenger', g.challenger, 'champion', g.champion, 'slices', g.evaluation->'slices')
+   FROM governance.decisions g WHERE g.model = %(model)s AND g.as_of <= %(night)s
+   AND g.evaluation->'slices' IS NOT NULL ORDER BY g.decided_at DESC LIMIT 1) AS slices""",
     ModelRow,
 )
 
@@ -422,12 +456,16 @@ ORDER BY d.place""",
 
 @dataclass(frozen=True)
 class SetAside:
-    """Rows of a source that are open in quarantine, by the first rule they broke."""
+    """Rows of a source that are open in quarantine, by the first rule they broke.
+
+    ``samples``: values that broke it, the least and the greatest, as delivered: of no use to a page as they are.
+    """
 
     rule: str
     column: str | None
     rows: int
     newest: date
+    samples: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -460,12 +498,13 @@ DATA = Query(
   FROM declared d CROSS JOIN generate_series(%(first)s::date, %(night)s::date, '1 day') t
   LEFT JOIN seen n ON (n.kind, n.name, n.batch_date) = (d.kind, d.name, t::date) GROUP BY 1, 2
 ), aside AS (
-  SELECT o.source, o.rule, o.column_name AS "column", count(*) AS rows, max(o.batch_date) AS newest
+  SELECT o.source, o.rule, o.column_name AS "column", count(*) AS rows, max(o.batch_date) AS newest,
+         jsonb_build_array(left(min(o.value), 80), left(max(o.value), 80)) AS samples
   FROM quarantine.open_rows o WHERE o.batch_date <= %(night)s GROUP BY 1, 2, 3
 )
 SELECT d.kind, d.name, newest.newest, history.volume, history.rejected, last.status, last.why,
        coalesce((SELECT jsonb_agg(jsonb_build_object('rule', a.rule, 'column', a."column", 'rows', a.rows,
-         'newest', a.newest) ORDER BY a.rows DESC, a.rule) FROM aside a
+         'newest', a.newest, 'samples', a.samples) ORDER BY a.rows DESC, a.rule) FROM aside a
          WHERE d.kind = 'source' AND a.source = d.name), '[]') AS open
 FROM declared d JOIN history USING (kind, name) LEFT JOIN last USING (kind, name) LEFT JOIN newest USING (kind, name)
 ORDER BY d.place""",

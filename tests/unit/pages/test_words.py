@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nightshift.masks import masked
+from nightshift.masks import masked, outlined
 from nightshift.pages.words import line, plain, unlinked
 
 # As renderers of GitHub's Markdown find them in plain text, after all escapes are taken away.
@@ -62,3 +62,24 @@ def test_markup_is_text(text: str, shown: str) -> None:
 )
 def test_addresses_and_long_numbers_are_struck_out(value: str, shown: str) -> None:
     assert masked(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("-12.5", "-12.5"),
+        ("1,5", "1,5"),
+        ("", ""),
+        ("inf", "inf"),
+        ("N/A", "N/A"),
+        ("2013-02-06 12:00:00", "2013-02-06 12:00:00"),
+        ("Jo Smith", "Aa Aaaaa"),
+        ("jo@x.org", "aa@a.aaa"),
+        ("4111111111111111", "9999999999999999"),
+        ("+49 151 2345678", "+99 999 9999999"),
+        ("<img src=x>", "<aaa aaa=a>"),
+        ("x" * 60, "a" * 40 + "..."),
+    ],
+)
+def test_a_value_that_was_set_aside_shows_how_it_is_wrong_and_nobodys_name(value: str, shown: str) -> None:
+    assert outlined(value) == shown

@@ -16,7 +16,7 @@ const DATA = [
     least: "12rem",
     cell: (d) =>
       d.row.open.length
-        ? d.row.open.map((each) => h(C.Text, { key: each.rule + each.column, fontSize: "sm" }, `${number(each.rows)} ${each.rows === 1 ? "row" : "rows"}: ${each.rule}${each.column ? ` of ${each.column}` : ""}, newest ${each.newest}`))
+        ? d.row.open.map((each) => h(C.Text, { key: each.rule + each.column, fontSize: "sm" }, `${number(each.rows)} ${each.rows === 1 ? "row" : "rows"}: ${each.rule}${each.column ? ` of ${each.column}` : ""}, newest ${each.newest}`, each.samples.length > 0 && h(Soft, { display: "block" }, "such as ", each.samples.map((sample) => h(C.Code, { key: sample, size: "sm", mr: 1, whiteSpace: "pre-wrap" }, sample || "nothing")))))
         : h(Soft, null, d.kind === "source" ? "none" : "–"),
   },
   { title: "Fixes", cell: (d) => (d.fixes.length ? d.fixes.map((fix) => h(C.Box, { key: fix }, fix)) : h(Soft, null, "–")) },

@@ -178,6 +178,22 @@ const Evidence = ({ nightsOf, alarm, what, colour }) => {
   );
 };
 
+// The training's shares of a feature's bins, and beside each the newest night's.
+const Pairs = ({ histogram, night }) => {
+  const { name, bins, then, now } = histogram;
+  const most = Math.max(...then, ...(now ?? []), 0.01);
+  const percent = (value) => `${(100 * value).toFixed(1)} %`;
+  const told = `${name}, share of rows: ${bins.map((bin, n) => `${bin}: ${percent(then[n])}${now ? `, now ${percent(now[n])}` : ""}`).join("; ")}`;
+  const wide = 200 / bins.length;
+  const bar = (value, n, of, colour) => h("rect", { key: `${n}-${of}`, x: n * wide + of * wide * 0.42, y: 40 - (value / most) * 38, width: wide * 0.38, height: (value / most) * 38 + 0.5, style: { fill: tint(colour) } }, h("title", null, `${bins[n]}: ${percent(value)} ${of ? `on ${night}` : "in training"}`));
+  return h(
+    "svg",
+    { width: 200, height: 41, viewBox: "0 0 200 41", role: "img", "aria-label": told, "data-chart": "histogram" },
+    then.map((value, n) => bar(value, n, 0, "fg.subtle")),
+    now && now.map((value, n) => bar(value, n, 1, "fg.info")),
+  );
+};
+
 // A feature a line, a night a column: how far from the training, as a share of its limit. At 1 it counts as drifted.
 const Heat = ({ features, heatNights }) => {
   const wide = (W - 190) / heatNights.length;

@@ -89,9 +89,10 @@ const Ledger = ({ page, name }) =>
     }),
   );
 
-const Features = ({ page }) =>
-  page.features.length > 0 &&
-  h(
+const Features = ({ page }) => {
+  const shapes = Object.fromEntries(page.histograms.map((each) => [each.name, each]));
+  if (page.features.length === 0) return null;
+  return h(
     Section,
     { id: "features", title: "Features", note: "Most drift first: the population stability index of the newest judged night against the training, and what the model makes of the feature." },
     h(Heat, { features: page.features, heatNights: page.heat_nights }),
@@ -103,7 +104,28 @@ const Features = ({ page }) =>
         { title: "Feature", cell: (f) => f.name },
         { title: "Drift", cell: (f) => h(Mark, { tone: f.now.ruined ? "bad" : f.now.drifted ? "watch" : "good" }, `${number(f.now.psi)} of ${number(f.now.limit)}`) },
         { title: "Importance", cell: (f) => `${Math.round(100 * f.now.importance)} %` },
+        { title: "Night beside training", cell: (f) => (shapes[f.name] ? h(Pairs, { histogram: shapes[f.name], night: page.counted_on }) : h(Soft, null, "–")) },
         { title: "Missing", cell: (f) => `${(100 * f.now.missing_now).toFixed(1)} % (training ${(100 * f.now.missing_then).toFixed(1)} %)` },
+      ],
+    }),
+  );
+};
+
+const Slices = ({ slices }) =>
+  slices.length > 0 &&
+  h(
+    Section,
+    { id: "slices", title: "Slices", note: `By ${slices[0].metric}, on the holdout of the newest challenger that has slices. Gain: between what it lies, by resamples.` },
+    h(Grid, {
+      label: "Slices",
+      rows: slices,
+      keyOf: (slice) => slice.name,
+      columns: [
+        { title: "Slice", cell: (s) => s.name },
+        { title: "Rows", cell: (s) => number(s.rows) },
+        { title: "Challenger", cell: (s) => number(s.challenger) },
+        { title: "Champion", cell: (s) => number(s.champion) },
+        { title: "Gain", cell: (s) => (s.low === null ? "–" : `${number(s.low)} to ${number(s.high)}`) },
       ],
     }),
   );
@@ -222,6 +244,7 @@ const ModelPage = ({ name }) => {
     h(Requests, { page, name }),
     h(Ledger, { page, name }),
     h(Features, { page }),
+    h(Slices, { slices: page.slices }),
     h(Lineage, { nodes: page.lineage }),
     h(Actions, { id: "links", title: "Read on", links: page.links }),
   );
