@@ -253,6 +253,18 @@ def test_features_are_drawn_beside_the_training_and_slices_by_the_metric_to_beat
     assert page.slices == (answers.SliceShown("origin=JFK", "mae", 9, 1.5, 2.0, 0.1, 0.9),)
 
 
+def test_lineage_leads_from_every_source_to_every_model_and_over_nothing_unseen() -> None:
+    found = {node.key: node for node in answers.graph(PROJECT, everything)}
+    kinds = {"source": PROJECT.sources, "model": PROJECT.models}
+    named = {f"{kind}.{name}" for kind, names in kinds.items() for name in names}
+    assert found.keys() == named | {f"features.{spec.table}" for spec in PROJECT.feature_sets.values()}
+    assert all(key in found for node in found.values() for key in node.reads)
+    assert "source.flights" in found["features.departure_v1"].reads
+    assert {"features.departure_v1", "source.arrivals"} <= set(found[f"model.{MODEL}"].reads)
+    unseen = answers.graph(PROJECT, lambda dag: not dag.startswith("features_"))
+    assert all(key.startswith("source.") for node in unseen for key in node.reads)
+
+
 def test_a_night_is_told_in_the_order_of_the_stages(reads: Readings) -> None:
     page = answers.night_page(reads, PROJECT, TONIGHT, may_see=everything)
     kinds = [step.kind for step in page.steps]

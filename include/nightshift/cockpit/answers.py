@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -27,6 +27,7 @@ DATA_NIGHTS = 60
 NIGHT_TAKES = timedelta(hours=6)
 SILENCE = "silence_alert"
 MaySee = Callable[[str], bool]
+NodeKind = Literal["source", "features", "model"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Node:
     """A source, a feature set or a model in the lineage; ``reads``: keys of what it stands on."""
 
     key: str
-    kind: Literal["source", "features", "model"]
+    kind: NodeKind
     name: str
     to: str
     reads: tuple[str, ...]
@@ -161,6 +162,7 @@ class DataPage:
     night: date
     first: date
     datasets: tuple[Dataset, ...]
+    lineage: tuple[Node, ...]
 
 
 def tonight(calendar: Calendar, instant: datetime, newest: Callable[[], date | None]) -> Tonight:
@@ -216,7 +218,7 @@ def model_page(
         counted_on=row.counted.night if row.counted else None,
         histograms=histograms(row.profile or (), row.counted.counted if row.counted else None),
         slices=_slices(spec, row.slices),
-        lineage=lineage(project, name, may_see),
+        lineage=graph(project, may_see),
         links=_links(standing, name, may_see),
         actions=_actions(standing, name, night, may_see),
         silences=_silences(standing, may_see),
@@ -254,7 +256,7 @@ def data_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: Ma
         _dataset(project, row, dag, looked_at.night, may_see)
         for row, (_, _, dag) in zip(rows, declared, strict=True)
     )
-    return DataPage(looked_at.night, first, tuple(sets))
+    return DataPage(looked_at.night, first, tuple(sets), graph(project, may_see))
 
 
 def lineage(project: Project, model: str, may_see: MaySee) -> tuple[Node, ...]:
@@ -274,6 +276,25 @@ def lineage(project: Project, model: str, may_see: MaySee) -> tuple[Node, ...]:
     truth = [f"source.{spec.target.source}"] if spec.target else []
     mine = tuple(node.key for node in nodes if node.kind == "features" or node.key in truth)
     return (*nodes, Node(f"model.{model}", "model", model, f"dags/score_{model}", mine))
+
+
+def graph(project: Project, may_see: MaySee) -> tuple[Node, ...]:
+    """Return all that the reader may see, from sources to models, with what each stands on."""
+    found = {node.key: node for node in _data_nodes(project, may_see)}
+    for name in project.models:
+        if may_see(f"score_{name}"):
+            found |= {node.key: node for node in lineage(project, name, may_see)}
+    return tuple(found.values())
+
+
+def _data_nodes(project: Project, may_see: MaySee) -> Iterable[Node]:
+    shown = [each for each in _stages(project) if each[0] != "model" and may_see(each[2])]
+    there = {f"{kind}.{name}" for kind, name, _ in shown}
+    inputs = {f"features.{spec.table}": spec.inputs for spec in project.feature_sets.values()}
+    for kind, name, dag in shown:
+        wanted = [f"source.{source}" for source in inputs.get(f"{kind}.{name}", ())]
+        reads = tuple(key for key in wanted if key in there)
+        yield Node(f"{kind}.{name}", kind, name, f"dags/{dag}", reads)
 
 
 def _standing(
@@ -365,7 +386,7 @@ def _actions(standing: FleetModel, name: str, night: date, may_see: MaySee) -> t
     )
 
 
-def _stages(project: Project) -> list[tuple[str, str, str]]:
+def _stages(project: Project) -> list[tuple[NodeKind, str, str]]:
     """Return (kind, name, DAG) of all that a night does, in the order of the stages."""
     return [
         *(("source", spec.name, dag_id("collect", spec)) for spec in project.sources.values()),
@@ -374,7 +395,7 @@ def _stages(project: Project) -> list[tuple[str, str, str]]:
     ]
 
 
-def _told(stages: list[tuple[str, str, str]]) -> str:
+def _told(stages: Sequence[tuple[str, str, str]]) -> str:
     return json.dumps([{"kind": kind, "name": name, "place": n} for n, (kind, name, _) in enumerate(stages)])
 
 

@@ -43,5 +43,6 @@ const DataPage = ({ query }) => {
         h(Grid, { label: KINDS[kind], columns: DATA.map((c) => ({ ...c, cell: (d) => c.cell(d, found.data.first) })), rows: shown.filter((d) => d.kind === kind), keyOf: (d) => d.row.name }),
       ),
     ),
+    h(Lineage, { nodes: found.data.lineage, start: shown[0] && `${shown[0].kind}.${shown[0].row.name}` }),
   );
 };

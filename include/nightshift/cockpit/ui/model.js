@@ -130,34 +130,6 @@ const Slices = ({ slices }) =>
     }),
   );
 
-const Lineage = ({ nodes }) =>
-  h(
-    Section,
-    { id: "lineage", title: "Stands on" },
-    h(
-      C.Flex,
-      { gap: 6, flexWrap: "wrap", alignItems: "center" },
-      ["source", "features", "model"].map((kind, index) => [
-        index > 0 && h(C.Box, { key: `${kind}-arrow`, "aria-hidden": true }, "→"),
-        h(
-          C.Box,
-          { key: kind, as: "ul", listStyleType: "none", "aria-label": kind },
-          nodes
-            .filter((node) => node.kind === kind)
-            .map((node) =>
-              h(
-                C.Box,
-                { as: "li", key: node.key, borderWidth: "1px", borderRadius: "md", px: 3, py: 1, mb: 2 },
-                h(Go, { to: kind === "model" ? node.to : `${HOME}/data?q=${encodeURIComponent(node.name)}` }, node.name),
-                " ",
-                kind !== "model" && h(Go, { to: node.to, fontSize: "sm" }, "DAG"),
-              ),
-            ),
-        ),
-      ]),
-    ),
-  );
-
 const NightsTable = ({ page }) =>
   h(
     "details",
@@ -245,7 +217,7 @@ const ModelPage = ({ name }) => {
     h(Ledger, { page, name }),
     h(Features, { page }),
     h(Slices, { slices: page.slices }),
-    h(Lineage, { nodes: page.lineage }),
+    h(Lineage, { nodes: page.lineage, start: `model.${name}` }),
     h(Actions, { id: "links", title: "Read on", links: page.links }),
   );
 };

@@ -301,3 +301,46 @@ const Night = ({ value, onChange }) =>
     value,
     onChange: (event) => onChange(event.target.value),
   });
+
+// What something stands on, and what stands on it. A step is a click: what was clicked is then in the middle.
+const Lineage = ({ nodes, start }) => {
+  const [walked, walk] = useState(null);
+  const here = nodes.find((node) => node.key === walked) ?? nodes.find((node) => node.key === start) ?? nodes[0];
+  if (!here) return null;
+  const page = (node) => (node.kind === "model" ? `${HOME}/models/${encodeURIComponent(node.name)}` : `${HOME}/data?q=${encodeURIComponent(node.name)}`);
+  const list = (title, found) =>
+    h(
+      C.Box,
+      { minW: "9rem" },
+      h(Soft, { display: "block" }, title),
+      found.length === 0
+        ? h(Soft, null, "nothing")
+        : h(
+            C.Box,
+            { as: "ul", listStyleType: "none", "aria-label": title },
+            found.map((node) =>
+              h(C.Box, { as: "li", key: node.key, mb: 1 }, h(C.Button, { size: "xs", variant: "outline", "data-node": node.key, onClick: () => walk(node.key) }, node.name)),
+            ),
+          ),
+    );
+  return h(
+    Section,
+    { id: "lineage", title: "Lineage", note: "Click to walk." },
+    h(
+      C.Flex,
+      { gap: 6, flexWrap: "wrap", alignItems: "center" },
+      list("stands on", nodes.filter((node) => here.reads.includes(node.key))),
+      h(C.Box, { "aria-hidden": true }, "→"),
+      h(
+        C.Box,
+        { borderWidth: "1px", borderRadius: "md", px: 3, py: 2, "aria-live": "polite", "data-here": here.key },
+        h(Soft, { display: "block" }, here.kind),
+        h(Go, { to: page(here), fontWeight: "semibold" }, here.name),
+        " ",
+        h(Go, { to: here.to, fontSize: "sm" }, "DAG"),
+      ),
+      h(C.Box, { "aria-hidden": true }, "→"),
+      list("read by", nodes.filter((node) => node.reads.includes(here.key))),
+    ),
+  );
+};
