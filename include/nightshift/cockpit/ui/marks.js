@@ -188,7 +188,7 @@ const Pairs = ({ histogram, night }) => {
   const bar = (value, n, of, colour) => h("rect", { key: `${n}-${of}`, x: n * wide + of * wide * 0.42, y: 40 - (value / most) * 38, width: wide * 0.38, height: (value / most) * 38 + 0.5, style: { fill: tint(colour) } }, h("title", null, `${bins[n]}: ${percent(value)} ${of ? `on ${night}` : "in training"}`));
   return h(
     "svg",
-    { width: 200, height: 41, viewBox: "0 0 200 41", role: "img", "aria-label": told, "data-chart": "histogram" },
+    { width: "100%", height: 41, viewBox: "0 0 200 41", style: { maxWidth: 200 }, role: "img", "aria-label": told, "data-chart": "histogram" },
     then.map((value, n) => bar(value, n, 0, "fg.subtle")),
     now && now.map((value, n) => bar(value, n, 1, "fg.info")),
   );
