@@ -4,6 +4,7 @@ Run as ``python benchmarks/cockpit.py [MODELS]``. It prints time, CPU time (of t
 of each page, without the cache: a crowded machine adds to the first, hardly to the second.
 """
 
+import gzip
 import sys
 import tempfile
 import time
@@ -52,7 +53,8 @@ def timed(name: str, kind: type, ask: Callable[[], Any]) -> None:
         spent.append(1000 * (time.perf_counter() - began))
     print(
         f"{name:8} median {median(spent):6.0f} ms   p95 {quantiles(spent, n=20)[-1]:6.0f} ms   "
-        f"cpu {1000 * (spent_on_cpu() - cpu) / TIMES:6.1f} ms   {len(content) / 1000:6.1f} kB",
+        f"cpu {1000 * (spent_on_cpu() - cpu) / TIMES:6.1f} ms   {len(content) / 1000:6.1f} kB, "
+        f"{len(gzip.compress(content, 5)) / 1000:.1f} kB as the API server sends it",
         flush=True,
     )
 
