@@ -23,7 +23,15 @@ BLOCK_ROWS = score.CHUNK_ROWS
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of a block: rows with their keys, their sketch, and their counts, None where they do not fit."""
+    """A block as a frame, and what a version says of its rows by itself: (n,) or (n, classes)."""
+
+    features: pd.DataFrame
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served of a block: rows with their keys, their sketch, and their counts, None where they do not fit."""
 
     rows: pa.Table
     sketch: Sketch
@@ -42,30 +50,35 @@ class Job:
     edges: Edges
     by: Recalibration | None = None
 
-    def work(self, block: pa.Table) -> Said:
-        """Return what is said of the rows of a block.
+    def said(self, block: pa.Table) -> Said:
+        """Return what the version says of a block."""
+        features = to_frame(block)
+        return Said(features, score.said(features, self.predict, self.model.classes))
+
+    def served(self, said: Said) -> Served:
+        """Return what is served of a block.
 
         Raises:
             ValueError: a prediction is not a finite number.
         """
-        features, classes = to_frame(block), self.model.classes
-        said = score.said(features, self.predict, classes)
-        rows = score.rows_of(features[list(self.keys)], moved_by(self.model, said, self.by), classes)
-        return Said(to_arrow(rows, self.columns), self._sketch(rows), self._counted(features, said))
+        scores = moved_by(self.model, said.scores, self.by)
+        rows = score.rows_of(said.features[list(self.keys)], scores, self.model.classes)
+        counts = self._counted(said.features, said.scores)
+        return Served(to_arrow(rows, self.columns), self._sketch(rows), counts)
 
     def _sketch(self, rows: pd.DataFrame) -> Sketch:
         names = [column.name for column in self.edges.columns]
         values = score.predicted(rows, names if len(names) > 1 else ()).reshape(len(rows), -1)
         return sketch(pd.DataFrame(values, columns=names), self.edges)
 
-    def _counted(self, features: pd.DataFrame, said: np.ndarray) -> Counted | None:
+    def _counted(self, features: pd.DataFrame, scores: np.ndarray) -> Counted | None:
         """Return the counts in the bins of the profile: by what the version says itself."""
         profile, classes = self.profile, self.model.classes
         if profile is None or not set(profile.classes) <= set(classes):
             return None
         if profile.classes:
-            said = said[:, [classes.index(name) for name in profile.classes]]
+            scores = scores[:, [classes.index(name) for name in profile.classes]]
         try:
-            return counted(profile, features, said)
+            return counted(profile, features, scores)
         except SchemaMismatch:
             return None

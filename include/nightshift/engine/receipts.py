@@ -1,4 +1,4 @@
-"""Receipts: what was said of a block, by the hash of its file, with the counts that sum."""
+"""Receipts: what is served of a block, by the hash of its file, with the counts that sum."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshift.engine.job import Said
+from nightshift.engine.job import Served
 from nightshift.monitor import profile, sketches
 from nightshift.records.profile import Profile
 from nightshift.records.sketches import Counted, Edges, Sketch
@@ -27,13 +27,13 @@ class Receipt:
     counted: Counted | None
 
 
-def written(said: Said, folder: Path) -> Receipt:
-    """Write what was said of a block; return its receipt."""
+def written(served: Served, folder: Path) -> Receipt:
+    """Write what is served of a block; return its receipt."""
     sink = io.BytesIO()
-    pq.write_table(said.rows, sink, compression="lz4")
+    pq.write_table(served.rows, sink, compression="lz4")
     file = folder / f"{hashlib.sha256(sink.getbuffer()).hexdigest()}.parquet"
     file.write_bytes(sink.getbuffer())
-    return Receipt(file, said.rows.num_rows, said.sketch, said.counted)
+    return Receipt(file, served.rows.num_rows, served.sketch, served.counted)
 
 
 def read(receipts: Sequence[Receipt]) -> pd.DataFrame:
