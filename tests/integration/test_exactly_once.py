@@ -249,7 +249,7 @@ OVERTAKEN: dict[str, tuple[object, str, Callable[[Platform, Try], object]]] = {
     # What a stage calls once it has its lease, and the stage.
     "validate": (COLLECT, "landed", lambda p, asked: stages.validate(p, "flights", ONE, asked)),
     "features": (features, "_inputs", lambda p, asked: stages.build_features(p, "departure", ONE, asked)),
-    "score": (SCORE, "read_features", lambda p, asked: stages.score(p, MODEL, ONE, asked)),
+    "score": (SCORE, "feature_contents", lambda p, asked: stages.score(p, MODEL, ONE, asked)),
 }
 
 

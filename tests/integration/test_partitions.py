@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from nightshift.errors import Superseded
+from nightshift.errors import Superseded, WarehouseRefused
 from nightshift.warehouse import Table, Warehouse
 
 pytestmark = pytest.mark.integration
@@ -49,3 +49,33 @@ def test_one_who_tries_another_arm_supersedes_nobody(warehouse: Warehouse) -> No
     warehouse.lease(TABLE, [NIGHT], "champion again", "champion")
     with pytest.raises(Superseded, match="champion again"), warehouse.write(champion) as write:
         write.replace(TABLE, rows(5))
+
+
+def test_a_night_read_in_blocks_is_whole_and_in_the_order_of_its_key(warehouse: Warehouse) -> None:
+    warehouse.ensure(TABLE)
+    other = date(2013, 2, 2)
+    with warehouse.write(warehouse.lease(TABLE, [NIGHT, other], "test")) as write:
+        write.replace(TABLE, pd.concat([rows(3, night=other), rows(10).sample(frac=1, random_state=0)]))
+    with warehouse.reading() as reading:
+        found = [block["name"].to_pylist() for block in reading.blocks(TABLE, NIGHT, 4)]
+        assert list(reading.blocks(TABLE, date(2013, 2, 3), 4)) == []
+        assert reading.dates(TABLE, NIGHT, date(2013, 2, 9)) == [NIGHT, other]
+    names = list(rows(10)["name"])
+    assert found == [names[:4], names[4:8], names[8:]]
+
+
+def test_rows_that_come_piece_by_piece_replace_a_partition_and_the_refused_one_is_named(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.ensure(TABLE)
+    whole = TABLE.arrow(rows(50))
+    lease = warehouse.lease(TABLE, [NIGHT], "test")
+    with warehouse.write(lease) as write:
+        assert write.replace(TABLE, lambda: whole.to_batches(max_chunksize=7)) == 50
+    twice = [*whole.to_batches(max_chunksize=7), *whole.slice(20, 1).to_batches()]
+    with (
+        pytest.raises(WarehouseRefused, match="row batch_date='2013-02-01', name='n000020': duplicate key"),
+        warehouse.write(lease) as write,
+    ):
+        write.replace(TABLE, lambda: twice)
+    assert len(warehouse.read(TABLE, NIGHT, NIGHT)) == 50

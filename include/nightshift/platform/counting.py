@@ -3,43 +3,18 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-import pandas as pd
-
 from nightshift.calendar import DateRange
-from nightshift.distributions import Floats
-from nightshift.errors import SchemaMismatch
-from nightshift.monitor.profile import counted, counted_sha256
+from nightshift.monitor.profile import counted, counted_sha256, summed
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import load_version
 from nightshift.platform.handles import Platform
 from nightshift.records import sketches
 from nightshift.records.profile import Profile
-from nightshift.records.sketches import CountedNight, ProfileCounts
-from nightshift.score import said
+from nightshift.records.sketches import Counted, CountedNight, ProfileCounts
+from nightshift.score import CHUNK_ROWS, said
 from nightshift.specs import Model
+from nightshift.types import to_frame
 from nightshift.warehouse import feature_table
-
-
-def scored_counts(
-    model: Model,
-    of: tuple[int, Profile | None],
-    night: tuple[date, str | None],
-    rows: pd.DataFrame,
-    said: Floats,
-) -> ProfileCounts | None:
-    """Return the counts of a night that is being scored by a version, its number and profile ``of``.
-
-    ``night``: its date, and the hash of its features ``rows``; ``said``: what the version says of these by itself.
-    None where they do not fit the profile: the verdict counts them then, and says what does not fit.
-    """
-    (version, profile), (batch_date, content) = of, night
-    if profile is None or content is None or not set(profile.classes) <= set(model.classes):
-        return None
-    by_class = said[:, [model.classes.index(name) for name in profile.classes]] if profile.classes else said
-    try:
-        return _counts(model, (version, profile), (batch_date, content), rows, by_class)
-    except SchemaMismatch:
-        return None
 
 
 def window_counts(
@@ -74,9 +49,12 @@ def _filled(
     spec = platform.project.feature_set(model.features)
     predict, found = load_version(platform, model, of[0], of[1].classes), {}
     for night in nights:
-        rows = platform.warehouse.read(feature_table(spec), night.batch_date, night.batch_date)
-        scores = said(rows, predict, of[1].classes)
-        made = _counts(model, of, (night.batch_date, night.content_sha256), rows, scores)
+        with platform.warehouse.reading() as reading:
+            blocks = map(to_frame, reading.blocks(feature_table(spec), night.batch_date, CHUNK_ROWS))
+            total = summed(
+                (counted(of[1], rows, said(rows, predict, of[1].classes)) for rows in blocks), of[1]
+            )
+        made = profile_counts(model, of[0], (night.batch_date, night.content_sha256), total)
         platform.warehouse.run(sketches.FILL_COUNTS, made, feature_set=spec.set, feature_version=spec.version)
         found[night.batch_date] = CountedNight(
             batch_date=night.batch_date,
@@ -87,13 +65,11 @@ def _filled(
     return found
 
 
-def _counts(
-    model: Model, of: tuple[int, Profile], night: tuple[date, str], rows: pd.DataFrame, said: Floats
-) -> ProfileCounts:
-    made = counted(of[1], rows, said)
+def profile_counts(model: Model, version: int, night: tuple[date, str], made: Counted) -> ProfileCounts:
+    """Return the counts of a night as they are kept. ``night``: its date, and the hash of its features."""
     return ProfileCounts(
         model=model.name,
-        model_version=of[0],
+        model_version=version,
         batch_date=night[0],
         features_sha256=night[1],
         counts_sha256=counted_sha256(made),

@@ -1,5 +1,6 @@
 """What models see: the features of nights, and labels as they were known at a cut-off; and where they answer."""
 
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 import pandas as pd
@@ -18,15 +19,24 @@ def read_features(reading: Reading, platform: Platform, model: Model, nights: Da
     """Return the model's feature rows of ``nights``. Raises NotReady naming the nights that have none."""
     table = feature_table(platform.project.feature_set(model.features))
     features = reading.read(table, nights.first, nights.last)
-    missing = sorted(set(nights.dates) - set(features["batch_date"].dt.date))
-    if missing:
+    _require(model, nights.dates, features["batch_date"].dt.date)
+    return features
+
+
+def require_features(reading: Reading, platform: Platform, model: Model, nights: Sequence[date]) -> None:
+    """Raise NotReady naming those of ``nights``, ascending, of which the model has no feature rows."""
+    table = feature_table(platform.project.feature_set(model.features))
+    _require(model, nights, reading.dates(table, nights[0], nights[-1]))
+
+
+def _require(model: Model, nights: Iterable[date], there: Iterable[date]) -> None:
+    if missing := sorted(set(nights) - set(there)):
         raise NotReady(
             "has no partition",
             subject=Subject("feature set", model.features),
             nights=missing,
             remedy=RunStage("features", model.features),
         )
-    return features
 
 
 def read_labels(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:

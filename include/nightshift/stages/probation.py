@@ -35,8 +35,8 @@ def score_beside(platform: Platform, name: str, nights: DateRange, asked: Try) -
     ensure_predictions(platform, table)
     dates = sorted(found)
     lease = platform.warehouse.lease(table, dates, asked.holder, BEFORE_ARM)
-    rows, _ = serve(platform, model, dates, lambda night: found[night].before, lease, asked, BEFORE_ARM)
-    return {"model": name, "nights": len(dates), "rows": len(rows)}
+    batches = serve(platform, model, dates, lambda night: found[night].before, lease, asked, BEFORE_ARM)
+    return {"model": name, "nights": len(dates), "rows": sum(each.row_count for each in batches)}
 
 
 def judge_probation(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Probation:

@@ -1,35 +1,39 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import pandas as pd
+import pyarrow as pa
 
-from nightshift import metrics, results, train
-from nightshift import score as scoring
+from nightshift import engine, metrics, results, train
 from nightshift.calendar import DateRange
+from nightshift.engine import Job, Receipt
 from nightshift.errors import BatchRejected
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
-from nightshift.platform.counting import scored_counts
+from nightshift.platform.counting import profile_counts
 from nightshift.platform.faults import open_faults
 from nightshift.platform.fitted import load_version
-from nightshift.platform.inputs import ensure_predictions, read_features, read_labels
+from nightshift.platform.inputs import ensure_predictions, read_features, read_labels, require_features
 from nightshift.platform.lineage import feature_contents
-from nightshift.platform.predictions import prediction_sketches, profile_of
-from nightshift.platform.recalibrating import ensure_past, moved_by, past_of, told
+from nightshift.platform.predictions import edges_of_predictions, prediction_sketch, profile_of
+from nightshift.platform.recalibrating import ensure_past, past_of, told
 from nightshift.records import features as records
 from nightshift.records import sketches
 from nightshift.records.faults import Fault
-from nightshift.records.features import PredictionBatch, Recalibration
-from nightshift.records.sketches import ProfileCounts
+from nightshift.records.features import PredictionBatch
+from nightshift.records.sketches import PredictionSketch, ProfileCounts
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
-from nightshift.warehouse import Lease, feature_table, prediction_table
+from nightshift.warehouse import ROWS_A_PIECE, Lease, Table, feature_table, prediction_table
 
+# What all rows of a night have alike.
+ALIKE = ("arm", "model_version", "run_id", "feature_version")
 MOST_TOLD = 5
 
 
@@ -58,16 +62,10 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     lease = platform.warehouse.lease(table, nights.dates, asked.holder, CHAMPION_ARM)
     ledger = Ledger(platform.warehouse, name)
     ledger.check(platform.registry.champion(name))
-    predictions, moved = serve(
-        platform, model, wanted, lambda night: ledger.champion_on(night).version, lease, asked
-    )
+    batches = serve(platform, model, wanted, lambda night: ledger.champion_on(night).version, lease, asked)
     if held:
         raise _refused(name, feature_set, faults)
-    scored = _told(name, nights, predictions)
-    if moved:
-        scored["recalibrated"] = [f"{night}: {told(model, each)}" for night, each in moved.items()][
-            -MOST_TOLD:
-        ]
+    scored = _told(model, nights, batches)
     return {**scored, "faults": [fault.told for fault in faults[:MOST_TOLD]]} if faults else scored
 
 
@@ -79,72 +77,110 @@ def serve(
     lease: Lease,
     asked: Try,
     arm: str = CHAMPION_ARM,
-) -> tuple[pd.DataFrame, dict[date, Recalibration]]:
+) -> list[PredictionBatch]:
     """Replace the predictions of an arm's nights by those of the version of each, with their records and sketches.
 
-    Returns the rows as they are kept, and what moved each night.
+    Nights one after the other, each block by block; what is said waits in files, so that the transaction that replaces
+    the nights, all or none, lasts no longer than a COPY and a newer try never waits for a model.
 
     Raises:
         NotReady: no version, or no features, for one of the nights.
         ArtifactRefused: the model file is not the one that was promoted.
     """
-    feature_set = platform.project.feature_set(model.features)
-    found = _predicted(platform, model, nights, version_on, arm)
-    moved = found.moved
-    predictions = found.rows.assign(arm=arm, run_id=asked.run_id, feature_version=feature_set.version)
-    batches = _batches(model.name, feature_set, predictions, found.contents, moved)
-    sketched = prediction_sketches(platform, model, predictions, arm, moved)
-    with platform.warehouse.write(lease) as write:
-        write.replace(prediction_table(model, feature_set), predictions, dates=nights, arm=arm)
-        for batch, sketch in zip(batches, sketched, strict=True):
-            write.run(records.SCORED, batch)
-            write.run(sketches.KEEP_PREDICTIONS, sketch)
-        for counts in found.counts:
-            write.run(sketches.KEEP_COUNTS, counts)
-    return predictions, moved
+    table = prediction_table(model, platform.project.feature_set(model.features))
+    with TemporaryDirectory(prefix="nightshift-score-") as folder:
+        found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), Path(folder))
+        with platform.warehouse.write(lease) as write:
+            write.replace(table, lambda: _rows(table, found), dates=nights, arm=arm)
+            for night in found:
+                write.run(records.SCORED, night.batch)
+                write.run(sketches.KEEP_PREDICTIONS, night.sketch)
+                if night.counts:
+                    write.run(sketches.KEEP_COUNTS, night.counts)
+    return [night.batch for night in found]
 
 
 @dataclass(frozen=True)
-class _Predicted:
-    """What is served of nights: the rows, the hash of the features each is of, what moved it, and its counts."""
+class _Night:
+    """What is served of a night: its record, its sketch and its counts, and the receipts of its rows."""
 
-    rows: pd.DataFrame
-    contents: dict[date, str | None]
-    moved: dict[date, Recalibration]
-    counts: list[ProfileCounts]
+    batch: PredictionBatch
+    sketch: PredictionSketch
+    counts: ProfileCounts | None
+    receipts: list[Receipt]
 
 
 def _predicted(
-    platform: Platform, model: Model, nights: list[date], version_on: Callable[[date], int], arm: str
-) -> _Predicted:
-    """Return what is served of each night's version."""
+    platform: Platform,
+    model: Model,
+    nights: list[date],
+    version_on: Callable[[date], int],
+    whose: tuple[str, str],
+    folder: Path,
+) -> list[_Night]:
+    """Return what is served of each night's version. ``whose``: arm and run."""
     feature_set = platform.project.feature_set(model.features)
     platform.warehouse.ensure(feature_table(feature_set))
     ensure_past(platform, model)
     whole = DateRange(nights[0], nights[-1])
-    with platform.warehouse.reading() as reading:
-        features = read_features(reading, platform, model, whole)
-        contents = feature_contents(reading, feature_set, whole)
-        past = past_of(reading, platform, model, whole, arm)
     # Once for all nights of a version.
-    loaded = cache(lambda version: load_version(platform, model, version))
-    profiles = cache(lambda version: profile_of(platform, model, version))
-    parts, moved, counts = [], {}, []
-    for batch_date in nights:  # in their order: a night's offset comes from those before it
-        version = version_on(batch_date)
-        rows = features[features["batch_date"] == pd.Timestamp(batch_date)]
-        by = past.recalibration(batch_date, version) if past else None
-        said = scoring.said(rows, loaded(version), model.classes)
-        night = batch_date, contents.get(batch_date)
-        counts.append(scored_counts(model, (version, profiles(version)), night, rows, said))
-        served = scoring.rows_of(
-            rows[["batch_date", *feature_set.entity]], moved_by(model, said, by), model.classes
-        )
-        parts.append(served.assign(model_version=version))
-        if past and by:
-            moved[batch_date] = by
-            past.add(batch_date, version, served, by)
-    return _Predicted(pd.concat(parts, ignore_index=True), contents, moved, [each for each in counts if each])
+    job_of = cache(lambda version: _job(platform, model, version))
+    found = []
+    with platform.warehouse.reading() as reading:
+        require_features(reading, platform, model, nights)
+        contents = feature_contents(reading, feature_set, whole)
+        past = past_of(reading, platform, model, whole, whose[0])
+        for batch_date in nights:  # in their order: a night's offset comes from those before it
+            version = version_on(batch_date)
+            by = past.recalibration(batch_date, version) if past else None
+            job = replace(job_of(version), by=by)
+            blocks = reading.blocks(feature_table(feature_set), batch_date, engine.BLOCK_ROWS)
+            receipts = engine.run(job, blocks, folder)
+            batch = PredictionBatch(
+                model=model.name,
+                batch_date=batch_date,
+                arm=whose[0],
+                model_version=version,
+                row_count=sum(receipt.rows for receipt in receipts),
+                run_id=whose[1],
+                feature_set=feature_set.set,
+                feature_version=feature_set.version,
+                features_sha256=contents.get(batch_date),
+                recalibration=by,
+            )
+            found.append(_night(job, batch, receipts))
+            if past and by:
+                past.add(batch_date, version, engine.read(receipts), by)
+    return found
+
+
+def _job(platform: Platform, model: Model, version: int) -> Job:
+    feature_set = platform.project.feature_set(model.features)
+    profile, columns = profile_of(platform, model, version), prediction_table(model, feature_set).columns
+    return Job(
+        model=model,
+        predict=load_version(platform, model, version),
+        columns={name: kind for name, kind in columns.items() if name not in ALIKE},
+        keys=("batch_date", *feature_set.entity),
+        profile=profile,
+        edges=edges_of_predictions(profile),
+    )
+
+
+def _night(job: Job, batch: PredictionBatch, receipts: list[Receipt]) -> _Night:
+    """Return a night as it is kept. Where its rows do not fit the profile, the verdict counts them, and says so."""
+    sketch, counted = engine.summed(receipts, job.edges, job.profile)
+    night, content, counts = batch.batch_date, batch.features_sha256, None
+    if counted and content:
+        counts = profile_counts(job.model, batch.model_version, (night, content), counted)
+    return _Night(batch, prediction_sketch(batch, job.edges, sketch), counts, receipts)
+
+
+def _rows(table: Table, nights: list[_Night]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of all nights as the table has them."""
+    for night in nights:
+        alike = {name: getattr(night.batch, name) for name in ALIKE}
+        yield from engine.pieces(night.receipts, table.arrow_schema, ROWS_A_PIECE, **alike)
 
 
 def _refused(name: str, spec: FeatureSet, faults: list[Fault]) -> BatchRejected:
@@ -158,10 +194,15 @@ def _refused(name: str, spec: FeatureSet, faults: list[Fault]) -> BatchRejected:
     )
 
 
-def _told(name: str, nights: DateRange, predictions: pd.DataFrame) -> results.Scored:
-    by = sorted({int(version) for version in predictions["model_version"]})
-    scored: results.Scored = {"model": name, "nights": str(nights), "rows": len(predictions)}
-    return {**scored, "version": by[0]} if len(by) == 1 else {**scored, "versions": by}
+def _told(model: Model, nights: DateRange, batches: list[PredictionBatch]) -> results.Scored:
+    by = sorted({batch.model_version for batch in batches})
+    moved = [
+        f"{batch.batch_date}: {told(model, batch.recalibration)}" for batch in batches if batch.recalibration
+    ]
+    rows = sum(batch.row_count for batch in batches)
+    scored: results.Scored = {"model": model.name, "nights": str(nights), "rows": rows}
+    scored |= {"version": by[0]} if len(by) == 1 else {"versions": by}
+    return {**scored, "recalibrated": moved[-MOST_TOLD:]} if moved else scored
 
 
 def compare(
@@ -185,34 +226,4 @@ def compare(
             "metrics": metrics.score(model.kind, rows["label"], load_version(platform, model, version)(rows)),
         }
         for version in versions
-    ]
-
-
-def _batches(
-    name: str,
-    spec: FeatureSet,
-    predictions: pd.DataFrame,
-    contents: dict[date, str | None],
-    moved: dict[date, Recalibration],
-) -> list[PredictionBatch]:
-    said = predictions.groupby("batch_date").agg(
-        version=("model_version", "first"),
-        arm=("arm", "first"),
-        run=("run_id", "first"),
-        rows=("arm", "size"),
-    )
-    return [
-        PredictionBatch(
-            model=name,
-            batch_date=night,
-            arm=str(c["arm"]),
-            model_version=int(c["version"]),
-            row_count=int(c["rows"]),
-            run_id=str(c["run"]),
-            feature_set=spec.set,
-            feature_version=spec.version,
-            features_sha256=contents.get(night),
-            recalibration=moved.get(night),
-        )
-        for night, c in zip(pd.DatetimeIndex(said.index).date, said.to_dict("records"), strict=True)
     ]

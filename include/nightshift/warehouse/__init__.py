@@ -8,7 +8,7 @@ from psycopg2.extras import Json
 
 from nightshift.warehouse.database import Reading, Warehouse
 from nightshift.warehouse.migrate import migrate
-from nightshift.warehouse.partitions import Lease, PartitionWrite
+from nightshift.warehouse.partitions import ROWS_A_PIECE, Lease, PartitionWrite
 from nightshift.warehouse.tables import (
     Table,
     feature_inputs_table,
@@ -19,6 +19,7 @@ from nightshift.warehouse.tables import (
 )
 
 __all__ = [
+    "ROWS_A_PIECE",
     "Json",
     "Lease",
     "PartitionWrite",

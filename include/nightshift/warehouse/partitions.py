@@ -6,7 +6,7 @@ newer generation and writes nothing. A reader sees the old partition whole, or t
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -27,6 +27,8 @@ from nightshift.warehouse.tables import Table, rendered
 COPIED = re.compile(r"COPY .+?, line (\d+)(?:, column ([^\n]+?))?(?:\n|\. SQLSTATE|$)")
 # A COPY's rows are encoded so many at a time: the server takes in one piece while the next is made.
 ROWS_A_PIECE = 20_000
+
+Pieces = Callable[[], Iterable[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -76,32 +78,28 @@ class PartitionWrite:
     def replace(
         self,
         table: Table,
-        rows: pd.DataFrame | pa.Table,
+        rows: pd.DataFrame | pa.Table | Pieces,
         *,
         dates: Iterable[date] | None = None,
         **only: str | int,
     ) -> int:
         """Replace ``dates`` of ``table`` (all that are leased, if not given) by ``rows``; return their number.
 
-        ``only`` narrows what is replaced (``source="weather"``), for tables that several writers share.
+        ``rows``: also as a function that gives them piece by piece, in the table's own types, anew each time. ``only``
+        narrows what is replaced (``source="weather"``), for tables that several writers share.
         """
-        arrow = rows if isinstance(rows, pa.Table) else table.arrow(rows)
+        pieces = rows if callable(rows) else _pieces(table, rows)
         conditions = [sql.SQL("batch_date BETWEEN $1 AND $2"), *_equal(only)]
         statement = sql.SQL("DELETE FROM {} WHERE {}").format(
             table.identifier, sql.SQL(" AND ").join(conditions)
         )
         for first, last in consecutive(self.lease.generations if dates is None else dates):
             self.cursor.execute(rendered(statement), parameters=[first, last, *only.values()])
-        if arrow.num_rows:
-            self._copy(table, arrow)
-        return int(arrow.num_rows)
-
-    def _copy(self, table: Table, arrow: pa.Table) -> None:
-        pieces = arrow.to_reader(max_chunksize=ROWS_A_PIECE)
+        reader = pa.RecordBatchReader.from_batches(table.arrow_schema, pieces())
         try:
-            self.cursor.adbc_ingest(table.name, pieces, mode="append", db_schema_name=table.schema)
+            return self.cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema)
         except adbc.Error as error:
-            raise told(error, error.sqlstate, _place(table, arrow, str(error))) from error
+            raise told(error, error.sqlstate, _place(table, pieces, str(error))) from error
 
     def counts(self, table: Table, dates: Iterable[date], **only: str) -> dict[date, int]:
         """Return how many rows of ``table`` each of ``dates`` has, as this transaction sees them; ``only`` as above."""
@@ -126,16 +124,29 @@ class PartitionWrite:
         self.cursor.execute(text, parameters=parameters)
 
 
-def _place(table: Table, arrow: pa.Table, said: str) -> str:
+def _pieces(table: Table, rows: pd.DataFrame | pa.Table) -> Pieces:
+    arrow = rows if isinstance(rows, pa.Table) else table.arrow(rows)
+    return lambda: arrow.to_batches(max_chunksize=ROWS_A_PIECE)
+
+
+def _place(table: Table, pieces: Pieces, said: str) -> str:
     """Return the table, and the row and column that an error of a COPY names: the row by its key."""
     found = COPIED.search(said)
-    number = int(found[1]) - 1 if found else arrow.num_rows
-    if not found or number >= arrow.num_rows:
+    values = _row(pieces(), int(found[1]) - 1, table.key) if found else None
+    if not found or not values:
         return f"table {table.qualified}: "
-    values = arrow.select(list(table.key)).slice(number, 1).to_pylist()[0]
     key = ", ".join(f"{name}={str(value)[:60]!r}" for name, value in values.items())
     column = f", column '{found[2]}'" if found[2] else ""
     return f"table {table.qualified}{column}, row {key}: "
+
+
+def _row(pieces: Iterable[pa.RecordBatch], number: int, names: Sequence[str]) -> dict[str, Any]:
+    """Return the values of these columns in the row of this number; none where there are fewer rows."""
+    for piece in pieces:
+        if number < piece.num_rows:
+            return piece.select(list(names)).slice(number, 1).to_pylist()[0]
+        number -= piece.num_rows
+    return {}
 
 
 def _equal(only: Mapping[str, str | int]) -> list[sql.Composable]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +11,7 @@ from psycopg2 import sql
 from nightshift.errors import BatchRejected, SpecError
 from nightshift.specs import FeatureSet, Model, Source, class_column
 from nightshift.specs.tables import BATCH, PREDICTIONS, RAW
-from nightshift.types import POSTGRES, to_arrow
+from nightshift.types import ARROW, POSTGRES, to_arrow
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Table:
     def identifier(self) -> sql.Identifier:
         """The quoted name."""
         return sql.Identifier(self.schema, self.name)
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The columns in their exact types."""
+        return pa.schema([(name, ARROW[kind]) for name, kind in self.columns.items()])
 
     def arrow(self, frame: pd.DataFrame) -> pa.Table:
         """Return ``frame`` (its columns: at least this table's) as Arrow in this table's exact types.
@@ -136,11 +142,16 @@ def _beside(declared: Mapping[str, str], ours: Mapping[str, str], whose: str) ->
 
 
 def rendered(query: sql.Composable) -> str:
-    """Render a composed query without a connection: it holds identifiers only, values are bound."""
+    """Render a composed query without a connection: identifiers, and dates and whole numbers where none can be bound.
+
+    Any other value is bound, or refused here.
+    """
     if isinstance(query, sql.Composed):
         return "".join(rendered(part) for part in query.seq)
     if isinstance(query, sql.Identifier):
         return ".".join('"' + part.replace('"', '""') + '"' for part in query.strings)
     if isinstance(query, sql.SQL):
         return query.string
-    raise TypeError(f"only SQL and identifiers can be rendered, not {type(query).__name__}")
+    if isinstance(query, sql.Literal) and type(query.wrapped) in (date, int):
+        return f"DATE '{query.wrapped}'" if type(query.wrapped) is date else str(query.wrapped)
+    raise TypeError(f"only SQL, identifiers, dates and whole numbers can be rendered, not {query!r}")

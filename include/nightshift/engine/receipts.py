@@ -1,0 +1,69 @@
+"""Receipts: what is served of a block, by the hash of its file, with the counts that sum."""
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightshift.engine.job import Served
+from nightshift.monitor import profile, sketches
+from nightshift.records.profile import Profile
+from nightshift.records.sketches import Counted, Edges, Sketch
+from nightshift.types import to_frame
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """``file``: named by the hash of its content. The same block gives the same receipt, however often."""
+
+    file: Path
+    rows: int
+    sketch: Sketch
+    counted: Counted | None
+
+
+def written(served: Served, folder: Path) -> Receipt:
+    """Write what is served of a block; return its receipt."""
+    sink = io.BytesIO()
+    pq.write_table(served.rows, sink, compression="lz4")
+    file = folder / f"{hashlib.sha256(sink.getbuffer()).hexdigest()}.parquet"
+    file.write_bytes(sink.getbuffer())
+    return Receipt(file, served.rows.num_rows, served.sketch, served.counted)
+
+
+def read(receipts: Sequence[Receipt]) -> pd.DataFrame:
+    """Return the rows behind receipts in their order, as one frame."""
+    return to_frame(pa.concat_tables(pq.read_table(receipt.file) for receipt in receipts))
+
+
+def pieces(
+    receipts: Sequence[Receipt], schema: pa.Schema, rows: int, **alike: str | int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows behind receipts in their order, at most so many at a time; ``alike``: columns of one value."""
+    for receipt in receipts:
+        for piece in pq.ParquetFile(receipt.file).iter_batches(rows):
+            yield pa.RecordBatch.from_arrays(
+                [_column(piece, field, alike) for field in schema], schema=schema
+            )
+
+
+def _column(piece: pa.RecordBatch, field: pa.Field, alike: Mapping[str, str | int]) -> pa.Array:
+    if field.name in alike:
+        return pa.repeat(pa.scalar(alike[field.name], field.type), piece.num_rows)
+    return piece.column(field.name)
+
+
+def summed(receipts: Sequence[Receipt], edges: Edges, of: Profile | None) -> tuple[Sketch, Counted | None]:
+    """Return the sketch and the counts of all rows; no counts where those of a block do not fit."""
+    counts = [receipt.counted for receipt in receipts]
+    known = [each for each in counts if each]
+    fits = of is not None and len(known) == len(counts)
+    return (
+        sketches.summed((receipt.sketch for receipt in receipts), edges),
+        profile.summed(known, of) if of and fits else None,
+    )
