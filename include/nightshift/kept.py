@@ -18,20 +18,23 @@ class Kind:
     """A kind of file. ``rest``: what follows kind and name, as a pattern; None: never served.
 
     ``dag``: whose file it is; who may not see that DAG is not shown the file. ``scripted``: the page draws by script.
+    ``ends``: retention removes it; how many days it is kept says the key of its name in ``retention``. Else it is kept
+    for good: cards, findings and pages of replays are small, and are what decisions are told by.
     """
 
     rest: str | None = None
     dag: str = ""
     scripted: bool = False
+    ends: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
-    "landed": Kind(),
-    "snapshots": Kind(),
+    "landed": Kind(ends=True),
+    "snapshots": Kind(ends=True),
     "imports": Kind(),
-    "data_docs": Kind(rf"{NAME}/{NIGHTS}\.html", "collect_{}"),
-    "reports": Kind(rf"{NAME}/{NIGHTS}\.html", "monitor_{}", scripted=True),
-    "explorations": Kind(rf"{NAME}/{HASH}\.(html|ipynb)", "explore_{}"),
+    "data_docs": Kind(rf"{NAME}/{NIGHTS}\.html", "collect_{}", ends=True),
+    "reports": Kind(rf"{NAME}/{NIGHTS}\.html", "monitor_{}", scripted=True, ends=True),
+    "explorations": Kind(rf"{NAME}/{HASH}\.(html|ipynb)", "explore_{}", ends=True),
     "reproductions": Kind(rf"{NAME}/{HASH}\.html", "reproduce_{}"),
     "replays": Kind(rf"{NAME}/{HASH}\.html", "replay_policies_{}"),
     "cards": Kind(rf"{NAME}/[0-9]{{1,9}}/(card\.html|card\.md|sbom\.cdx\.json)", "train_{}"),

@@ -5,10 +5,15 @@ A reader never sees half a file: it is written beside its place and moved there.
 
 import hashlib
 import posixpath
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import fsspec
+
+PART = ".part"
 
 
 def sha256(content: bytes) -> str:
@@ -26,9 +31,14 @@ class Objects:
         """Write ``content`` at ``key``, replacing what was there; return its URI."""
         filesystem, path = self._locate(key)
         filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
-        beside = f"{path}.{uuid4().hex}.part"
-        filesystem.pipe_file(beside, content)
-        filesystem.mv(beside, path)
+        beside = f"{path}.{uuid4().hex}{PART}"
+        try:
+            filesystem.pipe_file(beside, content)
+            filesystem.mv(beside, path)
+        except BaseException:
+            with suppress(OSError):  # what went wrong first is what is told
+                filesystem.rm_file(beside)
+            raise
         return self.uri(key)
 
     def put_once(self, prefix: str, content: bytes, suffix: str) -> tuple[str, str]:
@@ -61,6 +71,33 @@ class Objects:
         if filesystem.exists(path):
             filesystem.rm(path, recursive=True)
 
+    def remove(self, key: str) -> None:
+        """Delete the file at ``key``; none is as good."""
+        filesystem, path = self._locate(key)
+        with suppress(FileNotFoundError):
+            filesystem.rm_file(path)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return the files below ``prefix`` by their keys, each with its size in bytes."""
+        return {key: int(info["size"]) for key, info in self._listed(prefix).items()}
+
+    def cut_short(self, prefix: str) -> dict[str, tuple[datetime, int]]:
+        """Return what writes below ``prefix`` left beside their places when they were killed: since when, and size.
+
+        Where the store does not say since when, nothing is told.
+        """
+        parts = {key: info for key, info in self._listed(prefix).items() if key.endswith(PART)}
+        since = {key: info.get("mtime", info.get("LastModified")) for key, info in parts.items()}
+        return {key: (_instant(at), int(parts[key]["size"])) for key, at in since.items() if at is not None}
+
+    def _listed(self, prefix: str) -> dict[str, dict[str, Any]]:
+        filesystem, path = self._locate(prefix)
+        if not filesystem.exists(path):
+            return {}
+        found = filesystem.find(path, detail=True)
+        below, root = f"{prefix}/" if prefix else "", path.rstrip("/") + "/"
+        return {f"{below}{file.rpartition(root)[2]}": info for file, info in found.items()}
+
     def copy(self, prefix: str, to: str, *, dry_run: bool = False) -> int:
         """Copy every file below ``prefix`` to below ``to``; return how many there are."""
         filesystem, path = self._locate(prefix)
@@ -77,3 +114,7 @@ class Objects:
         if ".." in key.split("/") or key.startswith("/"):
             raise ValueError(f"object key {key!r} leaves the store")
         return fsspec.core.url_to_fs(self.uri(key))
+
+
+def _instant(at: float | datetime) -> datetime:
+    return at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)

@@ -41,6 +41,7 @@ ALIAS = "champion"
 TRAINING_ID = "nightshift.training_id"
 MADE_OF = ("nightshift.spec_sha256", "nightshift.snapshot")  # another of these is another run
 LEDGER = "nightshift.ledger."  # and an entry: where the ledger's chain was when that was served
+RETIRED = "nightshift.retired"  # as of which night a run's files were marked to go
 ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
@@ -213,6 +214,11 @@ class Registry:
         )
         return int(created.version)
 
+    def artifact_key(self, run_id: str, path: str) -> str:
+        """Return where the server's own store of files has an artifact, below its root."""
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        return f"{uri.partition('mlflow-artifacts:')[2].strip('/')}/{path}"
+
     def finish(self, run_id: str, *, failed: bool = False) -> None:
         """Mark the run finished, or failed."""
         self._client.set_terminated(
@@ -318,6 +324,24 @@ class Registry:
         """Tag a run as one that no training will finish, and end it as killed."""
         self._client.set_tag(run_id, ORPHAN, why)
         self._client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+
+    def retire_run(self, run_id: str, as_of: str) -> None:
+        """Tag a run whose files are to go: where MLflow's database is, ``nightshift retention`` removes it."""
+        self._client.set_tag(run_id, RETIRED, as_of)
+
+    def bytes_of(self, run_id: str) -> int | None:
+        """Return the bytes of a run's files; None: the run is deleted, or gone."""
+        try:
+            run = self._client.get_run(run_id)
+        except NotReady:
+            return None
+        return self._bytes_below(run_id, None) if run.info.lifecycle_stage == "active" else None
+
+    def _bytes_below(self, run_id: str, folder: str | None) -> int:
+        return sum(
+            self._bytes_below(run_id, file.path) if file.is_dir else int(file.file_size or 0)
+            for file in self._client.list_artifacts(run_id, folder)
+        )
 
     def adopt_version(self, model: str, version: int) -> None:
         """Take the tag off a version that a retry has finished after all."""

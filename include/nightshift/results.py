@@ -325,3 +325,20 @@ class Silenced(TypedDict):
     kind: str
     subject: str
     until: str
+
+
+class Taken(TypedDict):
+    """Of one kind: how many things go and their bytes, why, and the day of the oldest that stays."""
+
+    things: int
+    bytes: int
+    why: list[str]
+    oldest_kept: str | None
+
+
+class Retained(TypedDict):
+    """A retention: what of each kind goes, or went."""
+
+    as_of: str
+    dry_run: bool
+    kinds: dict[str, Taken]

@@ -62,7 +62,7 @@ AWAITED = {
     "rollback": {"reason"},
     "replay_policies": {"first", "last"},
 }
-OTHER_FILES = {"alerts", "broken_specs", "catalog", "explore", "operations"}
+OTHER_FILES = {"alerts", "broken_specs", "catalog", "explore", "operations", "retention"}
 
 # What the DAG processor does: Airflow is imported, then a child a file parses it. Nobody answers on port 9, so
 # a look at the metadata database while parsing is an error of that file.

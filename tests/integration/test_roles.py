@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +29,7 @@ from nightshift.errors import WarehouseRefused
 from nightshift.govern import Ledger, Rollback, write_rollback
 from nightshift.records import alerts
 from nightshift.records.alerts import Outgoing
+from nightshift.registry import Registry
 from nightshift.rows import Command, Query
 from nightshift.runtime import databases
 from nightshift.runtime.endpoints import DATABASES
@@ -215,6 +216,7 @@ WRITTEN_BY = {
     "stages/publishing": ("collect", "features", "score", "operate"),
     "stages/quarantining": ("operate",),
     "stages/governing": ("operate",),
+    "stages/retention": ("operate",),
     "stages/explore": ("describe",),
     "stages/catalog": ("describe",),
     "stages/asking": ("score",),
@@ -299,6 +301,33 @@ def test_a_ledger_is_written_by_those_who_promote_and_roll_back(
         assert Ledger(entered(role), ledger.model).verify([ledger.anchor()]) is None
     assert Ledger(entered("score"), ledger.model).champion_on(FROM).version == 1
     assert Ledger(entered("monitor"), ledger.model).champion_on(FROM).version == 1
+
+
+OLD_NIGHT = """
+INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, landed_sha256, run_id,
+    recorded_at)
+VALUES ('old', '2013-01-02', 'failed', 1, 0, 1, '', 'r', '2013-01-02'),
+       ('old', '2023-01-02', 'failed', 0, 0, 0, '', 'r', '2023-01-02');
+INSERT INTO quarantine.rows (source, batch_date, row_number, rule, value, "row", violations)
+VALUES ('old', '2013-01-02', 1, 'r', 'v', '{"a": 1}', '[]');
+INSERT INTO catalog.events (happened_at, what, kind, name, why, about)
+VALUES ('2013-01-02', 'built', 'features', 'old', '', '{}');
+INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, drift, run_id,
+    decided_at) VALUES ('old', '2013-01-02', 1, 'quiet', false, false, '', '{}', 'r', '2013-01-02');
+"""
+
+
+def test_retention_reads_marks_and_takes_away_with_the_login_of_operations(
+    owned: Warehouse, entered: Callable[..., Warehouse], tmp_path: Path
+) -> None:
+    owned.execute(OLD_NIGHT)
+    mine = Platform.of(load_project(), Registry("http://127.0.0.1:9"), warehouse="", objects=str(tmp_path))
+    mine = replace(mine, warehouse=entered("operate"))
+    found = stages.retain(mine, date(2023, 1, 2), Try("r"), dry_run=False, rooms=lambda root: None)
+    went = {kind: taken["things"] for kind, taken in found["kinds"].items() if taken["things"]}
+    assert went == {"quarantine": 1, "events": 1, "verdicts": 1}
+    owned.execute("DELETE FROM quarantine.rows WHERE source = 'old'")
+    owned.execute("DELETE FROM catalog.batches WHERE source = 'old'")
 
 
 def test_alerts_are_looked_for_sent_and_silenced_with_their_login(

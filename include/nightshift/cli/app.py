@@ -350,6 +350,32 @@ def verify(model: Annotated[str | None, typer.Argument(help="all models, if left
 
 
 @app.command()
+def retention(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--take-away", help="only say what would go, or take it away")
+    ] = True,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="a night, YYYY-MM-DD; the newest, if left out")
+    ] = None,
+    servers: Annotated[
+        bool, typer.Option("--servers", help="Airflow's old rows, and what is marked of MLflow, instead")
+    ] = False,
+) -> None:
+    """Say what is older than `retention` in project.yaml keeps it, or take it away, as the DAG of that name does.
+
+    Of NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or of the local stack.
+    """
+    from nightshift.calendar import parse_date
+    from nightshift.cli import retention as retaining
+
+    with clear_errors():
+        night = parse_date(as_of, "--as-of") if as_of else None
+        said = retaining.servers(dry_run=dry_run) if servers else retaining.run(night, dry_run=dry_run)
+    console.print(*said, sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
 def reproduce(
     model: Annotated[str, typer.Argument(help="for instance late_arrival")],
     version: Annotated[int | None, typer.Argument(min=1, help="the champion, if left out")] = None,

@@ -57,6 +57,17 @@ RANGE = {"batch_date": BATCH_DATE, "until": UNTIL, "downstream": DOWNSTREAM, "re
 FEATURES = {**RANGE, "definition": DEFINITION}
 COUNT = {"batch_date": BATCH_DATE, "until": UNTIL, "reason": REASON}
 NIGHT = {"batch_date": BATCH_DATE, "reason": REASON}
+RETENTION = {
+    "batch_date": BATCH_DATE,
+    "dry_run": Param(
+        True,
+        type="boolean",
+        expected="true or false",
+        title="Dry run",
+        description_md="Only say what would go. The schedule's own runs take it away, whatever stands here.",
+    ),
+    "reason": REASON,
+}
 SHA256 = r"^[0-9a-f]{64}\Z"  # not $, which admits a line feed
 TRAIN = {
     "as_of": _date("As of", "Train on what the night of this date knew. Empty: the run's own night."),

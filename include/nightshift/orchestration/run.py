@@ -96,6 +96,11 @@ class Run(Undated):
         return DateRange(first, self.nights.last)
 
     @property
+    def is_dry(self) -> bool:
+        """Whether a run that takes things away only says what: by hand as its form says, never by the schedule."""
+        return bool(self.values["dry_run"]) and not self.nightly
+
+    @property
     def wanted(self) -> Wanted:
         """Which entities the form asks for.
 

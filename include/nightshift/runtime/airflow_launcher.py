@@ -170,11 +170,21 @@ def _alerts(order: Order) -> None:
     watch(json.loads(order.arguments[0]))
 
 
+def _housekeeping(order: Order) -> None:
+    """Take away what retention may, with the databases' own logins, once."""
+    from nightshift.runtime import housekeeping
+
+    learn(order.secrets)
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # connections are read as the API server reads them
+    housekeeping.keep_house(os.environ["MLFLOW_BACKEND_STORE_URI"], order.arguments[0])
+
+
 ROLES: dict[str, Callable[[Order], None]] = {
     "airflow": _airflow,
     "metadata": _metadata,
     "mlflow": _mlflow,
     "alerts": _alerts,
+    "housekeeping": _housekeeping,
 }
 
 if __name__ == "__main__":

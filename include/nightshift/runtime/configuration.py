@@ -55,6 +55,7 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "dag-processor": (DATABASE, FERNET),
     "triggerer": (DATABASE, FERNET),
     "alerts": (DATABASE, FERNET),
+    "housekeeping": (DATABASE, FERNET, "MLFLOW_BACKEND_STORE_URI"),
     "mlflow": ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"),
 }
 

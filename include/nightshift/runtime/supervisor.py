@@ -31,6 +31,9 @@ SECONDS_TO_A_DEAF_ONE = 5.0
 LINES_SHOWN = 12
 SECONDS_BETWEEN_BOUNDS = 120.0
 SECONDS_BETWEEN_WATCHES = 300.0
+# Old rows go once a day, and not while the stack is just being tried out.
+SECONDS_TO_HOUSEKEEPING = 3600.0
+SECONDS_BETWEEN_HOUSEKEEPING = 86400.0
 
 
 class Supervisor:
@@ -46,6 +49,7 @@ class Supervisor:
         self.stopping = False
         self.written: Snapshot | None = None
         self.examine_at = self.bound_at = self.watch_at = 0.0
+        self.house_at = time.monotonic() + SECONDS_TO_HOUSEKEEPING
         self.watching: Record | None = None
 
     def run(self) -> None:
@@ -94,8 +98,15 @@ class Supervisor:
         if self.phase == "starting" and all(u.well for u in self.units.values() if not u.is_launcher):
             self.phase = "ready"
             self.watch_at = now + SECONDS_BETWEEN_WATCHES
-        if self.phase == "ready" and now >= self.watch_at:
+        if self.phase == "ready":
+            self.go_round(now)
+
+    def go_round(self, now: float) -> None:
+        """Do what is due from time to time."""
+        if now >= self.watch_at:
             self.watch(now)
+        if now >= self.house_at:
+            self.keep_house(now)
 
     def watch(self, now: float) -> None:
         """Have somebody look for alerts whom Airflow cannot keep from it, one at a time."""
@@ -108,6 +119,15 @@ class Supervisor:
             self.watching = self.stack.fork("launcher", "alerts", "alerts", json.dumps(well))
         except NightshiftError as error:
             self.say(f"alerts: {error}")
+
+    def keep_house(self, now: float) -> None:
+        """Have old rows of Airflow and marked runs of MLflow taken away by somebody who has their logins."""
+        self.house_at = now + SECONDS_BETWEEN_HOUSEKEEPING
+        artifacts = (self.stack.runtime.home / "mlflow-artifacts").as_uri()
+        try:
+            self.stack.fork("ml-launcher", "housekeeping", "housekeeping", artifacts)
+        except (NightshiftError, KeyError) as error:  # KeyError: the launcher is being started anew
+            self.say(f"housekeeping: {error}")
 
     def examine(self, now: float) -> None:
         """Ask all how they are: often while something is unwell, else every five seconds."""

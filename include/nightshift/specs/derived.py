@@ -13,7 +13,7 @@ STAGES: dict[type, tuple[str, ...]] = {
     FeatureSet: ("features", "explore_features"),
     Model: ("train", "score", "monitor", "retrain", "rollback", "reproduce", "predict", "replay_policies"),
 }
-OF_THE_PROJECT = ("catalog", "reconcile_registry", "alerts", "silence_alert")
+OF_THE_PROJECT = ("catalog", "reconcile_registry", "alerts", "silence_alert", "retention")
 # The warehouse's login for the tasks of each stage, and one that reads, for people and pages.
 ROLES: dict[str, tuple[str, ...]] = {
     "collect": ("collect",),
@@ -21,7 +21,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "score": ("score", "predict"),
     "train": ("train", "reproduce", "replay_policies"),
     "monitor": ("monitor", "retrain"),
-    "operate": ("replay_quarantine", "reconcile", "rollback", "reconcile_registry"),
+    "operate": ("replay_quarantine", "reconcile", "rollback", "reconcile_registry", "retention"),
     "describe": ("explore_source", "explore_features", "catalog"),
     "alerts": ("alerts", "silence_alert"),
     "reader": (),

@@ -22,6 +22,7 @@ from nightshift.specs.leaks import check_target_comes_later, check_target_is_no_
 from nightshift.specs.model import DottedPath, Encoding, Model
 from nightshift.specs.own import Own, refused
 from nightshift.specs.parts import Spec, Tag, build, read_yaml
+from nightshift.specs.retention import Retention
 from nightshift.specs.source import Source
 from nightshift.specs.target import Target, class_column
 
@@ -47,6 +48,8 @@ class Settings(Spec):
     components: Annotated[str, Field(pattern=COMPONENTS)] | None = None
     # Who is told of what is wrong.
     alerts: Alerts = Alerts()
+    # How long what the nights leave behind is kept.
+    retention: Retention = Retention()
 
     @field_validator("allowed_types")
     @classmethod

@@ -29,6 +29,7 @@ from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.renaming import rename
 from nightshift.stages.replaying import Rehearsal, policies, rehearse
 from nightshift.stages.reproducing import reproduce
+from nightshift.stages.retention import retain
 from nightshift.stages.retrain import decide_retraining, verdict_of
 from nightshift.stages.score import compare, score
 from nightshift.stages.train import conclude, fit, promote, snapshot
@@ -77,6 +78,7 @@ __all__ = [
     "render_report",
     "replay",
     "reproduce",
+    "retain",
     "roll_back",
     "score",
     "score_beside",

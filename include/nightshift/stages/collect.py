@@ -206,8 +206,18 @@ def _news(platform: Platform, name: str, landings: list[Landing], must: set[date
 
 
 def landed(platform: Platform, landings: Sequence[Delivery]) -> dict[date, pd.DataFrame]:
-    """Return the rows of each landing, as delivered."""
-    return {each.batch_date: rows_of(platform.objects.get(each.object_key)) for each in landings}
+    """Return the rows of each landing, as delivered.
+
+    Raises:
+        NotReady: a file is not there: retention has taken it away.
+    """
+    try:
+        return {each.batch_date: rows_of(platform.objects.get(each.object_key)) for each in landings}
+    except FileNotFoundError as error:
+        raise NotReady(
+            f"{error}; retention takes away what was landed long ago (catalog.retired says when): collect the night "
+            "again, or replay it with action 'recollect'"
+        ) from error
 
 
 def _of(frame: pd.DataFrame, dates: list[date]) -> pd.DataFrame:

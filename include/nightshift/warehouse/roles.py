@@ -136,11 +136,22 @@ MONITOR = (
     )
     | SKETCHER
 )
+# What retention reads, marks and takes away.
+RETAIN = Grants(
+    _each(KEEP, "catalog.retentions")
+    | _each("SELECT, INSERT, UPDATE, DELETE", "catalog.retired")
+    | _each("SELECT, DELETE", "catalog.prediction_sketches", "catalog.profile_counts", "catalog.events")
+    | _each("SELECT, UPDATE", "quarantine.rows")
+    | _each(READ, "catalog.explorations", "governance.snapshots", "governance.reproductions")
+    | _each(READ, "governance.outcomes")
+    | {"monitoring.verdicts": "SELECT, DELETE, UPDATE (report_key)"}
+)
 OPERATE = (
     Grants(
         {"quarantine.resolutions": ADD, "quarantine.open_rows": READ, "monitoring.retrain_requests": READ}
         | {"monitoring.faults": KEEP},
     )
+    | RETAIN
     | COLLECT
     | SCORE
     | LEDGER

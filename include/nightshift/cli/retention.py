@@ -1,0 +1,63 @@
+"""`nightshift retention`: what goes of the warehouse, the files and the registry; of the servers' databases."""
+
+import os
+import subprocess
+from datetime import UTC, date, datetime
+from uuid import uuid4
+
+from nightshift.cli import handles
+from nightshift.errors import NotReady
+from nightshift.retention import lines
+from nightshift.runtime import housekeeping, state
+from nightshift.specs import load_project
+
+
+def run(as_of: date | None, *, dry_run: bool) -> list[str]:
+    """Take away what is old as of a night, the newest that was collected if left out; return what went, in words.
+
+    Raises:
+        NotReady: nothing was collected. RequestError: as :func:`nightshift.stages.retain`.
+    """
+    platform = handles.platform("operate")
+    from nightshift import stages
+    from nightshift.records.retention import NEWEST
+
+    newest = platform.warehouse.one(NEWEST)
+    night = as_of or (newest.night if newest else None)
+    if night is None:
+        raise NotReady("nothing was collected: there is nothing to take away")
+    found = stages.retain(platform, night, stages.Try(f"command_{uuid4().hex}"), dry_run=dry_run)
+    return lines(found)
+
+
+def servers(*, dry_run: bool) -> list[str]:
+    """Take away Airflow's old rows, and the files of MLflow's marked runs; return what went, in words.
+
+    Of the databases that the environment of a container names, else of the local stack.
+
+    Raises:
+        NotReady: ``airflow db clean`` failed.
+    """
+    airflow, mlflow = housekeeping.told(os.environ)
+    if airflow is None and mlflow is None:
+        runtime = state.load()
+        airflow = runtime.airflow_database_url
+        mlflow = (runtime.mlflow_database_url, str(runtime.home / "mlflow-artifacts"))
+    said = _airflow(airflow, dry_run=dry_run) if airflow else []
+    if mlflow:
+        marked = housekeeping.marked_runs(handles.warehouse_url("operate"))
+        gone = marked if dry_run else housekeeping.remove_runs(*mlflow, marked)
+        said.append(f"mlflow: {len(gone)} runs that retention marked {'would go' if dry_run else 'went'}")
+    return said
+
+
+def _airflow(database: str, *, dry_run: bool) -> list[str]:
+    days = load_project().settings.retention.airflow
+    if days is None:
+        return ["airflow: kept for good"]
+    try:
+        # Its rows know instants only: the clock says what is old.
+        said = housekeeping.clean_airflow(database, datetime.now(UTC), days, dry_run=dry_run)
+    except subprocess.CalledProcessError as error:
+        raise NotReady(f"airflow db clean failed: {(error.stderr or error.stdout)[-500:]}") from error
+    return [f"airflow: {line}" for line in said.splitlines() if line.startswith(("Found", "Checking"))]

@@ -1,0 +1,215 @@
+"""Retain: what is old and needed by nothing is marked in the catalog, then taken away.
+
+Marks are one transaction, and each file that is gone is told in another: whoever is killed between leaves marks, and
+the next run does what they say, if it still holds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+
+from nightshift import kept, results
+from nightshift.alerts import Disk
+from nightshift.alerts.conditions import LITTLE
+from nightshift.database import Session
+from nightshift.errors import RequestError
+from nightshift.platform import Platform, Try
+from nightshift.records import retention as records
+from nightshift.records.retention import Found, Retention, Retired
+from nightshift.retention import PARTS, Going, Thing, choose, days_of, oldest_kept
+from nightshift.rows import Command
+from nightshift.stages.alerts import disks
+
+FILES = tuple(name for name, kind in kept.KINDS.items() if kind.ends)
+# Rows of a subject's night, taken away by these statements in the transaction that marks them.
+ROWS: dict[str, tuple[Command, ...]] = {
+    "quarantine": (records.FORGET_VALUES,),
+    "sketches": (records.FORGET_PREDICTIONS, records.FORGET_COUNTS),
+    "verdicts": (records.FORGET_VERDICTS,),
+    "events": (records.FORGET_EVENTS,),
+}
+# What names a file, and names none once it is gone.
+NAMED_BY: dict[str, Command] = {"reports": records.FORGET_REPORT, "data_docs": records.FORGET_DOCS}
+Rooms = Callable[[str], dict[str, Disk] | None]
+
+
+def retain(
+    platform: Platform, as_of: date, asked: Try, *, dry_run: bool, rooms: Rooms = disks
+) -> results.Retained:
+    """Take away what is old as of a night, and say what and why. ``dry_run``: only say it.
+
+    ``rooms``: tells the room of the disk that files are kept on; where it is short, the oldest go before their time.
+
+    Raises:
+        RequestError: the night is later than any that was collected: everything would be old.
+    """
+    _require_known(platform, as_of)
+    things = _things(platform)
+    going = choose(things, days_of(platform.project), as_of, short=_short(rooms(platform.objects.root)))
+    going = _sized(platform, going)
+    oldest = oldest_kept(things, going)
+    if not dry_run:
+        _mark(platform, going, as_of, asked)
+        for each in going:
+            _take_away(platform, each.thing, as_of)
+        _count(platform, going, oldest, as_of, asked)
+    return _told(going, oldest, as_of, dry_run=dry_run)
+
+
+def _require_known(platform: Platform, as_of: date) -> None:
+    newest = platform.warehouse.one(records.NEWEST)
+    if newest is None or newest.night is None or as_of > newest.night:
+        raise RequestError(
+            f"as of {as_of}: expected a night that was collected, at the latest "
+            f"{newest.night if newest else None}; as of a later one, too much would be old"
+        )
+
+
+def _things(platform: Platform) -> list[Thing]:
+    """Return all that may go one day. A file that is not there any more, and is not marked to go, is none."""
+    with platform.warehouse.session() as session:
+        marks = {(each.kind, each.name): each for each in session.all(records.RETIRED)}
+        found = {kind: session.all(query) for kind, query in records.KINDS.items()}
+    sizes = {kind: platform.objects.sizes(kind) for kind in FILES}
+    things = [
+        _thing(kind, each, sizes.get(kind, {}).get(each.name), marks.get((kind, each.name)))
+        for kind, rows in found.items()
+        for each in rows
+        if _is_there(kind, each, sizes, marks.get((kind, each.name)))
+    ]
+    return things + _parts(platform)
+
+
+def _is_there(kind: str, found: Found, sizes: dict[str, dict[str, int]], mark: Retired | None) -> bool:
+    if mark and mark.removed_at:
+        return kind not in ROWS and found.written > mark.removed_at and found.name in sizes.get(kind, {})
+    return kind not in FILES or found.name in sizes[kind] or mark is not None
+
+
+def _thing(kind: str, found: Found, size: int | None, mark: Retired | None) -> Thing:
+    known = found.bytes if found.bytes is not None else size
+    was = mark.bytes if mark and not mark.removed_at else 0
+    return Thing(kind, found.name, found.day, found.things, max(known or 0, was), found.needed)
+
+
+def _parts(platform: Platform) -> list[Thing]:
+    return [
+        Thing(PARTS, key, since.date(), bytes=size)
+        for kind in kept.KINDS
+        for key, (since, size) in platform.objects.cut_short(kind).items()
+    ]
+
+
+def _short(rooms: dict[str, Disk] | None) -> int:
+    """Return how many bytes the disk lacks until nobody is warned of it."""
+    room = (rooms or {}).get("objects")
+    if room is None:
+        return 0
+    return max(0, min(LITTLE[0], int(LITTLE[1] * room.total)) - room.free)
+
+
+def _sized(platform: Platform, going: Sequence[Going]) -> list[Going]:
+    """Return what goes with the bytes of MLflow's runs, without those that are gone."""
+    sized = []
+    for each in going:
+        if each.thing.kind != "mlflow":
+            sized.append(each)
+        elif (size := platform.registry.bytes_of(each.thing.name)) is not None:
+            sized.append(replace(each, thing=replace(each.thing, bytes=size)))
+    return sized
+
+
+def _mark(platform: Platform, going: Sequence[Going], as_of: date, asked: Try) -> None:
+    """Mark what goes and unmark what is needed again, in one transaction; rows go in it."""
+    chosen = {(each.thing.kind, each.thing.name) for each in going}
+    with platform.warehouse.session() as session:
+        for old in session.all(records.RETIRED):
+            if old.removed_at is None and (old.kind, old.name) not in chosen:
+                _let_go(session, platform, old)
+        for each in going:
+            thing = each.thing
+            session.run(
+                records.MARK,
+                Retired(
+                    kind=thing.kind,
+                    name=thing.name,
+                    day=thing.day,
+                    things=thing.things,
+                    bytes=thing.bytes,
+                    why=each.why,
+                    run_id=asked.run_id,
+                ),
+            )
+            if thing.kind in ROWS:
+                _forget(session, thing)
+
+
+def _let_go(session: Session, platform: Platform, mark: Retired) -> None:
+    """End a mark that no longer holds: its run of MLflow is gone as it was to be, or it is needed again."""
+    is_gone = mark.kind == "mlflow" and platform.registry.bytes_of(mark.name) is None
+    session.run(records.GONE if is_gone else records.SPARE, kind=mark.kind, name=mark.name)
+
+
+def _forget(session: Session, thing: Thing) -> None:
+    subject, _, night = thing.name.rpartition("/")
+    for command in ROWS[thing.kind]:
+        session.run(command, subject=subject, night=date.fromisoformat(night))
+    session.run(records.GONE, kind=thing.kind, name=thing.name)
+
+
+def _take_away(platform: Platform, thing: Thing, as_of: date) -> None:
+    if thing.kind in ROWS:
+        return
+    if thing.kind == "mlflow":
+        platform.registry.retire_run(thing.name, str(as_of))
+        return
+    platform.objects.remove(thing.name)
+    with platform.warehouse.session() as session:
+        if thing.kind in NAMED_BY:
+            session.run(NAMED_BY[thing.kind], name=thing.name)
+        session.run(records.GONE, kind=thing.kind, name=thing.name)
+
+
+def _count(
+    platform: Platform, going: Sequence[Going], oldest: dict[str, date], as_of: date, asked: Try
+) -> None:
+    with platform.warehouse.session() as session:
+        for kind, (things, size) in _sums(going).items():
+            session.run(
+                records.COUNT,
+                Retention(
+                    run_id=asked.run_id,
+                    kind=kind,
+                    as_of=as_of,
+                    things=things,
+                    bytes=size,
+                    oldest_kept=oldest.get(kind),
+                ),
+            )
+
+
+def _sums(going: Sequence[Going]) -> dict[str, tuple[int, int]]:
+    kinds = dict.fromkeys((*records.KINDS, PARTS))
+    return {
+        kind: (
+            sum(each.thing.things for each in going if each.thing.kind == kind),
+            sum(each.thing.bytes for each in going if each.thing.kind == kind),
+        )
+        for kind in kinds
+    }
+
+
+def _told(going: Sequence[Going], oldest: dict[str, date], as_of: date, *, dry_run: bool) -> results.Retained:
+    return {
+        "as_of": str(as_of),
+        "dry_run": dry_run,
+        "kinds": {
+            kind: {
+                "things": things,
+                "bytes": size,
+                "why": sorted({each.why for each in going if each.thing.kind == kind}),
+                "oldest_kept": str(oldest[kind]) if kind in oldest else None,
+            }
+            for kind, (things, size) in _sums(going).items()
+        },
+    }

@@ -1,0 +1,59 @@
+"""Airflow's own rows: the old ones go by its own command, and what people set stays."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nightshift.database import Database
+from nightshift.runtime.configuration import DATABASE
+from nightshift.runtime.housekeeping import TABLES, clean_airflow
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+STATEMENTS = """
+INSERT INTO dag_bundle (name, active) VALUES ('dags', true);
+INSERT INTO dag (dag_id, is_paused, is_stale, bundle_name, last_parsed_time, max_active_tasks,
+    max_consecutive_failed_dag_runs, has_task_concurrency_limits, fail_fast, exceeds_max_non_backfill)
+SELECT 'collect_weather', true, false, 'dags', '2025-01-01', 16, 0, false, false, false;
+INSERT INTO connection (conn_id, conn_type) VALUES ('mine', 'http');
+INSERT INTO log (dttm, event) VALUES ('2025-01-01', 'old'), ('2026-05-31', 'new');
+INSERT INTO import_error (timestamp, filename, stacktrace) VALUES ('2025-01-01', 'old', '');
+"""
+
+
+def test_no_table_that_people_write_is_cleaned() -> None:
+    assert not {"dag", "dag_version", "connection", "variable", "slot_pool", "trigger"} & {*TABLES}
+
+
+@pytest.mark.timeout(600)
+def test_airflows_old_rows_go_and_its_pauses_stay(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+    ours = {**os.environ, DATABASE: database_url.replace("postgresql:", "postgresql+psycopg2:", 1)}
+    made = [sys.executable, "-c", "from airflow.utils.db import initdb; initdb()"]
+    subprocess.run(made, env=ours, check=True, capture_output=True)
+    database = Database(database_url)
+    database.execute(STATEMENTS)
+
+    def events() -> list[str]:
+        return [row["event"] for row in database.rows("SELECT event FROM log ORDER BY dttm")]
+
+    clean_airflow(database_url, NOW, 90, dry_run=True)
+    assert {"old", "new"} <= {*events()}
+    clean_airflow(database_url, NOW, 90, dry_run=False)
+    assert "new" in events()
+    assert "old" not in events()
+    assert database.rows("SELECT 1 FROM import_error") == []
+    assert database.rows("SELECT dag_id, is_paused FROM dag") == [
+        {"dag_id": "collect_weather", "is_paused": True}
+    ]
+    assert database.row("SELECT conn_type FROM connection WHERE conn_id = 'mine'") == {"conn_type": "http"}
+    left = database.rows("SELECT tablename FROM pg_tables WHERE tablename LIKE '%%deleted%%'")
+    assert left == [], "nothing is put aside"

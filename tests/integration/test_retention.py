@@ -1,0 +1,325 @@
+"""Retention on a real month: what goes and stays, what a kill leaves; the champion scores, and is made again."""
+
+import hashlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from integration.champions import better, promoted
+from integration.conftest import LAST, MODEL, SCORED, train
+from nightshift import stages
+from nightshift.alerts import Disk
+from nightshift.calendar import DateRange
+from nightshift.errors import RequestError
+from nightshift.objects import Objects
+from nightshift.runtime.housekeeping import marked_runs, remove_runs
+from nightshift.specs.project import Settings
+from nightshift.stages import Platform, Try
+
+pytestmark = pytest.mark.integration
+
+# Of the history's nights, those before this one are older than 35 days.
+AS_OF = LAST
+FORK = get_context("fork")
+
+
+def plenty(root: str) -> dict[str, Disk]:
+    return {"objects": Disk(1 << 40, 1 << 41)}
+
+
+def aged(platform: Platform, days: int = 60) -> Platform:
+    """Return the platform as if its nights were written when they were, and so many days were gone by since.
+
+    By renaming time, not by waiting: a night that nobody cares for is collected ``days`` later.
+    """
+    retention = dict.fromkeys(
+        ("landed", "snapshots", "reports", "data_docs", "explorations", "quarantine"), 35
+    )
+    retention |= dict.fromkeys(("sketches", "verdicts", "events", "mlflow"), 35)
+    content = platform.project.settings.model_dump(by_alias=True) | {"retention": retention}
+    project = platform.project.model_copy(update={"settings": Settings.model_validate(content)})
+    platform.warehouse.execute("UPDATE catalog.landings SET landed_at = batch_date")
+    platform.warehouse.execute("UPDATE governance.snapshots SET created_at = as_of")
+    platform.warehouse.execute("UPDATE monitoring.verdicts SET decided_at = batch_date")
+    platform.warehouse.execute("UPDATE catalog.prediction_sketches SET sketched_at = batch_date")
+    platform.warehouse.execute("UPDATE catalog.profile_counts SET counted_at = batch_date")
+    platform.warehouse.execute(
+        "UPDATE catalog.batches SET recorded_at = batch_date WHERE batch_date < %s", (LAST,)
+    )
+    platform.warehouse.execute(
+        "INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, landed_sha256, "
+        "run_id) VALUES ('weather', %s, 'failed', 0, 0, 0, '', 'later')",
+        (AS_OF + timedelta(days=days),),
+    )
+    return replace(platform, project=project)
+
+
+def later(days: int = 60) -> date:
+    return AS_OF + timedelta(days=days)
+
+
+def retained(platform: Platform, run_id: str, *, dry_run: bool = False, days: int = 60) -> dict:
+    return stages.retain(platform, later(days), Try(run_id), dry_run=dry_run, rooms=plenty)
+
+
+def files(platform: Platform) -> dict[str, int]:
+    root = Path(platform.objects.root)
+    return {str(file.relative_to(root)): file.stat().st_size for file in root.rglob("*") if file.is_file()}
+
+
+def rows(platform: Platform) -> dict[str, int]:
+    tables = (
+        "monitoring.verdicts",
+        "catalog.prediction_sketches",
+        "catalog.profile_counts",
+        "catalog.retired",
+    )
+    counts = {t: platform.warehouse.row(f"SELECT count(*) AS n FROM {t}") for t in tables}
+    return {table: row["n"] for table, row in counts.items() if row}
+
+
+def predictions(platform: Platform) -> str:
+    found = platform.warehouse.rows(
+        f"SELECT batch_date, to_jsonb(p) - 'run_id' - 'scored_at' AS row FROM predictions.{MODEL} p "
+        "ORDER BY batch_date, to_jsonb(p)::text"
+    )
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def sums(found: dict) -> dict[str, tuple[int, int, object]]:
+    return {kind: (t["things"], t["bytes"], t["oldest_kept"]) for kind, t in found["kinds"].items()}
+
+
+def test_a_dry_run_removes_nothing_and_says_what_the_run_then_does(loop: Platform) -> None:
+    stages.decide_verdict(loop, MODEL, SCORED.last, Try("verdict"))
+    platform = aged(loop)
+    there, counts = files(platform), rows(platform)
+    said = retained(platform, "dry", dry_run=True)
+    assert (files(platform), rows(platform)) == (there, counts)
+    done = retained(platform, "real")
+    print(*stages_lines(done), sep="\n")
+    assert sums(done) == sums(said)
+    gone = there.keys() - files(platform).keys()
+    landed = [key for key in there if key.startswith("landed/")]
+    assert sorted(gone) == sorted(landed), "reports and docs were made today, snapshots are a version's"
+    assert done["kinds"]["landed"] == {
+        "things": len(landed),
+        "bytes": sum(there[key] for key in landed),
+        "why": ["older than 35 days"],
+        "oldest_kept": None,
+    }
+    assert rows(platform)["catalog.prediction_sketches"] < counts["catalog.prediction_sketches"]
+    assert done["kinds"]["snapshots"]["things"] == 0
+    counted = platform.warehouse.rows(
+        "SELECT kind, things, bytes FROM catalog.retentions WHERE run_id = 'real'"
+    )
+    assert {row["kind"]: (row["things"], row["bytes"]) for row in counted} == {
+        kind: (taken["things"], taken["bytes"]) for kind, taken in done["kinds"].items()
+    }
+    again = retained(platform, "again")
+    assert sum(taken["things"] for taken in again["kinds"].values()) == 0, "once is enough"
+
+
+def stages_lines(found: dict) -> list[str]:
+    from nightshift.retention import lines
+
+    return lines(found)
+
+
+def test_after_it_the_champion_scores_the_same_is_made_again_and_can_be_rolled_back(loop: Platform) -> None:
+    second = promoted(better(loop), MODEL, date(2013, 2, 4), f"second_{uuid4().hex}")
+    assert second["outcome"] == "promoted"
+    platform = aged(better(loop))
+    before = predictions(platform)
+    retained(platform, "real")
+    stages.score(platform, MODEL, SCORED, Try("again"))
+    assert predictions(platform) == before
+    for version in (
+        row["version"] for row in platform.warehouse.rows("SELECT version FROM governance.versions")
+    ):
+        assert stages.reproduce(platform, MODEL, version, Try(f"r{version}"), reason="test")["equal"]
+    back = stages.roll_back(platform, MODEL, Try("back"), to=None, reason="worse", actor="tester")
+    assert (back["taken_out"], back["version"] != second["version"]) == (second["version"], True)
+    stages.verify_ledgers(platform)
+
+
+def test_a_snapshot_and_a_run_that_came_to_nothing_go_and_those_of_the_ledger_stay(loop: Platform) -> None:
+    asked = Try(f"cut_short_{uuid4().hex}")
+    frozen = stages.snapshot(loop, MODEL, date(2013, 2, 5), asked)
+    platform = aged(loop)
+    champion = platform.warehouse.row("SELECT snapshot_id, mlflow_run_id FROM governance.versions")
+    assert champion["snapshot_id"] != frozen["snapshot_id"]
+    found = retained(platform, "real")
+    assert found["kinds"]["snapshots"]["things"] == 1
+    left = [key for key in files(platform) if key.startswith("snapshots/")]
+    assert left == [f"snapshots/{MODEL}/{champion['snapshot_id']}.parquet"]
+    assert marked_runs(platform.warehouse.url) == []
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own store
+def test_a_rejected_versions_run_is_marked_and_where_its_database_is_its_files_go(
+    loop: Platform, mlflow_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    decided = train(loop, date(2013, 2, 6), f"rejected_{uuid4().hex}", promote=False)
+    run = loop.warehouse.row(
+        "SELECT mlflow_run_id, training_id FROM governance.versions WHERE version = %s", (decided["version"],)
+    )
+    # Whatever its gates said: somebody let it pass by.
+    loop.warehouse.execute(
+        "INSERT INTO governance.outcomes (training_id, outcome) SELECT %s, 'stale' WHERE NOT EXISTS "
+        "(SELECT 1 FROM governance.outcomes WHERE training_id = %s)",
+        (run["training_id"], run["training_id"]),
+    )
+    platform = aged(loop)
+    assert retained(platform, "real")["kinds"]["mlflow"]["bytes"] > 0
+    assert marked_runs(platform.warehouse.url) == [run["mlflow_run_id"]]
+    store = postgres_url.rpartition("/")[0] + "/mlflow_tests"
+    [folder] = tmp_path_factory.getbasetemp().glob(f"mlflow[0-9]*/artifacts/*/{run['mlflow_run_id']}")
+    artifacts = folder.parents[1]
+    assert remove_runs(store, str(artifacts), marked_runs(platform.warehouse.url)) == [run["mlflow_run_id"]]
+    assert platform.registry.bytes_of(run["mlflow_run_id"]) is None
+    retained(platform, "next")
+    [mark] = platform.warehouse.rows("SELECT removed_at FROM catalog.retired WHERE kind = 'mlflow'")
+    assert mark["removed_at"] is not None
+    assert marked_runs(platform.warehouse.url) == []
+    stages.score(platform, MODEL, SCORED, Try("again"))
+
+
+def test_a_run_that_is_killed_leaves_marks_and_the_next_one_does_the_rest(loop: Platform) -> None:
+    platform = aged(loop)
+    said = retained(platform, "dry", dry_run=True)
+    there = files(platform)
+    killed(lambda: retained(replace(platform, objects=Stopping(platform.objects.root)), "killed"))
+    left = platform.warehouse.row(
+        "SELECT count(*) FILTER (WHERE removed_at IS NULL) AS marked, count(*) AS all FROM catalog.retired "
+        "WHERE kind = 'landed'"
+    )
+    gone = len(there.keys() - files(platform).keys())
+    assert 0 < gone < said["kinds"]["landed"]["things"]
+    # The file that was being removed is gone and still marked; no other is half known.
+    assert left["all"] - left["marked"] == gone - 1
+    done = retained(platform, "next")
+    assert not [key for key in files(platform) if key.startswith("landed/")]
+    assert platform.warehouse.rows("SELECT name FROM catalog.retired WHERE removed_at IS NULL") == []
+    assert done["kinds"]["landed"]["things"] == left["marked"]
+    total = platform.warehouse.row(
+        "SELECT sum(bytes)::bigint AS n FROM catalog.retired WHERE kind = 'landed'"
+    )
+    assert total["n"] == said["kinds"]["landed"]["bytes"]
+
+
+class Stopping(Objects):
+    """Files of which the third cannot be told any more: whoever removes it is killed right after."""
+
+    def remove(self, key: str) -> None:
+        super().remove(key)
+        self.__dict__["gone"] = self.__dict__.get("gone", 0) + 1
+        if self.__dict__["gone"] == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(work: Callable[[], object]) -> None:
+    process = FORK.Process(target=work)
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_a_short_disk_has_the_oldest_files_go_before_their_time(loop: Platform) -> None:
+    platform = aged(loop)
+    patient = platform.project.settings.model_copy(update={"retention": Settings(first_night=LAST).retention})
+    platform = replace(platform, project=platform.project.model_copy(update={"settings": patient}))
+    sizes = {key: size for key, size in files(platform).items() if key.startswith("landed/")}
+    asked = {"as_of": later(), "asked": Try("short")}
+
+    def short(root: str) -> dict[str, Disk]:
+        return {"objects": Disk((1 << 30) - sum(sizes.values()) // 2, 1 << 40)}
+
+    assert (
+        sum(
+            t["things"]
+            for t in stages.retain(platform, **asked, dry_run=True, rooms=plenty)["kinds"].values()
+        )
+        == 0
+    )
+    found = stages.retain(platform, **asked, dry_run=False, rooms=short)["kinds"]["landed"]
+    assert found["why"] == ["the disk is short, and nothing older is left"]
+    assert sum(sizes.values()) // 2 <= found["bytes"] < sum(sizes.values())
+    left = {key.split("/")[2] for key in files(platform) if key.startswith("landed/")}
+    gone = {key.split("/")[2] for key in sizes} - left
+    assert max(gone) <= min(left)
+
+
+def test_what_was_set_aside_still_adds_up_without_its_values(loop: Platform) -> None:
+    night = date(2013, 1, 10)
+    loop.warehouse.execute(
+        'INSERT INTO quarantine.rows (source, batch_date, row_number, rule, column_name, value, "row", violations, '
+        "landed_sha256) SELECT 'flights', %s, 99, 'null', 'carrier', 'Smith', '{\"carrier\": \"Smith\"}', "
+        '\'[{"rule": "null", "column": "carrier", "value": "Smith"}]\', landed_sha256 FROM catalog.batches '
+        "WHERE source = 'flights' AND batch_date = %s",
+        (night, night),
+    )
+    loop.warehouse.execute(
+        "UPDATE catalog.batches SET (collected, rejected) = (collected + 1, rejected + 1) "
+        "WHERE source = 'flights' AND batch_date = %s",
+        (night,),
+    )
+    loop.warehouse.execute(
+        "UPDATE catalog.landings SET row_count = row_count + 1 WHERE source = 'flights' AND batch_date = %s",
+        (night,),
+    )
+    platform = aged(loop)
+    assert retained(platform, "real")["kinds"]["quarantine"]["things"] == 1
+    [row] = platform.warehouse.rows('SELECT rule, column_name, value, "row", violations FROM quarantine.rows')
+    assert row == {
+        "rule": "null",
+        "column_name": "carrier",
+        "value": None,
+        "row": {},
+        "violations": [{"rule": "null", "column": "carrier"}],
+    }
+    stages.reconcile_source(platform, "flights", DateRange(night, night))
+    assert retained(platform, "again")["kinds"]["quarantine"]["things"] == 0
+
+
+def test_events_of_old_nights_end_and_those_of_versions_do_not(loop: Platform) -> None:
+    for what in ("built", "promoted"):
+        loop.warehouse.execute(
+            "INSERT INTO catalog.events (happened_at, what, kind, name, why, about) "
+            "VALUES ('2013-01-05', %s, 'model', 'x', '', '{}')",
+            (what,),
+        )
+    platform = aged(loop)
+    assert retained(platform, "real")["kinds"]["events"]["things"] == 1
+    [event] = platform.warehouse.rows("SELECT what FROM catalog.events WHERE happened_at < '2014-01-01'")
+    assert event == {"what": "promoted"}
+    with pytest.raises(Exception, match="append-only"):
+        platform.warehouse.execute("DELETE FROM catalog.events WHERE what = 'built'")
+
+
+def test_a_night_that_nobody_has_collected_makes_nothing_old(loop: Platform) -> None:
+    with pytest.raises(RequestError, match="at the latest 2013-02-08"):
+        stages.retain(loop, LAST + timedelta(days=1), Try("far"), dry_run=False, rooms=plenty)
+
+
+def test_what_killed_writes_left_goes_after_a_day(loop: Platform) -> None:
+    root = Path(loop.objects.root)
+    old, new = (root / "landed" / "weather" / name for name in ("a.parquet.1.part", "a.parquet.2.part"))
+    for file, day in ((old, date(2013, 2, 1)), (new, later())):
+        file.write_bytes(b"half")
+        stamp = (day - date(1970, 1, 1)).days * 86400
+        os.utime(file, (stamp, stamp))
+    assert retained(aged(loop), "real")["kinds"]["parts"] == {
+        "things": 1,
+        "bytes": 4,
+        "why": ["older than 1 days"],
+        "oldest_kept": str(later()),
+    }
+    assert (old.exists(), new.exists()) == (False, True)

@@ -1,0 +1,78 @@
+"""What goes: what is old and needed by nothing; where the disk is short, the oldest files before their time."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from nightshift.retention import PARTS, Thing, choose, days_of, lines, needed_days, oldest_kept
+from nightshift.specs import load_project
+from nightshift.specs.project import Settings
+
+NIGHT = date(2013, 12, 31)
+DAYS = {"landed": 100, "reports": 50, "sketches": 200, "mlflow": None, PARTS: 1}
+
+
+def thing(kind: str, days: int, name: str = "", **more: object) -> Thing:
+    return Thing(kind, name or f"{kind}/{days}", NIGHT - timedelta(days=days), **more)
+
+
+def names(things: list[Thing], **more: int) -> list[str]:
+    return [each.thing.name for each in choose(things, DAYS, NIGHT, **more)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "goes"),
+    [
+        ("landed", 100, False),
+        ("landed", 101, True),
+        ("reports", 51, True),
+        ("sketches", 199, False),
+        ("mlflow", 10_000, False),
+        (PARTS, 1, False),
+        (PARTS, 2, True),
+    ],
+)
+def test_a_thing_goes_once_it_is_older_than_the_days_of_its_kind(kind: str, days: int, goes: bool) -> None:
+    assert bool(names([thing(kind, days)])) is goes
+
+
+def test_what_is_needed_never_goes_however_short_the_disk_is() -> None:
+    needed = thing("landed", 5000, bytes=10, needed="a version is made again from it")
+    assert names([needed], short=10**12) == []
+    assert oldest_kept([needed], []) == {"landed": needed.day}
+
+
+def test_a_short_disk_takes_the_oldest_files_first_and_no_more_than_it_lacks() -> None:
+    files = [thing("landed", days, bytes=10) for days in (40, 90, 60, 20)]
+    rows = thing("sketches", 190, bytes=1000)
+    assert names([*files, rows]) == []
+    assert names([*files, rows], short=15) == ["landed/90", "landed/60"]
+    assert names([*files, rows], short=10**9) == ["landed/90", "landed/60", "landed/40"], "a month stays"
+
+
+def test_what_is_old_counts_for_a_short_disk_first() -> None:
+    files = [thing("landed", 101, bytes=10), thing("landed", 90, bytes=10)]
+    assert names(files, short=10) == ["landed/101"]
+    going = choose(files, DAYS, NIGHT, short=11)
+    assert [each.why for each in going] == [
+        "older than 100 days",
+        "the disk is short, and nothing older is left",
+    ]
+
+
+def test_what_windows_of_models_reach_is_kept_whatever_the_project_says() -> None:
+    project = load_project()
+    content = project.settings.model_dump() | {"retention": {"verdicts": 35, "sketches": None, "landed": 35}}
+    short = project.model_copy(update={"settings": Settings.model_validate(content)})
+    days = days_of(short)
+    assert (days["verdicts"], days["sketches"], days["landed"]) == (needed_days(project), None, 35)
+    longest = max(model.train.holdout_days + model.matures_after_days for model in project.models.values())
+    assert needed_days(project) >= 35 + longest
+
+
+def test_each_kind_is_told_in_a_line() -> None:
+    taken = {"things": 3, "bytes": 30, "why": ["older than 100 days"], "oldest_kept": "2013-09-22"}
+    said = lines({"as_of": "2013-12-31", "dry_run": True, "kinds": {"landed": taken}})
+    assert said == [
+        "landed: 3 would go, 30 bytes (older than 100 days); the oldest that stays is of 2013-09-22"
+    ]
