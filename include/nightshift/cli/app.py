@@ -350,6 +350,41 @@ def verify(model: Annotated[str | None, typer.Argument(help="all models, if left
 
 
 @app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="kept from backup to backup: it gets what is new")],
+) -> None:
+    """Back up warehouse, MLflow and Airflow as of one instant, and all files, each with its hash in a manifest.
+
+    Of the servers and folders that the environment names (docs/runbooks.md, *Backup*), or of the local stack.
+    """
+    from nightshift.cli import backup as backing_up
+
+    with clear_errors(), console.status("backing up"):
+        said = backing_up.make(folder)
+    console.print(*said, sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="as `nightshift backup` wrote it")],
+    *,
+    name: Annotated[str | None, typer.Option("--backup", help="which one; the newest, if left out")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="delete what is there first, after asking")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Restore a backup into an empty place, and verify it: ledger, hashes of files, the alias. Stop the stack first."""
+    from nightshift.cli import backup as backing_up
+
+    if replace and not yes:
+        typer.confirm("Delete the warehouse, MLflow, Airflow's database and all files there?", abort=True)
+    with clear_errors(), console.status("restoring"):
+        said = backing_up.restore(folder, name, replace=replace)
+    console.print(*said, sep="\n", soft_wrap=True, markup=False)
+
+
+@app.command()
 def retention(
     *,
     dry_run: Annotated[

@@ -120,6 +120,37 @@ KNOWN = Query(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Served(Row):
+    """A version that was ever champion, and the hash of its file."""
+
+    model: str
+    version: int
+    mlflow_run_id: str
+    artifact_sha256: str
+
+
+SERVED = Query(
+    "SELECT DISTINCT v.model, v.version, v.mlflow_run_id, v.artifact_sha256 FROM governance.versions v "
+    "JOIN governance.promotions p USING (model, version) ORDER BY v.model, v.version",
+    Served,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen(Row):
+    """A file that versions are made of, by its key; its id is its hash."""
+
+    object_key: str
+    snapshot_id: str
+
+
+FROZEN = Query(
+    "SELECT DISTINCT object_key, snapshot_id FROM governance.snapshots JOIN governance.versions USING (snapshot_id)",
+    Frozen,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tried(Row, table="governance.trials", key=("training_id", "search_sha256", "trial")):
     """A candidate that a training's search tried: trial 0 is the estimator as declared. ``scores``: one a fold."""
 

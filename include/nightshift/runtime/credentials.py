@@ -11,6 +11,8 @@ from pathlib import Path
 from nightshift.runtime.state import write_private
 from nightshift.specs.derived import ROLES, login_of
 
+CREDENTIALS = "credentials.json"
+
 
 def _word() -> str:
     return secrets.token_urlsafe(18)
@@ -64,7 +66,7 @@ def keep(home: Path, databases: Collection[str] = ()) -> Credentials:
 
     ``databases`` are those that the project adds; of one that it no longer adds, nothing is kept.
     """
-    path = home / "credentials.json"
+    path = home / CREDENTIALS
     known = json.loads(path.read_text()) if path.exists() else {}
     ours = {each.name: known[each.name] for each in fields(Credentials) if each.name in known}
     added = {name: ours.get("added", {}).get(name) or _word() for name in databases}

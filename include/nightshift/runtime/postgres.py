@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -160,22 +161,50 @@ def ask(url: str, statement: str, *, whole: bool = False) -> int:
 
     Cells wider than the terminal are folded, unless ``whole``.
     """
-    parts = make_url(url)
-    login = {
-        "PGHOST": parts.host,
-        "PGPORT": parts.port,
-        "PGUSER": parts.username,
-        "PGPASSWORD": parts.password,
-    }
-    # In the environment, not on the command line: that is for every account to read.
-    given = {key: str(value) for key, value in (login | {"PGDATABASE": parts.database}).items() if value}
     psql = _package() / INSTALLATIONS["16"] / "bin" / "psql"
     # A verdict is thousands of characters of JSON: wide cells are folded, wide rows are shown one column a line.
     width = shutil.get_terminal_size((WIDTH, 0)).columns
     folded = [] if whole else ["format=wrapped", f"columns={width}", "expanded=auto"]
     options = [part for setting in ["pager=off", *folded] for part in ("-P", setting)]
     command = [str(psql), "-X", *options, "-v", "ON_ERROR_STOP=1", "-c", statement]
-    return subprocess.run(command, env=os.environ | given, check=False).returncode
+    return subprocess.run(command, env=os.environ | login(url), check=False).returncode
+
+
+def login(url: str) -> dict[str, str]:
+    """Return a URL as PostgreSQL's programs take it: by environment, for every account may read a command line."""
+    parts = make_url(url)
+    given = {
+        "PGHOST": parts.host,
+        "PGPORT": parts.port,
+        "PGUSER": parts.username,
+        "PGPASSWORD": parts.password,
+        "PGDATABASE": parts.database,
+    }
+    return {key: str(value) for key, value in given.items() if value}
+
+
+def program(name: str, server: int) -> Path:
+    """Return a program that can talk to a server of this major version: of the wheel, else of PATH.
+
+    Raises:
+        NotReady: there is none, or only an older one.
+    """
+    if importlib.util.find_spec(PACKAGE) is not None:
+        for version, folder in INSTALLATIONS.items():
+            if int(version) >= server:
+                return _package() / folder / "bin" / name
+    found = shutil.which(name)
+    if found is None:
+        raise NotReady(
+            f"no {name} here: pip install 'nightshift[local]', or put that of PostgreSQL {server} or later on PATH"
+        )
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    number = re.search(r"\d+", said.rpartition(")")[2])
+    if number is None or int(number[0]) < server:
+        raise NotReady(
+            f"{found} is {said.strip()}; the server is PostgreSQL {server}: put a newer one on PATH"
+        )
+    return Path(found)
 
 
 def _copy(package: Path, installation: str, place: Path) -> Path:

@@ -1,0 +1,200 @@
+"""Backup: the three databases as of one instant, the files by their hashes, and a manifest that names all of it.
+
+The order is what makes it safe. The snapshot of the warehouse is taken first, then MLflow's, then Airflow's,
+milliseconds apart, and held while they are dumped; files are copied last. A row is written after what it names: so
+whatever the warehouse names is in what was taken later, and what MLflow or the files have beyond it are leftovers of
+work that was not finished, which ``nightshift reconcile`` knows. The ledger decides: where MLflow's alias says
+something else after a restore, it is pointed where the ledger says.
+
+``FOLDER/files`` has each content once, by its hash, for all backups; ``FOLDER/<name>`` has dumps and manifest of one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from nightshift.errors import NotReady
+from nightshift.objects import PART, Objects
+from nightshift.runtime import postgres
+from nightshift.runtime.state import write_private
+
+ORDER = ("warehouse", "mlflow", "airflow")
+MANIFEST = "manifest.json"
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is backed up, or restored to: databases by the names of :data:`ORDER`, stores of files by name.
+
+    ``secrets``: what the databases are of no use without, in a private file; None: it is kept elsewhere.
+    """
+
+    databases: Mapping[str, str] = field(repr=False)
+    stores: Mapping[str, str]
+    secrets: Path | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file of a backup."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All of a backup. ``files``: by store and key."""
+
+    made_at: str
+    dumps: Mapping[str, Content]
+    files: Mapping[str, Mapping[str, Content]]
+    format: int = 1
+
+    @property
+    def bytes(self) -> int:
+        """How large it is."""
+        every = [*self.dumps.values(), *(each for store in self.files.values() for each in store.values())]
+        return sum(each.bytes for each in every)
+
+
+def make(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int]:
+    """Write a backup below ``folder``; return its name, its manifest, and how many contents were new there.
+
+    Raises:
+        NotReady: there is no ``pg_dump`` for the server, or it failed.
+    """
+    name = f"{now:%Y%m%dT%H%M%SZ}"
+    (folder / "files").mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = folder / f"{name}{PART}"
+    part.mkdir(mode=0o700)
+    try:
+        dumps = _dumped(place, part)
+        before = sum(1 for _ in (folder / "files").rglob("*"))
+        files = {store: _stored(Objects(root), folder / "files") for store, root in place.stores.items()}
+        if place.secrets is not None:
+            write_private(part / "secrets.json", place.secrets.read_text())
+            dumps["secrets.json"] = _content(part / "secrets.json")
+        manifest = Manifest(now.isoformat(), dumps, files)
+        write_private(part / MANIFEST, json.dumps(asdict(manifest), indent=1, sort_keys=True))
+        part.rename(folder / name)  # now it is a backup
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return name, manifest, sum(1 for _ in (folder / "files").rglob("*")) - before
+
+
+def read(folder: Path, name: str | None = None) -> tuple[str, Manifest]:
+    """Return a backup's manifest, the newest if none is named.
+
+    Raises:
+        NotReady: there is none.
+    """
+    known = sorted(each.parent.name for each in folder.glob(f"*/{MANIFEST}"))
+    known = [each for each in known if not each.endswith(PART)]
+    if not known or (name is not None and name not in known):
+        raise NotReady(f"{folder}: no backup {name or ''} here; known: {', '.join(known) or 'none'}")
+    chosen = name or known[-1]
+    found = json.loads((folder / chosen / MANIFEST).read_text())
+    files = {
+        store: {key: Content(**each) for key, each in kept.items()} for store, kept in found["files"].items()
+    }
+    dumps = {each: Content(**content) for each, content in found["dumps"].items()}
+    return chosen, Manifest(found["made_at"], dumps, files, found["format"])
+
+
+def check(folder: Path, name: str, manifest: Manifest) -> None:
+    """Compare every file of a backup with its hash.
+
+    Raises:
+        NotReady: naming the first few that are missing or changed.
+    """
+    expected = {folder / name / each: content for each, content in manifest.dumps.items()}
+    for store in manifest.files.values():
+        expected |= {content_path(folder, content.sha256): content for content in store.values()}
+    wrong = [
+        str(path) for path, content in expected.items() if not path.is_file() or _content(path) != content
+    ]
+    if wrong:
+        rest = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise NotReady(
+            f"the backup is damaged: {', '.join(wrong[:3])}{rest} missing, or not what was written"
+        )
+
+
+def content_path(folder: Path, sha256: str) -> Path:
+    """Return where a backup folder has the content of a hash."""
+    return folder / "files" / sha256[:2] / sha256
+
+
+def _dumped(place: Place, part: Path) -> dict[str, Content]:
+    dumps = {}
+    with ExitStack() as held:
+        # All snapshots before the first dump: a dump takes minutes, and meanwhile nights go on.
+        snapshots = {name: held.enter_context(_snapshot(place.databases[name])) for name in ORDER}
+        for name, (snapshot, version) in snapshots.items():
+            file = part / f"{name}.dump"
+            options = ["--format=custom", f"--snapshot={snapshot}", f"--file={file}"]
+            run_program("pg_dump", version, place.databases[name], options)
+            dumps[file.name] = _content(file)
+    return dumps
+
+
+@contextmanager
+def _snapshot(url: str) -> Iterator[tuple[str, int]]:
+    """Yield the id of what a database is now, and its server's major version; both hold while this is open."""
+    with closing(psycopg2.connect(url, connect_timeout=10)) as connection:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_export_snapshot()")
+            row: Any = cursor.fetchone()
+            yield row[0], connection.server_version // 10_000
+
+
+def run_program(name: str, version: int, url: str, options: list[str]) -> None:
+    """Run one of PostgreSQL's programs on a database. Raises NotReady with what it says, if it fails."""
+    command = [str(postgres.program(name, version)), "--no-password", *options]
+    done = subprocess.run(
+        command, env=os.environ | postgres.login(url), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise NotReady(f"{name} failed: {done.stderr.strip()[-800:]}")
+
+
+def _stored(objects: Objects, files: Path) -> dict[str, Content]:
+    found = {}
+    for key in sorted(objects.sizes("")):
+        if key.endswith(PART):
+            continue
+        content = objects.find(key)
+        if content is None:  # retention took it meanwhile
+            continue
+        digest = hashlib.sha256(content).hexdigest()
+        target = files / digest[:2] / digest
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            beside = target.with_suffix(PART)
+            beside.write_bytes(content)
+            beside.rename(target)
+        found[key] = Content(digest, len(content))
+    return found
+
+
+def _content(path: Path) -> Content:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return Content(digest.hexdigest(), size)

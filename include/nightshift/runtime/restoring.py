@@ -1,0 +1,161 @@
+"""Restore: a backup is compared with its manifest first, then written to a place that is empty, then verified there."""
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from nightshift.errors import ArtifactRefused, LedgerBroken, NotReady
+from nightshift.govern import Ledger
+from nightshift.objects import Objects
+from nightshift.records import versions
+from nightshift.registry import MODEL_FILE, Registry
+from nightshift.runtime import backups
+from nightshift.runtime.backups import ORDER, Content, Manifest, Place
+from nightshift.warehouse import Warehouse, migrate
+
+# The schema itself stays: one that is made anew would be in the next dump, and then be there twice.
+IN_PUBLIC = """
+DO $$
+DECLARE
+    kinds jsonb := '{"v": "VIEW", "r": "TABLE", "p": "TABLE", "S": "SEQUENCE"}';
+    kind text;
+    name text;
+BEGIN
+    FOREACH kind IN ARRAY ARRAY['v', 'r', 'p', 'S'] LOOP -- a table takes its own sequences with it
+        FOREACH name IN ARRAY ARRAY(
+            SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind::text = kind
+        ) LOOP
+            EXECUTE format('DROP %s IF EXISTS public.%I CASCADE', kinds ->> kind, name);
+        END LOOP;
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY(
+        SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+    ) LOOP
+        EXECUTE format('DROP TYPE public.%I CASCADE', name);
+    END LOOP;
+END $$
+"""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was compared after a restore: rows of ledgers' models, files of versions, and aliases that were moved."""
+
+    models: int
+    artifacts: int
+    snapshots: int
+    moved: tuple[str, ...]
+
+
+def restore(place: Place, folder: Path, name: str, manifest: Manifest, *, replace: bool) -> Verified:
+    """Write a backup to a place, and verify what came of it. ``replace``: what is there is lost.
+
+    Raises:
+        NotReady: the backup is damaged, the place is not empty, or ``pg_restore`` failed.
+        LedgerBroken: a ledger does not verify. ArtifactRefused: a file is not what the ledger says.
+    """
+    backups.check(folder, name, manifest)
+    if not replace:
+        _require_empty(place)
+    for database in ORDER:
+        url = place.databases[database]
+        _empty(url)
+        version = _version(url)
+        options = ["--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={_name(url)}"]
+        dump = folder / name / f"{database}.dump"
+        backups.run_program("pg_restore", version, url, [*options, str(dump)])
+    for store, files in manifest.files.items():
+        _write(Objects(place.stores[store]), folder, files)
+    migrate(place.databases["warehouse"])  # grants to the logins of this server; a newer engine's tables
+    return verify(place)
+
+
+def verify(place: Place) -> Verified:
+    """Compare what was restored with the ledger: seals and anchors, files of versions, the alias, which follows it.
+
+    Raises:
+        LedgerBroken: a ledger does not verify. ArtifactRefused: a file is not what the ledger says.
+    """
+    warehouse, objects = Warehouse(place.databases["warehouse"]), Objects(place.stores["objects"])
+    registry = Registry(place.databases["mlflow"])
+    artifacts = Objects(place.stores["mlflow-artifacts"])
+    served, snapshots = warehouse.all(versions.SERVED), warehouse.all(versions.FROZEN)
+    for version in served:
+        file = registry.artifact_key(version.mlflow_run_id, MODEL_FILE)
+        _compare(artifacts, file, version.artifact_sha256)
+    for snapshot in snapshots:
+        _compare(objects, snapshot.object_key, snapshot.snapshot_id)
+    models = sorted({version.model for version in served})
+    moved = tuple(filter(None, (_follow(warehouse, registry, model) for model in models)))
+    return Verified(len(models), len(served), len(snapshots), moved)
+
+
+def _follow(warehouse: Warehouse, registry: Registry, model: str) -> str | None:
+    """Verify a ledger, and point the alias where it says; return that it pointed elsewhere, or None."""
+    ledger = Ledger(warehouse, model)
+    misfit = ledger.verify(registry.anchors(model).values())
+    if misfit:
+        raise LedgerBroken(f"model '{model}': {misfit}. See 'The ledger does not verify' in docs/runbooks.md")
+    head, alias = ledger.head(), registry.champion(model)
+    if head is None or head.version == alias:
+        return None
+    registry.promote(model, head.version)
+    return f"{model}: alias champion pointed at version {head.version}, as the ledger says; it said {alias}"
+
+
+def _compare(objects: Objects, key: str, expected: str) -> None:
+    content = objects.find(key)
+    if content is None or hashlib.sha256(content).hexdigest() != expected:
+        raise ArtifactRefused(f"{objects.uri(key)}: missing, or not what was recorded ({expected[:12]}...)")
+
+
+def _require_empty(place: Place) -> None:
+    full = [name for name in ORDER if _tables(place.databases[name])]
+    full += [name for name, root in place.stores.items() if Objects(root).sizes("")]
+    if full:
+        raise NotReady(
+            f"not empty: {', '.join(full)}. Nothing was written; --replace deletes what is there and restores"
+        )
+
+
+def _write(objects: Objects, folder: Path, files: Mapping[str, Content]) -> None:
+    for key in objects.sizes("").keys() - files.keys():
+        objects.remove(key)
+    for key, content in files.items():
+        objects.put(key, backups.content_path(folder, content.sha256).read_bytes())
+
+
+def _tables(url: str) -> int:
+    with closing(psycopg2.connect(url, connect_timeout=10)) as session, session.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+        )
+        [(found,)] = cursor.fetchall()
+    return int(found)
+
+
+def _version(url: str) -> int:
+    with closing(psycopg2.connect(url, connect_timeout=10)) as session:
+        return int(session.server_version) // 10_000
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2].partition("?")[0]
+
+
+def _empty(url: str) -> None:
+    """Drop what the database's owner has in it: the database itself is its administrator's to drop."""
+    with closing(psycopg2.connect(url, connect_timeout=10)) as session, session, session.cursor() as cursor:
+        cursor.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' "
+            "AND nspname NOT IN ('information_schema', 'public')"
+        )
+        for (schema,) in cursor.fetchall():
+            cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+        cursor.execute(IN_PUBLIC)

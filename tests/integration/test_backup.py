@@ -1,0 +1,244 @@
+"""A warehouse with a promoted version is backed up, destroyed and restored: it verifies, and scores the same bytes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from nightshift import stages
+from nightshift.cli.app import app
+from nightshift.cli.backup import NAMED
+from nightshift.database import Database
+from nightshift.errors import ArtifactRefused, NotReady, WarehouseRefused
+from nightshift.objects import Objects
+from nightshift.registry import Registry
+from nightshift.runtime import alone, backups, endpoints, postgres, restoring
+from nightshift.runtime.backups import Place
+from nightshift.runtime.endpoints import any_free_port
+from nightshift.stages import Platform, Try
+from nightshift.types import content_sha256
+from nightshift.warehouse import Warehouse, migrate, prediction_table
+from tests.conftest import _healthy, _until
+from tests.integration.conftest import MODEL, SCORED, _admin, _beside
+
+pytestmark = [
+    pytest.mark.integration,
+    # Of MLflow's own store, which a restore asks without a server.
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What is backed up, and an empty place beside it on the same server."""
+
+    platform: Platform
+    place: Place
+    empty: Place
+
+
+@pytest.fixture
+def shop(
+    loop: Platform,
+    mlflow_url: str,
+    postgres_url: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Shop]:
+    airflow = Database(_beside(postgres_url, f"airflow_{uuid4().hex}"))
+    names = {name: f"{name}_{uuid4().hex}" for name in backups.ORDER}
+    for name in (airflow.url.rpartition("/")[2], *names.values()):
+        _admin(postgres_url, f"CREATE DATABASE {name}")
+    airflow.execute("CREATE TYPE state AS ENUM ('paused'); CREATE TABLE dag (dag_id text, state state)")
+    airflow.execute("INSERT INTO dag VALUES ('collect_weather', 'paused')")
+    version = loop.registry.versions(MODEL)[0]
+    [run] = tmp_path_factory.getbasetemp().glob(f"mlflow[0-9]*/artifacts/*/{version.run_id}")
+    databases = {"warehouse": loop.warehouse.url, "mlflow": _beside(postgres_url, "mlflow_tests")}
+    yield Shop(
+        loop,
+        Place(
+            databases | {"airflow": airflow.url},
+            {"objects": loop.objects.root, "mlflow-artifacts": str(run.parents[1])},
+        ),
+        Place(
+            {name: _beside(postgres_url, database) for name, database in names.items()},
+            {store: str(tmp_path / "new" / store) for store in ("objects", "mlflow-artifacts")},
+        ),
+    )
+    for name in (airflow.url.rpartition("/")[2], *names.values()):
+        _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def predictions(platform: Platform) -> str:
+    model = platform.project.model(MODEL)
+    table = prediction_table(model, platform.project.feature_set(model.features))
+    frame = platform.warehouse.read(table, SCORED.first, SCORED.last)
+    return content_sha256(frame.drop(columns="run_id"))
+
+
+@contextmanager
+def mlflow(place: Place, folder: Path) -> Iterator[str]:
+    """Yield the URL of a server on the restored database and files."""
+    port = any_free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", place.databases["mlflow"], "--workers", "1"]
+    command += ["--artifacts-destination", place.stores["mlflow-artifacts"]]
+    quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "mlflow.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, env=quiet, cwd=folder
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _until(lambda: _healthy(url), process, folder / "mlflow.log")
+            yield url
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+
+
+@pytest.mark.timeout(900)
+def test_what_was_destroyed_is_restored_verifies_and_scores_the_same(shop: Shop, tmp_path: Path) -> None:
+    before = predictions(shop.platform)
+    folder = tmp_path / "backup"
+    name, _, new = backups.make(shop.place, folder, NOW)
+    assert new > 0
+    assert (folder.joinpath(name).stat().st_mode & 0o777, name) == (0o700, "20260101T120000Z")
+    # Nothing of what follows may come from where it was.
+    shutil.rmtree(shop.platform.objects.root)
+    shop.platform.warehouse.execute("DROP SCHEMA predictions, features, raw CASCADE")
+    found = restoring.restore(shop.empty, folder, *backups.read(folder), replace=False)
+    assert (found.models, found.artifacts, found.snapshots, found.moved) == (1, 1, 1, ())
+    assert Database(shop.empty.databases["airflow"]).rows("SELECT * FROM dag") == [
+        {"dag_id": "collect_weather", "state": "paused"}
+    ]
+    with mlflow(shop.empty, tmp_path) as url:
+        restored = replace(
+            shop.platform,
+            warehouse=Warehouse(shop.empty.databases["warehouse"]),
+            objects=Objects(shop.empty.stores["objects"]),
+            registry=Registry(url),
+        )
+        assert predictions(restored) == before
+        assert stages.verify_ledgers(restored, MODEL)["anchors"][MODEL] > 0
+        restored.warehouse.execute(f"DELETE FROM predictions.{MODEL}")
+        stages.score(restored, MODEL, SCORED, Try("after"))
+        assert predictions(restored) == before
+        assert stages.reproduce(restored, MODEL, None, Try("again"), reason="restored")["equal"]
+
+
+def test_a_second_backup_copies_only_what_is_new(shop: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    first, manifest, _ = backups.make(shop.place, folder, NOW)
+    shop.platform.objects.put("reports/late_arrival/2013-02-05.html", b"<p>new")
+    second, later, new = backups.make(shop.place, folder, NOW.replace(hour=13))
+    assert new <= 2, "one file, and its folder"
+    assert later.files["objects"].keys() - manifest.files["objects"].keys() == {
+        "reports/late_arrival/2013-02-05.html"
+    }
+    assert backups.read(folder)[0] == second
+    assert backups.read(folder, first)[1] == manifest
+    with pytest.raises(NotReady, match=f"known: {first}, {second}"):
+        backups.read(folder, "yesterday")
+
+
+def test_a_place_that_is_not_empty_and_a_damaged_backup_are_refused_before_anything_is_written(
+    shop: Shop, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    name, manifest, _ = backups.make(shop.place, folder, NOW)
+    before = predictions(shop.platform)
+    with pytest.raises(NotReady, match="not empty: warehouse, mlflow, airflow, objects, mlflow-artifacts"):
+        restoring.restore(shop.place, folder, name, manifest, replace=False)
+    some = next(iter(manifest.files["objects"].values()))
+    backups.content_path(folder, some.sha256).write_bytes(b"another")
+    with pytest.raises(NotReady, match="the backup is damaged: .*" + some.sha256):
+        restoring.restore(shop.empty, folder, name, manifest, replace=True)
+    assert predictions(shop.platform) == before
+    assert not Path(shop.empty.stores["objects"]).exists()
+
+
+def test_a_restore_replaces_what_is_there_and_the_alias_follows_the_ledger(
+    shop: Shop, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    # As if the alias had not been moved yet when MLflow's snapshot was taken.
+    shop.platform.registry.withdraw(MODEL)
+    name, manifest, _ = backups.make(shop.place, folder, NOW)
+    restoring.restore(shop.empty, folder, name, manifest, replace=False)
+    Objects(shop.empty.stores["objects"]).put("landed/weather/later.parquet", b"later")
+    Database(shop.empty.databases["airflow"]).execute("DELETE FROM dag")
+    found = restoring.restore(shop.empty, folder, name, manifest, replace=True)
+    assert [words.partition(":")[0] for words in found.moved] == [MODEL]
+    assert Registry(shop.empty.databases["mlflow"]).champion(MODEL) is not None
+    assert Objects(shop.empty.stores["objects"]).find("landed/weather/later.parquet") is None
+    assert len(Database(shop.empty.databases["airflow"]).rows("SELECT 1 FROM dag")) == 1
+    snapshot = next(key for key in manifest.files["objects"] if key.startswith("snapshots/"))
+    Objects(shop.empty.stores["objects"]).put(snapshot, b"mine")
+    with pytest.raises(ArtifactRefused, match="not what was recorded"):
+        restoring.verify(shop.empty)
+
+
+def test_without_the_wheel_the_programs_of_path_must_be_new_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(postgres, "PACKAGE", "no_such_package")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotReady, match="no pg_dump here: pip install"):
+        postgres.program("pg_dump", 16)
+    old = tmp_path / "pg_dump"
+    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.9 (Debian 15.9-0+deb12u1)'\n")
+    old.chmod(0o755)
+    with pytest.raises(NotReady, match="put a newer one on PATH"):
+        postgres.program("pg_dump", 16)
+    assert postgres.program("pg_dump", 15) == old
+
+
+def test_the_commands_back_up_a_stopped_stack_and_restore_it_into_a_new_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in NAMED.values():
+        monkeypatch.delenv(variable, raising=False)
+    for service in endpoints.PREFERRED:
+        monkeypatch.setenv(f"NIGHTSHIFT_{service.upper()}_PORT", str(any_free_port()))
+    old, new = tmp_path / "old", tmp_path / "new home"
+    with alone.server(old) as runtime:
+        migrate(runtime.warehouse_url)
+        Database(runtime.airflow_database_url).execute("CREATE TABLE dag (dag_id text)")
+        Objects(str(old / "objects")).put("reports/late_arrival/2013-02-05.html", b"<p>kept")
+    command = CliRunner()
+    monkeypatch.setenv("NIGHTSHIFT_HOME", str(old))
+    made = command.invoke(app, ["backup", str(tmp_path / "backup")])
+    assert made.exit_code == 0, made.output
+    assert "3 databases and 1 files" in made.output
+    monkeypatch.setenv("NIGHTSHIFT_HOME", str(new))
+    done = command.invoke(app, ["restore", str(tmp_path / "backup")])
+    assert done.exit_code == 0, done.output
+    assert (
+        "not empty: warehouse, airflow, objects"
+        in command.invoke(app, ["restore", str(tmp_path / "backup")]).output
+    )
+    with alone.server(new) as runtime:
+        assert Database(runtime.airflow_database_url).rows("SELECT count(*) AS n FROM dag") == [{"n": 0}]
+        # With the login of a stage: what it may do was restored with the tables.
+        reader = Database(runtime.warehouse_as("reader"))
+        assert reader.rows("SELECT count(*) AS n FROM catalog.retired") == [{"n": 0}]
+        with pytest.raises(WarehouseRefused, match="permission denied"):
+            reader.execute("SELECT catalog.make_table('raw', 'x', '{a}', '{text}', '{}', '{a}', false)")
+    keys = [json.loads((home / "credentials.json").read_text())["fernet_key"] for home in (old, new)]
+    assert keys[0] == keys[1], "what Airflow has encrypted can be read"
+    for home in (old, new):
+        shutil.rmtree(postgres.shelter(home), ignore_errors=True)
