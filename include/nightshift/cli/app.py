@@ -132,6 +132,27 @@ def _print_waiting(runtime: "Runtime") -> None:
 
 
 @app.command()
+def doctor() -> None:
+    """Say what is wrong with this installation, and what to do. Exit code 1 if anything is.
+
+    Of the local stack, or of the warehouse that NIGHTSHIFT_WAREHOUSE_URL names and the MLflow of MLFLOW_TRACKING_URI.
+    """
+    from datetime import UTC, datetime
+
+    from nightshift.runtime import doctor, state
+
+    with clear_errors(), console.status("looking"):
+        found = doctor.examine(doctor.Installation(state.home(), datetime.now(UTC)))
+    for finding in found:
+        console.print(f"{'[red]wrong[/]' if finding.troubles else '[green]well [/]'}  {finding.name}")
+        for words in finding.troubles:
+            console.print(f"       {words}", soft_wrap=True, markup=False)
+        if finding.troubles:
+            console.print(f"       -> {finding.remedy}", soft_wrap=True, markup=False)
+    raise typer.Exit(1 if any(finding.troubles for finding in found) else 0)
+
+
+@app.command()
 def logs(
     component: Annotated[str | None, typer.Argument(help="for instance scheduler; all, if left out")] = None,
     *,

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from nightshift.database import Database
 from nightshift.errors import NotReady
+from nightshift.records import doctor as records
 from nightshift.root import INCLUDE
-from nightshift.runtime import components, postgres, processes, state, supervisor
+from nightshift.runtime import components, databases, postgres, processes, state, supervisor
 from nightshift.runtime.state import Record, Runtime, Snapshot
+from nightshift.warehouse.migrate import newest_revision
 
 SECONDS_TO_START = 300
 SECONDS_TO_STOP = 90
@@ -35,9 +38,26 @@ def up(watch: Watcher = lambda snapshot: None) -> tuple[Runtime, bool]:
     home = state.home()
     check_machine(home)
     components.table()  # what is wrong with it is said here, not in the supervisor's log
-    running = _supervisor(state.read_snapshot(home))
+    snapshot = state.read_snapshot(home)
+    running = _supervisor(snapshot)
+    if running and snapshot:
+        _require_same_engine(snapshot.runtime)
     pid = running.pid if running else _launch(home)
     return _wait_until_ready(home, pid, watch), running is None
+
+
+def _require_same_engine(runtime: Runtime) -> None:
+    """Raise NotReady if the stack that runs was started by an engine with other tables: its processes have its code."""
+    if not databases.answers(runtime.warehouse_url):
+        return  # it is not ready yet, or unwell: neither is this one's to say
+    there = Database(runtime.warehouse_url).one(records.HAS_REVISION)
+    row = Database(runtime.warehouse_url).one(records.REVISION) if there and there.found else None
+    newest = newest_revision()
+    if row is not None and row.version_num != newest:
+        raise NotReady(
+            f"the stack that runs here was started by another version: its warehouse is at revision {row.version_num}, "
+            f"this engine's is {newest}. Run `nightshift down`, then `nightshift up`: that migrates"
+        )
 
 
 def running() -> Runtime:

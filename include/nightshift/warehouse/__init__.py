@@ -7,7 +7,7 @@ A partition is replaced whole, in one transaction, under a lease: see :mod:`nigh
 from psycopg2.extras import Json
 
 from nightshift.warehouse.database import Reading, Warehouse
-from nightshift.warehouse.migrate import migrate
+from nightshift.warehouse.migrate import migrate, newest_revision
 from nightshift.warehouse.partitions import ROWS_A_PIECE, Lease, PartitionWrite
 from nightshift.warehouse.tables import (
     Table,
@@ -29,6 +29,7 @@ __all__ = [
     "feature_inputs_table",
     "feature_table",
     "migrate",
+    "newest_revision",
     "prediction_table",
     "quarantine_table",
     "raw_table",

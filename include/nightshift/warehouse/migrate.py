@@ -15,3 +15,13 @@ def migrate(url: str, revision: str = "head") -> None:
     # In attributes, not in an option: the ini parser would trip over a % in the password.
     config.attributes["url"] = url
     command.upgrade(config, revision)
+
+
+def newest_revision() -> str:
+    """Return the revision that this engine migrates to."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return str(ScriptDirectory.from_config(config).get_current_head())
