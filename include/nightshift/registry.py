@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ TRAINING_ID = "nightshift.training_id"
 MADE_OF = ("nightshift.spec_sha256", "nightshift.snapshot")  # another of these is another run
 LEDGER = "nightshift.ledger."  # and an entry: where the ledger's chain was when that was served
 RETIRED = "nightshift.retired"  # as of which night a run's files were marked to go
+ANOTHERS = "the ledger knows another run by this number"
 ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
@@ -202,17 +203,26 @@ class Registry:
                     raise
                 raise NotReady(f"run {run_id}: no artifact {path} in the registry") from None
 
-    def register(self, model: str, run_id: str, *, tags: Mapping[str, str]) -> int:
-        """Return the version of ``model`` made of this run, registered if there is none yet."""
+    def register(
+        self, model: str, run_id: str, *, tags: Mapping[str, str], taken: Collection[int] = ()
+    ) -> int:
+        """Return the version of ``model`` made of this run, registered if there is none yet.
+
+        ``taken``: numbers that the ledger knows for other runs. A registry that was restored from an older backup hands
+        them out again; a version that gets one is tagged as an orphan, and the next number is asked for.
+        """
         self._ensure_model(model)
         existing = self._client.search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
-        if existing:
-            return min(int(version.version) for version in existing)
+        free = {int(version.version) for version in existing} - {*taken}
         source = f"{self._client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
-        created = self._client.create_model_version(
-            model, source, run_id=run_id, tags=dict(tags), await_creation_for=0
-        )
-        return int(created.version)
+        while not free:
+            created = self._client.create_model_version(
+                model, source, run_id=run_id, tags=dict(tags), await_creation_for=0
+            )
+            free = {int(created.version)} - {*taken}
+            if not free:
+                self.orphan_version(model, int(created.version), ANOTHERS)
+        return min(free)
 
     def artifact_key(self, run_id: str, path: str) -> str:
         """Return where the server's own store of files has an artifact, below its root."""

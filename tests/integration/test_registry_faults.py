@@ -237,6 +237,23 @@ def cut_short(mine: tuple[Platform, str, int], request: pytest.FixtureRequest) -
     return platform, name, frozen
 
 
+def test_a_registry_restored_from_before_the_champion_gives_its_number_to_nobody(
+    mine: tuple[Platform, str, int],
+) -> None:
+    platform, name, champion = mine
+    client = platform.registry._client
+    # As a restore does: the ledger's version is gone, and its number is the next one.
+    client.rename_registered_model(name, f"{name}_before")
+    client.create_registered_model(name)
+    fitted = judged(platform, name, NIGHT, "after the restore")
+    assert fitted["version"] == champion + 1
+    found = {v.version: v.is_orphan for v in platform.registry.versions(name)}
+    assert found == {champion: True, champion + 1: False}
+    client.set_registered_model_alias(name, "champion", str(champion))
+    with pytest.raises(LedgerMismatch, match=f"version {champion}, champion by entry .* is another run"):
+        reconcile(platform)
+
+
 @pytest.mark.parametrize("cut_short", ["register", "finish"], indirect=True)
 def test_a_fit_killed_after_registration_is_no_champion_and_its_retry_yields_one_version(
     cut_short: tuple[Platform, str, str],

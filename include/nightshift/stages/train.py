@@ -153,7 +153,9 @@ def register(
     run_id = platform.registry.run_of(model.name, asked.run_id, tags=tags)
     with platform.registry.ending(run_id):
         made = make(run_id)
-        version = platform.registry.register(model.name, run_id, tags=tags)
+        known = platform.warehouse.all(versions.KNOWN, model=model.name)
+        taken = {each.version for each in known if each.mlflow_run_id != run_id}
+        version = platform.registry.register(model.name, run_id, tags=tags, taken=taken)
     row = Registered(
         model=model.name,
         version=version,
