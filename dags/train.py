@@ -59,9 +59,9 @@ def train_dag(model: Model) -> None:
     @task(pool="training")
     def fit(frozen: results.Frozen) -> results.Fitted:
         from nightshift import stages
-        from nightshift.orchestration.run import this_run
+        from nightshift.orchestration.run import still_told, this_run
 
-        run = this_run()
+        run, frozen = this_run(), still_told(frozen, "snapshot")
         file, until = run.values["imported"], run.values["trained_until"]
         if file:
             return stages.take_over(

@@ -1,12 +1,12 @@
-"""A run's id is what it seems to be, and who started the run is told."""
+"""A run's id is what it seems to be, who started it is told; what a task of an old run told may be gone."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from nightshift.errors import RequestError
+from nightshift.errors import NotReady, RequestError
 from nightshift.orchestration import run
-from nightshift.orchestration.run import sound_id
+from nightshift.orchestration.run import sound_id, still_told
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,9 @@ def test_a_run_says_who_started_it_or_whose_decision_did(
     dag_run = SimpleNamespace(run_id=run_id, run_type=kind, triggering_user_name=person)
     context = {"dag_run": dag_run, "ti": SimpleNamespace(try_number=1)}
     assert run._caller(context, {})["actor"] == actor
+
+
+def test_what_an_old_run_told_and_was_cleaned_is_said_to_be_gone() -> None:
+    assert still_told({"snapshot_id": "a"}, "snapshot") == {"snapshot_id": "a"}
+    with pytest.raises(NotReady, match=r"what task 'snapshot' told is gone.*clear 'snapshot'"):
+        still_told(None, "snapshot")

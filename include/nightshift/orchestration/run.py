@@ -5,12 +5,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk import get_current_context
 
 from nightshift.calendar import DateRange, compared, parse_date, resolve, typed
-from nightshift.errors import RequestError
+from nightshift.errors import ClearTask, NotReady, RequestError
 from nightshift.orchestration.forms import checked
 from nightshift.orchestration.platform import platform
 from nightshift.specs import Project, Source, load_project
@@ -18,6 +18,7 @@ from nightshift.specs.derived import role_of
 from nightshift.stages import Choice, Platform, Question, Try, Wanted
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 STARTED_BY_A_DAG = "operator_triggered"
 
@@ -179,6 +180,20 @@ def _caller(context: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 def _origin(dag_run: Any, kind: str) -> str:
     """Return who started what nobody did: the stage whose decision it was, as a run's id begins; else the kind."""
     return dag_run.run_id.partition("__")[0] if kind == STARTED_BY_A_DAG else kind
+
+
+def still_told(said: T | None, task: str) -> T:
+    """Return what a task before told. Of an old run it may be gone: Airflow's tables are cleaned.
+
+    Raises:
+        NotReady: it is.
+    """
+    if said is None:
+        raise NotReady(
+            f"what task '{task}' told is gone: rows of Airflow older than `retention.airflow` are",
+            remedy=ClearTask(task),
+        )
+    return said
 
 
 def sound_id(run_id: str) -> str:

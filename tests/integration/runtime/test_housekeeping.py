@@ -17,10 +17,11 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 STATEMENTS = """
 INSERT INTO dag_bundle (name, active) VALUES ('dags', true);
-INSERT INTO dag (dag_id, is_paused, is_stale, bundle_name, last_parsed_time, max_active_tasks,
-    max_consecutive_failed_dag_runs, has_task_concurrency_limits, fail_fast, exceeds_max_non_backfill)
-SELECT 'collect_weather', true, false, 'dags', '2025-01-01', 16, 0, false, false, false;
-INSERT INTO connection (conn_id, conn_type) VALUES ('mine', 'http');
+INSERT INTO dag (dag_id, is_paused, is_stale, bundle_name, last_parsed_time, timetable_type, timetable_partitioned,
+    timetable_periodic, partition_mapper_info, max_active_tasks, max_consecutive_failed_dag_runs,
+    has_task_concurrency_limits, fail_fast, exceeds_max_non_backfill)
+VALUES ('collect_weather', true, false, 'dags', '2025-01-01', '', true, true, '{}', 16, 0, false, false, false);
+INSERT INTO connection (conn_id, conn_type, is_encrypted, is_extra_encrypted) VALUES ('mine', 'http', false, false);
 INSERT INTO log (dttm, event) VALUES ('2025-01-01', 'old'), ('2026-05-31', 'new');
 INSERT INTO import_error (timestamp, filename, stacktrace) VALUES ('2025-01-01', 'old', '');
 """
