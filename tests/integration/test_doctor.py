@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def troubles(
     platform: Platform, tmp_path: Path, ahead: timedelta = timedelta()
 ) -> dict[str, tuple[str, ...]]:
-    found = Installation(tmp_path, datetime.now(UTC) + ahead, env=tmp_path / ".env")
+    found = Installation(tmp_path, lambda: datetime.now(UTC) + ahead, env=tmp_path / ".env")
     # A test's server has no logins of stages; nor is that what is asked here.
     return {each.name: each.troubles for each in examine(found) if each.troubles and each.name != "logins"}
 
@@ -60,12 +60,12 @@ def test_an_empty_database_is_told_to_be_migrated(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NIGHTSHIFT_WAREHOUSE_URL", database_url)
-    found = {each.name: each for each in examine(Installation(tmp_path, datetime.now(UTC)))}
+    found = {each.name: each for each in examine(Installation(tmp_path, lambda: datetime.now(UTC)))}
     assert found["migrations"].troubles == (
         f"the warehouse is at revision none; this engine's is {newest_revision()}",
     )
     migrate(database_url)
-    again = {each.name: each for each in examine(Installation(tmp_path, datetime.now(UTC)))}
+    again = {each.name: each for each in examine(Installation(tmp_path, lambda: datetime.now(UTC)))}
     assert again["migrations"].troubles == ()
 
 

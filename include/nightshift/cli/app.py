@@ -142,7 +142,7 @@ def doctor() -> None:
     from nightshift.runtime import doctor, state
 
     with clear_errors(), console.status("looking"):
-        found = doctor.examine(doctor.Installation(state.home(), datetime.now(UTC)))
+        found = doctor.examine(doctor.Installation(state.home(), lambda: datetime.now(UTC)))
     for finding in found:
         console.print(f"{'[red]wrong[/]' if finding.troubles else '[green]well [/]'}  {finding.name}")
         for words in finding.troubles:

@@ -81,7 +81,7 @@ def make(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int]
     part.mkdir(mode=0o700)
     try:
         dumps = _dumped(place, part)
-        before = sum(1 for _ in (folder / "files").rglob("*"))
+        before = _contents(folder)
         files = {store: _stored(Objects(root), folder / "files") for store, root in place.stores.items()}
         if place.secrets is not None:
             write_private(part / "secrets.json", place.secrets.read_text())
@@ -92,7 +92,7 @@ def make(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int]
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return name, manifest, sum(1 for _ in (folder / "files").rglob("*")) - before
+    return name, manifest, _contents(folder) - before
 
 
 def read(folder: Path, name: str | None = None) -> tuple[str, Manifest]:
@@ -136,6 +136,10 @@ def check(folder: Path, name: str, manifest: Manifest) -> None:
 def content_path(folder: Path, sha256: str) -> Path:
     """Return where a backup folder has the content of a hash."""
     return folder / "files" / sha256[:2] / sha256
+
+
+def _contents(folder: Path) -> int:
+    return sum(1 for _ in (folder / "files").glob("*/*"))
 
 
 def _dumped(place: Place, part: Path) -> dict[str, Content]:

@@ -40,10 +40,10 @@ MOST_TOLD = 3
 
 @dataclass(frozen=True)
 class Installation:
-    """What is looked at. ``now``: what this machine's clock says."""
+    """What is looked at. ``now``: tells what this machine's clock says."""
 
     home: Path
-    now: datetime
+    now: Callable[[], datetime]
     lock: Path = LOCK
     env: Path = ROOT / ".env"
 
@@ -232,10 +232,10 @@ def clock(found: Installation) -> Iterator[str]:
     if found.warehouse is None:
         return
     check_clock(load_project(), found.warehouse)
-    server = found.warehouse.one(records.CLOCK)
+    server, here = found.warehouse.one(records.CLOCK), found.now()
     if server is None:
         return
-    apart = abs((server.now - found.now).total_seconds())
+    apart = abs((server.now - here).total_seconds())
     if apart > SECONDS_APART:
         yield f"this machine's clock and the database server's are {apart:.0f} s apart"
     if server.newest and server.newest > server.now + timedelta(seconds=SECONDS_APART):

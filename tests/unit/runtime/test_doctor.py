@@ -14,7 +14,9 @@ from nightshift.environment import LOCK
 from nightshift.runtime.doctor import CHECKS, Installation, examine
 from nightshift.runtime.endpoints import any_free_port
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+def now() -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,7 @@ def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Installation:
-    return Installation(tmp_path, NOW, lock=LOCK, env=tmp_path / ".env")
+    return Installation(tmp_path, now, lock=LOCK, env=tmp_path / ".env")
 
 
 def troubles(found: Installation) -> dict[str, tuple[str, ...]]:
@@ -44,7 +46,7 @@ def test_each_check_says_what_to_do() -> None:
 def test_a_package_that_is_not_the_locked_one_is_named(sound: Installation, tmp_path: Path) -> None:
     lock = tmp_path / "runtime.lock"
     lock.write_text("pandas==0.1 \\\n    --hash=sha256:00\nno-such-package==1.0\n")
-    [words] = troubles(Installation(tmp_path, NOW, lock=lock, env=sound.env))["packages"]
+    [words] = troubles(Installation(tmp_path, now, lock=lock, env=sound.env))["packages"]
     assert re.fullmatch(r"pandas [0-9.]+ is installed, 0\.1 is locked", words)
 
 
