@@ -15,7 +15,7 @@ class Revision(Row):
 
 
 HAS_REVISION = Query("SELECT to_regclass('catalog.migrations') IS NOT NULL AS found", Exists)
-REVISION = Query("SELECT version_num FROM catalog.migrations", Revision)
+REVISION = Query("SELECT version_num::text AS version_num FROM catalog.migrations", Revision)
 
 
 @dataclass(frozen=True, kw_only=True)
