@@ -11,7 +11,7 @@ NightshiftError
 ├── Unreconciled          rows that were collected are neither accepted nor in quarantine, or are there twice
 ├── TableMismatch         a table's columns, types or key are not what its spec declares: nothing is written
 ├── NotReady              something that must exist first does not (no champion, no features)
-├── Unreachable           a server of ours is down, too busy, or went away meanwhile
+├── Unreachable           a server of ours is down, too busy, or went away meanwhile; a disk of ours is full
 ├── WarehouseRefused      PostgreSQL takes no such rows or statement: names table, column, row
 ├── RegistryRefused       MLflow answers, and refuses what is asked
 │   └── AccessDenied      it does not take our login, or grants it too little

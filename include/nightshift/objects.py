@@ -3,6 +3,7 @@
 A reader never sees half a file: it is written beside its place and moved there.
 """
 
+import errno
 import hashlib
 import posixpath
 from contextlib import suppress
@@ -13,7 +14,10 @@ from uuid import uuid4
 
 import fsspec
 
+from nightshift.errors import Unreachable
+
 PART = ".part"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256(content: bytes) -> str:
@@ -28,16 +32,25 @@ class Objects:
     root: str
 
     def put(self, key: str, content: bytes) -> str:
-        """Write ``content`` at ``key``, replacing what was there; return its URI."""
+        """Write ``content`` at ``key``, replacing what was there; return its URI.
+
+        Raises:
+            Unreachable: the disk is full, or our share of it.
+        """
         filesystem, path = self._locate(key)
         filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
         beside = f"{path}.{uuid4().hex}{PART}"
         try:
             filesystem.pipe_file(beside, content)
             filesystem.mv(beside, path)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):  # what went wrong first is what is told
                 filesystem.rm_file(beside)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise Unreachable(
+                    f"{self.uri(key)}: no room is left there for {len(content):,} bytes; make some (`nightshift "
+                    "retention` says what is old). Nothing was replaced; it is tried again"
+                ) from error
             raise
         return self.uri(key)
 
