@@ -41,6 +41,7 @@ from nightshift.orchestration.lifecycle import features, lifecycle, project, raw
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
 from nightshift.orchestration.signing import SignOff
+from nightshift.orchestration.telemetry import tell_failure
 from nightshift.orchestration.trigger import start_training
 from nightshift.specs import Model
 
@@ -142,7 +143,7 @@ def train_dag(model: Model) -> None:
             )
         return wanted
 
-    @task(trigger_rule=TriggerRule.ALL_DONE)
+    @task(trigger_rule=TriggerRule.ALL_DONE, on_failure_callback=tell_failure)
     def conclude() -> results.Ended:
         from nightshift import stages
         from nightshift.orchestration.run import this_run

@@ -337,8 +337,10 @@ class Taken(TypedDict):
 
 
 class Retained(TypedDict):
-    """A retention: what of each kind goes, or went."""
+    """A retention: what goes, or went, in all and of each kind."""
 
     as_of: str
     dry_run: bool
+    things: int
+    bytes: int
     kinds: dict[str, Taken]

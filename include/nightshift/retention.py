@@ -5,13 +5,13 @@ What something still needs never goes, however old it is and however little room
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from nightshift import kept, results
 from nightshift.specs import Project
 from nightshift.specs.retention import FEWEST_DAYS, Retention
 
-# What verdicts, trainings and recalibrations read, so that none of it goes by its days alone.
+# What windows of verdicts, trainings and recalibrations read. What a champion is judged by beside these is needed.
 WINDOWED = ("sketches", "verdicts")
 # A write that was killed leaves its part. One that is younger may still be written.
 PARTS = "parts"
@@ -20,11 +20,12 @@ DAYS_OF_PARTS = 1
 
 @dataclass(frozen=True)
 class Thing:
-    """A file, or the rows of a subject's night. ``day``: the later of its night and the day it was written."""
+    """A file, or the rows of a subject's night. ``day``: the later of its night and the day it was ``written``."""
 
     kind: str
     name: str
     day: date
+    written: datetime | None = None
     things: int = 1
     bytes: int = 0
     needed: str = ""
@@ -76,7 +77,7 @@ def choose(
     for thing in free:
         if short <= 0:
             break
-        spare = as_of - thing.day > timedelta(days=FEWEST_DAYS)
+        spare = days[thing.kind] is not None and as_of - thing.day > timedelta(days=FEWEST_DAYS)
         if spare and _is_file(thing) and (thing.kind, thing.name) not in chosen:
             going.append(Going(thing, "the disk is short, and nothing older is left"))
             short -= thing.bytes

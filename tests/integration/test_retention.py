@@ -99,6 +99,10 @@ def sums(found: dict) -> dict[str, tuple[int, int, object]]:
 
 def test_a_dry_run_removes_nothing_and_says_what_the_run_then_does(loop: Platform) -> None:
     stages.decide_verdict(loop, MODEL, SCORED.last, Try("verdict"))
+    loop.warehouse.execute(
+        'INSERT INTO catalog.prediction_sketches SELECT (jsonb_populate_record(s, \'{"model": "former"}\')).* '
+        "FROM catalog.prediction_sketches s"
+    )
     platform = aged(loop)
     there, counts = files(platform), rows(platform)
     said = retained(platform, "dry", dry_run=True)
@@ -115,7 +119,9 @@ def test_a_dry_run_removes_nothing_and_says_what_the_run_then_does(loop: Platfor
         "why": ["older than 35 days"],
         "oldest_kept": None,
     }
-    assert rows(platform)["catalog.prediction_sketches"] < counts["catalog.prediction_sketches"]
+    # A champion is judged by all nights since its training; those of a model without one go.
+    assert rows(platform)["catalog.prediction_sketches"] * 2 == counts["catalog.prediction_sketches"]
+    assert rows(platform)["catalog.profile_counts"] == counts["catalog.profile_counts"] > 0
     assert done["kinds"]["snapshots"]["things"] == 0
     counted = platform.warehouse.rows(
         "SELECT kind, things, bytes FROM catalog.retentions WHERE run_id = 'real'"
@@ -287,6 +293,29 @@ def test_what_was_set_aside_still_adds_up_without_its_values(loop: Platform) -> 
     }
     stages.reconcile_source(platform, "flights", DateRange(night, night))
     assert retained(platform, "again")["kinds"]["quarantine"]["things"] == 0
+    platform.warehouse.execute(
+        """UPDATE quarantine.rows SET (value, "row") = ('Smith', '{"carrier": "Smith"}')"""
+    )
+    assert retained(platform, "of rows written anew")["kinds"]["quarantine"]["things"] == 1
+    [row] = platform.warehouse.rows("SELECT value FROM quarantine.rows")
+    assert row["value"] is None
+
+
+def test_a_file_that_is_landed_again_meanwhile_stays(loop: Platform) -> None:
+    platform = aged(loop)
+    [landing] = platform.warehouse.rows(
+        "SELECT object_key FROM catalog.landings ORDER BY batch_date, source LIMIT 1"
+    )
+
+    def meanwhile(root: str) -> dict[str, Disk]:
+        platform.warehouse.execute(
+            "UPDATE catalog.landings SET landed_at = now() WHERE object_key = %s", (landing["object_key"],)
+        )
+        return plenty(root)
+
+    stages.retain(platform, later(), Try("real"), dry_run=False, rooms=meanwhile)
+    assert [key for key in files(platform) if key.startswith("landed/")] == [landing["object_key"]]
+    assert platform.warehouse.rows("SELECT name FROM catalog.retired WHERE removed_at IS NULL") == []
 
 
 def test_events_of_old_nights_end_and_those_of_versions_do_not(loop: Platform) -> None:

@@ -50,6 +50,11 @@ def test_a_short_disk_takes_the_oldest_files_first_and_no_more_than_it_lacks() -
     assert names([*files, rows], short=10**9) == ["landed/90", "landed/60", "landed/40"], "a month stays"
 
 
+def test_what_is_kept_for_good_stays_however_short_the_disk_is() -> None:
+    days = DAYS | {"landed": None}
+    assert choose([thing("landed", 5000, bytes=10)], days, NIGHT, short=10**9) == []
+
+
 def test_what_is_old_counts_for_a_short_disk_first() -> None:
     files = [thing("landed", 101, bytes=10), thing("landed", 90, bytes=10)]
     assert names(files, short=10) == ["landed/101"]

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowFailException
 
 from nightshift.errors import BatchRejected, SourceError, SourceRefused, Unreachable
 from nightshift.orchestration.retries import UntilTheHour, until
@@ -62,6 +63,20 @@ def test_an_error_of_no_kind_has_three_tries_even_tonight() -> None:
     tonight = run(datetime.now(UTC) - timedelta(minutes=1))
     told = [action(ValueError("a mistake"), nth, tonight) for nth in (1, 2, 3)]
     assert told == [RetryAction.DEFAULT, RetryAction.DEFAULT, RetryAction.FAIL]
+
+
+@pytest.mark.parametrize("before", [0, 4])
+def test_a_try_whose_process_was_killed_is_no_reason_for_dozens(before: int) -> None:
+    def begins(nth: int, policy: UntilTheHour, context: dict) -> None:
+        ti = SimpleNamespace(try_number=before + nth, max_tries=before + policy.retries)
+        policy.admit({**context, "ti": ti})  # type: ignore[arg-type]
+
+    by_hand, tonight = run(datetime.now(UTC), "manual"), run(datetime.now(UTC) - timedelta(minutes=1))
+    for nth in (1, 2, 3):
+        begins(nth, POLICY, by_hand)
+    with pytest.raises(AirflowFailException, match="3 tries are spent"):
+        begins(4, POLICY, by_hand)
+    begins(20, an_hour_from_now(), tonight)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """A run's id is what it seems to be, who started it is told; what a task of an old run told may be gone."""
 
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
 
+from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError
 from nightshift.orchestration import run
 from nightshift.orchestration.run import sound_id, still_told
@@ -20,6 +22,31 @@ def test_a_printable_id_is_taken(run_id: str) -> None:
 def test_an_id_with_a_sign_that_is_not_printed_is_refused(run_id: str) -> None:
     with pytest.raises(RequestError, match="printable"):
         sound_id(run_id)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "dry"),
+    [
+        ("scheduled", "2013-06-28", False),
+        ("manual", None, True),
+        ("manual", "2013-06-28", True),
+        ("backfill", "2013-06-28", True),
+        ("operator_triggered", "2013-06-28", True),
+    ],
+)
+def test_only_the_schedule_takes_away_what_a_form_only_names(kind: str, key: str | None, dry: bool) -> None:
+    dag_run = SimpleNamespace(run_id="r", run_type=kind, partition_key=key)
+    asked = run._caller({"dag_run": dag_run, "ti": SimpleNamespace(try_number=1)}, {"dry_run": True})
+    nights = DateRange(date(2013, 6, 28), date(2013, 6, 28))
+    made = run.Run(
+        platform=None,  # type: ignore[arg-type]
+        nights=nights,
+        downstream="changed",
+        nightly=run.is_nightly(dag_run, {}),
+        redefines=False,
+        **asked,
+    )
+    assert made.is_dry is dry
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nightshift.alerts import KINDS
-from nightshift.errors import SpecError
+from nightshift.errors import NotReady, SpecError, Unreachable
 from nightshift.orchestration import telemetry
 from nightshift.orchestration.telemetry import METRICS, counts, samples
 from nightshift.specs.derived import OF_THE_PROJECT, STAGES, stage_of
@@ -101,10 +101,20 @@ def test_a_result_comes_to_its_numbers(
     assert told(stage, task, result) == {"nightshift.task.duration": 1000, **expected}
 
 
-def test_a_verdict_without_labels_says_nothing_of_harm() -> None:
+def test_a_verdict_without_evidence_ends_that_of_a_former_champion() -> None:
     said = told("monitor", "verdict", {"status": "ok", "batch_date": "2013-02-06", "shift": 0.25})
     assert said["nightshift.shift"] == 0.25
-    assert "nightshift.harm" not in said
+    assert said["nightshift.harm"] == 0.0
+
+
+def test_a_training_that_failed_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, dict]] = []
+    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
+    monkeypatch.setattr(telemetry.stats, "incr", lambda name, count, tags: sent.append((name, tags)))
+    dag = SimpleNamespace(dag_id="train_late_arrival")
+    telemetry.tell_failure({"dag": dag, "exception": NotReady("training 'x' failed")})
+    telemetry.tell_failure({"dag": dag, "exception": Unreachable("the warehouse is away: not known yet")})
+    assert sent == [("nightshift.trainings", {"name": "late_arrival", "outcome": "failed"})]
 
 
 def test_an_event_holds_counts_and_no_words() -> None:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowFailException
 
 from nightshift.calendar import next_at
 from nightshift.errors import NightshiftError, SourceError, SourceRefused, Unreachable
@@ -43,17 +44,38 @@ class UntilTheHour(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: "Context | None" = None
     ) -> RetryDecision:
         """Return what to do after the try ``try_number`` of at most ``max_tries + 1``."""
-        decision = RETRIES.evaluate(exception, try_number, max_tries, context)
-        run: Any = context["dag_run"] if context else None
-        if decision.action is RetryAction.RETRY and run is not None and run.run_type == "scheduled":
-            end = next_at(self.until, run.run_after, self.zone)
-            if datetime.now(self.zone) < end:
-                return RetryDecision.retry(reason=f"{decision.reason}; tried until {end:%H:%M}")
-        # A task that was cleared has as many tries again.
-        tries = self.retries - (max_tries - try_number)
+        decision, end = RETRIES.evaluate(exception, try_number, max_tries, context), self._end(context)
+        if decision.action is RetryAction.RETRY and end:
+            return RetryDecision.retry(reason=f"{decision.reason}; tried until {end:%H:%M}")
+        tries = self._tries(try_number, max_tries)
         if decision.action is not RetryAction.FAIL and tries > USUAL:
             return RetryDecision.fail(f"{tries} tries are spent; clear the task to have more")
         return decision
+
+    def admit(self, context: "Context") -> None:
+        """Let a try begin. Of one whose process was killed nobody asks what to do: it is tried again without end.
+
+        Raises:
+            AirflowFailException: its tries are spent.
+        """
+        ti: Any = context["ti"]
+        tries = self._tries(ti.try_number, ti.max_tries) - 1
+        if tries > USUAL and not self._end(context):
+            raise AirflowFailException(
+                f"{tries} tries are spent: failed, or killed as for want of memory; clear the task to have more"
+            )
+
+    def _end(self, context: "Context | None") -> datetime | None:
+        """Return the hour, if the schedule started the run and it is not past."""
+        run: Any = context["dag_run"] if context else None
+        if run is None or run.run_type != "scheduled":
+            return None
+        end = next_at(self.until, run.run_after, self.zone)
+        return end if datetime.now(self.zone) < end else None
+
+    def _tries(self, try_number: int, max_tries: int) -> int:
+        """Return the number of a try since the task was last cleared: it has as many again then."""
+        return self.retries - (max_tries - try_number)
 
 
 def until(hour: time, zone: ZoneInfo, began: time) -> dict[str, Any]:
@@ -61,4 +83,5 @@ def until(hour: time, zone: ZoneInfo, began: time) -> dict[str, Any]:
     day = datetime(2000, 1, 1)  # noqa: DTZ001 - any: only the distance counts
     wait = (datetime.combine(day, hour) - datetime.combine(day, began)) % timedelta(days=1)
     retries = BEFORE_LONGEST + wait // LONGEST_DELAY
-    return {"retries": retries, "retry_policy": UntilTheHour(hour, zone, retries)}
+    policy = UntilTheHour(hour, zone, retries)
+    return {"retries": retries, "retry_policy": policy, "pre_execute": policy.admit}

@@ -20,14 +20,15 @@ from nightshift.stages import Choice, Platform, Question, Try, Wanted
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-STARTED_BY_A_DAG = "operator_triggered"
+SCHEDULED, STARTED_BY_A_DAG = "scheduled", "operator_triggered"
 
 
 @dataclass(frozen=True)
 class Undated:
     """A run that is for no night. ``actor``: the user who started it by hand, or what did. ``reason``: why.
 
-    ``values``: the form's own fields, as they were filled in. ``person``: who started it by hand, or None.
+    ``values``: the form's own fields, as they were filled in. ``person``: who started it by hand, or None. ``kind``:
+    Airflow's word for how it was started.
     """
 
     platform: Platform
@@ -36,6 +37,7 @@ class Undated:
     reason: str
     values: Mapping[str, Any]
     person: str | None
+    kind: str
 
     @property
     def typed(self) -> DateRange | None:
@@ -99,7 +101,7 @@ class Run(Undated):
     @property
     def is_dry(self) -> bool:
         """Whether a run that takes things away only says what: by hand as its form says, never by the schedule."""
-        return bool(self.values["dry_run"]) and not self.nightly
+        return bool(self.values["dry_run"]) and self.kind != SCHEDULED
 
     @property
     def wanted(self) -> Wanted:
@@ -172,6 +174,7 @@ def _caller(context: Any, values: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "actor": person or _origin(dag_run, kind),
         "person": person,
+        "kind": kind,
         "reason": values.get("reason") or f"{kind} run",
         "values": values,
     }

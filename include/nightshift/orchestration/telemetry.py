@@ -17,7 +17,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.observability import stats
 
 from nightshift import results
-from nightshift.errors import SpecError
+from nightshift.errors import NotReady, SpecError
 from nightshift.orchestration.lineage import WholeLines
 from nightshift.specs import load_project
 from nightshift.specs.derived import stage_of
@@ -104,6 +104,13 @@ def tell(context: Any, result: Any) -> None:
           seconds=round(seconds, 3), **told)  # fmt: skip
 
 
+def tell_failure(context: Any) -> None:
+    """Tell that a training failed: Airflow calls it when the last task found no outcome (``on_failure_callback``)."""
+    if switched_on() and isinstance(context.get("exception"), NotReady):
+        _, name = stage_of(context["dag"].dag_id)
+        send(Sample("nightshift.trainings", 1, {"outcome": "failed"}), {"name": name})
+
+
 def switched_on() -> bool:
     """Whether Airflow is configured to send metrics anywhere."""
     return any(conf.getboolean("metrics", key) for key in ("statsd_on", "otel_on", "statsd_datadog_enabled"))
@@ -157,10 +164,9 @@ def _measured(result: results.Measured) -> Iterator[Sample]:
 
 def _judged(result: results.Verdict) -> Iterator[Sample]:
     yield Sample("nightshift.verdicts", 1, {"status": result["status"]})
-    for name in ("harm", "shift"):
-        share = result.get(name)
-        if isinstance(share, float):
-            yield Sample(f"nightshift.{name}", share, {})
+    # Without evidence, 0: whoever keeps what he heard last would go on with that of a former champion.
+    yield Sample("nightshift.harm", result.get("harm", 0.0), {})
+    yield Sample("nightshift.shift", result.get("shift", 0.0), {})
     yield from _night(result["batch_date"])
 
 

@@ -71,11 +71,16 @@ QUARANTINE = Query(
     'WHERE q."row"::text <> json_build_object()::text GROUP BY source, batch_date',
     Found,
 )
+# A champion is judged by all nights since its training, and so is the one before it, while it may come back.
 SKETCHES = Query(
     "SELECT concat_ws('/', model, batch_date) AS name, greatest(batch_date, max(at)::date) AS day, max(at) AS written, "
-    "count(*) AS things, sum(size)::bigint AS bytes, '' AS needed FROM ("
-    "SELECT model, batch_date, sketched_at AS at, pg_column_size(sketch) AS size FROM catalog.prediction_sketches "
-    "UNION ALL SELECT model, batch_date, counted_at, pg_column_size(counted) FROM catalog.profile_counts) s "
+    "count(*) AS things, sum(size)::bigint AS bytes, CASE WHEN bool_or((model, version) IN ("
+    "SELECT model, version FROM (SELECT model, version, "
+    "row_number() OVER (PARTITION BY model ORDER BY entry DESC) AS n FROM governance.promotions) newest WHERE n <= 2)) "
+    "THEN 'a champion is judged by it' ELSE '' END AS needed FROM ("
+    "SELECT model, batch_date, model_version AS version, sketched_at AS at, pg_column_size(sketch) AS size "
+    "FROM catalog.prediction_sketches UNION ALL "
+    "SELECT model, batch_date, model_version, counted_at, pg_column_size(counted) FROM catalog.profile_counts) s "
     "GROUP BY model, batch_date",
     Found,
 )
@@ -119,6 +124,12 @@ KINDS: Mapping[str, Query[Found]] = {
     "verdicts": VERDICTS,
     "events": EVENTS,
     "mlflow": RUNS,
+}
+
+# Of one thing, just before it goes.
+ONE: Mapping[str, Query[Found]] = {
+    kind: Query(f"SELECT {', '.join(Found.columns())} FROM ({each.text}) found WHERE name = %(name)s", Found)
+    for kind, each in KINDS.items()
 }
 
 

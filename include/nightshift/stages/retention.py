@@ -81,20 +81,22 @@ def _things(platform: Platform) -> list[Thing]:
 
 
 def _is_there(kind: str, found: Found, sizes: dict[str, dict[str, int]], mark: Retired | None) -> bool:
+    if kind in ROWS:
+        return True  # also of a night that was written anew since: only what is there is found
     if mark and mark.removed_at:
-        return kind not in ROWS and found.written > mark.removed_at and found.name in sizes.get(kind, {})
+        return found.written > mark.removed_at and found.name in sizes.get(kind, {})
     return kind not in FILES or found.name in sizes[kind] or mark is not None
 
 
 def _thing(kind: str, found: Found, size: int | None, mark: Retired | None) -> Thing:
     known = found.bytes if found.bytes is not None else size
     was = mark.bytes if mark and not mark.removed_at else 0
-    return Thing(kind, found.name, found.day, found.things, max(known or 0, was), found.needed)
+    return Thing(kind, found.name, found.day, found.written, found.things, max(known or 0, was), found.needed)
 
 
 def _parts(platform: Platform) -> list[Thing]:
     return [
-        Thing(PARTS, key, since.date(), bytes=size)
+        Thing(PARTS, key, since.date(), since, bytes=size)
         for kind in kept.KINDS
         for key, (since, size) in platform.objects.cut_short(kind).items()
     ]
@@ -163,11 +165,24 @@ def _take_away(platform: Platform, thing: Thing, as_of: date) -> None:
     if thing.kind == "mlflow":
         platform.registry.retire_run(thing.name, str(as_of))
         return
+    if _is_new(platform, thing):
+        platform.warehouse.run(records.SPARE, kind=thing.kind, name=thing.name)
+        return
     platform.objects.remove(thing.name)
     with platform.warehouse.session() as session:
         if thing.kind in NAMED_BY:
             session.run(NAMED_BY[thing.kind], name=thing.name)
         session.run(records.GONE, kind=thing.kind, name=thing.name)
+
+
+def _is_new(platform: Platform, thing: Thing) -> bool:
+    """Whether it was written again since it was found: a night that is collected anew may land the same file."""
+    now = (
+        platform.warehouse.one(records.ONE[thing.kind], name=thing.name)
+        if thing.kind in records.ONE
+        else None
+    )
+    return now is not None and thing.written is not None and now.written > thing.written
 
 
 def _count(
@@ -203,6 +218,8 @@ def _told(going: Sequence[Going], oldest: dict[str, date], as_of: date, *, dry_r
     return {
         "as_of": str(as_of),
         "dry_run": dry_run,
+        "things": sum(each.thing.things for each in going),
+        "bytes": sum(each.thing.bytes for each in going),
         "kinds": {
             kind: {
                 "things": things,
