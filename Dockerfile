@@ -13,7 +13,7 @@ FROM python:3.11.14-slim-bookworm
 
 # The folders that become volumes belong to the user, so that the volumes do.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin nightshift \
-    && install -d -o nightshift -g nightshift -m 0750 /airflow /logs /objects /mlflow
+    && install -d -o nightshift -g nightshift -m 0750 /airflow /logs /objects /mlflow /scratch
 
 COPY --from=installed /venv /venv
 COPY pyproject.toml airflow_settings.yaml /nightshift/

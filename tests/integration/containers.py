@@ -26,7 +26,7 @@ from nightshift.runtime.endpoints import any_free_port
 SECONDS_TO_START = 300
 # What compose fills in: $$ is a dollar; ${NAME}, ${NAME:-otherwise}, ${NAME:?why not}.
 FILLED = re.compile(r"\$\$|\$\{(\w+)(?::([-?])([^}]*))?\}")
-FOLDERS = ("logs", "objects", "airflow", "mlflow", "weather", "data", "tmp")
+FOLDERS = ("logs", "objects", "airflow", "mlflow", "weather", "scratch", "data", "tmp")
 PORTS = {
     "postgres": 5432,
     "redis": 6379,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -23,6 +22,7 @@ from nightshift.platform.inputs import ensure_predictions, read_features, read_l
 from nightshift.platform.lineage import feature_contents
 from nightshift.platform.predictions import edges_of_predictions, prediction_sketch, profile_of
 from nightshift.platform.recalibrating import ensure_past, past_of, told
+from nightshift.platform.scratch import scratch
 from nightshift.records import features as records
 from nightshift.records import sketches
 from nightshift.records.faults import Fault
@@ -88,8 +88,8 @@ def serve(
         ArtifactRefused: the model file is not the one that was promoted.
     """
     table = prediction_table(model, platform.project.feature_set(model.features))
-    with TemporaryDirectory(prefix="nightshift-score-") as folder:
-        found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), Path(folder))
+    with scratch("score") as folder:
+        found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), folder)
         with platform.warehouse.write(lease) as write:
             write.replace(table, lambda: _rows(table, found), dates=nights, arm=arm)
             for night in found:

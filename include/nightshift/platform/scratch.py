@@ -1,0 +1,29 @@
+"""Folders for the files of a task while it runs. Who is killed leaves one: the next one of its kind removes it."""
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+HELD = "held"
+
+
+@contextmanager
+def scratch(purpose: str) -> Iterator[Path]:
+    """Yield an empty folder where temporary files are kept (``TMPDIR``), for as long as the block runs."""
+    prefix = f"nightshift-{purpose}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        _remove_unless_held(left)
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder, (Path(folder) / HELD).open("w") as lock:
+        # The kernel lets go of it with the process, however that ends, and also where others share the disk.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(folder)
+
+
+def _remove_unless_held(folder: Path) -> None:
+    # Without the file it is being made, or is somebody else's.
+    with suppress(OSError), (folder / HELD).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
