@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import axe
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, Photograph, log_in
+from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, SIZE, Photograph, log_in
 from e2e.test_ui import as_user
 from examples.nyc_flights.demo import Demo
 
@@ -30,8 +31,27 @@ def viewer(visitor: BrowserContext, loop: Demo) -> BrowserContext:
 @pytest.fixture
 def page(viewer: BrowserContext) -> Iterator[Page]:
     """Return a page whose scripts must not fail."""
+    with without_failures(viewer) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["vic", "olga", "admin"])
+def anybodys(request: pytest.FixtureRequest, visitor: BrowserContext, loop: Demo) -> Iterator[Page]:
+    """Return a page of a viewer, of who operates, of an administrator: one after the other."""
+    assert visitor.browser is not None
+    expect.set_options(timeout=PATIENCE_MS)
+    context = visitor.browser.new_context(viewport=SIZE)
+    context.set_default_timeout(PATIENCE_MS)
+    log_in(context, loop, request.param)
+    with without_failures(context) as opened:
+        yield opened
+    context.close()
+
+
+@contextmanager
+def without_failures(context: BrowserContext) -> Iterator[Page]:
     failures: list[str] = []
-    opened = viewer.new_page()
+    opened = context.new_page()
     opened.on("pageerror", lambda error: failures.append(str(error)))
     yield opened
     opened.close()
@@ -44,9 +64,10 @@ def told(loop: Demo, path: str) -> dict:
     return answer.raise_for_status().json()
 
 
-def test_a_viewer_finds_the_fleet_in_the_navigation_and_a_card_on_home(
-    loop: Demo, page: Page, photograph: Photograph
+def test_whoever_may_read_finds_the_fleet_in_the_navigation_and_a_card_on_home(
+    loop: Demo, anybodys: Page, photograph: Photograph
 ) -> None:
+    page = anybodys
     models = told(loop, "fleet")["models"]
     needed = [each for each in models if each["state"]["tone"] in {"bad", "act"}]
     page.goto(loop.runtime.airflow_url)
@@ -60,7 +81,8 @@ def test_a_viewer_finds_the_fleet_in_the_navigation_and_a_card_on_home(
     photograph(page, "cockpit-fleet")
 
 
-def test_the_numbers_of_the_fleet_are_those_of_the_warehouse(loop: Demo, page: Page) -> None:
+def test_the_numbers_of_the_fleet_are_those_of_the_warehouse(loop: Demo, anybodys: Page) -> None:
+    page = anybodys
     newest = loop.warehouse.row(
         "SELECT b.batch_date, b.row_count, v.status, c.version, c.effective_from "
         "FROM catalog.prediction_batches b JOIN monitoring.verdicts v USING (model, batch_date, arm), "
