@@ -135,6 +135,8 @@ class Stack:
 
     def open_report(self, step: str) -> int:
         """Return the writing end of the pipe in which a step says that it is done."""
+        if step in self.reports:  # of one that could not be started
+            os.close(self.reports.pop(step))
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         self.reports[step] = reading

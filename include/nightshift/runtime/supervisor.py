@@ -29,6 +29,7 @@ PR_SET_CHILD_SUBREAPER = 36
 ATTEMPTS = 3
 SECONDS_TO_A_DEAF_ONE = 5.0
 LINES_SHOWN = 12
+HOUSEKEEPING = "housekeeping"
 SECONDS_BETWEEN_BOUNDS = 120.0
 SECONDS_BETWEEN_WATCHES = 300.0
 # Old rows go once a day, and not while the stack is just being tried out.
@@ -51,6 +52,7 @@ class Supervisor:
         self.examine_at = self.bound_at = self.watch_at = 0.0
         self.house_at = time.monotonic() + SECONDS_TO_HOUSEKEEPING
         self.watching: Record | None = None
+        self.keeping: Record | None = None
 
     def run(self) -> None:
         """Watch over the stack until told to stop, or until it cannot be started."""
@@ -103,6 +105,7 @@ class Supervisor:
 
     def go_round(self, now: float) -> None:
         """Do what is due from time to time."""
+        self.see_house_kept()
         if now >= self.watch_at:
             self.watch(now)
         if now >= self.house_at:
@@ -122,12 +125,30 @@ class Supervisor:
 
     def keep_house(self, now: float) -> None:
         """Have old rows of Airflow and marked runs of MLflow taken away by somebody who has their logins."""
-        self.house_at = now + SECONDS_BETWEEN_HOUSEKEEPING
+        if self.keeping or not (self.units["postgres"].well and self.units["ml-launcher"].well):
+            return  # one at a time: it is due until it can begin
         artifacts = (self.stack.runtime.home / "mlflow-artifacts").as_uri()
+        writing = self.stack.open_report(HOUSEKEEPING)
         try:
-            self.stack.fork("ml-launcher", "housekeeping", "housekeeping", artifacts)
-        except (NightshiftError, KeyError) as error:  # KeyError: the launcher is being started anew
-            self.say(f"housekeeping: {error}")
+            order = (HOUSEKEEPING, HOUSEKEEPING, artifacts)
+            self.keeping = self.stack.fork("ml-launcher", *order, hand_over=(writing,))
+            self.house_at = now + SECONDS_BETWEEN_HOUSEKEEPING
+        except NightshiftError as error:
+            self.say(f"{HOUSEKEEPING}: {error}")
+        finally:
+            os.close(writing)
+
+    def see_house_kept(self) -> None:
+        """Tell how housekeeping ended. Nobody knows its exit code: the kernel collects what a launcher forks."""
+        if self.keeping is None:
+            return
+        done = self.stack.report(HOUSEKEEPING)
+        if done is None:  # it runs
+            return
+        log = self.stack.log_of(HOUSEKEEPING)
+        how = "done" if done else f"failed. The end of {log}:{_tail(log)}"
+        self.say(f"{HOUSEKEEPING} (pid {self.keeping.pid}) {how}")
+        self.keeping = None
 
     def examine(self, now: float) -> None:
         """Ask all how they are: often while something is unwell, else every five seconds."""
