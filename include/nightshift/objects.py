@@ -6,9 +6,11 @@ A reader never sees half a file: it is written beside its place and moved there.
 import errno
 import hashlib
 import posixpath
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ import fsspec
 from nightshift.errors import Unreachable
 
 PART = ".part"
+CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -37,18 +40,25 @@ class Objects:
         Raises:
             Unreachable: the disk is full, or our share of it.
         """
+        return self._placed(key, len(content), lambda files, beside: files.pipe_file(beside, content))
+
+    def put_file(self, key: str, file: Path) -> str:
+        """Write what a file holds, however large, at ``key``; else as :meth:`put`."""
+        return self._placed(key, file.stat().st_size, lambda files, beside: files.put_file(str(file), beside))
+
+    def _placed(self, key: str, size: int, write: Callable[[fsspec.AbstractFileSystem, str], object]) -> str:
         filesystem, path = self._locate(key)
         filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
         beside = f"{path}.{uuid4().hex}{PART}"
         try:
-            filesystem.pipe_file(beside, content)
+            write(filesystem, beside)
             filesystem.mv(beside, path)
         except BaseException as error:
             with suppress(OSError):  # what went wrong first is what is told
                 filesystem.rm_file(beside)
             if isinstance(error, OSError) and error.errno in FULL:
                 raise Unreachable(
-                    f"{self.uri(key)}: no room is left there for {len(content):,} bytes; make some (`nightshift "
+                    f"{self.uri(key)}: no room is left there for {size:,} bytes; make some (`nightshift "
                     "retention` says what is old). Nothing was replaced; it is tried again"
                 ) from error
             raise
@@ -77,6 +87,13 @@ class Objects:
             return self.get(key)
         except FileNotFoundError:
             return None
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """Yield the content at ``key`` by the megabyte. Raises FileNotFoundError."""
+        filesystem, path = self._locate(key)
+        with filesystem.open(path, "rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
 
     def delete(self, prefix: str) -> None:
         """Delete every file below ``prefix``."""

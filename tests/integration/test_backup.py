@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from nightshift import stages
@@ -207,24 +208,155 @@ def test_without_the_wheel_the_programs_of_path_must_be_new_enough(
     assert postgres.program("pg_dump", 15) == old
 
 
-def test_the_commands_back_up_a_stopped_stack_and_restore_it_into_a_new_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_deleted_before_every_database_was_tried(
+    shop: Shop, postgres_url: str, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "backup"
+    name, manifest, _ = backups.make(shop.place, folder, NOW)
+    restoring.restore(shop.empty, folder, name, manifest, replace=False)
+    airflow = shop.empty.databases["airflow"]
+    guest = f"guest_{uuid4().hex}"
+    _admin(postgres_url, f"CREATE ROLE {guest} LOGIN PASSWORD 'guest'")
+    as_guest = make_url(airflow).set(username=guest, password="guest").render_as_string(hide_password=False)
+    unreadable = folder / name / "airflow.dump"
+    cases = [
+        (_beside(airflow, "nowhere"), 'airflow: .*database "nowhere" does not exist'),
+        (as_guest, "airflow: must be owner of table dag"),
+        (airflow, "pg_restore failed: .*input file"),
+    ]
+    for url, said in cases:
+        if url == airflow:
+            unreadable.write_bytes(b"as it was written, but nothing that can be read")
+            manifest = replace(
+                manifest, dumps=manifest.dumps | {"airflow.dump": backups._content(unreadable)}
+            )
+        place = replace(shop.empty, databases=shop.empty.databases | {"airflow": url})
+        with pytest.raises(NotReady, match=f"(?s){said}.*Nothing was deleted, nothing was written"):
+            restoring.restore(place, folder, name, manifest, replace=True)
+        restoring.verify(shop.empty)
+        assert len(Database(airflow).rows("SELECT 1 FROM dag")) == 1
+    _admin(postgres_url, f"DROP ROLE {guest}")
+
+
+def test_what_follows_the_question_mark_of_an_address_is_not_its_database(shop: Shop, tmp_path: Path) -> None:
+    queried = {
+        name: f"{url}?application_name=nightly/ca.pem&sslmode=prefer"
+        for name, url in shop.empty.databases.items()
+    }
+    name, manifest, _ = backups.make(shop.place, tmp_path / "backup", NOW)
+    place = replace(shop.empty, databases=queried)
+    assert restoring.restore(place, tmp_path / "backup", name, manifest, replace=True).models == 1
+
+
+def test_a_database_of_an_older_mlflow_is_brought_up_to_date(shop: Shop, tmp_path: Path) -> None:
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+
+    folder = tmp_path / "backup"
+    restoring.restore(shop.empty, folder, *backups.make(shop.place, folder, NOW)[:2], replace=False)
+    url = shop.empty.databases["mlflow"]
+    revision = "SELECT version_num FROM alembic_version"
+    newest = Database(url).rows(revision)
+    command.downgrade(_get_alembic_config(url), "-1")
+    assert Database(url).rows(revision) != newest
+    older, manifest, _ = backups.make(shop.empty, folder, NOW.replace(hour=13))
+    assert restoring.restore(shop.empty, folder, older, manifest, replace=True).models == 1
+    assert Database(url).rows(revision) == newest
+
+
+Home = Callable[[str], Path]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """Choose a home folder, by name, that commands are about from then on."""
     for variable in NAMED.values():
         monkeypatch.delenv(variable, raising=False)
     for service in endpoints.PREFERRED:
         monkeypatch.setenv(f"NIGHTSHIFT_{service.upper()}_PORT", str(any_free_port()))
-    old, new = tmp_path / "old", tmp_path / "new home"
+    chosen = set()
+
+    def choose(name: str) -> Path:
+        chosen.add(tmp_path / name)
+        monkeypatch.setenv("NIGHTSHIFT_HOME", str(tmp_path / name))
+        return tmp_path / name
+
+    yield choose
+    for folder in chosen:
+        shutil.rmtree(postgres.shelter(folder), ignore_errors=True)
+
+
+def settled(home: Path) -> None:
+    """Have a home with a row and a file that say whose they are."""
+    with alone.server(home) as runtime:
+        migrate(runtime.warehouse_url)
+        airflow = Database(runtime.airflow_database_url)
+        airflow.execute("CREATE TABLE dag (dag_id text)")
+        airflow.execute("INSERT INTO dag VALUES (%s)", (home.name,))
+    Objects(str(home / "objects")).put("reports/late_arrival/2013-02-05.html", home.name.encode())
+
+
+def held(home: Path) -> tuple[str, bytes | None, dict]:
+    with alone.server(home) as runtime:
+        [row] = Database(runtime.airflow_database_url).rows("SELECT dag_id FROM dag")
+    file = Objects(str(home / "objects")).find("reports/late_arrival/2013-02-05.html")
+    return row["dag_id"], file, json.loads((home / "credentials.json").read_text())
+
+
+def test_a_home_keeps_its_key_unless_the_backup_is_whole(home: Home, tmp_path: Path) -> None:
+    command, folder = CliRunner(), str(tmp_path / "backup")
+    theirs = home("theirs")
+    settled(theirs)
+    assert command.invoke(app, ["backup", folder]).exit_code == 0
+    ours = home("ours")
+    settled(ours)
+    before = held(ours)
+    [secrets], [dump] = (Path(folder).glob(f"*/{name}") for name in ("secrets.json", "airflow.dump"))
+    for damaged in (secrets, dump):
+        whole = damaged.read_bytes()
+        damaged.write_bytes(whole.replace(b"fernet_key", b"fernet_kex") + b" ")
+        refused = command.invoke(app, ["restore", folder, "--replace", "--yes"])
+        assert (refused.exit_code, "the backup is damaged" in refused.output) == (1, True), refused.output
+        assert held(ours) == before
+        assert not (ours / "credentials.json.before").exists()
+        damaged.write_bytes(whole)
+    done = command.invoke(app, ["restore", folder, "--replace", "--yes"])
+    assert done.exit_code == 0, done.output
+    key = json.loads((theirs / "credentials.json").read_text())["fernet_key"]
+    assert held(ours) == ("theirs", b"theirs", before[2] | {"fernet_key": key})
+    kept = ours / "credentials.json.before"
+    assert (json.loads(kept.read_text()), kept.stat().st_mode & 0o777) == (before[2], 0o600)
+
+
+def test_a_home_with_credentials_and_without_rows_takes_over_the_key(home: Home, tmp_path: Path) -> None:
+    command, folder = CliRunner(), str(tmp_path / "backup")
+    theirs = home("theirs")
+    settled(theirs)
+    assert command.invoke(app, ["backup", folder]).exit_code == 0
+    ours = home("ours")
+    with alone.server(ours):
+        pass  # `nightshift up` that was ended before it made a table
+    done = command.invoke(app, ["restore", folder])
+    assert done.exit_code == 0, done.output
+    row, file, known = held(ours)
+    kept = json.loads((theirs / "credentials.json").read_text())
+    assert (row, file) == ("theirs", b"theirs")
+    assert known == kept | {"postgres": known["postgres"]}, "the server's administrator is who made its data"
+
+
+def test_the_commands_back_up_a_stopped_stack_and_restore_it_into_a_new_home(
+    home: Home, tmp_path: Path
+) -> None:
+    old = home("old")
     with alone.server(old) as runtime:
         migrate(runtime.warehouse_url)
         Database(runtime.airflow_database_url).execute("CREATE TABLE dag (dag_id text)")
         Objects(str(old / "objects")).put("reports/late_arrival/2013-02-05.html", b"<p>kept")
     command = CliRunner()
-    monkeypatch.setenv("NIGHTSHIFT_HOME", str(old))
     made = command.invoke(app, ["backup", str(tmp_path / "backup")])
     assert made.exit_code == 0, made.output
     assert "3 databases and 1 files" in made.output
-    monkeypatch.setenv("NIGHTSHIFT_HOME", str(new))
+    new = home("new home")
     done = command.invoke(app, ["restore", str(tmp_path / "backup")])
     assert done.exit_code == 0, done.output
     assert "not empty: warehouse, " in command.invoke(app, ["restore", str(tmp_path / "backup")]).output
@@ -235,7 +367,5 @@ def test_the_commands_back_up_a_stopped_stack_and_restore_it_into_a_new_home(
         assert reader.rows("SELECT count(*) AS n FROM catalog.retired") == [{"n": 0}]
         with pytest.raises(WarehouseRefused, match="permission denied"):
             reader.execute("SELECT catalog.make_table('raw', 'x', '{a}', '{text}', '{}', '{a}', false)")
-    keys = [json.loads((home / "credentials.json").read_text())["fernet_key"] for home in (old, new)]
+    keys = [json.loads((each / "credentials.json").read_text())["fernet_key"] for each in (old, new)]
     assert keys[0] == keys[1], "what Airflow has encrypted can be read"
-    for home in (old, new):
-        shutil.rmtree(postgres.shelter(home), ignore_errors=True)

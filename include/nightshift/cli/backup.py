@@ -1,6 +1,5 @@
 """`nightshift backup` and `restore`: of what the environment names, databases and stores, else of the local stack."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from nightshift.errors import NotReady, RequestError
 from nightshift.runtime import alone, backups, control, restoring, state
 from nightshift.runtime.backups import Place
 from nightshift.runtime.credentials import CREDENTIALS
-from nightshift.runtime.state import Runtime, write_private
+from nightshift.runtime.state import Runtime
 
 # Where a deployment has what a local stack has below its home. All or none of them.
 NAMED = {
@@ -40,7 +39,7 @@ def restore(folder: Path, name: str | None, *, replace: bool) -> list[str]:
         NotReady, LedgerBroken, ArtifactRefused: as :func:`nightshift.runtime.restoring.restore`.
     """
     chosen, manifest = backups.read(folder, name)
-    with _stopped(folder / chosen, replace=replace) as place:
+    with _stopped() as place:
         found = restoring.restore(place, folder, chosen, manifest, replace=replace)
     held = f"{found.models} ledgers hold their seals and anchors"
     same = f"{found.artifacts} model files and {found.snapshots} snapshots are what was recorded"
@@ -65,7 +64,7 @@ def _running() -> Iterator[Place]:
 
 
 @contextmanager
-def _stopped(backup: Path, *, replace: bool) -> Iterator[Place]:
+def _stopped() -> Iterator[Place]:
     given = _given()
     if given:
         yield given
@@ -74,19 +73,8 @@ def _stopped(backup: Path, *, replace: bool) -> Iterator[Place]:
     snapshot = state.read_snapshot(home)
     if snapshot is not None and control.is_supervised(snapshot):
         raise NotReady("the stack runs here; stop it with `nightshift down`, then restore")
-    _take_over_secrets(home, backup / "secrets.json", replace=replace)
     with alone.server(home) as runtime:
         yield _place(runtime)
-
-
-def _take_over_secrets(home: Path, kept: Path, *, replace: bool) -> None:
-    """Have a new home take all of a backup's credentials, and one that has its own what decrypts the backup."""
-    ours = home / CREDENTIALS
-    if not kept.exists() or (ours.exists() and not replace):
-        return
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known, theirs = json.loads(ours.read_text()) if ours.exists() else {}, json.loads(kept.read_text())
-    write_private(ours, json.dumps(theirs | known | {"fernet_key": theirs["fernet_key"]}, indent=1))
 
 
 def _place(runtime: Runtime) -> Place:

@@ -14,23 +14,24 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psycopg2
 
 from nightshift.errors import NotReady
-from nightshift.objects import PART, Objects
+from nightshift.objects import CHUNK, PART, Objects
 from nightshift.runtime import postgres
 from nightshift.runtime.state import write_private
 
 ORDER = ("warehouse", "mlflow", "airflow")
 MANIFEST = "manifest.json"
-CHUNK = 1 << 20
+SECRETS = "secrets.json"
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ def make(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int]
     try:
         dumps = _dumped(place, part)
         before = _contents(folder)
-        files = {store: _stored(Objects(root), folder / "files") for store, root in place.stores.items()}
+        files = {store: _stored(Objects(root), folder) for store, root in place.stores.items()}
         if place.secrets is not None:
-            write_private(part / "secrets.json", place.secrets.read_text())
-            dumps["secrets.json"] = _content(part / "secrets.json")
+            write_private(part / SECRETS, place.secrets.read_text())
+            dumps[SECRETS] = _content(part / SECRETS)
         manifest = Manifest(now.isoformat(), dumps, files)
         write_private(part / MANIFEST, json.dumps(asdict(manifest), indent=1, sort_keys=True))
         part.rename(folder / name)  # now it is a backup
@@ -176,29 +177,43 @@ def run_program(name: str, version: int, url: str, options: list[str]) -> None:
         raise NotReady(f"{name} failed: {done.stderr.strip()[-800:]}")
 
 
-def _stored(objects: Objects, files: Path) -> dict[str, Content]:
+def _stored(objects: Objects, folder: Path) -> dict[str, Content]:
     found = {}
     for key in sorted(objects.sizes("")):
-        if key.endswith(PART):
-            continue
-        content = objects.find(key)
-        if content is None:  # retention took it meanwhile
-            continue
-        digest = hashlib.sha256(content).hexdigest()
-        target = files / digest[:2] / digest
-        if not target.exists():
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            beside = target.with_suffix(PART)
-            beside.write_bytes(content)
-            beside.rename(target)
-        found[key] = Content(digest, len(content))
+        if not key.endswith(PART):
+            with suppress(FileNotFoundError):  # retention took it meanwhile
+                found[key] = _kept(objects, key, folder)
     return found
 
 
-def _content(path: Path) -> Content:
+def _kept(objects: Objects, key: str, folder: Path) -> Content:
+    """Have the folder hold a file's content, copied if it is new there."""
+    content = summed(objects.chunks(key))
+    target = content_path(folder, content.sha256)
+    if target.exists():
+        return content
+    target.parent.mkdir(exist_ok=True, mode=0o700)
+    beside = target.with_suffix(PART)
+    with beside.open("wb") as copy:
+        copied = summed(objects.chunks(key), copy)
+    if copied != content:  # replaced between the two looks
+        beside.unlink()
+        return _kept(objects, key, folder)
+    beside.rename(target)
+    return content
+
+
+def summed(chunks: Iterable[bytes], copy: BinaryIO | None = None) -> Content:
+    """Return what pieces of a file are together, written to ``copy`` if one is given."""
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
+    for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+        if copy is not None:
+            copy.write(chunk)
     return Content(digest.hexdigest(), size)
+
+
+def _content(path: Path) -> Content:
+    with path.open("rb") as file:
+        return summed(iter(partial(file.read, CHUNK), b""))

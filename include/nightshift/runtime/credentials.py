@@ -76,3 +76,17 @@ def keep(home: Path, databases: Collection[str] = ()) -> Credentials:
     # SimpleAuthManager would write its own file readable by all: put it there first.
     write_private(home / "airflow-passwords.json", json.dumps(credentials.users))
     return credentials
+
+
+def take_over(ours: Path, theirs: Path, *, only_key: bool) -> None:
+    """Have the credentials of a home decrypt what was restored there; what they were before is kept beside them.
+
+    ``only_key``: the home had databases and users of its own, whose passwords stay. Else they become the backup's, but
+    for that of the server's administrator, which is set where its data was made.
+    """
+    known, kept = json.loads(ours.read_text()), json.loads(theirs.read_text())
+    taken = {"fernet_key": kept["fernet_key"]} if only_key else kept | {"postgres": known["postgres"]}
+    if known | taken == known:
+        return
+    write_private(ours.with_name(f"{ours.name}.before"), ours.read_text())
+    write_private(ours, json.dumps(known | taken, indent=1))

@@ -29,6 +29,12 @@ ACCOUNTS = ("postgres", "nobody")
 # Of what `nightshift sql` prints where no terminal says how wide it is.
 WIDTH = 160
 INSTALLATIONS = {"16": "pginstall", "18": "pginstall18"}
+# Of libpq's parameters, those whose variables are not named as they are: PGSSLMODE is `sslmode`.
+VARIABLES = {
+    "application_name": "PGAPPNAME",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "dbname": "PGDATABASE",
+}
 SETTINGS: Mapping[str, object] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -171,7 +177,10 @@ def ask(url: str, statement: str, *, whole: bool = False) -> int:
 
 
 def login(url: str) -> dict[str, str]:
-    """Return a URL as PostgreSQL's programs take it: by environment, for every account may read a command line."""
+    """Return a URL as PostgreSQL's programs take it: by environment, for every account may read a command line.
+
+    What follows its question mark counts too: without ``sslmode`` and ``sslrootcert`` nobody would look who answers.
+    """
     parts = make_url(url)
     given = {
         "PGHOST": parts.host,
@@ -179,8 +188,13 @@ def login(url: str) -> dict[str, str]:
         "PGUSER": parts.username,
         "PGPASSWORD": parts.password,
         "PGDATABASE": parts.database,
+        **{_variable(key): value for key, value in parts.query.items()},
     }
     return {key: str(value) for key, value in given.items() if value}
+
+
+def _variable(parameter: str) -> str:
+    return VARIABLES.get(parameter, f"PG{parameter.replace('_', '').upper()}")
 
 
 def program(name: str, server: int) -> Path:

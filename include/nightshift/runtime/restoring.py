@@ -1,20 +1,26 @@
-"""Restore: a backup is compared with its manifest first, then written to a place that is empty, then verified there."""
+"""Restore: a backup is compared with its manifest first, then written to a place that is empty, then verified there.
 
-import hashlib
-from collections.abc import Mapping
-from contextlib import closing
+The first thing that is deleted is deleted after all that can be known to fail was tried: the backup is whole, its dumps
+can be read here, every server answers, and its login may drop and make what a restore drops and makes. The key to what
+Airflow has encrypted is changed together with what it encrypts, not before.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+from sqlalchemy.engine import make_url
 
 from nightshift.errors import ArtifactRefused, LedgerBroken, NotReady
 from nightshift.govern import Ledger
 from nightshift.objects import Objects
 from nightshift.records import versions
 from nightshift.registry import MODEL_FILE, Registry
-from nightshift.runtime import backups
+from nightshift.runtime import backups, credentials
 from nightshift.runtime.backups import ORDER, Content, Manifest, Place
 from nightshift.warehouse import Warehouse, migrate
 
@@ -45,6 +51,7 @@ BEGIN
     END LOOP;
 END $$
 """
+MADE = "CREATE SCHEMA nightshift_rehearsal; CREATE TABLE public.nightshift_rehearsal ()"
 
 
 @dataclass(frozen=True)
@@ -61,22 +68,31 @@ def restore(place: Place, folder: Path, name: str, manifest: Manifest, *, replac
     """Write a backup to a place, and verify what came of it. ``replace``: what is there is lost.
 
     Raises:
-        NotReady: the backup is damaged, the place is not empty, or ``pg_restore`` failed.
+        NotReady: the backup is damaged, the place is not empty, a database does not answer or its login may not write
+            it (nothing was written); or ``pg_restore`` failed.
         LedgerBroken: a ledger does not verify. ArtifactRefused: a file is not what the ledger says.
     """
     backups.check(folder, name, manifest)
     if not replace:
         _require_empty(place)
-    for database in ORDER:
+    servers = _rehearsed(place, folder / name)
+    for database, version in servers.items():
+        with _session(place, database) as cursor:
+            _empty(cursor)
         url = place.databases[database]
-        _empty(url)
-        version = _version(url)
-        options = ["--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={_name(url)}"]
-        dump = folder / name / f"{database}.dump"
-        backups.run_program("pg_restore", version, url, [*options, str(dump)])
+        options = [
+            "--no-owner",
+            "--exit-on-error",
+            "--single-transaction",
+            f"--dbname={make_url(url).database}",
+        ]
+        backups.run_program("pg_restore", version, url, [*options, str(folder / name / f"{database}.dump")])
+    if place.secrets is not None and backups.SECRETS in manifest.dumps:
+        credentials.take_over(place.secrets, folder / name / backups.SECRETS, only_key=replace)
     for store, files in manifest.files.items():
         _write(Objects(place.stores[store]), folder, files)
     migrate(place.databases["warehouse"])  # grants to the logins of this server; a newer engine's tables
+    _migrate_mlflow(place.databases["mlflow"])
     return verify(place)
 
 
@@ -114,13 +130,16 @@ def _follow(warehouse: Warehouse, registry: Registry, model: str) -> str | None:
 
 
 def _compare(objects: Objects, key: str, expected: str) -> None:
-    content = objects.find(key)
-    if content is None or hashlib.sha256(content).hexdigest() != expected:
+    try:
+        found = backups.summed(objects.chunks(key)).sha256
+    except FileNotFoundError:
+        found = None
+    if found != expected:
         raise ArtifactRefused(f"{objects.uri(key)}: missing, or not what was recorded ({expected[:12]}...)")
 
 
 def _require_empty(place: Place) -> None:
-    full = [name for name in ORDER if _tables(place.databases[name])]
+    full = [name for name in ORDER if _tables(place, name)]
     full += [name for name, root in place.stores.items() if Objects(root).sizes("")]
     if full:
         raise NotReady(
@@ -132,11 +151,47 @@ def _write(objects: Objects, folder: Path, files: Mapping[str, Content]) -> None
     for key in objects.sizes("").keys() - files.keys():
         objects.remove(key)
     for key, content in files.items():
-        objects.put(key, backups.content_path(folder, content.sha256).read_bytes())
+        objects.put_file(key, backups.content_path(folder, content.sha256))
 
 
-def _tables(url: str) -> int:
-    with closing(psycopg2.connect(url, connect_timeout=10)) as session, session.cursor() as cursor:
+def _rehearsed(place: Place, dumps: Path) -> dict[str, int]:
+    """Try all that a restore drops and makes, without a trace; return each database's major version of PostgreSQL.
+
+    Raises:
+        NotReady: naming the database that does not answer, whose login may not, or whose dump cannot be read here.
+    """
+    servers = {}
+    try:
+        for database in ORDER:
+            with _session(place, database) as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '30s'")
+                _empty(cursor)
+                cursor.execute(MADE)
+                cursor.connection.rollback()
+                servers[database] = cursor.connection.server_version // 10_000
+            listed = ["--list", str(dumps / f"{database}.dump")]
+            backups.run_program("pg_restore", servers[database], place.databases[database], listed)
+    except NotReady as error:
+        raise NotReady(f"{error}. Nothing was deleted, nothing was written") from error
+    return servers
+
+
+@contextmanager
+def _session(place: Place, database: str) -> Iterator[Cursor]:
+    """Yield a cursor in a transaction of its own. What goes wrong is NotReady, with the database's name."""
+    try:
+        with (
+            closing(psycopg2.connect(place.databases[database], connect_timeout=10)) as session,
+            session,
+            session.cursor() as cursor,
+        ):
+            yield cursor
+    except psycopg2.Error as error:
+        raise NotReady(f"{database}: {str(error).strip()}") from error
+
+
+def _tables(place: Place, database: str) -> int:
+    with _session(place, database) as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -145,22 +200,27 @@ def _tables(url: str) -> int:
     return int(found)
 
 
-def _version(url: str) -> int:
-    with closing(psycopg2.connect(url, connect_timeout=10)) as session:
-        return int(session.server_version) // 10_000
-
-
-def _name(url: str) -> str:
-    return url.rpartition("/")[2].partition("?")[0]
-
-
-def _empty(url: str) -> None:
+def _empty(cursor: Cursor) -> None:
     """Drop what the database's owner has in it: the database itself is its administrator's to drop."""
-    with closing(psycopg2.connect(url, connect_timeout=10)) as session, session, session.cursor() as cursor:
-        cursor.execute(
-            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' "
-            "AND nspname NOT IN ('information_schema', 'public')"
-        )
-        for (schema,) in cursor.fetchall():
-            cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
-        cursor.execute(IN_PUBLIC)
+    cursor.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' "
+        "AND nspname NOT IN ('information_schema', 'public')"
+    )
+    for (schema,) in cursor.fetchall():
+        cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+    cursor.execute(IN_PUBLIC)
+
+
+def _migrate_mlflow(url: str) -> None:
+    """Bring MLflow's tables up to this MLflow's, whose store refuses older ones.
+
+    As ``mlflow db upgrade`` does it: that takes the password on its command line, and leaves its connection open.
+    """
+    from mlflow.store.db import utils
+
+    engine = utils.create_sqlalchemy_engine_with_retry(url)
+    try:
+        if not utils._is_empty_database(engine):  # its store makes what is not there at all
+            utils._upgrade_db(engine)
+    finally:
+        engine.dispose()
