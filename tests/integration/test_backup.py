@@ -214,18 +214,24 @@ def test_nothing_is_deleted_before_every_database_was_tried(
     folder = tmp_path / "backup"
     name, manifest, _ = backups.make(shop.place, folder, NOW)
     restoring.restore(shop.empty, folder, name, manifest, replace=False)
-    airflow = shop.empty.databases["airflow"]
-    guest = f"guest_{uuid4().hex}"
-    _admin(postgres_url, f"CREATE ROLE {guest} LOGIN PASSWORD 'guest'")
+    airflow, source = shop.empty.databases["airflow"], Database(shop.place.databases["airflow"])
+    guest, gone = f"guest_{uuid4().hex}", f"gone_{uuid4().hex}"
+    for role in (guest, gone):
+        _admin(postgres_url, f"CREATE ROLE {role} LOGIN PASSWORD 'guest'")
+    source.execute(f"GRANT SELECT ON dag TO {gone}")
+    name, manifest, _ = backups.make(shop.place, folder, NOW.replace(hour=13))
+    source.execute(f"DROP OWNED BY {gone}")
+    _admin(postgres_url, f"DROP ROLE {gone}")
     as_guest = make_url(airflow).set(username=guest, password="guest").render_as_string(hide_password=False)
     unreadable = folder / name / "airflow.dump"
     cases = [
         (_beside(airflow, "nowhere"), 'airflow: .*database "nowhere" does not exist'),
         (as_guest, "airflow: must be owner of table dag"),
+        (airflow, f'airflow: role "{gone}" does not exist'),
         (airflow, "pg_restore failed: .*input file"),
     ]
     for url, said in cases:
-        if url == airflow:
+        if "pg_restore" in said:
             unreadable.write_bytes(b"as it was written, but nothing that can be read")
             manifest = replace(
                 manifest, dumps=manifest.dumps | {"airflow.dump": backups._content(unreadable)}

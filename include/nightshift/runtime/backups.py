@@ -167,14 +167,15 @@ def _snapshot(url: str) -> Iterator[tuple[str, int]]:
             yield row[0], connection.server_version // 10_000
 
 
-def run_program(name: str, version: int, url: str, options: list[str]) -> None:
-    """Run one of PostgreSQL's programs on a database. Raises NotReady with what it says, if it fails."""
+def run_program(name: str, version: int, url: str, options: list[str]) -> str:
+    """Run one of PostgreSQL's programs on a database; return its output. Raises NotReady with what it says."""
     command = [str(postgres.program(name, version)), "--no-password", *options]
     done = subprocess.run(
         command, env=os.environ | postgres.login(url), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise NotReady(f"{name} failed: {done.stderr.strip()[-800:]}")
+    return done.stdout
 
 
 def _stored(objects: Objects, folder: Path) -> dict[str, Content]:

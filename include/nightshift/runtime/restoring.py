@@ -5,6 +5,7 @@ can be read here, every server answers, and its login may drop and make what a r
 Airflow has encrypted is changed together with what it encrypts, not before.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ BEGIN
     END LOOP;
 END $$
 """
-MADE = "CREATE SCHEMA nightshift_rehearsal; CREATE TABLE public.nightshift_rehearsal ()"
+# Lines of a script that are no SQL.
+FOR_PSQL = re.compile(r"^\\(un)?restrict .*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -155,22 +157,25 @@ def _write(objects: Objects, folder: Path, files: Mapping[str, Content]) -> None
 
 
 def _rehearsed(place: Place, dumps: Path) -> dict[str, int]:
-    """Try all that a restore drops and makes, without a trace; return each database's major version of PostgreSQL.
+    """Drop and make all tables, and roll that back; return each database's major version of PostgreSQL.
 
     Raises:
-        NotReady: naming the database that does not answer, whose login may not, or whose dump cannot be read here.
+        NotReady: naming the database that does not answer, whose login or whose roles are not those that are needed, or
+            whose dump cannot be read here.
     """
+    for root in place.stores.values():
+        Objects(root).sizes("")  # one that does not answer says so now
     servers = {}
     try:
         for database in ORDER:
             with _session(place, database) as cursor:
+                servers[database] = cursor.connection.server_version // 10_000
+                dump = ["--no-owner", "--schema-only", "--file=-", str(dumps / f"{database}.dump")]
+                script = backups.run_program("pg_restore", servers[database], place.databases[database], dump)
                 cursor.execute("SET LOCAL lock_timeout = '30s'")
                 _empty(cursor)
-                cursor.execute(MADE)
+                cursor.execute(FOR_PSQL.sub("", script))
                 cursor.connection.rollback()
-                servers[database] = cursor.connection.server_version // 10_000
-            listed = ["--list", str(dumps / f"{database}.dump")]
-            backups.run_program("pg_restore", servers[database], place.databases[database], listed)
     except NotReady as error:
         raise NotReady(f"{error}. Nothing was deleted, nothing was written") from error
     return servers
