@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
@@ -84,7 +85,8 @@ def test_each_role_owns_its_database_and_reaches_no_other(databases: str, role: 
 
 @pytest.fixture(scope="module")
 def mlflow(databases: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of an MLflow server, started by the image's entrypoint."""
+    """The port of an MLflow server, started by the image's entrypoint on the tables of the MLflow before."""
+    leave_older_tables(f"postgresql://try_mlflow:{PASSWORD}@{databases}/try_mlflow")
     folder = tmp_path_factory.mktemp("mlflow")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -122,6 +124,22 @@ def mlflow(databases: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
         shutil.rmtree(folder)
+
+
+def leave_older_tables(url: str) -> None:
+    """Make MLflow's tables, and take their newest migration back: its store refuses them then."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of MLflow's own store
+        from alembic import command
+        from mlflow.exceptions import MlflowException
+        from mlflow.store.db import utils
+
+        engine = utils.create_sqlalchemy_engine_with_retry(url)
+        utils._initialize_tables(engine)
+        command.downgrade(utils._get_alembic_config(url), "-1")
+        with pytest.raises(MlflowException, match="out-of-date database schema"):
+            utils._verify_schema(engine)
+        engine.dispose()
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -74,11 +74,27 @@ def application(server: Server) -> Any:
     from mlflow.server.auth import create_app
     from mlflow.server.handlers import initialize_backend_stores
 
+    bring_up_to_date(database_url)
     # Tables first: two requests at once on an empty database would both create them.
     initialize_backend_stores(database_url, database_url, "mlflow-artifacts:/")
     app = create_app()
     take_password()
     return app
+
+
+def bring_up_to_date(database_url: str) -> None:
+    """Migrate MLflow's tables to those of this MLflow, whose store refuses older ones; none are made where none are.
+
+    As ``mlflow db upgrade`` does it: that takes the password on its command line, and leaves its connection open.
+    """
+    from mlflow.store.db import utils
+
+    engine = utils.create_sqlalchemy_engine_with_retry(database_url)
+    try:
+        if not utils._is_empty_database(engine):
+            utils._upgrade_db(engine)
+    finally:
+        engine.dispose()
 
 
 def take_password() -> None:

@@ -23,6 +23,7 @@ from nightshift.records import versions
 from nightshift.registry import MODEL_FILE, Registry
 from nightshift.runtime import backups, credentials
 from nightshift.runtime.backups import ORDER, Content, Manifest, Place
+from nightshift.runtime.mlflow_server import bring_up_to_date
 from nightshift.warehouse import Warehouse, migrate
 
 # The schema itself stays: one that is made anew would be in the next dump, and then be there twice.
@@ -94,7 +95,7 @@ def restore(place: Place, folder: Path, name: str, manifest: Manifest, *, replac
     for store, files in manifest.files.items():
         _write(Objects(place.stores[store]), folder, files)
     migrate(place.databases["warehouse"])  # grants to the logins of this server; a newer engine's tables
-    _migrate_mlflow(place.databases["mlflow"])
+    bring_up_to_date(place.databases["mlflow"])
     return verify(place)
 
 
@@ -214,18 +215,3 @@ def _empty(cursor: Cursor) -> None:
     for (schema,) in cursor.fetchall():
         cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
     cursor.execute(IN_PUBLIC)
-
-
-def _migrate_mlflow(url: str) -> None:
-    """Bring MLflow's tables up to this MLflow's, whose store refuses older ones.
-
-    As ``mlflow db upgrade`` does it: that takes the password on its command line, and leaves its connection open.
-    """
-    from mlflow.store.db import utils
-
-    engine = utils.create_sqlalchemy_engine_with_retry(url)
-    try:
-        if not utils._is_empty_database(engine):  # its store makes what is not there at all
-            utils._upgrade_db(engine)
-    finally:
-        engine.dispose()
