@@ -511,6 +511,9 @@ MARKED = {
     ("catalog.py", "', '.join(Freshness.columns())"),
     ("monitoring.py", "', '.join(Night.columns())"),
     ("alerts.py", "', '.join(Outgoing.columns())"),
+    ("retention.py", "', '.join(Found.columns())"),
+    ("retention.py", "each.text"),  # the questions beside it
+    ("restoring.py", "FOR_PSQL.sub('', script)"),  # a dump's schema, which its manifest vouches for
     ("alerts.py", "_newest('catalog.batches', 'source')"),  # of constants beside it
     ("alerts.py", "_said('harm')"),
     ("alerts.py", "_said('shift')"),
