@@ -32,10 +32,15 @@ test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python tests/axe.py
-# End to end much is waited for: the unit tests run beside it, in one process.
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= unit e2e
-	@$(BIN)/python -m pytest $(QUICK) $(BESIDE) tests/integration --ignore tests/integration/runtime
+# End to end much is waited for: what needs no month of nights runs beside it, in one process.
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= beside e2e
+	@$(BIN)/python -m pytest -m "not slow and history" $(BESIDE) tests/integration --ignore tests/integration/runtime
 	@$(BIN)/python -m pytest $(QUICK) tests/integration/runtime
+
+# The unit tests, then the integration tests without a history.
+.PHONY: beside
+beside: unit
+	@$(BIN)/python -m pytest -m "not slow and not history" tests/integration --ignore tests/integration/runtime
 
 test-slow: install ## the tests that `make test` leaves out, because they take long
 	@$(BIN)/python -m pytest -m slow tests/unit tests/dags tests/integration tests/e2e

@@ -29,6 +29,13 @@ CHAMPION_AS_OF = date(2013, 1, 28)
 SCORED = DateRange(date(2013, 1, 28), date(2013, 2, 5))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what begins with a month of nights: it is made once a process, so `make test` runs these together."""
+    for item in items:
+        if "history" in getattr(item, "fixturenames", ()):
+            item.add_marker("history")
+
+
 def small(model: Model) -> Model:
     """Return the model with windows and an estimator that train in a second."""
     changed = model.model_dump(by_alias=True)
