@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -80,25 +81,33 @@ def warehouse(database_url: str):
 @pytest.fixture(scope="session")
 def mlflow_url(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of a real MLflow server on PostgreSQL."""
-    from nightshift.runtime.endpoints import any_free_port
-
     folder = tmp_path_factory.mktemp("mlflow")
     _run(postgres_url, "CREATE DATABASE mlflow_tests")
+    store = postgres_url.rpartition("/")[0] + "/mlflow_tests"
+    with mlflow_server(store, str(folder / "artifacts"), folder) as url:
+        yield url
+
+
+@contextmanager
+def mlflow_server(store: str, artifacts: str, folder: Path) -> Iterator[str]:
+    """Yield the URL of a real MLflow server on a database and a folder of files; its log lies in ``folder``."""
+    from nightshift.runtime.endpoints import any_free_port
+
     port = any_free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", postgres_url.rpartition("/")[0] + "/mlflow_tests"]
-    command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
-    log = (folder / "mlflow.log").open("wb")
+    command += ["--backend-store-uri", store, "--artifacts-destination", artifacts, "--workers", "1"]
     quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=quiet, cwd=folder)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _until(lambda: _healthy(url), process, folder / "mlflow.log")
-        yield url
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
-        log.close()
+    with (folder / "mlflow.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, env=quiet, cwd=folder
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _until(lambda: _healthy(url), process, folder / "mlflow.log")
+            yield url
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,8 @@
 """A warehouse with a promoted version is backed up, destroyed and restored: it verifies, and scores the same bytes."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +25,7 @@ from nightshift.runtime.endpoints import any_free_port
 from nightshift.stages import Platform, Try
 from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, migrate, prediction_table
-from tests.conftest import _healthy, _until
+from tests.conftest import mlflow_server
 from tests.integration.conftest import MODEL, SCORED, _admin, _beside
 
 pytestmark = [
@@ -90,27 +85,6 @@ def predictions(platform: Platform) -> str:
     return content_sha256(frame.drop(columns="run_id"))
 
 
-@contextmanager
-def mlflow(place: Place, folder: Path) -> Iterator[str]:
-    """Yield the URL of a server on the restored database and files."""
-    port = any_free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", place.databases["mlflow"], "--workers", "1"]
-    command += ["--artifacts-destination", place.stores["mlflow-artifacts"]]
-    quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "mlflow.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True, env=quiet, cwd=folder
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _until(lambda: _healthy(url), process, folder / "mlflow.log")
-            yield url
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(30)
-
-
 @pytest.mark.timeout(900)
 def test_what_was_destroyed_is_restored_verifies_and_scores_the_same(shop: Shop, tmp_path: Path) -> None:
     before = predictions(shop.platform)
@@ -126,7 +100,8 @@ def test_what_was_destroyed_is_restored_verifies_and_scores_the_same(shop: Shop,
     assert Database(shop.empty.databases["airflow"]).rows("SELECT * FROM dag") == [
         {"dag_id": "collect_weather", "state": "paused"}
     ]
-    with mlflow(shop.empty, tmp_path) as url:
+    store, artifacts = shop.empty.databases["mlflow"], shop.empty.stores["mlflow-artifacts"]
+    with mlflow_server(store, artifacts, tmp_path) as url:
         restored = replace(
             shop.platform,
             warehouse=Warehouse(shop.empty.databases["warehouse"]),

@@ -69,11 +69,7 @@ def _stopped() -> Iterator[Place]:
     if given:
         yield given
         return
-    home = state.home()
-    snapshot = state.read_snapshot(home)
-    if snapshot is not None and control.is_supervised(snapshot):
-        raise NotReady("the stack runs here; stop it with `nightshift down`, then restore")
-    with alone.server(home) as runtime:
+    with alone.server(state.home()) as runtime:  # which refuses a stack that runs
         yield _place(runtime)
 
 
