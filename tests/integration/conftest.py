@@ -97,13 +97,16 @@ class History:
         _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
     def as_in(self, registry: Registry, warehouse: Warehouse) -> None:
-        """Have the registry, which all copies share, hold the alias and the anchors of this one."""
+        """Have the registry, which all copies share, hold the aliases and the anchors of this one."""
         registry.promote(MODEL, self.champion)
-        for version in registry.versions(MODEL):
-            tags = registry._client.get_model_version(MODEL, str(version.version)).tags
-            for key, value in tags.items():
-                if key.startswith(LEDGER) and Ledger(warehouse, MODEL).verify([value]):
-                    registry._client.delete_model_version_tag(MODEL, str(version.version), key)
+        for model in registry._client.search_registered_models():
+            if model.name != MODEL and model.aliases:
+                registry.withdraw(model.name)
+            ledger = Ledger(warehouse, model.name)
+            for version in registry._versions(model.name):
+                for key, value in version.tags.items():
+                    if key.startswith(LEDGER) and ledger.verify([value]):
+                        registry._client.delete_model_version_tag(model.name, str(version.version), key)
 
     @contextmanager
     def continued(self, folder: Path, go_on: Callable[[Platform], object]) -> Iterator["History"]:
