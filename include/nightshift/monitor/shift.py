@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr
 
 from nightshift.distributions import Floats
-from nightshift.records.sketches import ColumnEdges, Edges, Kind, Sketch
+from nightshift.records.sketches import ColumnEdges, ColumnSketch, Edges, Kind, Sketch
 
 ALARM = 365.0
 SIZES = np.array([0.5, 1.0, 2.0, 4.0])
@@ -138,13 +138,15 @@ def series(edges: Edges, training: Mapping[date, Sketch], nights: Mapping[date, 
 def _series(edges: Edges, nights: Mapping[date, Sketch], training: Mapping[date, Sketch] | None) -> Series:
     days = tuple(sorted(nights))
     names, values, variances = [], [], []
+    told = _by_column([nights[day] for day in days], edges)
+    before = _by_column(list((training or {}).values()), edges)
     for number, column in enumerate(edges.columns):
-        counts = _counts(column, number, [nights[day] for day in days])
+        counts = _counts(column, told[number])
         if training is None:
             reference = _others(counts, np.array([day.toordinal() for day in days]))
         else:
             # The same for all nights.
-            reference = _counts(column, number, list(training.values())).sum(axis=0, keepdims=True)
+            reference = _counts(column, before[number]).sum(axis=0, keepdims=True)
         for name, (score, kinds) in MEASURES.items():
             if column.kind in kinds:
                 names.append((column.name, name))
@@ -155,9 +157,16 @@ def _series(edges: Edges, nights: Mapping[date, Sketch], training: Mapping[date,
     return Series(days, tuple(names), np.reshape(values, shape).T, np.reshape(variances, shape).T)
 
 
-def _counts(column: ColumnEdges, number: int, nights: Sequence[Sketch]) -> Floats:
+def _by_column(nights: Sequence[Sketch], edges: Edges) -> list[tuple[ColumnSketch, ...]]:
+    """Return, a column, its sketch of each night."""
+    if not nights:
+        return [()] * len(edges.columns)
+    return list(zip(*(night.columns for night in nights), strict=True))
+
+
+def _counts(column: ColumnEdges, nights: Sequence[ColumnSketch]) -> Floats:
     """Return the rows a night and bin, of what has a value."""
-    rows = chain.from_iterable(night.columns[number].counts for night in nights)
+    rows = chain.from_iterable([night.counts for night in nights])
     counts = np.fromiter(rows, dtype=np.float64, count=len(nights) * column.bins)
     return counts.reshape(len(nights), column.bins)[:, : column.bins - (2 if column.kind == "numeric" else 1)]
 
@@ -255,27 +264,38 @@ def innovations(given: Series, of: Usual) -> Floats:
     Two states a measure: how far the training's mean is off, and the night's own effect. A number that is not known
     says nothing: 0.
     """
-    known, noise = np.isfinite(given.values), given.variances + SMALLEST_EFFECT**2
+    known = np.isfinite(given.values)
+    # Nothing is learned from a number that may be off by anything.
+    noise = np.where(known, given.variances + SMALLEST_EFFECT**2, np.inf)
     weekday = [day.weekday() for day in given.nights]
     values = np.where(known, given.values - of.levels[weekday], 0.0)
     gaps = [1, *((b - a).days for a, b in pairwise(given.nights))][: len(given.nights)]
     beyond, seen = np.zeros(values.shape), np.ones(values.shape)
     # How far off the mean is, and the night's effect; the variances of both, with their covariance between.
     state = np.zeros((2, of.rho.size))
-    doubt = usually = np.stack([of.mean, np.zeros(of.rho.size), of.own])
-    left = {gap: np.stack([np.full(of.rho.size, WANDER), of.rho]) ** gap for gap in set(gaps)}
-    squares = {gap: np.stack([one**2, one * other, other**2]) for gap, (one, other) in left.items()}
-    gained = {gap: (1 - square) * usually for gap, square in squares.items()}
+    usually = np.stack([of.mean, np.zeros(of.rho.size), of.own])
+    steps = {gap: _step(of, usually, gap) for gap in set(gaps)}
+    doubt, shared = usually.copy(), np.empty(state.shape)
     for night, gap in enumerate(gaps):
-        state, doubt = left[gap] * state, squares[gap] * doubt + gained[gap]
-        shared = doubt[:2] + doubt[1:]
+        left, square, gained = steps[gap]
+        state *= left
+        doubt *= square
+        doubt += gained
+        np.add(doubt[:2], doubt[1:], out=shared)
         seen[night] = shared[0] + shared[1] + noise[night]
-        beyond[night] = known[night] * (values[night] - state[0] - state[1])
-        gain = shared * (known[night] / seen[night])
+        beyond[night] = values[night] - state[0] - state[1]
+        gain = shared * (1.0 / seen[night])
         state += gain * beyond[night]
         doubt[:2] -= gain[0] * shared
         doubt[2] -= gain[1] * shared[1]
     return beyond / np.sqrt(seen)
+
+
+def _step(of: Usual, usually: Floats, days: int) -> tuple[Floats, Floats, Floats]:
+    """Return what is left of both states after so many days, of their variances, and what these gain anew."""
+    one, other = left = np.stack([np.full(of.rho.size, WANDER), of.rho]) ** days
+    square = np.stack([one**2, one * other, other**2])
+    return left, square, (1 - square) * usually
 
 
 def likelihoods(innovation: Floats, of: Usual) -> Floats:
