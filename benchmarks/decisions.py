@@ -162,7 +162,7 @@ def main(arguments: list[str]) -> int:
     bank, wins = replay.bank(model, labelled, found), list[bool]()
     print(f"{len(found)} candidates, {process_time() - began:.0f} CPU-s", flush=True)
     began, declared = process_time(), told_as_declared(nights, spec, wins)
-    compared = replay.compare({"": bank}, {**policies(), replay.DECLARED: declared}, starts=STARTS)
+    compared = replay.compare({"": bank}, {**policies(int(every)), replay.DECLARED: declared}, starts=STARTS)
     print(f"policies, {process_time() - began:.0f} CPU-s")
     page = Path(folder) / "replay.html"
     page.write_text(pages.page(replay.report(MODEL, PERIOD, compared)))

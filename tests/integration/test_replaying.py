@@ -53,7 +53,7 @@ def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
     assert len(trained) == 6
     assert found == stages.rehearse(loop, MODEL, ASKED, Try("two"), reason="a test")
     assert loop.warehouse.row(STATE) == before
-    assert len(found["policies"]) == 2 * (len(stages.policies()) + 1)
+    assert len(found["policies"]) == 2 * (len(stages.policies(ASKED.every)) + 1)
     kept = loop.warehouse.rows("SELECT * FROM monitoring.replays WHERE run_id = 'one'")
     assert len(kept) == len(found["policies"])
     assert [row["policy"] for row in kept if row["chosen"]] == [
@@ -114,7 +114,8 @@ def test_the_command_tells_every_policy_and_where_the_page_is(
     )
     assert told.exit_code == 0, told.output
     said = told.output.splitlines()
-    assert all(any(line.startswith(f"{name}: loss ") for line in said) for name in stages.policies())
+    assert all(any(line.startswith(f"{name}: loss ") for line in said) for name in stages.policies(4))
+    assert "every 4 nights, gated" in stages.policies(4)
     assert said[-1].startswith(f"Page: replays/{MODEL}/")
     wrong = CliRunner().invoke(app, ["replay", MODEL, "--from", "2013-1-28", "--to", "2013-02-05"])
     assert wrong.exit_code == 1

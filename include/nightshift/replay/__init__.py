@@ -16,19 +16,18 @@ from nightshift.replay.declared import Watched, declared
 from nightshift.replay.gain import gain_by_age
 from nightshift.replay.page import report, told, verdict
 from nightshift.replay.policies import (
-    CALENDARS,
     DECLARED,
     NEVER,
     Policy,
     Served,
     always,
+    calendars,
     every,
     never,
     oracle,
 )
 
 __all__ = [
-    "CALENDARS",
     "DECLARED",
     "NEVER",
     "ORACLE",
@@ -44,6 +43,7 @@ __all__ = [
     "always",
     "as_of_dates",
     "bank",
+    "calendars",
     "candidate",
     "compare",
     "declared",

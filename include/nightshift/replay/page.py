@@ -4,7 +4,7 @@ from nightshift.calendar import DateRange
 from nightshift.pages import Document, Figure, Legend, Note, Section, Table
 from nightshift.pages.charts import curves
 from nightshift.replay.compare import ORACLE, Compared, Outcome
-from nightshift.replay.policies import CALENDARS, DECLARED, NEVER
+from nightshift.replay.policies import DECLARED, NEVER, days_of
 
 HEAD = (
     "Policy",
@@ -61,7 +61,7 @@ def verdict(found: Compared) -> str:
 def _proposed(policy: str) -> str:
     """Return what a spec would say of a policy, in words; nothing of what it says already."""
     change, _, name = policy.rpartition(": ")
-    days = CALENDARS.get(name.partition(",")[0])
+    days = days_of(name)
     age = [f"retrain.when.age_days={days or 'null'}"] if days or name == NEVER else []
     keys = ", ".join([*([change] if change else []), *age])
     return f" Proposed for the file of the model: {keys}." if keys else ""

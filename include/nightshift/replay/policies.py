@@ -4,6 +4,7 @@ A policy sees a bank from a start on: the candidate that is the first champion. 
 the next one on, as in production.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,8 +37,26 @@ class Served:
 Policy = Callable[[Bank, int], Served]
 NEVER = "never"
 DECLARED = "as declared"
-# Every so many days, by name.
-CALENDARS = {"every week": 7, "every 4 weeks": 28, "every 8 weeks": 56}
+# Every so many days.
+CALENDARS = (7, 28, 56)
+BY_CALENDAR = re.compile(r"every (?:(\d+) )?(week|night)s?(?:,|$)")
+
+
+def calendars(every: int) -> dict[str, int]:
+    """Return days by name: the usual calendars, and each candidate of a bank that has one every so many days."""
+    days = sorted({every, *(each for each in CALENDARS if each > every)})
+    return {_in_words(each): each for each in days}
+
+
+def days_of(policy: str) -> int | None:
+    """Return the days of the calendar that a policy is named by, or None."""
+    found = BY_CALENDAR.match(policy)
+    return int(found[1] or 1) * (7 if found[2] == "week" else 1) if found else None
+
+
+def _in_words(days: int) -> str:
+    number, unit = (days // 7, "week") if days % 7 == 0 else (days, "night")
+    return f"every {unit}" if number == 1 else f"every {number} {unit}s"
 
 
 def never(bank: Bank, start: int) -> Served:

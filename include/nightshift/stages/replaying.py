@@ -75,7 +75,9 @@ def rehearse(
         for change, spec in models.items()
     }
     declared = _declared(platform, platform.project.feature_set(model.features), nights)
-    compared = replay.compare(banks, {**policies(), replay.DECLARED: declared}, starts=asked.starts)
+    compared = replay.compare(
+        banks, {**policies(asked.every), replay.DECLARED: declared}, starts=asked.starts
+    )
     page = pages.page(replay.report(name, asked.nights, compared)).encode()
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
     with platform.warehouse.session() as session:
@@ -150,12 +152,13 @@ def _learned(name: str, run: Try, asked: Rehearsal, bank: replay.Bank) -> list[r
     return [replays.Gains(model=name, run_id=run.run_id, last=last, by_age=found)] if found else []
 
 
-def policies() -> dict[str, replay.Policy]:
-    """Return what is compared, by name."""
+def policies(every: int) -> dict[str, replay.Policy]:
+    """Return what is compared, by name, where there is a candidate every so many nights."""
+    calendars = replay.calendars(every)
     return {
         replay.NEVER: replay.never,
-        **{f"{name}, ungated": replay.every(days, gated=False) for name, days in replay.CALENDARS.items()},
-        **{f"{name}, gated": replay.every(days, gated=True) for name, days in replay.CALENDARS.items()},
+        **{f"{name}, ungated": replay.every(days, gated=False) for name, days in calendars.items()},
+        **{f"{name}, gated": replay.every(days, gated=True) for name, days in calendars.items()},
         replay.ORACLE: replay.oracle(),
     }
 

@@ -281,7 +281,20 @@ def test_what_the_first_half_would_have_chosen_is_proposed_as_the_spec_says_it()
     changed = "train.window_days=45: every week, gated"
     assert told(changed).endswith("model: train.window_days=45, retrain.when.age_days=7.")
     assert told("recalibrate=null: as declared").endswith("model: recalibrate=null.")
+    assert told("every 10 nights, gated").endswith("model: retrain.when.age_days=10.")
     assert told("as declared") == ""
+
+
+def test_no_calendar_is_compared_that_a_bank_has_no_candidates_for() -> None:
+    assert replay.calendars(7) == {"every week": 7, "every 4 weeks": 28, "every 8 weeks": 56}
+    assert replay.calendars(14) == {"every 2 weeks": 14, "every 4 weeks": 28, "every 8 weeks": 56}
+    assert replay.calendars(1) == {
+        "every night": 1,
+        "every week": 7,
+        "every 4 weeks": 28,
+        "every 8 weeks": 56,
+    }
+    assert replay.calendars(60) == {"every 60 nights": 60}
 
 
 def test_the_picture_draws_what_specs_declare_whole_and_not_what_nobody_reaches() -> None:
