@@ -4,7 +4,7 @@
 
 Starts a stack of its own in a folder of its own, with the example's DAGs; waits until all of them are parsed and two
 minutes more, for what happens only after a start. Then it counts CPU-seconds of every process for 90 seconds, those of
-processes that came and went within their parents', and proportional memory (PSS) at the end. Exit code 1 beyond the bar.
+processes that came and went within their parents', and proportional memory (PSS) at the end. Exit code 1 above the bar.
 """
 
 import os
