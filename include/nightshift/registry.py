@@ -43,6 +43,7 @@ MADE_OF = ("nightshift.spec_sha256", "nightshift.snapshot")  # another of these 
 LEDGER = "nightshift.ledger."  # and an entry: where the ledger's chain was when that was served
 RETIRED = "nightshift.retired"  # as of which night a run's files were marked to go
 ANOTHERS = "the ledger knows another run by this number"
+MADE_AGAIN = "nightshift.made_again_of"  # the run that the ledger knows, where that is gone
 ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
 MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
@@ -50,7 +51,7 @@ MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
 
 @dataclass(frozen=True)
 class Registered:
-    """A version as the registry has it. ``is_orphan``: tagged so."""
+    """A version as the registry has it. ``run_id``: as the ledger knows it. ``is_orphan``: tagged so."""
 
     version: int
     run_id: str
@@ -98,6 +99,36 @@ class Registry:
             experiment, tags={TRAINING_ID: training_id, **tags}, run_name=training_id
         )
         return str(run.info.run_id)
+
+    def run_again(self, model: str, run_id: str, training_id: str, files: Path | None) -> str:
+        """Return the id of a run, or if it is gone of one that is made again of the artifacts in ``files``; once.
+
+        Raises:
+            NotReady: it is gone, and there are no files.
+        """
+        try:
+            found = str(self._standing(run_id).info.run_id)
+        except NotReady:
+            if files is None:
+                raise
+            tags = {TRAINING_ID: training_id, MADE_AGAIN: run_id}
+            run = self._client.create_run(self._experiment(model), tags=tags, run_name=training_id)
+            found = str(run.info.run_id)
+        if found != run_id and files is not None:  # also of one that was cut short
+            with self.ending(found):
+                self._client.log_artifacts(found, str(files))
+        return found
+
+    def _standing(self, run_id: str) -> Any:
+        """Return a run, or the one that was made again of its files if it is gone. Raises NotReady if neither is."""
+        try:
+            return self._client.get_run(run_id)
+        except NotReady:
+            places = [each.experiment_id for each in self._client.search_experiments()]
+            found = self._client.search_runs(places, _has_tag(MADE_AGAIN, run_id), max_results=1)
+            if not found:
+                raise
+            return found[0]
 
     @contextmanager
     def ending(self, run_id: str) -> Iterator[None]:
@@ -197,6 +228,9 @@ class Registry:
             try:
                 return Path(self._client.download_artifacts(run_id, path, folder)).read_bytes()
             except (Unreachable, RegistryRefused, NotReady):
+                again = str(self._standing(run_id).info.run_id)
+                if again != run_id:
+                    return self.file(again, path)
                 # MLflow tells an artifact that is not there from a server that fails in words only.
                 listed = self._client.list_artifacts(run_id, str(Path(path).parent) if "/" in path else None)
                 if path in {file.path for file in listed}:
@@ -214,10 +248,12 @@ class Registry:
         self._ensure_model(model)
         existing = self._client.search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
         free = {int(version.version) for version in existing} - {*taken}
-        source = f"{self._client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
+        run = self._client.get_run(run_id)
+        source = f"{run.info.artifact_uri}/{MODEL_FOLDER}"
+        again = {MADE_AGAIN: run.data.tags[MADE_AGAIN]} if MADE_AGAIN in run.data.tags else {}
         while not free:
             created = self._client.create_model_version(
-                model, source, run_id=run_id, tags=dict(tags), await_creation_for=0
+                model, source, run_id=run_id, tags={**again, **tags}, await_creation_for=0
             )
             free = {int(created.version)} - {*taken}
             if not free:
@@ -226,7 +262,7 @@ class Registry:
 
     def artifact_key(self, run_id: str, path: str) -> str:
         """Return where the server's own store of files has an artifact, below its root."""
-        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        uri = str(self._standing(run_id).info.artifact_uri)
         return f"{uri.partition('mlflow-artifacts:')[2].strip('/')}/{path}"
 
     def finish(self, run_id: str, *, failed: bool = False) -> None:
@@ -289,7 +325,12 @@ class Registry:
     def versions(self, model: str) -> list[Registered]:
         """Return every version of ``model``, ascending."""
         found = [
-            Registered(int(v.version), v.run_id, _instant(v.creation_timestamp), ORPHAN in v.tags)
+            Registered(
+                int(v.version),
+                v.tags.get(MADE_AGAIN, v.run_id),
+                _instant(v.creation_timestamp),
+                ORPHAN in v.tags,
+            )
             for v in self._versions(model)
         ]
         return sorted(found, key=lambda version: version.version)
@@ -337,15 +378,15 @@ class Registry:
 
     def retire_run(self, run_id: str, as_of: str) -> None:
         """Tag a run whose files are to go: where MLflow's database is, ``nightshift retention`` removes it."""
-        self._client.set_tag(run_id, RETIRED, as_of)
+        self._client.set_tag(self._standing(run_id).info.run_id, RETIRED, as_of)
 
     def bytes_of(self, run_id: str) -> int | None:
         """Return the bytes of a run's files; None: the run is deleted, or gone."""
         try:
-            run = self._client.get_run(run_id)
+            run = self._standing(run_id)
         except NotReady:
             return None
-        return self._bytes_below(run_id, None) if run.info.lifecycle_stage == "active" else None
+        return self._bytes_below(run.info.run_id, None) if run.info.lifecycle_stage == "active" else None
 
     def _bytes_below(self, run_id: str, folder: str | None) -> int:
         return sum(
@@ -363,8 +404,8 @@ class Registry:
 
     def url(self, run_id: str) -> str:
         """Return the page of a run."""
-        experiment = self._client.get_run(run_id).info.experiment_id
-        return f"{self.public_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+        run = self._standing(run_id).info
+        return f"{self.public_url.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
     def _experiment(self, model: str) -> str:
         found = self._client.get_experiment_by_name(model)

@@ -30,7 +30,14 @@ from integration.champions import (
 )
 from nightshift import stages
 from nightshift.calendar import DateRange
-from nightshift.errors import LedgerBroken, LedgerMismatch, RequestError, Unreachable
+from nightshift.errors import (
+    ArtifactRefused,
+    LedgerBroken,
+    LedgerMismatch,
+    NotReady,
+    RequestError,
+    Unreachable,
+)
 from nightshift.govern import Ledger
 from nightshift.registry import ORPHAN, TRAINING_ID, Registry
 from nightshift.stages import Platform, Try
@@ -252,6 +259,77 @@ def test_a_registry_restored_from_before_the_champion_gives_its_number_to_nobody
     client.set_registered_model_alias(name, "champion", str(champion))
     with pytest.raises(LedgerMismatch, match=f"version {champion}, champion by entry .* is another run"):
         reconcile(platform)
+
+
+def registered_again(platform: Platform, name: str, version: int, files: Path | None = None) -> None:
+    """Register a champion again, and see that it serves the same and that registry and ledger agree."""
+    said = stages.register_again(platform, name, files)
+    assert said.startswith(f"{name}: version {version} registered again, of run ")
+    assert reconcile(platform)["changed"], "the alias, and the anchor"
+    assert reconcile(platform) == {"models": [name], "changed": [], "left": []}
+    assert platform.registry.champion(name) == version
+    assert stages.score(platform, name, ONE, Try("after"))["version"] == version
+    assert "is registered" in stages.register_again(platform, name, files)
+    assert stages.verify_ledgers(platform, name)["anchors"] == {name: 1}
+
+
+def predictions(platform: Platform, name: str) -> list[dict[str, Any]]:
+    return platform.warehouse.rows(
+        f"SELECT flight_id, prediction, model_version FROM predictions.{name} ORDER BY flight_id"
+    )
+
+
+def test_a_champion_whose_version_the_registry_lost_is_registered_again_by_its_number(
+    mine: tuple[Platform, str, int],
+) -> None:
+    platform, name, champion = mine
+    platform.registry._client.rename_registered_model(name, f"{name}_before")
+    platform.registry._client.create_registered_model(name)
+    with pytest.raises(LedgerMismatch, match=f"nightshift reconcile {name} --register-again"):
+        reconcile(platform)
+    registered_again(platform, name, champion)
+    (row,) = rows_of(platform, f"first of {name}")
+    assert versions_of(platform, name, row["mlflow_run_id"])[-1] == champion
+
+
+def test_a_champion_whose_run_is_gone_too_is_made_again_of_its_own_files_only(
+    mine: tuple[Platform, str, int], mlflow: Mlflow, tmp_path: Path
+) -> None:
+    before, name, champion = mine
+    stages.score(before, name, ONE, Try("before"))
+    said = predictions(before, name)
+    (row,) = rows_of(before, f"first of {name}")
+    before.registry._client.download_artifacts(row["mlflow_run_id"], "", str(tmp_path))
+    if not mlflow.answers():
+        mlflow.start()
+    platform = replace(before, registry=Registry(mlflow.url))  # restored from before the model
+    with pytest.raises(NotReady, match=r"is not in MLflow.* with --files"):
+        stages.register_again(platform, name, None)
+    with pytest.raises(RequestError, match=r"no model/model.skops"):
+        stages.register_again(platform, name, tmp_path / "model")
+    file = tmp_path / "model" / "model.skops"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ArtifactRefused, match="is not what was stored"):
+        stages.register_again(platform, name, tmp_path)
+    assert platform.registry.versions(name) == []
+    file.write_bytes(whole)
+    registered_again(platform, name, champion, tmp_path)
+    assert predictions(platform, name) == said
+    assert len(runs_of(platform, name, f"first of {name}")) == 1
+
+
+def test_a_number_that_the_registry_has_given_to_another_run_cannot_be_had_again(
+    mine: tuple[Platform, str, int],
+) -> None:
+    platform, name, champion = mine
+    platform.registry._client.rename_registered_model(name, f"{name}_before")
+    platform.registry._client.create_registered_model(name)
+    judged(platform, name, NIGHT, "after the restore")
+    with pytest.raises(
+        LedgerMismatch, match=f"numbers up to {champion + 1}, so no version can be {champion} again"
+    ):
+        stages.register_again(platform, name, None)
 
 
 @pytest.mark.parametrize("cut_short", ["register", "finish"], indirect=True)

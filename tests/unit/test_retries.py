@@ -25,14 +25,14 @@ def action(error: Exception, nth: int, context: dict | None, before: int = 0) ->
     return decision.action
 
 
-def an_hour_from_now() -> UntilTheHour:
-    ends = datetime.now(ZONE) + timedelta(hours=1)
+def until_in(minutes: float) -> UntilTheHour:
+    ends = datetime.now(ZONE) + timedelta(minutes=minutes)
     return UntilTheHour(ends.time(), ZONE, 38)
 
 
 @pytest.mark.parametrize("nth", [1, 3, 30])
 def test_a_night_of_the_schedule_asks_until_the_hour(nth: int) -> None:
-    policy, tonight = an_hour_from_now(), run(datetime.now(UTC) - timedelta(hours=2))
+    policy, tonight = until_in(60), run(datetime.now(UTC) - timedelta(hours=2))
     for error in (SourceError("no file"), Unreachable("the warehouse")):
         decision = policy.evaluate(error, nth, 38, tonight)  # type: ignore[arg-type]
         assert decision.action is RetryAction.RETRY
@@ -40,6 +40,28 @@ def test_a_night_of_the_schedule_asks_until_the_hour(nth: int) -> None:
     refused = policy.evaluate(SourceRefused("404"), nth, 38, tonight)  # type: ignore[arg-type]
     assert refused.action is RetryAction.FAIL
     assert policy.evaluate(BatchRejected("empty"), nth, 38, tonight).action is RetryAction.FAIL  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("left", "nth", "delays"),
+    [(60, 1, 20), (60, 3, 80), (60, 30, 600), (5, 30, 300), (0.1, 1, 6)],
+)
+def test_the_last_try_of_a_night_is_at_the_hour(left: float, nth: int, delays: int) -> None:
+    tonight = run(datetime.now(UTC) - timedelta(hours=2))
+    decision = until_in(left).evaluate(SourceError("no file"), nth, 38, tonight)  # type: ignore[arg-type]
+    assert decision.retry_delay is not None
+    assert delays - 2 < decision.retry_delay.total_seconds() <= delays
+
+
+def test_after_the_hour_one_more_try_may_begin_and_what_its_upstream_says_ends_the_night() -> None:
+    tonight = run(datetime.now(UTC) - timedelta(hours=2))
+    ti = SimpleNamespace(try_number=20, max_tries=38)
+    until_in(-5).admit({**tonight, "ti": ti})  # type: ignore[arg-type]
+    decision = until_in(-5).evaluate(SourceError("no file"), 20, 38, tonight)  # type: ignore[arg-type]
+    assert decision.action is RetryAction.FAIL
+    assert "20 tries are spent" in str(decision.reason)
+    with pytest.raises(AirflowFailException, match="19 tries are spent"):
+        until_in(-15).admit({**tonight, "ti": ti})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("before", [0, 4])
@@ -76,7 +98,7 @@ def test_a_try_whose_process_was_killed_is_no_reason_for_dozens(before: int) -> 
         begins(nth, POLICY, by_hand)
     with pytest.raises(AirflowFailException, match="3 tries are spent"):
         begins(4, POLICY, by_hand)
-    begins(20, an_hour_from_now(), tonight)
+    begins(20, until_in(60), tonight)
 
 
 @pytest.mark.parametrize(

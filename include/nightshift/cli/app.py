@@ -343,6 +343,13 @@ def reconcile(
     grace_hours: Annotated[
         int, typer.Option("--grace-hours", min=0, help="what is younger may belong to a training that runs")
     ] = 24,
+    again: Annotated[
+        bool, typer.Option("--register-again", help="first register MODEL's champion, which MLflow has lost")
+    ] = False,
+    files: Annotated[
+        Path | None,
+        typer.Option("--files", help="with it: the artifacts of the champion's run, if that is gone too"),
+    ] = None,
 ) -> None:
     """Make MLflow agree with the ledger: the alias champion, and what killed trainings left behind.
 
@@ -352,8 +359,12 @@ def reconcile(
 
     from nightshift.cli import registry_check
 
+    if (again and model is None) or (files is not None and not again):
+        raise typer.BadParameter("--register-again needs a MODEL, and --files needs --register-again")
+    grace = timedelta(hours=grace_hours)
     with clear_errors():
-        said = registry_check.run(model, timedelta(hours=grace_hours))
+        done = [registry_check.register_again(model, files)] if again and model else []
+        said = [*done, *registry_check.run(model, grace)]
     console.print(*(said or ["Registry and ledger agree."]), sep="\n", soft_wrap=True, markup=False)
 
 

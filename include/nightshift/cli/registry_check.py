@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightshift.cli import handles
@@ -26,6 +27,18 @@ def run(model: str | None, grace: timedelta) -> list[str]:
 
     facts = reconcile_registry(platform, now=datetime.now(UTC), grace=grace, model=model)
     return [*facts["changed"], *(f"{words} (left alone)" for words in facts["left"])]
+
+
+def register_again(model: str, files: Path | None) -> str:
+    """Register a model's champion again; return in words what was done. Of the servers as :func:`run`.
+
+    Raises:
+        NotReady, ArtifactRefused, LedgerMismatch, RequestError: as the stage.
+    """
+    platform = _platform("operate")
+    from nightshift.stages import register_again
+
+    return register_again(platform, model, files)
 
 
 def verify(model: str | None) -> list[str]:

@@ -44,10 +44,12 @@ class UntilTheHour(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: "Context | None" = None
     ) -> RetryDecision:
         """Return what to do after the try ``try_number`` of at most ``max_tries + 1``."""
-        decision, end = RETRIES.evaluate(exception, try_number, max_tries, context), self._end(context)
-        if decision.action is RetryAction.RETRY and end:
-            return RetryDecision.retry(reason=f"{decision.reason}; tried until {end:%H:%M}")
+        decision, left = RETRIES.evaluate(exception, try_number, max_tries, context), self._left(context)
         tries = self._tries(try_number, max_tries)
+        if decision.action is RetryAction.RETRY and left > timedelta():
+            # The last try is at the hour: what comes a minute before it is not left until the next night.
+            delay = min(FIRST_DELAY * 2 ** min(tries - 1, BEFORE_LONGEST), LONGEST_DELAY, left)
+            return RetryDecision.retry(delay, f"{decision.reason}; tried until {self.until:%H:%M}")
         if decision.action is not RetryAction.FAIL and tries > USUAL:
             return RetryDecision.fail(f"{tries} tries are spent; clear the task to have more")
         return decision
@@ -60,18 +62,18 @@ class UntilTheHour(RetryPolicy):
         """
         ti: Any = context["ti"]
         tries = self._tries(ti.try_number, ti.max_tries) - 1
-        if tries > USUAL and not self._end(context):
+        # The last one was asked for at the hour, and begins a little later: it tells what its upstream said.
+        if tries > USUAL and self._left(context) < -LONGEST_DELAY:
             raise AirflowFailException(
                 f"{tries} tries are spent: failed, or killed as for want of memory; clear the task to have more"
             )
 
-    def _end(self, context: "Context | None") -> datetime | None:
-        """Return the hour, if the schedule started the run and it is not past."""
+    def _left(self, context: "Context | None") -> timedelta:
+        """Return how long it is to the hour, if the schedule started the run; otherwise it is long ago."""
         run: Any = context["dag_run"] if context else None
         if run is None or run.run_type != "scheduled":
-            return None
-        end = next_at(self.until, run.run_after, self.zone)
-        return end if datetime.now(self.zone) < end else None
+            return timedelta.min
+        return next_at(self.until, run.run_after, self.zone) - datetime.now(self.zone)
 
     def _tries(self, try_number: int, max_tries: int) -> int:
         """Return the number of a try since the task was last cleared: it has as many again then."""

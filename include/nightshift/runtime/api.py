@@ -193,7 +193,8 @@ def _line(entry: object) -> str:
     """Return one log entry as text: the API gives dicts whose error detail is nested."""
     if not isinstance(entry, dict):
         return str(entry)
-    parts = [str(entry.get("event", ""))]
+    # The reason: of a decision to try again or not.
+    parts = [str(entry.get("event", "")), str(entry.get("reason") or "")]
     for error in entry.get("error_detail") or []:
         parts.append(f"{error.get('exc_type')}: {error.get('exc_value')}")
     return " | ".join(p for p in parts if p)

@@ -23,7 +23,7 @@ from nightshift.platform.clock import check_clock
 from nightshift.records import doctor as records
 from nightshift.registry import Registry
 from nightshift.root import ROOT
-from nightshift.runtime import control, databases, endpoints, health, log_files, state
+from nightshift.runtime import control, databases, endpoints, health, log_files, processes, state
 from nightshift.runtime.credentials import CREDENTIALS
 from nightshift.runtime.state import Runtime, Snapshot
 from nightshift.specs import load_project
@@ -34,6 +34,8 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 SECRETS = ROOT / "deploy" / "check-secrets.sh"
 # Clocks differ by so much without anybody noticing.
 SECONDS_APART = 5
+# Since the stack was started: so much is no drift that is mended bit by bit, nor a slow start.
+SET = timedelta(minutes=10)
 PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 MOST_TOLD = 3
 
@@ -228,7 +230,8 @@ def ledgers(found: Installation) -> Iterator[str]:
 
 
 def clock(found: Installation) -> Iterator[str]:
-    """The project's nights are cut by one clock, this machine's agrees with the server's, and neither went back."""
+    """The project's nights are cut by one clock, this machine's agrees with the server's, and neither was set."""
+    yield from _clock_was_set(found)
     if found.warehouse is None:
         return
     check_clock(load_project(), found.warehouse)
@@ -240,6 +243,20 @@ def clock(found: Installation) -> Iterator[str]:
         yield f"this machine's clock and the database server's are {apart:.0f} s apart"
     if server.newest and server.newest > server.now + timedelta(seconds=SECONDS_APART):
         yield f"rows were written at {server.newest:%Y-%m-%d %H:%M} UTC, and now it is {server.now:%Y-%m-%d %H:%M}"
+
+
+def _clock_was_set(found: Installation) -> Iterator[str]:
+    supervisor = found.snapshot.supervisor if found.running and found.snapshot else None
+    if supervisor is None:
+        return
+    shown = timedelta(seconds=found.now().timestamp() - supervisor.since)
+    moved = shown - timedelta(seconds=processes.age(supervisor.started))
+    if abs(moved) > SET:
+        way = "ahead" if moved > timedelta() else "back"
+        yield (
+            f"this machine's clock was set {way} by {abs(moved).total_seconds() / 60:.0f} minutes since the stack "
+            "started: a night that began meanwhile began at the wrong hour"
+        )
 
 
 def logins(found: Installation) -> Iterator[str]:
@@ -269,6 +286,9 @@ CHECKS = (
         "`nightshift reconcile` moves the alias; see 'The ledger does not verify' in docs/runbooks.md",
     ),
     Check(
-        "clock", clock, "set the clock (NTP) before the next night; a time zone that was changed: put it back"
+        "clock",
+        clock,
+        "set the clock (NTP) before the next night, then restart the stack; a time zone that was changed: put it back. "
+        "See 'The clock was wrong' in docs/runbooks.md",
     ),
 )

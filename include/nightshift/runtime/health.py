@@ -5,6 +5,7 @@ heartbeats of the others, and that is no fault of theirs.
 """
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ def examine(runtime: Runtime, records: Mapping[str, Record]) -> dict[str, bool |
     }
     found |= {c.name: c.answers(runtime) for c in components.table().values() if c.answers}
     for name, key in BEATS.items():
-        found[name] = _beats((airflow or {}).get(key), records.get(name), database_since)
+        found[name] = beats((airflow or {}).get(key), records.get(name), database_since, time.time())
     # Only of a scheduler whose heart beats: without one, it is no wonder that nothing begins.
     found["scheduler"] = found["scheduler"] and standstill(runtime, records) is None
     running = {name: alive(r.pid, r.started) for name, r in records.items()}
@@ -41,7 +42,9 @@ def examine(runtime: Runtime, records: Mapping[str, Record]) -> dict[str, bool |
 def standstill(runtime: Runtime, records: Mapping[str, Record]) -> str | None:
     """Return in words that tasks wait and none begins, or None."""
     scheduler = records.get("scheduler")
-    return work.standstill(runtime.airflow_database_url, scheduler.since) if scheduler else None
+    if scheduler is None:
+        return None
+    return work.standstill(runtime.airflow_database_url, _before(scheduler.since, time.time()))
 
 
 def execution_api_answers(runtime: Runtime) -> bool:
@@ -61,7 +64,9 @@ def fetch(url: str, timeout: float = 5) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else {}
 
 
-def _beats(status: Mapping[str, Any] | None, record: Record | None, database_since: float) -> bool | None:
+def beats(
+    status: Mapping[str, Any] | None, record: Record | None, database_since: float, now: float
+) -> bool | None:
     """Whether the heartbeat is fresh, is this process's own, and was written to the server that runs now.
 
     A component that is ending because it lost the database still has the heartbeat of a moment before.
@@ -71,4 +76,13 @@ def _beats(status: Mapping[str, Any] | None, record: Record | None, database_sin
     latest = next((value for key, value in status.items() if key.startswith("latest_")), None)
     if status.get("status") != "healthy" or latest is None:
         return False
-    return datetime.fromisoformat(latest).timestamp() >= max(record.since, database_since)
+    since = max(_before(record.since, now), _before(database_since, now))
+    return datetime.fromisoformat(latest).timestamp() >= since
+
+
+def _before(since: float, now: float) -> float:
+    """Return an instant, or the beginning of time if it is later than now: the clock was set back, and it says nothing.
+
+    Components would otherwise be started anew over and over, until the clock is there again.
+    """
+    return since if since <= now else 0.0

@@ -52,6 +52,11 @@ def alive(pid: int, started: int) -> bool:
     return process is not None and not process.zombie and process.started == started
 
 
+def age(started: int) -> float:
+    """Return for how many seconds a process has run that started so many ticks after boot, by no clock that is set."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+
+
 def session_of(pid: int, started: int, spare: frozenset[int] = frozenset()) -> list[Process]:
     """Return the living members of the session that process led, and all their descendants.
 

@@ -26,6 +26,7 @@ from nightshift.stages.probation import judge_probation, score_beside
 from nightshift.stages.publishing import Choice, announce, corrected, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
+from nightshift.stages.registering import register_again
 from nightshift.stages.renaming import rename
 from nightshift.stages.replaying import Rehearsal, policies, rehearse
 from nightshift.stages.reproducing import reproduce
@@ -73,6 +74,7 @@ __all__ = [
     "receive",
     "reconcile_registry",
     "reconcile_source",
+    "register_again",
     "rehearse",
     "rename",
     "render_report",

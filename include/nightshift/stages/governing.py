@@ -139,7 +139,8 @@ def _reconcile_ledger(platform: Platform, name: str, found: Findings) -> None:
             found.broken.append(
                 LedgerMismatch(
                     f"model '{name}': version {head.version}, champion by entry {head.entry}, is gone from the "
-                    f"registry. Restore it, or trigger rollback_{name}"
+                    f"registry. `nightshift reconcile {name} --register-again` registers it again; see 'MLflow was "
+                    f"restored from an older backup' in docs/runbooks.md. Or trigger rollback_{name}"
                 )
             )
         else:

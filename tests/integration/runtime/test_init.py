@@ -1,59 +1,22 @@
 """`nightshift init`: an empty project starts, is healthy, holds no airline, and takes its first source."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from integration import shops
+from integration.shops import Shop
 
-from nightshift.runtime import endpoints, state
 from nightshift.runtime.api import Client
 from nightshift.specs.derived import OF_THE_PROJECT, ROLES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-ELSEWHERE = ("NIGHTSHIFT_INCLUDE", "NIGHTSHIFT_HOME", "PYTHONPATH")
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A project of its own, used as a person does: by the command, from within its folder."""
-
-    folder: Path
-    ports: dict[str, str]
-
-    def nightshift(self, *words: str) -> str:
-        """Return what the command prints; it must succeed."""
-        kept = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "nightshift.cli", *words],
-            cwd=self.folder,
-            env=kept | self.ports | {"COLUMNS": "200"},
-            input="y\n",
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     root = tmp_path_factory.mktemp("init")
-    ports = {
-        f"NIGHTSHIFT_{name.upper()}_PORT": str(endpoints.any_free_port()) for name in endpoints.PREFERRED
-    }
-    Shop(root, ports).nightshift("init", "shop", "--timezone", "Europe/Zurich", "--first-night", "2022-01-01")
-    shop = Shop(root / "shop", ports)
-    try:
-        shop.nightshift("up")
+    with shops.opened(root, "--timezone", "Europe/Zurich", "--first-night", "2022-01-01") as shop:
         yield shop
-    finally:
-        shop.nightshift("down", "--purge")
 
 
 def test_an_empty_project_is_sound_and_its_stack_healthy_without_an_airline(shop: Shop) -> None:
@@ -61,7 +24,7 @@ def test_an_empty_project_is_sound_and_its_stack_healthy_without_an_airline(shop
     shown = shop.nightshift("status")
     assert "scheduler" in shown
     assert "aircraft" not in shown
-    runtime = state.load(shop.folder / ".nightshift")
+    runtime = shop.runtime
     assert (runtime.services, runtime.databases) == ({}, {})
     assert not (runtime.home / "upstream").exists()
     with Client.of(runtime) as airflow:

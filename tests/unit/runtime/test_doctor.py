@@ -1,9 +1,12 @@
 """What is wrong with an installation that runs nothing: files, ports, packages, secrets."""
 
+import os
 import re
 import socket
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,11 @@ from typer.testing import CliRunner
 
 from nightshift.cli.app import app
 from nightshift.environment import LOCK
-from nightshift.runtime.doctor import CHECKS, Installation, examine
+from nightshift.runtime import processes, state
+from nightshift.runtime.doctor import CHECKS, Installation, clock, examine
 from nightshift.runtime.endpoints import any_free_port
+from nightshift.runtime.stack import record
+from nightshift.runtime.state import Runtime, Snapshot
 
 
 def now() -> datetime:
@@ -89,6 +95,23 @@ def test_a_server_that_is_named_and_does_not_answer_is_told(
     assert troubles(sound) == {
         "servers": ("the warehouse of NIGHTSHIFT_WAREHOUSE_URL does not answer",),
     }
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"), [(3, "ahead by 180 minutes"), (-3, "back by 180 minutes"), (0.1, None), (0, None)]
+)
+def test_a_clock_that_was_set_under_a_running_stack_is_told(
+    tmp_path: Path, hours: float, told: str | None
+) -> None:
+    nowhere = f"postgresql://nobody@127.0.0.1:{any_free_port()}/none"
+    runtime = Runtime(tmp_path, "", "", nowhere, nowhere, nowhere, nowhere, 1, {})
+    us = record(os.getpid())  # it is supervised by this very process, since that began
+    us = replace(us, since=time.time() - processes.age(us.started))
+    state.write_snapshot(Snapshot(runtime, phase="ready", supervisor=us))
+    shown = Installation(tmp_path, lambda: datetime.now(UTC) + timedelta(hours=hours), env=tmp_path / ".env")
+    words = list(clock(shown))
+    assert len(words) == (told is not None)
+    assert all(f"was set {told} since" in each for each in words)
 
 
 def test_the_command_ends_with_1_if_anything_is_wrong(

@@ -1,0 +1,75 @@
+"""A champion that the registry has lost, registered again: by its number, of the very files that the ledger knows."""
+
+from pathlib import Path
+
+from nightshift import artifacts
+from nightshift.errors import LedgerMismatch, NotReady, RequestError
+from nightshift.govern import Ledger
+from nightshift.govern.ledger import no_champion
+from nightshift.platform import Platform
+from nightshift.platform.fitted import JUDGED_FILE
+from nightshift.platform.papers import version_row
+from nightshift.records.versions import Version
+from nightshift.registry import MODEL_FILE
+
+
+def register_again(platform: Platform, name: str, files: Path | None) -> str:
+    """Register the champion of the ledger where the registry has it no more; return in words what was done.
+
+    ``files``: the folder of its run's artifacts, where the run is gone as well; a run is made again of these. The alias
+    is left to a reconciliation.
+
+    Raises:
+        NotReady: there is no champion, or the run is gone and ``files`` names no folder.
+        ArtifactRefused: a file is not the one that the ledger knows.
+        LedgerMismatch: the registry has given the version's number to another run, or one behind it: no version can
+            have it again.
+        RequestError: the folder has no such file.
+    """
+    model = platform.project.model(name)
+    head = Ledger(platform.warehouse, model.name).head()
+    if head is None:
+        raise no_champion(name)
+    row, there = version_row(platform, name, head.version), platform.registry.versions(name)
+    if (row.version, row.mlflow_run_id) in {(each.version, each.run_id) for each in there}:
+        return f"{name}: version {row.version} is registered, of the run that the ledger knows"
+    newest = max((each.version for each in there), default=0)
+    if newest >= row.version:
+        raise LedgerMismatch(
+            f"model '{name}': the registry has given numbers up to {newest}, so no version can be {row.version} again. "
+            f"Trigger rollback_{name} to a version that it has, or train_{name}; the champion's file goes on as a new "
+            f"version by `nightshift import {name} FILE --trained-until {row.trained_until}`"
+        )
+    _require_files(platform, row, files)
+    run_id = platform.registry.run_again(name, row.mlflow_run_id, row.training_id, files)
+    platform.registry.register(name, run_id, tags={}, taken=range(1, row.version))
+    made = "" if run_id == row.mlflow_run_id else f", made again of {files}"
+    return f"{name}: version {row.version} registered again, of run {run_id}{made}"
+
+
+def _require_files(platform: Platform, row: Version, files: Path | None) -> None:
+    """Raise ArtifactRefused unless what the version serves by, and was judged by, are the files of the ledger."""
+    wanted = {MODEL_FILE: row.artifact_sha256}
+    if row.refit:
+        wanted[JUDGED_FILE] = row.refit.judged_sha256
+    for path, digest in wanted.items():
+        content = _content(platform, row, files, path)
+        artifacts.check_sha256(content, digest, f"{path} of version {row.version}")
+
+
+def _content(platform: Platform, row: Version, files: Path | None, path: str) -> bytes:
+    if files is None:
+        try:
+            return platform.registry.file(row.mlflow_run_id, path)
+        except NotReady as error:
+            raise NotReady(
+                f"model '{row.model}': run {row.mlflow_run_id} of version {row.version} is not in MLflow, or has no "
+                f"{path}. Give the folder of its artifacts with --files: where MLflow stored them, "
+                f".../{row.mlflow_run_id}/artifacts, or a copy of it"
+            ) from error
+    try:
+        return (files / path).read_bytes()
+    except OSError as error:
+        raise RequestError(
+            f"--files {files}: no {path} ({error.strerror}); expected the artifacts of run {row.mlflow_run_id}"
+        ) from error
