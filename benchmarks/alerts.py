@@ -1,11 +1,11 @@
-"""Kills: an evaluator and sender of alerts that is killed at any moment loses nothing, and repeats little.
+"""Kills: evaluator and sender of alerts are killed at any moment, and nothing is lost and little comes twice.
 
     python benchmarks/alerts.py [KILLS]
 
-Against a PostgreSQL of its own and an HTTP receiver that refuses one message in ten. Sources break and are mended while
-one process looks and sends without a pause; it is killed (SIGKILL), or its connections are ended by the server, at a
-random moment. At the end everything that was decided must have arrived: the exit code is 1 if a message is missing, or
-if more than one in a hundred came twice.
+Against a PostgreSQL of its own, an HTTP receiver and an SMTP server that refuse one message in ten. Sources break and
+are mended while one process looks and another sends, without a pause. In turn the one is killed (SIGKILL) and begun
+anew, then the other, then the database ends all connections, each at a random moment. At the end everything that was
+decided must have arrived: the exit code is 1 if a message is missing, or if more than one in a hundred came twice.
 """
 
 import json
@@ -22,9 +22,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from itertools import count
 from pathlib import Path
+from socketserver import ThreadingTCPServer
+from threading import Thread
 
 from nightshift.alerts import Seen
 from nightshift.alerts.delivery import Door, deliver
@@ -36,25 +38,39 @@ from nightshift.records.alerts import Outgoing
 from nightshift.specs import Project, load_project
 from nightshift.specs.alerts import Alerts
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.integration.smtp_server import Conversation
+
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SOURCES = 30
-# Seconds: long enough on a slow machine for a look and some messages.
+# Seconds between two kills: on a slow machine enough for a look and some messages.
 LONGEST_LIFE = 1.5
+# A second is so long for who looks and sends: what was not taken waits up to an hour.
+SECOND = timedelta(minutes=30)
 REFUSED = 0.1
+RECEIVERS = {
+    "sink": {"kind": "webhook", "connection": "sink"},
+    "mail": {"kind": "smtp", "connection": "mail", "to": ["ops@example.org"]},
+}
+VICTIMS = ("evaluator", "sender", "connections")
 BREAK = (
     "INSERT INTO catalog.batches (source, batch_date, status, collected, accepted, rejected, landed_sha256, run_id) "
     "VALUES (%s, %s, %s, 100, 100, 0, '', 'r') ON CONFLICT (source, batch_date) DO UPDATE SET status = excluded.status"
+)
+END_CONNECTIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid()"
 )
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What came of it."""
+    """What came of it. ``twice``: how many came again, of each receiver."""
 
     kills: int
     messages: int
     lost: int
-    twice: int
+    twice: dict[str, int]
     opened: int
     resolved: int
     seconds: float
@@ -62,7 +78,7 @@ class Figures:
     @property
     def holds(self) -> bool:
         """Nothing is lost, and at most one in a hundred came twice."""
-        return self.lost == 0 and self.twice <= max(0.01 * self.messages, 1)
+        return self.lost == 0 and sum(self.twice.values()) <= max(0.01 * self.messages, 1)
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -76,8 +92,7 @@ class Sink(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         status = 503 if self.luck.random() < REFUSED else 200
         if status == 200:
-            with self.file.open("a") as out:
-                out.write(body["key"] + "\n")
+            received(self.file, body["key"])
         self.send_response(status)
         self.end_headers()
 
@@ -85,22 +100,51 @@ class Sink(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def serve(file: Path) -> tuple[int, str]:
-    """Start the receiver in a process of its own; return its pid and address."""
+class Box:
+    """The mailbox of the SMTP server: refuses some, and of others writes down the key."""
+
+    def __init__(self, file: Path) -> None:
+        self.mails, self.file = self, file
+
+    @property
+    def refuse(self) -> int:
+        """Return the code for the next mail; 0: it is taken."""
+        return 451 if Sink.luck.random() < REFUSED else 0
+
+    def append(self, letter: EmailMessage) -> None:
+        """Take a mail."""
+        received(self.file, letter["X-Nightshift-Key"])
+
+
+def received(file: Path, key: str) -> None:
+    """Write down what arrived."""
+    with file.open("a") as out:
+        out.write(key + "\n")
+
+
+def serve(file: Path) -> tuple[int, dict[str, Door]]:
+    """Start both receivers in a process of its own; return its pid and where they are reached."""
     Sink.file = file
     server = HTTPServer(("127.0.0.1", 0), Sink)
+    mails = ThreadingTCPServer(("127.0.0.1", 0), Conversation)
+    mails.daemon_threads, mails.box = True, Box(file)  # type: ignore[attr-defined]
+    mails.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever was killed says no goodbye
     pid = os.fork()
     if pid == 0:
+        Thread(target=mails.serve_forever, daemon=True).start()
         server.serve_forever()
-    server.server_close()
-    return pid, f"http://127.0.0.1:{server.server_port}"
+    for each in (server, mails):
+        each.server_close()
+    plain = {"disable_ssl": True, "disable_tls": True}
+    return pid, {
+        "sink": Door("sink", host=f"http://127.0.0.1:{server.server_port}"),
+        "mail": Door("mail", host="127.0.0.1", port=mails.server_address[1], extra=plain),
+    }
 
 
 def project() -> Project:
-    """Return a project of many sources with one receiver of everything."""
-    declared = Alerts.model_validate(
-        {"receivers": {"sink": {"kind": "webhook", "connection": "sink"}}, "routes": [{"to": ["sink"]}]}
-    )
+    """Return a project of many sources with two receivers of everything."""
+    declared = Alerts.model_validate({"receivers": RECEIVERS, "routes": [{"to": [*RECEIVERS]}]})
     found = load_project()
     one = found.source("weather")
     many = {
@@ -111,21 +155,48 @@ def project() -> Project:
     return found.model_copy(update={"settings": settings, "sources": many, "feature_sets": {}, "models": {}})
 
 
-def work(url: str, sink: str, declared: Project, started: datetime) -> None:
-    """Look and send without a pause; the clock runs a minute a round, so that waits pass."""
-    door = Door("sink", host=sink)
-    receiver = declared.settings.alerts.receivers["sink"]
+@dataclass(frozen=True)
+class World:
+    """What both processes know: the warehouse, the receivers, and when it began, by this machine's clock."""
 
-    def to_sink(outgoing: Outgoing) -> None:
-        deliver(receiver, door, outgoing)
+    url: str
+    doors: dict[str, Door]
+    declared: Project
+    began: float
 
-    for minutes in count():
-        now = started + timedelta(minutes=minutes)
-        with suppress(NightshiftError):  # its connection was ended
-            evaluate(
-                Database(url), declared, Seen(), now, by="benchmark", link=lambda dag: f"http://here/{dag}"
-            )
-            send(Database(url), to_sink, lambda now=now: now)
+    def now(self) -> datetime:
+        """Return the instant of a clock that is fast, so that waits pass."""
+        return BEGIN + (time.monotonic() - self.began) * SECOND
+
+    def look(self) -> None:
+        """Look once."""
+        evaluate(
+            Database(self.url), self.declared, Seen(), self.now(), by="benchmark",
+            link=lambda dag: f"http://here/{dag}",
+        )  # fmt: skip
+
+    def send(self, clock: Callable[[], datetime] | None = None) -> None:
+        """Send what is due."""
+        send(Database(self.url), self.deliver, clock or self.now)
+        time.sleep(0.01)
+
+    def deliver(self, outgoing: Outgoing) -> None:
+        """Deliver a message."""
+        receiver = self.declared.settings.alerts.receivers[outgoing.receiver]
+        deliver(receiver, self.doors[outgoing.receiver], outgoing)
+
+
+def forever(work: Callable[[], None]) -> int:
+    """Begin a process that works without end, also when its connection was ended; return its pid."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            while True:
+                with suppress(NightshiftError):
+                    work()
+        finally:
+            os._exit(1)
+    return pid
 
 
 def run(url: str, folder: Path, kills: int, seed: int = 1) -> Figures:
@@ -133,61 +204,58 @@ def run(url: str, folder: Path, kills: int, seed: int = 1) -> Figures:
     began, luck = time.monotonic(), random.Random(seed)  # noqa: S311
     declared, database, arrived = project(), Database(url), folder / "arrived"
     arrived.touch()
-    server, sink = serve(arrived)
+    server, doors = serve(arrived)
+    world, alive = World(url, doors, declared, began), {}
+    works = {"evaluator": world.look, "sender": world.send}
     try:
+        alive = {name: forever(work) for name, work in works.items()}
         for number in range(kills):
-            with database.transaction() as cursor:
-                for name in (name for name in sorted(declared.sources) if luck.random() < 0.4):
-                    cursor.execute(BREAK, (name, date(2026, 3, 1), luck.choice(("failed", "published"))))
-            started = BEGIN + timedelta(hours=number)
-            _killed(lambda at=started: work(url, sink, declared, at), url, luck, number)
-        for name in declared.sources:
-            database.execute(BREAK, (name, date(2026, 3, 1), "published"))
-        _finish(url, sink, declared, BEGIN + timedelta(hours=kills))
+            _break(database, declared, luck)
+            time.sleep(luck.uniform(0.0, LONGEST_LIFE))
+            victim = VICTIMS[number % len(VICTIMS)]
+            if victim == "connections":
+                database.rows(END_CONNECTIONS)
+            else:
+                _kill(alive[victim])
+                alive[victim] = forever(works[victim])
     finally:
-        os.kill(server, signal.SIGKILL)
-        os.waitpid(server, 0)
+        for pid in alive.values():
+            _kill(pid)
+        try:
+            _finish(world)
+        finally:
+            _kill(server)
     return _counted(database, arrived, kills, time.monotonic() - began)
 
 
-def _killed(live: Callable[[], None], url: str, luck: random.Random, number: int) -> None:
-    """Let a process live, and kill it at a random moment; every third loses its connections before."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            live()
-        finally:
-            os._exit(1)
-    try:
-        time.sleep(luck.uniform(0.0, LONGEST_LIFE))
-        if number % 3 == 2:
-            Database(url).rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid()"
-            )
-            time.sleep(luck.uniform(0.0, LONGEST_LIFE / 2))
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+def _break(database: Database, declared: Project, luck: random.Random) -> None:
+    with database.transaction() as cursor:
+        for name in (name for name in sorted(declared.sources) if luck.random() < 0.4):
+            cursor.execute(BREAK, (name, date(2026, 3, 1), luck.choice(("failed", "published"))))
 
 
-def _finish(url: str, sink: str, declared: Project, now: datetime) -> None:
-    """Look once more and send until nothing waits."""
-    door, receiver = Door("sink", host=sink), declared.settings.alerts.receivers["sink"]
-    evaluate(Database(url), declared, Seen(), now, by="benchmark", link=lambda dag: f"http://here/{dag}")
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _finish(world: World) -> None:
+    """Mend all, look once more and send until nothing waits."""
+    database = Database(world.url)
+    for name in world.declared.sources:
+        database.execute(BREAK, (name, date(2026, 3, 1), "published"))
+    world.look()
+    now = world.now()
     for hours in range(1, 200):
-        at = now + timedelta(hours=hours)
-        send(Database(url), lambda outgoing: deliver(receiver, door, outgoing), lambda at=at: at)
-        if not Database(url).rows("SELECT 1 FROM alerts.outbox WHERE delivered_at IS NULL"):
+        world.send(lambda at=now + timedelta(hours=hours): at)
+        if not database.rows("SELECT 1 FROM alerts.outbox WHERE delivered_at IS NULL"):
             return
 
 
 def _counted(database: Database, arrived: Path, kills: int, seconds: float) -> Figures:
     keys = Counter(arrived.read_text().split("\n")[:-1])
-    made = {
-        f"{row['fingerprint']}#{row['message']}"
-        for row in database.rows("SELECT fingerprint, message FROM alerts.outbox")
-    }
+    outbox = database.rows("SELECT fingerprint, message, receiver FROM alerts.outbox")
+    made = {f"{row['fingerprint']}#{row['message']}": row["receiver"] for row in outbox}
     told = database.rows("SELECT what, count(*) AS n FROM alerts.events WHERE told GROUP BY what")
     events = {row["what"]: row["n"] for row in told}
     # A reminder that waits behind another is none of its own.
@@ -198,8 +266,8 @@ def _counted(database: Database, arrived: Path, kills: int, seconds: float) -> F
     return Figures(
         kills,
         len(made),
-        len(made - keys.keys()) + abs(decided - kept) + unbalanced,
-        sum(times - 1 for times in keys.values()),
+        len(made.keys() - keys.keys()) + abs(len(RECEIVERS) * decided - kept) + unbalanced,
+        {name: sum(keys[key] - 1 for key in made if made[key] == name and key in keys) for name in RECEIVERS},
         events.get("opened", 0),
         events.get("resolved", 0),
         seconds,

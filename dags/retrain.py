@@ -29,6 +29,7 @@ def retrain_dag(model: Model) -> None:
     def decide() -> results.Retrain | None:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
+        from nightshift.orchestration.telemetry import tell_the_last
 
         run = this_run()
         answer = stages.decide_retraining(
@@ -36,7 +37,10 @@ def retrain_dag(model: Model) -> None:
         )
         print(answer["reason"])
         answer["as_of"] = str(run.night)
-        return answer if answer["start"] else None
+        if answer["start"]:
+            return answer
+        tell_the_last(answer)
+        return None
 
     @dag(**lifecycle("retrain", model, __doc__, schedule=nightly(), params=forms.NIGHT))
     def flow() -> None:

@@ -229,11 +229,12 @@ class Probation(TypedDict):
 
 
 class Retrain(TypedDict):
-    """Whether a training starts, which, and why or why not."""
+    """Whether a training starts, which, and why or why not; ``guard``: which one held it back."""
 
     start: bool
     reason: str
     training_id: NotRequired[str | None]
+    guard: NotRequired[str]
     as_of: NotRequired[str]
 
 

@@ -73,7 +73,7 @@ def test_whoever_may_read_finds_the_fleet_in_the_navigation_and_a_card_on_home(
     page.goto(loop.runtime.airflow_url)
     card = page.locator("[data-nightshift=card]")
     for each in needed or models:
-        expect(card.get_by_role("link", name=each["row"]["model"], exact=True)).to_be_visible()
+        expect(card.get_by_role("link", name=each["model"], exact=True)).to_be_visible()
     photograph(page, "cockpit-home")
     page.get_by_role("link", name="Fleet").first.click()
     expect(page.get_by_role("heading", name="Fleet")).to_be_visible()

@@ -16,8 +16,11 @@ class Mailbox:
     mails: list[EmailMessage] = field(default_factory=list)
 
 
-class _Handler(socketserver.StreamRequestHandler):
+class Conversation(socketserver.StreamRequestHandler):
+    """One connection; what it takes goes into the mailbox ``box`` of its server."""
+
     def handle(self) -> None:
+        """Speak the protocol until the client leaves."""
         box: Mailbox = self.server.box  # type: ignore[attr-defined]
         self._say("220 here")
         while line := self.rfile.readline():
@@ -49,7 +52,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 def start() -> tuple[socketserver.ThreadingTCPServer, Mailbox]:
     """Start it on a free port of the loopback address; the caller shuts it down."""
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler)
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation)
     server.daemon_threads = True
     server.box = Mailbox(server.server_address[1])  # type: ignore[attr-defined]
     Thread(target=server.serve_forever, daemon=True).start()

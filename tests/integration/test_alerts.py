@@ -24,7 +24,7 @@ from nightshift.alerts.delivery import Door, deliver
 from nightshift.alerts.evaluating import evaluate, post_test
 from nightshift.alerts.sending import NotDelivered, send, send_one
 from nightshift.alerts.silencing import silence
-from nightshift.errors import RequestError, SpecError, WarehouseRefused
+from nightshift.errors import RequestError, SpecError, Unreachable, WarehouseRefused
 from nightshift.records import alerts as records
 from nightshift.records.alerts import Outgoing
 from nightshift.root import INCLUDE
@@ -285,6 +285,33 @@ def test_two_senders_at_once_send_each_message_once(warehouse: Warehouse) -> Non
     assert len(sent) == len(project.sources)
 
 
+def test_a_message_that_was_taken_when_the_connection_went_is_marked_on_another(warehouse: Warehouse) -> None:
+    project = declared(receivers={"team": {"kind": "webhook", "connection": "c"}}, routes=[{"to": ["team"]}])
+    fail(warehouse)
+    look(warehouse, project)
+    sent: list[int] = []
+
+    def taken_and_cut_off(out: Outgoing) -> None:
+        sent.append(out.message)
+        cut_off(out)
+
+    def cut_off(out: Outgoing) -> None:
+        warehouse.rows(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND state = 'idle in transaction'"
+        )
+
+    def refused_and_cut_off(out: Outgoing) -> None:
+        cut_off(out)
+        raise NotDelivered("connection 'c': HTTP 503")
+
+    with pytest.raises(Unreachable):
+        send(warehouse, refused_and_cut_off, lambda: NOW)
+    assert send(warehouse, taken_and_cut_off, lambda: NOW) == (1, 0)
+    assert send(warehouse, taken_and_cut_off, lambda: NOW + timedelta(hours=1)) == (0, 0)
+    assert len(sent) == 1
+
+
 def test_two_looks_at_once_open_once(warehouse: Warehouse) -> None:
     project = everywhere()
     fail(warehouse)
@@ -411,4 +438,4 @@ def test_killed_at_any_moment_nothing_is_lost_and_little_comes_twice(
     assert found.messages > 20
     assert found.lost == 0
     # One kill repeats one message at most; how seldom it does, `benchmarks/alerts.py` measures on more kills.
-    assert found.twice <= found.kills, found
+    assert sum(found.twice.values()) <= found.kills, found

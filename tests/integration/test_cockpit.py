@@ -123,10 +123,10 @@ def everything(_: str) -> bool:
 
 def test_the_fleet_is_what_the_rows_say(warehouse: Warehouse, reads: Readings) -> None:
     found = answers.fleet(reads, PROJECT, TONIGHT, may_see=everything)
-    assert next(m.row.model for m in found.models) == "hourly_departures"
-    assert {m.row.model for m in found.models} == set(PROJECT.models)
-    for each in found.models:
-        name, row = each.row.model, each.row
+    assert next(m.model for m in found.models) == "hourly_departures"
+    assert {m.model for m in found.models} == set(PROJECT.models)
+    for row in found.models:
+        name = row.model
         scored = warehouse.row(
             "SELECT batch_date, row_count FROM catalog.prediction_batches WHERE model = %s ORDER BY 1 DESC LIMIT 1",
             (name,),
@@ -142,43 +142,47 @@ def test_the_fleet_is_what_the_rows_say(warehouse: Warehouse, reads: Readings) -
             "SELECT (performance->>'value')::float8 AS v FROM monitoring.verdicts WHERE model = %s ORDER BY batch_date",
             (name,),
         )
-        assert [value for value in row.trend if value is not None] == [each["v"] for each in trend]
+        exact = [each["v"] for each in trend]
+        assert [value for value in row.trend if value is not None] == pytest.approx(exact, rel=5e-5)
+        assert row.value == pytest.approx(exact[-1], rel=5e-7)
         aside = warehouse.row(
             "SELECT sum(rejected)::bigint AS n FROM catalog.batches WHERE batch_date = %s AND source = ANY(%s)",
             (LAST, PROJECT.sources_of(name)),
         )
         assert aside
-        assert each.set_aside == aside["n"]
-        assert row.harm
-        assert (row.harm.evidence, row.harm.alarm) == (1.5, 365.0)
-        assert row.top
-        assert row.top.psi == max(0.01 * ((NIGHTS - 1 + k) % 30) for k in range(20))
+        assert row.set_aside == aside["n"]
+        assert (row.harm, row.harm_limit, row.shift, row.shift_limit) == (1.5, 365.0, 3.2, 365.0)
+        psi = {f"feature_{k:02}": round(0.01 * ((NIGHTS - 1 + k) % 30), 2) for k in range(20)}
+        assert (row.feature, row.psi) == max(psi.items(), key=lambda each: each[1])
+
+
+def test_two_hundred_models_are_at_most_300_kilobytes(reads: Readings) -> None:
+    found = answers.fleet(reads, PROJECT, TONIGHT, may_see=everything)
+    assert len(TypeAdapter(answers.Fleet).dump_json(found)) <= 300_000 / 200 * len(found.models)
 
 
 def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings) -> None:
-    states = {m.row.model: m for m in answers.fleet(reads, PROJECT, TONIGHT, may_see=everything).models}
+    states = {m.model: m for m in answers.fleet(reads, PROJECT, TONIGHT, may_see=everything).models}
     late = states["hourly_departures"]
     assert (late.state.word, late.state.tone) == ("source refused", "bad")
     assert HOSTILE in late.state.reason
-    assert late.row.missing == [str(LAST - timedelta(days=5)), str(LAST)]
-    assert states[MODEL].state.word == "faulty"
-    assert states[MODEL].row.request
-    assert states[MODEL].row.request.guard == "cooldown"
+    assert late.missing == (str(LAST - timedelta(days=5)), str(LAST))
+    assert (states[MODEL].state.word, states[MODEL].faults) == ("faulty", 1)
+    assert f"held by cooldown, {LAST}" in states[MODEL].waits
 
 
 def test_a_signature_that_is_waited_for_is_told_until_it_is_there(
     warehouse: Warehouse, reads: Readings
 ) -> None:
-    def waits() -> int | None:
+    def waits() -> tuple[str, ...]:
         found = answers.fleet(reads, PROJECT, TONIGHT, may_see=lambda dag: dag == "score_arrival_delay")
-        waiting = found.models[0].row.waiting
-        return waiting and waiting.challenger
+        return found.models[0].waits
 
-    assert waits() is None
+    assert waits() == ()
     training = judged(warehouse, 9, 2, model="arrival_delay", approval="required")
-    assert waits() == 9
+    assert waits() == ("version 9 waits for a signature",)
     warehouse.run(decisions.END, training_id=training, outcome="rejected")
-    assert waits() is None
+    assert waits() == ()
 
 
 def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: Readings) -> None:
@@ -395,7 +399,7 @@ def ask(warehouse: Warehouse) -> Iterator[Callable[[str, str], httpx.Response]]:
 
 # What each route shows: the names in its answer, of all and of one model's reader.
 ROUTES: dict[str, Callable[[Any], set[str]]] = {
-    "/fleet": lambda told: {m["row"]["model"] for m in told["models"]},
+    "/fleet": lambda told: {m["model"] for m in told["models"]},
     f"/models/{MODEL}": lambda told: {told["model"]["row"]["model"], *(n["name"] for n in told["lineage"])},
     f"/nights/{LAST}": lambda told: {step["name"] for step in told["steps"]},
     "/data": lambda told: {d["row"]["name"] for d in told["datasets"]},

@@ -26,6 +26,7 @@ from integration.conftest import MODEL, small
 from nightshift.orchestration.telemetry import METRICS, TOLD, tell
 from nightshift.root import INCLUDE
 from nightshift.specs import load_project
+from nightshift.specs.derived import OF_THE_PROJECT
 from nightshift.stages import Platform
 from tests.conftest import Upstream
 
@@ -43,7 +44,7 @@ from airflow.sdk.observability.metrics import stats_utils
 from airflow.utils.db import initdb
 initdb()
 dags = {}
-for file in ("collect", "features", "score", "monitor", "train", "alerts"):
+for file in ("collect", "features", "score", "monitor", "retrain", "train", "retention", "alerts"):
     dags |= DagBag(f"{sys.argv[1]}/{file}.py").dags
 stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
 for dag_id, conf in json.loads(sys.argv[2]):
@@ -126,7 +127,9 @@ def ran(loop: Platform, upstream: Upstream, tmp_path: Path) -> tuple[Sink, list[
         ("features_departure", night),
         (f"score_{MODEL}", night),
         (f"monitor_{MODEL}", night),
+        (f"retrain_{MODEL}", night),
         (f"train_{MODEL}", {"as_of": "2013-02-08", "reason": "test"}),
+        ("retention", {**night, "dry_run": False}),
         ("alerts", {}),
     ]
     command = [sys.executable, "-c", RUN, str(REPOSITORY / "dags"), json.dumps(runs)]
@@ -158,6 +161,11 @@ def an_event_a_task(events: list[dict[str, Any]], ended: list[Any]) -> None:
 
 # A result of each task that is told of.
 RESULTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("retention", "retain"): {
+        "as_of": "2013-02-06",
+        "dry_run": False,
+        "kinds": {"reports": {"things": 2, "bytes": 30}},
+    },
     ("collect", "collect"): {"source": "flights", "nights": "2013-02-06", "rows": 9},
     ("collect", "validate"): {"nights": "2013-02-05..2013-02-06", "accepted": 8, "quarantined": 1},
     ("features", "build"): {"nights": "2013-02-06", "rows": 8, "faults": ["distance: doubled"]},
@@ -170,6 +178,7 @@ RESULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("alerts", "evaluate"): {"open": 2, "opened": 1, "resolved": 0, "told": 1},
     ("alerts", "send"): {"delivered": 1, "failed": 0},
 }
+HELD = (("retrain", "decide"), {"start": False, "reason": "too soon", "guard": "cooldown"})
 
 
 def test_each_result_arrives_by_the_names_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,9 +189,9 @@ def test_each_result_arrives_by_the_names_of_the_table(monkeypatch: pytest.Monke
     backend = stats_utils.get_stats_factory()()
     stats.initialize(factory=lambda: backend, export_legacy_names=False)
     try:
-        for (stage, task), result in RESULTS.items():
+        for (stage, task), result in [*RESULTS.items(), HELD]:
             ti = SimpleNamespace(task_id=task, start_date=datetime.now(UTC), run_id="r", try_number=1)
-            dag = SimpleNamespace(dag_id=stage if stage == "alerts" else f"{stage}_{MODEL}")
+            dag = SimpleNamespace(dag_id=stage if stage in OF_THE_PROJECT else f"{stage}_{MODEL}")
             tell({"ti": ti, "dag": dag}, result)
         until = time.monotonic() + 10
         while {name for name, *_ in sink.received()} != METRICS.keys() and time.monotonic() < until:
@@ -201,7 +210,9 @@ def test_what_is_sent_is_what_the_table_names_and_the_rows_hold(
     sink, ended, events = ran
     received = sink.received()
     # A calm night asks for no training.
-    as_the_table_names_them(received, METRICS.keys() - {"nightshift.retrainings"})
+    as_the_table_names_them(
+        received, METRICS.keys() - {"nightshift.retrainings", "nightshift.retrainings.held"}
+    )
     told = {(name, *tags.values()): value for name, tags, value, _ in received}
     scored = loop.warehouse.row(
         "SELECT row_count FROM catalog.prediction_batches WHERE model = %s AND batch_date = %s",
@@ -226,4 +237,6 @@ def test_what_is_sent_is_what_the_table_names_and_the_rows_hold(
     }
     runs = {(each["stage"], each["task"]): each for each in events}
     assert runs["score", "score"]["rows"] == scored["row_count"]
+    # A calm night has the rest of its run skipped, and is told of.
+    assert runs["retrain", "decide"]["start"] is False
     an_event_a_task(events, ended)

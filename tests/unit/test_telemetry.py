@@ -74,6 +74,25 @@ def test_the_page_explains_every_metric() -> None:
         assert f"| `{name}` | {metric.kind} | {', '.join(metric.tags) or '-'} | {metric.meaning} |" in page
 
 
+RETAINED = {
+    "as_of": "2013-02-06",
+    "dry_run": False,
+    "kinds": {"reports": {"things": 2, "bytes": 30}, "sketches": {"things": 0, "bytes": 0}},
+}
+
+
+def test_a_retention_tells_of_each_kind_what_went() -> None:
+    found = list(samples("retention", "retain", RETAINED, 1.0))
+    went = {(each.metric, each.tags["kind"]): each.value for each in found if "kind" in each.tags}
+    assert went == {
+        ("nightshift.retention.things", "reports"): 2,
+        ("nightshift.retention.bytes", "reports"): 30,
+        ("nightshift.retention.things", "sketches"): 0,
+        ("nightshift.retention.bytes", "sketches"): 0,
+    }
+    assert found[-1].metric == "nightshift.night"
+
+
 def told(stage: str, task: str, result: Any) -> dict[str, float]:
     return {each.metric: each.value for each in samples(stage, task, result, 1.0)}
 
@@ -89,6 +108,8 @@ def test_a_gate_that_rejects_is_counted_apart() -> None:
     [
         ("retrain", "decide", {"start": True, "reason": "harm"}, {"nightshift.retrainings": 1}),
         ("retrain", "decide", {"start": False, "reason": "calm"}, {}),
+        ("retrain", "decide", {"start": False, "guard": "cooldown"}, {"nightshift.retrainings.held": 1}),
+        ("retention", "retain", RETAINED | {"dry_run": True}, {}),
         ("train", "conclude", {"outcome": "rejected"}, {"nightshift.trainings": 1}),
         ("alerts", "send", {"delivered": 2, "failed": 1}, {"nightshift.alerts.sent": 2, "nightshift.alerts.unsent": 1}),
         ("score", "beside", {"model": "m", "rows": 3}, {}),

@@ -1,14 +1,15 @@
 """The sender: claims a message, delivers it, and commits its mark once the receiver has answered.
 
-At least once: who dies between the answer and the mark sends it again, with the same key. The row is locked while it is
-delivered, so two senders never hold the same one, and one that dies gives it back when its connection goes.
+At least once: who dies between the answer and the mark sends it again, with the same key; who only lost his connection
+marks it on another. The row is locked while it is delivered, so two senders never hold the same one, and one that dies
+gives it back when its connection goes.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from nightshift.database import Database
-from nightshift.errors import NightshiftError
+from nightshift.errors import NightshiftError, Unreachable
 from nightshift.records import alerts as records
 from nightshift.records.alerts import Outgoing
 
@@ -37,18 +38,29 @@ def send(database: Database, deliver: Deliver, clock: Callable[[], datetime]) ->
 
 def send_one(database: Database, deliver: Deliver, now: datetime) -> bool | None:
     """Send the message that has been due for longest; return whether it was delivered, None if none is due."""
-    with database.session() as session:
-        session.run(records.HURRY)
-        message = session.one(records.CLAIM, now=now)
-        if message is None:
-            return None
-        # Marked before, and committed after the answer: between the two is nothing but the commit.
-        session.run(records.DELIVERED, message=message.message, now=now)
-        why = _why_not(deliver, message)
-        if why is not None:
-            wait = min(FIRST_WAIT * 2 ** min(message.tries, 10), LONGEST_WAIT)
-            session.run(records.FAILED, message=message.message, not_before=now + wait, error=why[:MOST_SAID])
-        return why is None
+    taken = None
+    try:
+        with database.session() as session:
+            session.run(records.HURRY)
+            message = session.one(records.CLAIM, now=now)
+            if message is None:
+                return None
+            # Marked before, and committed after the answer: between the two is nothing but the commit.
+            session.run(records.DELIVERED, message=message.message, now=now)
+            why = _why_not(deliver, message)
+            if why is None:
+                taken = message.message
+            else:
+                wait = min(FIRST_WAIT * 2 ** min(message.tries, 10), LONGEST_WAIT)
+                session.run(
+                    records.FAILED, message=message.message, not_before=now + wait, error=why[:MOST_SAID]
+                )
+    except Unreachable:
+        if taken is None:
+            raise
+        # The connection went while the message was on its way, and the mark with it: it would come twice.
+        database.run(records.DELIVERED, message=taken, now=now)
+    return taken is not None
 
 
 def _why_not(deliver: Deliver, message: Outgoing) -> str | None:

@@ -40,8 +40,11 @@ class Link:
 
 
 @dataclass(frozen=True)
-class FleetModel:
-    """A model of the fleet. ``age``: nights since the last one its champion was fitted on."""
+class Standing:
+    """A model with all that is recorded of it. ``age``: nights since the last one its champion was fitted on.
+
+    ``set_aside``: rows of its sources on the night; ``behind``: nights of its oldest source, None if one never came.
+    """
 
     state: State
     owner: str
@@ -52,6 +55,48 @@ class FleetModel:
     age: int | None
     set_aside: int
     behind: int | None
+
+
+@dataclass(frozen=True)
+class FleetModel:
+    """A line of the fleet: of a ``Standing`` what is shown. Numbers have seven digits, those of ``trend`` five.
+
+    ``verdict``: of the night ``scored``, None if it is not judged; ``never``: sources of which no night was published;
+    ``value`` to ``baseline``: the newest window's metric with its 90 % interval, and what it was at the gate;
+    ``harm`` and ``shift``: evidence; ``feature``: the one nearest to its limit; ``waits``: what is open, in words.
+    """
+
+    model: str
+    owner: str
+    state: State
+    version: int | None
+    since: date | None
+    age: int | None
+    scored: date | None
+    verdict: str | None
+    rows: int | None
+    set_aside: int
+    missing: tuple[str, ...]
+    never: tuple[str, ...]
+    behind: int | None
+    metric: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    baseline: float | None
+    harm: float | None
+    harm_limit: float | None
+    shift: float | None
+    shift_limit: float | None
+    feature: str | None
+    psi: float | None
+    psi_limit: float | None
+    faults: int
+    trend: tuple[float | None, ...]
+    retrained: tuple[str, ...]
+    labelled: int | None
+    expected: int | None
+    waits: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,7 +141,7 @@ class ModelPage:
     """
 
     night: date
-    model: FleetModel
+    model: Standing
     nights: tuple[records.TimelineNight, ...]
     ledger: tuple[records.LedgerEntry, ...]
     decisions: tuple[records.DecisionMade, ...]
@@ -181,7 +226,7 @@ def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee
     specs = {name: spec for name, spec in project.models.items() if may_see(f"score_{name}")}
     found = _standing(reads, project, specs, looked_at)
     order = first_who_needs_somebody([(name, each.state) for name, each in found.items()])
-    models = tuple(found[name] for name in order)
+    models = tuple(_line(found[name]) for name in order)
     return Fleet(looked_at.night, looked_at.due, _trend_first(looked_at.night), models)
 
 
@@ -299,14 +344,14 @@ def _data_nodes(project: Project, may_see: MaySee) -> Iterable[Node]:
 
 def _standing(
     reads: Reads, project: Project, specs: Mapping[str, Model], looked_at: Tonight
-) -> dict[str, FleetModel]:
+) -> dict[str, Standing]:
     rows = reads.all(
         records.FLEET,
         declared=json.dumps([_declared(project, name) for name in specs]),
         night=looked_at.night,
         first=_trend_first(looked_at.night),
     )
-    return {row.model: _fleet_model(specs[row.model], row, looked_at) for row in rows}
+    return {row.model: _of_row(specs[row.model], row, looked_at) for row in rows}
 
 
 def _declared(project: Project, model: str) -> dict[str, object]:
@@ -323,10 +368,10 @@ def _trend_first(night: date) -> date:
     return night - timedelta(days=TREND_NIGHTS - 1)
 
 
-def _fleet_model(spec: Model, row: records.FleetRow, looked_at: Tonight) -> FleetModel:
+def _of_row(spec: Model, row: records.FleetRow, looked_at: Tonight) -> Standing:
     state = stand(spec, row, looked_at)
     newest = [each.newest for each in row.deliveries if each.newest]
-    return FleetModel(
+    return Standing(
         state=replace(state, reason=masked(state.reason)),
         owner=spec.owner,
         description=spec.description,
@@ -339,7 +384,63 @@ def _fleet_model(spec: Model, row: records.FleetRow, looked_at: Tonight) -> Flee
     )
 
 
-def _links(standing: FleetModel, name: str, may_see: MaySee) -> tuple[Link, ...]:
+def _line(standing: Standing) -> FleetModel:
+    """Return what the fleet shows of a model: a fifth of its rows' bytes, which are asked for every half minute."""
+    row = standing.row
+    measured, harm, shift, top = row.performance, row.harm, row.shift, row.top
+    return FleetModel(
+        model=row.model,
+        owner=standing.owner,
+        state=standing.state,
+        version=row.version,
+        since=row.since,
+        age=standing.age,
+        scored=row.scored,
+        verdict=row.status if row.judged == row.scored else None,
+        rows=row.rows,
+        set_aside=standing.set_aside,
+        missing=tuple(row.missing),
+        never=tuple(each.source for each in row.deliveries if each.newest is None),
+        behind=standing.behind,
+        metric=standing.metric,
+        value=_digits(measured.value if measured else None),
+        low=_digits(measured.low if measured else None),
+        high=_digits(measured.high if measured else None),
+        baseline=_digits(measured.baseline if measured else None),
+        harm=_digits(harm.evidence if harm else None),
+        harm_limit=_digits(harm.alarm if harm else None),
+        shift=_digits(shift.evidence if shift else None),
+        shift_limit=_digits(shift.alarm if shift else None),
+        feature=top.name if top else None,
+        psi=_digits(top.psi if top else None),
+        psi_limit=_digits(top.limit if top else None),
+        faults=len(row.faults),
+        trend=tuple(_digits(value, 5) for value in row.trend),
+        retrained=tuple(row.retrained),
+        labelled=row.labelled,
+        expected=row.expected,
+        waits=tuple(_waits(row)),
+    )
+
+
+def _digits(value: float | None, digits: int = 7) -> float | None:
+    return None if value is None else float(f"{value:.{digits}g}")
+
+
+def _waits(row: records.FleetRow) -> Iterable[str]:
+    """Yield what is open about a model: a signature, a probation, the newest request, alerts of its own."""
+    if row.waiting:
+        yield f"version {row.waiting.challenger} waits for a signature"
+    if row.trial:
+        yield f"probation: evidence {row.trial.evidence:.1f}"
+    if row.request and row.request.status == "suppressed":
+        yield f"held by {row.request.guard}, {row.request.batch_date}"
+    if row.request and row.request.status == "started":
+        yield f"training of {row.request.batch_date}: {row.request.outcome or 'runs'}"
+    yield from (f"{alert.severity}: {alert.title}" for alert in row.alerts if not alert.muted)
+
+
+def _links(standing: Standing, name: str, may_see: MaySee) -> tuple[Link, ...]:
     row, found = standing.row, []
     if row.version and may_see(f"train_{name}"):
         card = kept.card(name, row.version)
@@ -355,7 +456,7 @@ def _links(standing: FleetModel, name: str, may_see: MaySee) -> tuple[Link, ...]
     return tuple(found)
 
 
-def _silences(standing: FleetModel, may_see: MaySee) -> dict[str, Link]:
+def _silences(standing: Standing, may_see: MaySee) -> dict[str, Link]:
     keys = [alert.fingerprint for alert in standing.row.alerts]
     links = {key: silence(key, may_see) for key in keys}
     return {key: link for key, link in links.items() if link}
@@ -369,7 +470,7 @@ def silence(fingerprint: str, may_see: MaySee) -> Link | None:
     )
 
 
-def _actions(standing: FleetModel, name: str, night: date, may_see: MaySee) -> tuple[Link, ...]:
+def _actions(standing: Standing, name: str, night: date, may_see: MaySee) -> tuple[Link, ...]:
     """Return the native forms that change something; Airflow asks there whether the reader may start them."""
     trial = standing.row.trial
     missing = standing.row.missing

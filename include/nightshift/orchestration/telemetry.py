@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
+from airflow.sdk import get_current_context
 from airflow.sdk.configuration import conf
 from airflow.sdk.observability import stats
 
@@ -68,6 +69,9 @@ METRICS: dict[str, Metric] = {
         "gauge", ("name",), "evidence that a model's data moved, as a share of its limit"
     ),
     "nightshift.retrainings": Metric("counter", ("name",), "trainings that the reasons and guards started"),
+    "nightshift.retrainings.held": Metric(
+        "counter", ("name", "guard"), "nights that asked for a training, and which guard held it back"
+    ),
     "nightshift.trainings": Metric(
         "counter",
         ("name", "outcome"),
@@ -76,6 +80,10 @@ METRICS: dict[str, Metric] = {
     "nightshift.gates": Metric(
         "counter", ("name", "gate", "passed"), "what the gates said: passed, yes or no"
     ),
+    "nightshift.retention.things": Metric(
+        "counter", ("kind",), "what retention took away: files, rows of nights, runs of MLflow"
+    ),
+    "nightshift.retention.bytes": Metric("counter", ("kind",), "how many bytes that was"),
     "nightshift.alerts.open": Metric("gauge", (), "alerts that are open"),
     "nightshift.alerts.opened": Metric("counter", (), "alerts that were opened"),
     "nightshift.alerts.resolved": Metric("counter", (), "alerts that were resolved"),
@@ -102,6 +110,11 @@ def tell(context: Any, result: Any) -> None:
     told = counts(result)
     event("run", ended, stage=stage, name=name, task=ti.task_id, run_id=ti.run_id, try_number=ti.try_number,
           seconds=round(seconds, 3), **told)  # fmt: skip
+
+
+def tell_the_last(result: Any) -> None:
+    """Tell of the running task, which has all that follows skipped: Airflow calls no hook of ours after such a one."""
+    tell(get_current_context(), result)
 
 
 def tell_failure(context: Any) -> None:
@@ -173,6 +186,8 @@ def _judged(result: results.Verdict) -> Iterator[Sample]:
 def _asked(result: results.Retrain) -> Iterator[Sample]:
     if result["start"]:
         yield Sample("nightshift.retrainings", 1, {})
+    elif guard := result.get("guard"):
+        yield Sample("nightshift.retrainings.held", 1, {"guard": guard})
 
 
 def _decided(result: results.Decided) -> Iterator[Sample]:
@@ -182,6 +197,15 @@ def _decided(result: results.Decided) -> Iterator[Sample]:
 
 def _ended(result: results.Ended) -> Iterator[Sample]:
     yield Sample("nightshift.trainings", 1, {"outcome": result["outcome"]})
+
+
+def _retained(result: results.Retained) -> Iterator[Sample]:
+    if result["dry_run"]:
+        return
+    for kind, taken in result["kinds"].items():
+        yield Sample("nightshift.retention.things", taken["things"], {"kind": kind})
+        yield Sample("nightshift.retention.bytes", taken["bytes"], {"kind": kind})
+    yield from _night(result["as_of"])
 
 
 def _looked(result: results.Looked) -> Iterator[Sample]:
@@ -216,6 +240,7 @@ TOLD: dict[tuple[str, str], Callable[[Any], Iterator[Sample]]] = {
     ("retrain", "decide"): _asked,
     ("train", "evaluate"): _decided,
     ("train", "conclude"): _ended,
+    ("retention", "retain"): _retained,
     ("alerts", "evaluate"): _looked,
     ("alerts", "send"): _sent,
 }

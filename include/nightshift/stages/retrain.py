@@ -75,7 +75,14 @@ def decide_retraining(
         )
         session.run(records.ASK, mine)
         kept = session.one(records.REQUEST, model=name, batch_date=batch_date) or mine
-    return {"start": kept.status == "started", "reason": kept.reason, "training_id": kept.training_id}
+    answered: results.Retrain = {
+        "start": kept.status == "started",
+        "reason": kept.reason,
+        "training_id": kept.training_id,
+    }
+    if kept.guard:
+        answered["guard"] = kept.guard
+    return answered
 
 
 def _alone(several: Several) -> retrain.Answer:

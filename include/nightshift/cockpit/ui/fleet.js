@@ -2,17 +2,8 @@
 
 const modelPage = (name, night) => `${HOME}/models/${encodeURIComponent(name)}${ofNight(night)}`;
 
-const Waits = ({ row }) => {
-  const said = row.alerts.filter((a) => !a.muted).map((a) => `${a.severity}: ${a.title}`);
-  if (row.waiting) said.push(`version ${row.waiting.challenger} waits for a signature`);
-  if (row.trial) said.push(`probation: evidence ${number(row.trial.evidence, 1)}`);
-  if (row.request && row.request.status === "suppressed") said.push(`held by ${row.request.guard}, ${row.request.batch_date}`);
-  if (row.request && row.request.status === "started") said.push(`training of ${row.request.batch_date}: ${row.request.outcome || "runs"}`);
-  return said.length ? said.map((words) => h(Soft, { key: words, display: "block" }, words)) : h(Soft, null, "nothing");
-};
-
 const FLEET = [
-  { title: "Model", by: (m) => m.row.model, cell: (m, night) => [h(Go, { key: 1, to: modelPage(m.row.model, night), fontWeight: "semibold" }, m.row.model), h(Soft, { key: 2, display: "block" }, m.owner)] },
+  { title: "Model", by: (m) => m.model, cell: (m, night) => [h(Go, { key: 1, to: modelPage(m.model, night), fontWeight: "semibold" }, m.model), h(Soft, { key: 2, display: "block" }, m.owner)] },
   {
     title: "State",
     by: (m, index) => index,
@@ -28,48 +19,47 @@ const FLEET = [
     title: "Champion",
     by: (m) => m.age,
     cell: (m) =>
-      m.row.version
-        ? [`version ${m.row.version}`, h(Soft, { key: 2, display: "block" }, `${m.age === null ? "age unknown" : nights(m.age) + " old"}, since ${m.row.since}`)]
+      m.version
+        ? [`version ${m.version}`, h(Soft, { key: 2, display: "block" }, `${m.age === null ? "age unknown" : nights(m.age) + " old"}, since ${m.since}`)]
         : h(Soft, null, "none"),
   },
   {
     title: "Last night",
-    by: (m) => m.row.scored,
+    by: (m) => m.scored,
     cell: (m) =>
-      m.row.scored
-        ? [`${m.row.scored}: ${m.row.judged === m.row.scored ? m.row.status : "scored"}`, h(Soft, { key: 2, display: "block" }, `${number(m.row.rows)} rows, ${number(m.set_aside)} set aside`)]
+      m.scored
+        ? [`${m.scored}: ${m.verdict ?? "scored"}`, h(Soft, { key: 2, display: "block" }, `${number(m.rows)} rows, ${number(m.set_aside)} set aside`)]
         : h(Soft, null, "never"),
   },
   {
     title: "Missing",
-    by: (m) => m.row.missing.length,
-    cell: (m) => (m.row.missing.length ? h(C.Text, { as: "span", title: m.row.missing.join(", ") }, nights(m.row.missing.length)) : h(Soft, null, "none")),
+    by: (m) => m.missing.length,
+    cell: (m) => (m.missing.length ? h(C.Text, { as: "span", title: m.missing.join(", ") }, nights(m.missing.length)) : h(Soft, null, "none")),
   },
   { title: "Freshness", by: (m) => m.behind, cell: (m) => {
-    const never = m.row.deliveries.filter((d) => !d.newest).map((d) => d.source);
-    if (never.length) return `nothing of ${never.join(", ")}`;
+    if (m.never.length) return `nothing of ${m.never.join(", ")}`;
     return m.behind ? `${nights(m.behind)} behind` : h(Soft, null, "up to date");
   } },
   {
     title: "Harm",
-    by: (m) => m.row.harm?.evidence ?? null,
+    by: (m) => m.harm,
     cell: (m) => [
-      m.row.performance?.value != null && h(C.Text, { key: 1, fontSize: "sm" }, `${m.metric} ${number(m.row.performance.value)}${between(m.row.performance.low, m.row.performance.high)}, at the gate ${number(m.row.performance.baseline)}`),
-      h(Soft, { key: 2, display: "block" }, m.row.harm ? `evidence ${number(m.row.harm.evidence, 1)} of ${number(m.row.harm.alarm)}` : "not judged"),
+      m.value !== null && h(C.Text, { key: 1, fontSize: "sm" }, `${m.metric} ${number(m.value)}${between(m.low, m.high)}, at the gate ${number(m.baseline)}`),
+      h(Soft, { key: 2, display: "block" }, m.harm === null ? "not judged" : `evidence ${number(m.harm, 1)} of ${number(m.harm_limit)}`),
     ],
   },
   {
     title: "Shift",
-    by: (m) => m.row.shift?.evidence ?? null,
+    by: (m) => m.shift,
     cell: (m) => [
-      h(C.Text, { key: 1, fontSize: "sm" }, m.row.shift ? `evidence ${number(m.row.shift.evidence, 1)} of ${number(m.row.shift.alarm)}` : "not judged"),
-      m.row.top && h(Soft, { key: 2, display: "block" }, `most: ${m.row.top.name} ${number(m.row.top.psi, 2)} of ${number(m.row.top.limit, 2)}`),
-      m.row.faults.length > 0 && h(C.Text, { key: 3, fontSize: "sm" }, `${m.row.faults.length} open faults`),
+      h(C.Text, { key: 1, fontSize: "sm" }, m.shift === null ? "not judged" : `evidence ${number(m.shift, 1)} of ${number(m.shift_limit)}`),
+      m.feature && h(Soft, { key: 2, display: "block" }, `most: ${m.feature} ${number(m.psi, 2)} of ${number(m.psi_limit, 2)}`),
+      m.faults > 0 && h(C.Text, { key: 3, fontSize: "sm" }, m.faults === 1 ? "1 open fault" : `${m.faults} open faults`),
     ],
   },
-  { title: "Trend", cell: (m, night, first) => h(Spark, { values: m.row.trend, first, marks: m.row.retrained, label: m.metric || "metric" }) },
-  { title: "Labels", by: (m) => (m.row.expected ? m.row.labelled / m.row.expected : null), cell: (m) => h(C.Text, { as: "span", title: "of the rows of 30 nights that were looked at" }, share(m.row.labelled, m.row.expected)) },
-  { title: "Waits", by: (m) => (m.row.waiting ? 0 : m.row.trial ? 1 : 2), cell: (m) => h(Waits, { row: m.row }) },
+  { title: "Trend", cell: (m, night, first) => h(Spark, { values: m.trend, first, marks: m.retrained, label: m.metric || "metric" }) },
+  { title: "Labels", by: (m) => (m.expected ? m.labelled / m.expected : null), cell: (m) => h(C.Text, { as: "span", title: "of the rows of 30 nights that were looked at" }, share(m.labelled, m.expected)) },
+  { title: "Waits", by: (m) => -m.waits.length, cell: (m) => (m.waits.length ? m.waits.map((words) => h(Soft, { key: words, display: "block" }, words)) : h(Soft, null, "nothing")) },
 ];
 
 const compare = (one, other) => {
@@ -82,7 +72,7 @@ const compare = (one, other) => {
 const chosen = (models, query, tone, sort) => {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (m) => {
-    const told = `${m.row.model} ${m.owner} ${m.state.word} ${m.state.reason}`.toLowerCase();
+    const told = `${m.model} ${m.owner} ${m.state.word} ${m.state.reason}`.toLowerCase();
     return words.every((word) => told.includes(word)) && (!tone || m.state.tone === tone);
   };
   const ranked = models.map((model, index) => ({ model, index })).filter(({ model }) => fits(model));
@@ -136,7 +126,7 @@ const FleetPage = () => {
       label: "Models",
       columns: FLEET.map((column) => ({ ...column, cell: (m) => column.cell(m, night, first) })),
       rows: shown,
-      keyOf: (m) => m.row.model,
+      keyOf: (m) => m.model,
       sorted: sort,
       onSort,
     }),
@@ -159,7 +149,7 @@ const HomeCard = () => {
       : [
           h(C.Text, { key: "sum", mb: 2 }, needed.length ? `${needed.length} of ${models.length} need somebody, night of ${found.data.night}` : `Nobody is needed, night of ${found.data.night}: ${models.length} models`),
           ...(needed.length ? needed : models).slice(0, 5).map((m) =>
-            h(C.Box, { key: m.row.model, py: 1 }, h(Go, { to: modelPage(m.row.model) }, m.row.model), " ", h(Mark, { tone: m.state.tone }, m.state.word), " ", h(Soft, { lineClamp: 1, display: "block" }, m.state.reason), h(Next, { step: m.state.step })),
+            h(C.Box, { key: m.model, py: 1 }, h(Go, { to: modelPage(m.model) }, m.model), " ", h(Mark, { tone: m.state.tone }, m.state.word), " ", h(Soft, { lineClamp: 1, display: "block" }, m.state.reason), h(Next, { step: m.state.step })),
           ),
         ],
   );
