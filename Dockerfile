@@ -1,4 +1,4 @@
-# One image for Airflow's components, the MLflow server and the `nightshift` command.
+# One image for Airflow's components, the MLflow server and the `nightshift` command; target `spark`: with Apache Spark.
 FROM python:3.11.14-slim-bookworm AS installed
 
 WORKDIR /build
@@ -9,7 +9,13 @@ RUN python -m venv /venv \
     && /venv/bin/uv pip install --no-cache --python /venv/bin/python --require-hashes --compile-bytecode -r runtime.lock \
     && /venv/bin/uv pip uninstall --python /venv/bin/python uv
 
-FROM python:3.11.14-slim-bookworm
+FROM installed AS spark-installed
+COPY requirements/spark.lock ./
+# pyspark is a source archive: what builds it is in the lock, too.
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r bootstrap.lock \
+    && /venv/bin/uv pip install --no-cache --python /venv/bin/python --require-hashes --build-constraints spark.lock -r spark.lock
+
+FROM python:3.11.14-slim-bookworm AS nightshift
 
 # The folders that become volumes belong to the user, so that the volumes do.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin nightshift \
@@ -57,3 +63,14 @@ ENV OMP_NUM_THREADS=1 \
 WORKDIR /nightshift
 USER 10001:10001
 ENTRYPOINT ["sh", "/nightshift/deploy/entrypoint.sh"]
+
+# For the workers of `compute: spark` models, and for a cluster's own: docker build --target spark .
+FROM nightshift AS spark
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends openjdk-17-jre-headless && rm -rf /var/lib/apt/lists/*
+COPY --from=spark-installed /venv/lib/python3.11/site-packages/pyspark /venv/lib/python3.11/site-packages/pyspark
+COPY --from=spark-installed /venv/lib/python3.11/site-packages/py4j /venv/lib/python3.11/site-packages/py4j
+USER 10001:10001
+
+# The last one is what is built where no target is named.
+FROM nightshift

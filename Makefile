@@ -20,7 +20,7 @@ DOCS := .venv-docs
 # Nobody's advice while a site is built.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: docs help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
+.PHONY: docs spark help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -108,8 +108,14 @@ $(INSTALLED): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Java 17 or later must be there. pyspark is a source archive: built with the setuptools of the same lock.
+spark: install ## Apache Spark on top, for models with `compute: spark` (docs/engines.md)
+	@echo "installing Spark into $(VENV) (456 MB, checked against hashes)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --build-constraints requirements/spark.lock -r requirements/spark.lock
+
 lock: ## resolve the lock files again (needs uv)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/runtime.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra local --group dev --constraints requirements/runtime.lock --output-file requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group docs --output-file requirements/docs.lock
+	@printf 'pyspark==4.3.0\nsetuptools\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --constraints requirements/runtime.lock - --output-file requirements/spark.lock
 	@echo "uv" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - --output-file requirements/bootstrap.lock

@@ -5,12 +5,15 @@ So the ledger's SHA-256 is compared first, then every type is held against ``ALL
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import skops.io
 
 from nightshift.errors import ArtifactRefused
+from nightshift.specs import Own
 
 # Types outside skops' own defaults that our estimators are made of. Adding one is a security review. The registry
 # is handed this list. A project allows others, those of its own estimators, by name: ``more`` below.
@@ -28,6 +31,51 @@ ALLOWED = (
     "sklearn.model_selection._split.KFold",
     "sklearn.tree._tree.Tree",
 )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A version's file on a disk, as another process can open it: what it must be is told, not the model itself.
+
+    ``what``: as errors name it. ``own_code``: the project's modules that opening it runs, and the hash of each.
+    """
+
+    what: str
+    file: Path
+    sha256: str
+    own: Own
+    own_code: tuple[tuple[str, str], ...] = ()
+
+    def opened(self) -> Any:
+        """Return the pipeline in the file. Raises ArtifactRefused as :func:`opened`."""
+        return opened(self.what, self.own, self.file.read_bytes(), self.sha256, dict(self.own_code))
+
+
+def opened(what: str, own: Own, content: bytes, sha256: str, recorded: Mapping[str, str]) -> Any:
+    """Return the pipeline in ``content``, with the project's code that it was made with.
+
+    Raises:
+        ArtifactRefused: it is not the file that was registered, or the code behind it is another.
+    """
+    check_sha256(content, sha256, "model artifact")
+    require_same_code(what, own, content, recorded)
+    with own.importable():
+        return load(content, sha256, own.types)
+
+
+def own_code(own: Own, content: bytes) -> dict[str, str]:
+    """Return the hash of each module of the project that opening a model file would run."""
+    return own.code(types(content) & set(own.types)) if own.types else {}
+
+
+def require_same_code(what: str, own: Own, content: bytes, recorded: Mapping[str, str]) -> None:
+    """Raise ArtifactRefused if the code behind a file's own types is another than the version was made with."""
+    for module, digest in own_code(own, content).items():
+        if recorded.get(module) != digest:
+            raise ArtifactRefused(
+                f"{what}: {own.file(module)} has sha256 {digest}, {recorded.get(module, 'none')} was recorded: it "
+                "might predict otherwise. Put the file back, and give what has changed another name; or train again"
+            )
 
 
 def check(estimator: Any, more: Collection[str] = ()) -> None:

@@ -3,6 +3,7 @@
 The packages are those of ``requirements/runtime.lock`` that are installed: what a version stands on, and no more.
 """
 
+import hashlib
 import os
 import platform
 import re
@@ -59,6 +60,11 @@ def environment(lock: Path = LOCK) -> dict[str, Any]:
         "blas_threads": _most(pool["num_threads"] for pool in blas),
         "packages": {package.name: package.version for package in packages(lock)},
     }
+
+
+def lock_sha256(lock: Path = LOCK) -> str:
+    """Return the hash of the lock file that is here, or ``unknown`` where there is none."""
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown"
 
 
 def _installed(name: str) -> Package | None:

@@ -8,7 +8,7 @@ NightshiftError
 ├── BatchRejected         a batch broke its contract: nothing downstream may run
 │   ├── EmptyBatch
 │   └── SchemaMismatch
-├── Unreconciled          rows that were collected are neither accepted nor in quarantine, or are there twice
+├── Unreconciled          rows are lost or there twice: of a collected batch, or of a scored night
 ├── TableMismatch         a table's columns, types or key are not what its spec declares: nothing is written
 ├── NotReady              something that must exist first does not (no champion, no features)
 ├── Unreachable           a server of ours is down, too busy, or went away meanwhile; a disk of ours is full
@@ -134,7 +134,7 @@ class SchemaMismatch(BatchRejected):
 
 
 class Unreconciled(NightshiftError):
-    """The rows of a batch do not add up to what was collected."""
+    """The rows of a batch, or of a scored night, do not add up."""
 
 
 class TableMismatch(NightshiftError):

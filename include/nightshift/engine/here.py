@@ -6,6 +6,7 @@ What is native lets others run meanwhile. Only one thread ever predicts: estimat
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,14 +14,15 @@ import pyarrow as pa
 
 from nightshift.engine.job import Job
 from nightshift.engine.receipts import Receipt, written
+from nightshift.engine.work import said, served
 
 T = TypeVar("T")
 
 
 def run(job: Job, blocks: Iterator[pa.Table], folder: Path) -> list[Receipt]:
     """Return a receipt a block, in their order; what is served of each lies in ``folder``."""
-    with closing(_ahead(blocks)) as read, closing(_ahead(map(job.said, read))) as said:
-        return [written(job.served(each), folder) for each in said]
+    with closing(_ahead(blocks)) as read, closing(_ahead(map(partial(said, job), read))) as predicted:
+        return [written(served(job, each), folder) for each in predicted]
 
 
 def _ahead(items: Iterator[T]) -> Generator[T, None, None]:

@@ -5,12 +5,15 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshift.engine.job import Served
+from nightshift.artifacts import check_sha256
+from nightshift.engine.work import Served
+from nightshift.errors import ArtifactRefused
 from nightshift.monitor import profile, sketches
 from nightshift.records.profile import Profile
 from nightshift.records.sketches import Counted, Edges, Sketch
@@ -32,8 +35,25 @@ def written(served: Served, folder: Path) -> Receipt:
     sink = io.BytesIO()
     pq.write_table(served.rows, sink, compression="lz4")
     file = folder / f"{hashlib.sha256(sink.getbuffer()).hexdigest()}.parquet"
-    file.write_bytes(sink.getbuffer())
+    # Whole or not there: another try may be writing the same file.
+    half = folder / f".{uuid4().hex}"
+    half.write_bytes(sink.getbuffer())
+    half.replace(file)
     return Receipt(file, served.rows.num_rows, served.sketch, served.counted)
+
+
+def checked(receipt: Receipt, folder: Path, rows: int) -> Receipt:
+    """Return a receipt from elsewhere.
+
+    Raises:
+        ArtifactRefused: its file is not in ``folder``, not what it says, or not of so many rows.
+    """
+    if receipt.file.parent != folder or receipt.rows != rows:
+        raise ArtifactRefused(
+            f"receipt of {receipt.file}, {receipt.rows} rows: expected a file in {folder} of {rows}"
+        )
+    check_sha256(receipt.file.read_bytes(), receipt.file.stem, f"what is served, {receipt.file.name},")
+    return receipt
 
 
 def read(receipts: Sequence[Receipt]) -> pd.DataFrame:

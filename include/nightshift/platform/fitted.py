@@ -3,17 +3,19 @@
 What serves may be a refit of what was judged (``train.refit``): the version then has a file of each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nightshift import artifacts, train
-from nightshift.errors import ArtifactRefused, NotReady
+from nightshift.artifacts import Stored
+from nightshift.errors import NotReady
 from nightshift.platform.handles import Platform
 from nightshift.records import versions
 from nightshift.records.versions import Examples, Version
 from nightshift.score import Predict
-from nightshift.specs import Model, Own
+from nightshift.specs import Model
 
 # With the run of a version that serves by a refit: the fit that was judged.
 JUDGED_FILE = "judged/model.skops"
@@ -61,9 +63,7 @@ def load_pipeline(platform: Platform, model: Model, version: int) -> Any:
         NotReady: no such version.
         ArtifactRefused: the file is not what was registered.
     """
-    recorded = platform.warehouse.one(versions.VERSION, model=model.name, version=version)
-    if recorded is None:
-        raise NotReady(f"model '{model.name}' has no version {version}")
+    recorded = _recorded(platform, model, version)
     return opened(platform, serving(platform, recorded), recorded)
 
 
@@ -73,24 +73,27 @@ def opened(platform: Platform, file: File, version: Version) -> Any:
     Raises:
         ArtifactRefused: it is not the file that was registered, or the code behind it is another.
     """
+    recorded = version.own_code or {}
+    return artifacts.opened(_named(version), platform.project.own, file.content, file.sha256, recorded)
+
+
+def stored(platform: Platform, model: Model, version: int, folder: Path) -> Stored:
+    """Return a registered version, its file laid in ``folder``, for whoever opens it there. Raises as above."""
+    recorded = _recorded(platform, model, version)
+    file = serving(platform, recorded)
     artifacts.check_sha256(file.content, file.sha256, "model artifact")
-    own = platform.project.own
-    what = f"model '{version.model}', version {version.version}"
-    require_same_code(what, own, file.content, version.own_code or {})
-    with own.importable():
-        return artifacts.load(file.content, file.sha256, own.types)
+    path = folder / f"{file.sha256}.skops"
+    path.write_bytes(file.content)
+    code = tuple((recorded.own_code or {}).items())
+    return Stored(_named(recorded), path, file.sha256, platform.project.own, code)
 
 
-def own_code(own: Own, content: bytes) -> dict[str, str]:
-    """Return the hash of each module of the project that opening a model file would run."""
-    return own.code(artifacts.types(content) & set(own.types)) if own.types else {}
+def _recorded(platform: Platform, model: Model, version: int) -> Version:
+    recorded = platform.warehouse.one(versions.VERSION, model=model.name, version=version)
+    if recorded is None:
+        raise NotReady(f"model '{model.name}' has no version {version}")
+    return recorded
 
 
-def require_same_code(what: str, own: Own, content: bytes, recorded: Mapping[str, str]) -> None:
-    """Raise ArtifactRefused if the code behind a file's own types is another than the version was made with."""
-    for module, digest in own_code(own, content).items():
-        if recorded.get(module) != digest:
-            raise ArtifactRefused(
-                f"{what}: {own.file(module)} has sha256 {digest}, {recorded.get(module, 'none')} was recorded: it "
-                "might predict otherwise. Put the file back, and give what has changed another name; or train again"
-            )
+def _named(version: Version) -> str:
+    return f"model '{version.model}', version {version.version}"

@@ -8,6 +8,7 @@ from importlib.metadata import packages_distributions
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from nightshift.environment import lock_sha256
 from nightshift.specs import Model
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -58,9 +59,3 @@ def code_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}+changes" if changed else commit
-
-
-def lock_sha256() -> str:
-    """Return the hash of the lock file that is here, or ``unknown`` where there is none."""
-    lock = REPOSITORY / "requirements" / "runtime.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown"

@@ -14,13 +14,12 @@ from nightshift.platform.handles import Platform
 from nightshift.records import features
 from nightshift.records.features import Recalibration
 from nightshift.score import CHAMPION_ARM, Predict, predicted
-from nightshift.score.recalibration import Offset, offset, shifted, undone, window, words
+from nightshift.score.recalibration import ONE, Offset, moved_by, offset, offsets, undone, window, words
 from nightshift.specs import Model
 from nightshift.specs.tables import LABEL
 from nightshift.warehouse import Reading, prediction_table, raw_table
 
 Floats = NDArray[np.float64]
-ONE = ("prediction",)
 
 
 @dataclass(frozen=True)
@@ -134,14 +133,9 @@ def recalibrated(model: Model, predict: Predict, by: Recalibration | None) -> Pr
     return lambda rows: moved_by(model, predict(rows), by)
 
 
-def moved_by(model: Model, scores: Floats, by: Recalibration | None) -> Floats:
-    """Return scores, (n,) or (n, classes), moved by what was found for a night; None moves nothing."""
-    return shifted(model.kind, scores, _values(model, by)) if by else scores
-
-
 def told(model: Model, by: Recalibration | None) -> str:
     """Return in words what a night was moved by."""
-    return words(model, Offset(_values(model, by), by.nights, by.labels) if by else None)
+    return words(model, Offset(offsets(model, by), by.nights, by.labels) if by else None)
 
 
 def _said(
@@ -149,9 +143,4 @@ def _said(
 ) -> Said:
     entity = platform.project.feature_set(model.features).entity
     scores = predicted(rows, model.classes)
-    return Said(version, rows[entity], undone(model.kind, scores, _values(model, by)) if by else scores)
-
-
-def _values(model: Model, by: Recalibration) -> tuple[float, ...]:
-    """Return the offsets in the order of the classes; one that was declared later had none."""
-    return tuple(by.offsets.get(name, 0.0) for name in model.classes or ONE)
+    return Said(version, rows[entity], undone(model.kind, scores, offsets(model, by)) if by else scores)

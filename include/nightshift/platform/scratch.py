@@ -11,12 +11,18 @@ HELD = "held"
 
 
 @contextmanager
-def scratch(purpose: str) -> Iterator[Path]:
-    """Yield an empty folder where temporary files are kept (``TMPDIR``), for as long as the block runs."""
+def scratch(purpose: str, within: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder ``within`` one that is there, else where temporary files are kept (``TMPDIR``).
+
+    It is there for as long as the block runs.
+    """
     prefix = f"nightshift-{purpose}-"
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+    for left in Path(within or tempfile.gettempdir()).glob(f"{prefix}*"):
         _remove_unless_held(left)
-    with tempfile.TemporaryDirectory(prefix=prefix) as folder, (Path(folder) / HELD).open("w") as lock:
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=within) as folder,
+        (Path(folder) / HELD).open("w") as lock,
+    ):
         # The kernel lets go of it with the process, however that ends, and also where others share the disk.
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield Path(folder)

@@ -25,10 +25,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from nightshift.calendar import DateRange
+from nightshift.records.features import Recalibration
 from nightshift.score import Predict
 from nightshift.specs import BeatsChampion, Kind, Model, Recalibrate
 
 Floats = NDArray[np.float64]
+ONE = ("prediction",)
 FULL = 50
 MOST_STEPS, LONGEST_STEP, NEAR, SINGULAR = 100, 1.0, 1e-10, 1e-10
 
@@ -66,6 +68,16 @@ def offset(model: Model, nights: Sequence[tuple[Floats, Floats]]) -> Offset:
     found = FINDS[_kind_of_offset(model)](scores, labels) * worth / (worth + spec.shrink_nights)
     short = np.clip([float(f"{value:.6g}") for value in found], -spec.bound, spec.bound)
     return Offset(tuple(short.tolist()), len(there), labels.size)
+
+
+def moved_by(model: Model, scores: Floats, by: Recalibration | None) -> Floats:
+    """Return scores, (n,) or (n, classes), moved by what was found for a night; None moves nothing."""
+    return shifted(model.kind, scores, offsets(model, by)) if by else scores
+
+
+def offsets(model: Model, by: Recalibration) -> tuple[float, ...]:
+    """Return the offsets in the order of the classes; one that was declared later had none."""
+    return tuple(by.offsets.get(name, 0.0) for name in model.classes or ONE)
 
 
 def shifted(kind: Kind, scores: Floats, by: Sequence[float]) -> Floats:

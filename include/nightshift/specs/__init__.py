@@ -30,7 +30,7 @@ from nightshift.specs.model import (
     When,
 )
 from nightshift.specs.own import NOTHING, Own
-from nightshift.specs.project import Project, load_project, load_settings
+from nightshift.specs.project import Project, Settings, load_project, load_settings
 from nightshift.specs.search import FAMILIES, Preset, Tune, Values, preset_of
 from nightshift.specs.source import (
     LONGEST_RULE,
@@ -85,6 +85,7 @@ __all__ = [
     "Project",
     "Recalibrate",
     "Retrain",
+    "Settings",
     "Size",
     "Source",
     "SqlConnector",

@@ -307,6 +307,8 @@ class Model(Spec):
     approval: Literal["auto", "required"] = "auto"
     approvers: list[Tag] = []
     approve_within_hours: int = Field(default=72, ge=1, le=24 * 60)
+    # Where its nights are scored: by the task itself, or by workers of Apache Spark (`spark` in project.yaml).
+    compute: Literal["here", "spark"] = "here"
     drift: Drift = Drift()
     performance: Performance | None = None
     # Without it, what the model says is served as it is.

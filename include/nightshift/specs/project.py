@@ -30,6 +30,7 @@ S = TypeVar("S", Source, Model, FeatureSet)
 # Far enough from either end of what a date can be: look-backs and label delays are added to it.
 Night = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
 COMPONENTS = r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+CONNECTION = r"^[A-Za-z0-9_.-]{1,200}\z"
 ONCE_A_DAY = re.compile(r"[0-5]?[0-9][ \t]+(?:[01]?[0-9]|2[0-3])(?:[ \t]+\*){3}")
 
 
@@ -46,6 +47,8 @@ class Settings(Spec):
     allowed_types: list[DottedPath] = []
     # What the local stack has beside the engine's own servers. Nothing reads it in production.
     components: Annotated[str, Field(pattern=COMPONENTS)] | None = None
+    # The Airflow connection of Apache Spark, for models with `compute: spark`.
+    spark: Annotated[str, Field(pattern=CONNECTION)] | None = None
     # Who is told of what is wrong.
     alerts: Alerts = Alerts()
     # How long what the nights leave behind is kept.
@@ -142,6 +145,7 @@ def load_project(folder: Path = INCLUDE) -> Project:
     models = _keep_sound(
         models, lambda m: _check_model(m, sets, sources, problems), problems, folder / "models", ".yaml"
     )
+    models = _keep_sound(models, lambda m: _check_compute(m, settings), problems, folder / "models", ".yaml")
     models = _named_apart(models, [*sources.values(), *sets.values()], problems, folder / "models")
     _check_routes(settings, sources, models, problems, folder / PROJECT)
     return Project(
@@ -246,6 +250,13 @@ def _check_target(
     for column in sorted(set(map(class_column, target.labels)) & set(feature_set.entity)):
         raise SpecError(
             f"key 'target.classes': '{column}' is a column of the predictions, and the entity's name too"
+        )
+
+
+def _check_compute(spec: Model, settings: Settings) -> None:
+    if spec.compute == "spark" and settings.spark is None:
+        raise SpecError(
+            "key 'compute': spark needs `spark: CONNECTION` in project.yaml, the Airflow connection of its master"
         )
 
 

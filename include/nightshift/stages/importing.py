@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from nightshift import artifacts, kept, results, train
+from nightshift.artifacts import own_code
 from nightshift.environment import environment
 from nightshift.errors import NotReady, RequestError, UnfairHoldout
 from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
-from nightshift.platform.fitted import own_code
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.provenance import ENVIRONMENT_FILE, SPEC_FILE, packages_of, spec_text
 from nightshift.records import versions

@@ -13,14 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightshift import cards, kept, metrics, results, train
-from nightshift.environment import environment
+from nightshift.environment import environment, lock_sha256
 from nightshift.errors import NotReady
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform import fitted as files
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.papers import newest_version, recorded_spec, version_row
-from nightshift.platform.provenance import ENVIRONMENT_FILE, code_commit, lock_sha256
+from nightshift.platform.provenance import ENVIRONMENT_FILE, code_commit
 from nightshift.records import catalog as records
 from nightshift.records import decisions
 from nightshift.records.catalog import Reproduced

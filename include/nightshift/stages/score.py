@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nightshift import engine, metrics, results, train
+from nightshift import metrics, results, train
 from nightshift.calendar import DateRange
-from nightshift.engine import Job, Receipt
-from nightshift.errors import BatchRejected
+from nightshift.engine.compute import Run, engine_of
+from nightshift.engine.job import BLOCK_ROWS, Job
+from nightshift.engine.receipts import Receipt, pieces, read, summed
+from nightshift.errors import BatchRejected, Unreconciled
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.counting import profile_counts
 from nightshift.platform.faults import open_faults
-from nightshift.platform.fitted import load_version
+from nightshift.platform.fitted import load_version, stored
 from nightshift.platform.inputs import ensure_predictions, read_features, read_labels, require_features
 from nightshift.platform.lineage import feature_contents
 from nightshift.platform.predictions import edges_of_predictions, prediction_sketch, profile_of
@@ -88,10 +90,13 @@ def serve(
         ArtifactRefused: the model file is not the one that was promoted.
     """
     table = prediction_table(model, platform.project.feature_set(model.features))
-    with scratch("score") as folder:
-        found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), folder)
+    engine = engine_of(model, platform.project.settings, platform.connection)
+    with scratch("score", engine.folder) as folder:
+        with engine.started(folder) as run:
+            found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), folder, run)
         with platform.warehouse.write(lease) as write:
-            write.replace(table, lambda: _rows(table, found), dates=nights, arm=arm)
+            rows = write.replace(table, lambda: _rows(table, found), dates=nights, arm=arm)
+            _require_whole(table, rows, sum(night.batch.row_count for night in found))
             for night in found:
                 write.run(records.SCORED, night.batch)
                 write.run(sketches.KEEP_PREDICTIONS, night.sketch)
@@ -117,14 +122,15 @@ def _predicted(
     version_on: Callable[[date], int],
     whose: tuple[str, str],
     folder: Path,
+    run: Run,
 ) -> list[_Night]:
-    """Return what is served of each night's version. ``whose``: arm and run."""
+    """Return what is served of each night's version, done by ``run``. ``whose``: arm and run."""
     feature_set = platform.project.feature_set(model.features)
     platform.warehouse.ensure(feature_table(feature_set))
     ensure_past(platform, model)
     whole = DateRange(nights[0], nights[-1])
     # Once for all nights of a version.
-    job_of = cache(lambda version: _job(platform, model, version))
+    job_of = cache(lambda version: _job(platform, model, version, folder))
     found = []
     with platform.warehouse.reading() as reading:
         require_features(reading, platform, model, nights)
@@ -134,8 +140,8 @@ def _predicted(
             version = version_on(batch_date)
             by = past.recalibration(batch_date, version) if past else None
             job = replace(job_of(version), by=by)
-            blocks = reading.blocks(feature_table(feature_set), batch_date, engine.BLOCK_ROWS)
-            receipts = engine.run(job, blocks, folder)
+            blocks = reading.blocks(feature_table(feature_set), batch_date, BLOCK_ROWS)
+            receipts = run(job, blocks, folder)
             batch = PredictionBatch(
                 model=model.name,
                 batch_date=batch_date,
@@ -150,16 +156,25 @@ def _predicted(
             )
             found.append(_night(job, batch, receipts))
             if past and by:
-                past.add(batch_date, version, engine.read(receipts), by)
+                past.add(batch_date, version, read(receipts), by)
     return found
 
 
-def _job(platform: Platform, model: Model, version: int) -> Job:
+def _require_whole(table: Table, written: int, served: int) -> None:
+    """Raise Unreconciled, which ends the transaction, unless as many rows were written as the receipts are of."""
+    if written != served:
+        raise Unreconciled(
+            f"{table.qualified}: {written} rows were copied, and the receipts of their blocks are of {served}; nothing "
+            "is written. Clear the task"
+        )
+
+
+def _job(platform: Platform, model: Model, version: int, folder: Path) -> Job:
     feature_set = platform.project.feature_set(model.features)
     profile, columns = profile_of(platform, model, version), prediction_table(model, feature_set).columns
     return Job(
         model=model,
-        predict=load_version(platform, model, version),
+        stored=stored(platform, model, version, folder),
         columns={name: kind for name, kind in columns.items() if name not in ALIKE},
         keys=("batch_date", *feature_set.entity),
         profile=profile,
@@ -169,7 +184,7 @@ def _job(platform: Platform, model: Model, version: int) -> Job:
 
 def _night(job: Job, batch: PredictionBatch, receipts: list[Receipt]) -> _Night:
     """Return a night as it is kept. Where its rows do not fit the profile, the verdict counts them, and says so."""
-    sketch, counted = engine.summed(receipts, job.edges, job.profile)
+    sketch, counted = summed(receipts, job.edges, job.profile)
     night, content, counts = batch.batch_date, batch.features_sha256, None
     if counted and content:
         counts = profile_counts(job.model, batch.model_version, (night, content), counted)
@@ -180,7 +195,7 @@ def _rows(table: Table, nights: list[_Night]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of all nights as the table has them."""
     for night in nights:
         alike = {name: getattr(night.batch, name) for name in ALIKE}
-        yield from engine.pieces(night.receipts, table.arrow_schema, ROWS_A_PIECE, **alike)
+        yield from pieces(night.receipts, table.arrow_schema, ROWS_A_PIECE, **alike)
 
 
 def _refused(name: str, spec: FeatureSet, faults: list[Fault]) -> BatchRejected:

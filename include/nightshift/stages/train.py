@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift import artifacts, kept, metrics, results, train
+from nightshift.artifacts import own_code
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
 from nightshift.errors import Barred, NotReady, RequestError
@@ -19,7 +20,7 @@ from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.faults import faulty_nights
-from nightshift.platform.fitted import JUDGED_FILE, own_code
+from nightshift.platform.fitted import JUDGED_FILE
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import first_unscored, known_labels
 from nightshift.platform.lineage import Origin, freeze, origin

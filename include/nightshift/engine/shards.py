@@ -1,0 +1,152 @@
+"""Blocks as files, for workers that are other processes; and the plan that tells them what to do with each.
+
+Every file is named by its content, so what is read is what was written, whoever wrote it and however often.
+"""
+
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from nightshift.artifacts import check_sha256
+from nightshift.engine.job import Job
+from nightshift.engine.receipts import Receipt, written
+from nightshift.engine.work import said, served
+from nightshift.environment import lock_sha256
+from nightshift.errors import ArtifactRefused
+from nightshift.root import ENGINE
+
+# What a prediction's bits depend on, beside the engine's code and the model's file.
+PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A block in a file."""
+
+    file: Path
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job over shards. ``made_by``: what the engine is where it was made; a worker that is another refuses."""
+
+    job: Job
+    shards: tuple[Shard, ...]
+    made_by: dict[str, str]
+
+
+PLAN, RECEIPT = TypeAdapter(Plan), TypeAdapter(Receipt)
+ANSWERS = pa.schema([("number", pa.int64()), ("answer", pa.string())])
+
+
+def spread(blocks: Iterator[pa.Table], folder: Path) -> tuple[Shard, ...]:
+    """Write each block to a file of its own; return them in their order."""
+    return tuple(_shard(block, folder) for block in blocks)
+
+
+def _shard(block: pa.Table, folder: Path) -> Shard:
+    sink = io.BytesIO()
+    pq.write_table(block, sink, compression="lz4")
+    name = hashlib.sha256(sink.getbuffer()).hexdigest()
+    file = folder / f"{name}.shard"
+    file.write_bytes(sink.getbuffer())
+    return Shard(file, name, block.num_rows)
+
+
+def planned(job: Job, shards: Sequence[Shard], folder: Path) -> Path:
+    """Write the plan; return its file, named by its content."""
+    content = PLAN.dump_json(Plan(job, tuple(shards), this_engine()), by_alias=True)
+    file = folder / f"{hashlib.sha256(content).hexdigest()}.plan"
+    file.write_bytes(content)
+    return file
+
+
+@lru_cache(2)  # a worker does many shards of one plan
+def opened(file: Path) -> Plan:
+    """Return the plan in a file.
+
+    Raises:
+        ArtifactRefused: it is not what was written, or this engine is not the one that wrote it: it names what differs.
+    """
+    content = file.read_bytes()
+    check_sha256(content, file.stem, f"plan {file.name}")
+    plan = PLAN.validate_json(content)
+    require_same_engine(plan.made_by)
+    return plan
+
+
+def worked(plan: Plan, number: int) -> Receipt:
+    """Do one shard; return its receipt. The same shard gives the same file and receipt, whoever does it.
+
+    Raises:
+        ArtifactRefused: a file is not what was written.
+        ValueError: a prediction is not a finite number.
+    """
+    shard = plan.shards[number]
+    content = shard.file.read_bytes()
+    check_sha256(content, shard.sha256, f"shard {shard.file.name}")
+    block = pq.read_table(pa.BufferReader(content))
+    return written(served(plan.job, said(plan.job, block)), shard.file.parent)
+
+
+def answers(plan: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Do the shards whose numbers come, in the first column; yield number and answer of each. A worker runs it."""
+    for batch in batches:
+        numbers = batch.column(0).to_pylist()
+        done = pa.array([json.dumps(_done(Path(plan), number)) for number in numbers])
+        yield pa.RecordBatch.from_arrays([pa.array(numbers, pa.int64()), done], schema=ANSWERS)
+
+
+def _done(plan: Path, number: int) -> dict[str, Any]:
+    """Return the receipt, or why there is none. What another try may cure is raised: Spark tries again."""
+    try:
+        return {"receipt": RECEIPT.dump_python(worked(opened(plan), number), mode="json")}
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 an estimator may fail in any way, and would again
+        return {"error": type(error).__name__, "words": str(error)}
+
+
+@lru_cache(1)
+def this_engine() -> dict[str, str]:
+    """Return what predictions depend on here: the engine's code, the lock file, Python, packages."""
+    code = hashlib.sha256()
+    for file in sorted((ENGINE / "nightshift").rglob("*.py")):
+        code.update(f"{file.relative_to(ENGINE)}\0".encode())
+        code.update(hashlib.sha256(file.read_bytes()).digest())
+    return {
+        "the engine's code": code.hexdigest(),
+        "requirements/runtime.lock": lock_sha256(),
+        "Python": platform.python_version(),
+        "the machine": platform.machine(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def require_same_engine(made_by: dict[str, str]) -> None:
+    """Raise ArtifactRefused, naming what differs, unless this engine is the one that made a plan."""
+    here = this_engine()
+    differs = [
+        f"{name} is {here.get(name, 'not there')} here, {made_by.get(name, 'not there')} where the plan was made"
+        for name in sorted(here.keys() | made_by.keys())
+        if here.get(name) != made_by.get(name)
+    ]
+    if differs:
+        raise ArtifactRefused(
+            f"worker {platform.node()} (process {os.getpid()}) refuses: {'; '.join(differs)}. Give workers and tasks "
+            "the same image"
+        )

@@ -1,0 +1,250 @@
+"""On Apache Spark: shards as files, each done by one of its tasks; what comes back is receipts.
+
+Spark is driven by a process of its own (``spark_driver``), which is told what it needs and no secret of the task's. It
+ends with the task, however that ends: its input closes, so it exits, so the JVM's input closes. Nothing of ours is
+pickled: a task of Spark is told the plan's file and its shard's number.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow as pa
+
+from nightshift import errors
+from nightshift.collect import Connection
+from nightshift.engine.job import Job
+from nightshift.engine.receipts import Receipt, checked
+from nightshift.engine.shards import RECEIPT, planned, spread
+from nightshift.errors import NightshiftError, NotReady, SpecError, Unreachable
+
+LOCAL = re.compile(r"local(\[(\*|\d+)(, *\d+)?\]|-cluster\[\d+, *\d+, *\d+\])?")
+REMOTE = re.compile(r"spark://[A-Za-z0-9.-]+:\d+(,[A-Za-z0-9.-]+:\d+)*")
+# What the connection's extra may set: how much, how often, and where from; nothing that names code.
+MAY_SET = re.compile(
+    r"spark\.(executor\.(memory|memoryOverhead|cores|instances)|cores\.max|driver\.(memory|host|bindAddress|port)"
+    r"|blockManager\.port|driver\.blockManager\.port|port\.maxRetries|task\.maxFailures|speculation(\.[A-Za-z.]+)?"
+    r"|network\.(timeout|crypto\.[A-Za-z.]+)|authenticate(\.[A-Za-z.]+)?|ssl\.[A-Za-z.]+|pyspark\.python)"
+)
+# What a process needs to run at all; all else of a task's environment may hold its secrets.
+PASSED = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|TMPDIR|PYTHONPATH|PYTHONDONTWRITEBYTECODE|NIGHTSHIFT_INCLUDE"
+    r"|(OMP|MKL|OPENBLAS|NUMEXPR)_\w+|JE_ARROW_MALLOC_CONF"
+)
+# It plans and passes on: half the CPU-seconds to start, and no file outside the task's folder.
+SMALL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
+END_SECONDS, TAIL = 20, 2000
+
+
+@dataclass(frozen=True)
+class Spark:
+    """``folder``: which tasks and workers see under the same path; None: one machine. ``conf``: beyond our own."""
+
+    master: str
+    folder: Path | None = None
+    conf: Mapping[str, str] = field(default_factory=dict, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def at(cls, found: Connection) -> "Spark":
+        """Return the Spark of a connection: ``host`` (and ``port``) its master, ``extra`` ``folder`` and ``conf``.
+
+        Raises:
+            SpecError: the connection is none of a Spark that can be used; it says what was expected.
+            NotReady: this Python has no pyspark, or this machine no Java.
+        """
+        master = f"{found.host or ''}:{found.port}" if found.port else found.host or ""
+        where = f"connection '{found.id}'"
+        is_local = bool(LOCAL.fullmatch(master))
+        if not (is_local or REMOTE.fullmatch(master)):
+            raise SpecError(
+                f"{where}: host '{found.without_secrets(master)}': expected local[N], local-cluster[N,CORES,MB] or "
+                "spark://HOST:PORT"
+            )
+        conf = found.extra.get("conf") or {}
+        for name, value in conf.items():
+            if not MAY_SET.fullmatch(name) or not str(value).isprintable():
+                raise SpecError(
+                    f"{where}: extra.conf: '{name}' may not be set; docs/engines.md lists what may"
+                )
+        folder = found.extra.get("folder")
+        if not (is_local or folder):
+            raise SpecError(
+                f"{where}: extra.folder: missing; a folder that tasks and workers of Spark both see"
+            )
+        require_installed()
+        return cls(
+            master, Path(folder) if folder else None, {k: str(v) for k, v in conf.items()}, found.password
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all of it runs on this machine."""
+        return bool(LOCAL.fullmatch(self.master))
+
+    @contextmanager
+    def started(self, folder: Path) -> Iterator[Callable[[Job, Iterator[pa.Table], Path], list[Receipt]]]:
+        """Yield what runs jobs there; all of it is ended with the block. Its own files lie in ``folder``.
+
+        Raises:
+            Unreachable: it does not start.
+        """
+        own = folder / "spark"
+        own.mkdir(mode=0o700)
+        with (own / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "nightshift.engine.spark_driver"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self._environment(own),
+                start_new_session=True,
+                text=True,
+            )
+        # Popen's two are there: both are pipes.
+        driver = _Driver(
+            cast("IO[str]", process.stdin), cast("IO[str]", process.stdout), own / "log", self.password
+        )
+        try:
+            driver.answer()
+            yield driver.run
+        finally:
+            _end(process, driver)
+
+    def _environment(self, own: Path) -> dict[str, str]:
+        passed = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
+        (own / "spark-defaults.conf").touch(mode=0o600)
+        lines = (f"{name} {value}\n" for name, value in (self._own_conf(own) | {**self.conf}).items())
+        (own / "spark-defaults.conf").write_text("".join(lines))
+        loopback = (
+            {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"} if self.is_local else {}
+        )
+        return passed | loopback | {"SPARK_CONF_DIR": str(own), "PYSPARK_PYTHON": sys.executable}
+
+    def _own_conf(self, own: Path) -> dict[str, str]:
+        """Return what is set here: no pages, this machine's own address, temporary files with the task's."""
+        secret = self.password or (secrets.token_hex(32) if self.is_local else None)
+        conf = {
+            "spark.master": self.master,
+            "spark.app.name": "nightshift",
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.local.dir": str(own),
+            "spark.sql.warehouse.dir": str(own / "warehouse"),
+            "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={own} {SMALL}",
+            "spark.python.daemon.module": "nightshift.engine.spark_daemon",
+            "spark.task.maxFailures": "4",
+        }
+        if self.is_local:
+            conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        if secret:
+            conf |= {"spark.authenticate": "true", "spark.authenticate.secret": secret}
+        return conf
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """The process that drives Spark: a line is asked, a line is answered."""
+
+    asks: IO[str]
+    answers: IO[str]
+    log: Path
+    password: str | None = field(repr=False)
+
+    def run(self, job: Job, blocks: Iterator[pa.Table], folder: Path) -> list[Receipt]:
+        """Return a receipt a block, in their order; what is served of each lies in ``folder``.
+
+        Raises:
+            NightshiftError: what a worker refused.
+            Unreachable: Spark gave up: workers went away too often.
+        """
+        shards = spread(blocks, folder)
+        if not shards:
+            return []
+        self._say({"plan": str(planned(job, shards, folder)), "shards": len(shards)})
+        answers = self.answer()
+        receipts = [_receipt(answers.get(str(number)), number) for number in range(len(shards))]
+        for shard, receipt in zip(shards, receipts, strict=True):
+            checked(receipt, folder, shard.rows)
+            shard.file.unlink()
+        return receipts
+
+    def answer(self) -> dict[str, Any]:
+        """Return the next answer. Raises Unreachable, with the end of its log, if there is none."""
+        line = self.answers.readline()
+        answer = json.loads(line) if line else {"failed": "its process ended"}
+        if "failed" in answer:
+            raise Unreachable(f"Spark: {answer['failed']}: {self._tail()}")
+        return dict(answer)
+
+    def _say(self, asked: Mapping[str, Any]) -> None:
+        with suppress(BrokenPipeError):  # the answer, or that there is none, says why
+            self.asks.write(json.dumps(asked) + "\n")
+            self.asks.flush()
+
+    def _tail(self) -> str:
+        text = self.log.read_text(errors="replace")[-TAIL:]
+        return text.replace(self.password, "***") if self.password else text
+
+
+def _receipt(answer: Any, number: int) -> Receipt:
+    """Return the receipt in an answer. Raises what the worker raised."""
+    if not isinstance(answer, dict):
+        raise Unreachable(f"Spark: shard {number} has no answer")
+    if "receipt" in answer:
+        return RECEIPT.validate_python(answer["receipt"])
+    kind, words = getattr(errors, answer["error"], None), answer["words"]
+    if isinstance(kind, type) and issubclass(kind, NightshiftError):
+        raise kind(words)
+    raise ValueError(words)
+
+
+def _end(process: subprocess.Popen[str], driver: _Driver) -> None:
+    """End the driver and all that it started: its input closes; what is left after a while is killed."""
+    with suppress(BrokenPipeError):
+        driver.asks.close()
+    until = time.monotonic() + END_SECONDS
+    while _lives(process) and time.monotonic() < until:
+        time.sleep(0.05)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    driver.answers.close()
+
+
+def _lives(process: subprocess.Popen[str]) -> bool:
+    """Whether any process of the driver's group is left: the JVM and its workers are of it."""
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def require_installed(found: Callable[[str], object] = find_spec) -> None:
+    """Raise NotReady, saying what to do, unless pyspark and Java are here."""
+    if found("pyspark") is None:
+        raise NotReady(
+            "compute: spark: pyspark is not installed here; run `make spark` (in production use the image's target "
+            "`spark`), or declare compute: here"
+        )
+    home = os.environ.get("JAVA_HOME")
+    java = Path(home, "bin", "java") if home else None
+    if not (java and java.is_file()) and shutil.which("java") is None:
+        raise NotReady(
+            "compute: spark: no Java on the path and none in JAVA_HOME; install Java 17 or later (Debian: "
+            "openjdk-17-jre-headless), or declare compute: here"
+        )

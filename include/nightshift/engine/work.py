@@ -1,0 +1,85 @@
+"""A job done, a block at a time: whoever does it comes to the same."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from nightshift import score
+from nightshift.artifacts import Stored
+from nightshift.engine.job import Job
+from nightshift.errors import SchemaMismatch
+from nightshift.monitor.profile import counted
+from nightshift.monitor.sketches import sketch
+from nightshift.records.sketches import Counted, Sketch
+from nightshift.score.recalibration import moved_by
+from nightshift.train.fitting import predict
+from nightshift.types import to_arrow, to_frame
+
+
+@dataclass(frozen=True)
+class Said:
+    """A block as a frame, and what a version says of its rows by itself: (n,) or (n, classes)."""
+
+    features: pd.DataFrame
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served of a block: rows with their keys, their sketch, and their counts, None where they do not fit."""
+
+    rows: pa.Table
+    sketch: Sketch
+    counted: Counted | None
+
+
+@lru_cache(
+    2
+)  # once for all nights and blocks of a version; its path is the task's own, so it is checked a task
+def _pipeline(stored: Stored) -> Any:
+    return stored.opened()
+
+
+def said(job: Job, block: pa.Table) -> Said:
+    """Return what the version says of a block.
+
+    Raises:
+        ArtifactRefused: its file is not the one that was registered.
+    """
+    features, classes = to_frame(block), job.model.classes
+    pipeline = _pipeline(job.stored)
+    return Said(features, score.said(features, lambda rows: predict(pipeline, rows, classes), classes))
+
+
+def served(job: Job, said: Said) -> Served:
+    """Return what is served of a block.
+
+    Raises:
+        ValueError: a prediction is not a finite number.
+    """
+    scores = moved_by(job.model, said.scores, job.by)
+    rows = score.rows_of(said.features[list(job.keys)], scores, job.model.classes)
+    return Served(to_arrow(rows, job.columns), _sketch(job, rows), _counted(job, said))
+
+
+def _sketch(job: Job, rows: pd.DataFrame) -> Sketch:
+    names = [column.name for column in job.edges.columns]
+    values = score.predicted(rows, names if len(names) > 1 else ()).reshape(len(rows), -1)
+    return sketch(pd.DataFrame(values, columns=names), job.edges)
+
+
+def _counted(job: Job, said: Said) -> Counted | None:
+    """Return the counts in the bins of the profile: by what the version says itself."""
+    profile, classes, scores = job.profile, job.model.classes, said.scores
+    if profile is None or not set(profile.classes) <= set(classes):
+        return None
+    if profile.classes:
+        scores = scores[:, [classes.index(name) for name in profile.classes]]
+    try:
+        return counted(profile, said.features, scores)
+    except SchemaMismatch:
+        return None
