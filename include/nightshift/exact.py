@@ -7,7 +7,7 @@ depends on the values beside it. A float holds the nearest double of a number wi
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,15 @@ def _integer_text(values: pd.Series) -> pd.Series:
     integers = text[plain].str.lstrip("+").astype("Int64")
     # 19 digits; and 2004.0: how pandas writes an integer beside a null.
     others = text[~plain][text[~plain].str.fullmatch(NUMBER).astype(bool)]
-    return pd.concat([integers, _whole_decimals(others.astype(object).map(Decimal)).astype("Int64")])
+    return pd.concat([integers, _whole_decimals(others.astype(object).map(as_decimal)).astype("Int64")])
+
+
+def as_decimal(text: str) -> Decimal:
+    """Return the number that a text spells, to the digit; NaN for one with an exponent beyond all decimals."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def _numbers(values: pd.Series) -> pd.Series:

@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from nightshift.exact import as_decimal
 from nightshift.specs import Dialect
 from nightshift.specs.dialect import SPACES
 from nightshift.specs.parts import ColumnType
+from nightshift.types import EARLIEST, LATEST
 
 UNREADABLE = "unreadable"
 PLAIN = Dialect()
@@ -24,6 +26,7 @@ WORDS = r"(?i)(?:[+-]?(?:nan|inf|infinity))?"
 NAIVE = r"\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
 DAY = r"\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
 INSTANT = NAIVE + r" ?(?:Z|[+-]\d{2}(?::?\d{2})?)?"
+FIRST, LAST = EARLIEST.tz_localize(None), LATEST.tz_localize(None)
 
 
 def plain(values: pd.Series, kind: ColumnType, dialect: Dialect, zone: ZoneInfo) -> pd.Series:
@@ -84,8 +87,11 @@ def _stands_for_nothing(text: pd.Series, spelled: pd.Series, kind: ColumnType, d
     if kind in ("integer", "float") and markers:
         # -200 is -200 whether a column spells it -200 or -200,0.
         own = pd.Series(markers, dtype="str")
-        numbers = pd.concat([pd.to_numeric(each, errors="coerce") for each in (own, _numbers(own, dialect))])
-        found |= pd.to_numeric(spelled, errors="coerce").isin(numbers.dropna())
+        numbers = pd.concat([own, _numbers(own, dialect)])
+        near = pd.to_numeric(spelled, errors="coerce").isin(pd.to_numeric(numbers, errors="coerce").dropna())
+        # As floats, 2**53 + 1 and its neighbour are one number.
+        meant = {as_decimal(number) for number in numbers}
+        found |= near & spelled.isin([text for text in spelled[near].unique() if as_decimal(text) in meant])
     return found
 
 
@@ -129,6 +135,9 @@ def _moments(text: pd.Series, form: str, unit: Any) -> pd.Series:
     each = pd.Series(different, dtype="str").str.strip()
     # pandas reads "now" and "today" in any format.
     dated = each.where(each.str.contains(r"\d", regex=True))
+    before = re.search(r"([^\w%])%f", form)
+    if before:  # nanoseconds in one value would end all of them in 2262
+        dated = dated.str.replace(rf"({re.escape(before[1])}\d{{6}})\d+", r"\1", regex=True)
     read = pd.to_datetime(dated, format=form, errors="coerce", utc="%z" in form)
     ends = "Z" if "%z" in form else ""
     iso = np.datetime_as_string(read.to_numpy(dtype="datetime64[us]"), unit=unit, casting="unsafe").astype(
@@ -144,7 +153,8 @@ def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:
         return values.map(lambda value: _one_with_zone(value, zone))
     if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) is not None:
         return values
-    local = values.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert(UTC)
+    sayable = values.where((values >= FIRST) & (values <= LAST))
+    local = sayable.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert(UTC)
     lost = local.isna() & values.notna()
     return local.astype(object).mask(lost, UNREADABLE) if lost.any() else local
 

@@ -193,6 +193,8 @@ def test_endless_pages_are_an_error(api, paging, answer, message):
 NONSENSE = [
     ({}, (200, {"Content-Type": "text/html"}, b"<html>"), "the answer is not JSON .text/html."),
     ({}, (200, {}, b"[" * 100_000), "the answer is not JSON"),
+    ({}, (200, {}, b'[{"id": "a", "n": 1, "n": 2}]'), "has the key 'n' twice in one object"),
+    ({"records_key": "items"}, (200, {}, b'{"items": [{"id": "a"}], "items": []}'), "key 'items' twice"),
     ({"records_key": "items"}, js({"item": []}), "no key 'items'; did you mean 'item'"),
     ({"records_key": "items"}, js([]), "no key 'items'"),
     ({}, js({"items": []}), "expected a list of objects, got a JSON object"),
@@ -453,6 +455,13 @@ NO_END = [
         lambda n: {"items": upto(n)},
         "no answer has a number 'all'; check paging.total",
     ),
+    # Rows went while the pages were read; that is no licence to lose the others.
+    (PAGE, lambda n: {"items": upto(n), "total": 51 - n}, "'total': 48, and 20 rows came"),
+    (
+        {**PAGE, "total": "meta.all"},
+        lambda n: {"items": upto(n), "meta": {"all": 51 - n}},
+        "'meta.all': 48, and 20",
+    ),
     (CURSOR, lambda n: {"items": few(n, 3), "next_cursor": "b"}, "no key 'next'; known: items, next_cursor"),
     (CURSOR, lambda n: {"items": few(n, 3), "cursor": "b", "total": 15}, "no key 'next'"),
     (CURSOR, lambda n: {"items": few(n, 3), "next": None, "total": 15}, "'total': 15, and 3 rows came"),
@@ -478,6 +487,8 @@ AN_END = [
     (PAGE, lambda n: {"items": few(n) if n < 3 else [], "total": 20}, 20),
     (PAGE, lambda n: {"items": few(n) if n < 3 else None, "total": 20, "error": None, "errors": []}, 20),
     (PAGE, lambda n: {"items": few(n, 12 - 4 * n) if n < 3 else [], "count": 12 - 4 * n}, 12),
+    (PAGE, lambda n: {"items": upto(n), "count": len(upto(n))}, 20),
+    (PAGE, lambda n: {"items": upto(n), "total": 18 + n}, 20),
     ({**PAGE, "total": False}, lambda n: {"items": few(n) if n < 3 else [], "total": 500}, 20),
     ({**PAGE, "total": "meta.all"}, lambda n: {"items": few(n) if n < 3 else [], "meta": {"all": 20}}, 20),
     (CURSOR, lambda n: {"items": few(n), "next": str(n)} if n < 3 else {"items": few(n)}, 30),

@@ -3,6 +3,7 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -43,6 +44,33 @@ def test_what_stands_for_nothing_is_text_however_yaml_reads_it() -> None:
         Dialect.model_validate({"nulls": [None]})
     with pytest.raises(ValueError, match="YAML reads False as no text"):
         Dialect.model_validate({"nulls": [False]})
+
+
+def test_a_number_that_stands_for_nothing_is_that_number_to_the_last_digit() -> None:
+    nothing = Dialect.model_validate({"nulls": ["9007199254740993", -200]})
+    delivered = pd.Series(["9007199254740993", "9007199254740992", "-200.0", "-2E2", "-201"], dtype="str")
+    read, wrong = coerce(plain(delivered, "integer", nothing, UTC), "integer", text_is_all=True)
+    assert read.tolist() == [pd.NA, 2**53, pd.NA, pd.NA, -201]
+    assert not wrong.any()
+
+
+def test_of_declared_timestamps_each_is_read_by_itself_whatever_digits_stand_beside_it() -> None:
+    spelled = Dialect(timestamps="%d.%m.%Y %H:%M:%S.%f")
+    delivered = pd.Series(["08.02.2013 10:00:00.123456789", "31.12.9999 23:00:00.5"], dtype="str")
+    read, wrong = coerce(plain(delivered, "timestamp", spelled, UTC), "timestamp", text_is_all=True)
+    assert read.astype("str").tolist() == [
+        "2013-02-08 10:00:00.123456+00:00",
+        "9999-12-31 23:00:00.500000+00:00",
+    ]
+    assert not wrong.any()
+
+
+def test_a_timestamp_beyond_the_years_that_a_clock_can_show_is_set_aside_alone() -> None:
+    delivered = pd.Series(np.array([0, 10**12, -(10**12)], dtype="datetime64[s]"))
+    values = plain(delivered, "timestamp", Dialect(), ZoneInfo("America/New_York"))
+    read, wrong = coerce(values, "timestamp", text_is_all=False)
+    assert wrong.tolist() == [False, True, True]
+    assert str(read[0]) == "1970-01-01 05:00:00+00:00"
 
 
 def test_booleans_are_read_as_they_are_declared_to_be_written_and_not_otherwise() -> None:

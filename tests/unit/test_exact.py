@@ -91,6 +91,14 @@ def test_integers_spelled_in_csv_are_exact_or_none(values: list[int]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text", ["1e99999999999999999999", "1e-99999999999999999999", "5e1000000000000000000"]
+)
+def test_an_exponent_beyond_all_decimals_is_no_integer_and_no_error(text: str) -> None:
+    read = exact(pd.Series(["7", text, "1e5"], dtype="str"), "integer", texts=True)
+    assert read.tolist() == [7, pd.NA, 100_000]
+
+
 def typed() -> pd.DataFrame:
     columns = {kind: [*[value for value, text in READ[kind] if text is not None][:2], None] for kind in READ}
     return pd.DataFrame(

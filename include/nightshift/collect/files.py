@@ -22,6 +22,7 @@ from pyarrow import parquet
 from nightshift.collect.archives import MEGABYTE, BadArchive, TooLarge, read_whole
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
 from nightshift.collect.delimited import NotCsv, read_csv
+from nightshift.collect.refusals import named_once
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
 from nightshift.landing import stacked
@@ -246,9 +247,26 @@ def _parquet(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
                 f"{about.num_rows} rows of {about.num_columns} columns take more than {folder.spec.max_megabytes} MB",
                 "raise connector.max_megabytes if that is right",
             )
-        return _rows_in(parquet.read_table(io.BytesIO(content), coerce_int96_timestamp_unit="us"))
+        # Not read_table, which looks columns up by name and gives up where two have one.
+        with parquet.ParquetFile(io.BytesIO(content), coerce_int96_timestamp_unit="us") as file:
+            table = file.read()
+        _require_known_zones(folder, path, table.schema)
+        return _rows_in(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise folder.failure(path, f"not Parquet: {error}", "ask for the whole file") from error
+
+
+def _require_known_zones(folder: Folder, path: str, schema: pa.Schema) -> None:
+    for field in schema:
+        zone = field.type.tz if pa.types.is_timestamp(field.type) else None
+        try:
+            pd.DatetimeTZDtype("us", zone or "UTC")
+        except (LookupError, TypeError, ValueError):
+            raise folder.failure(
+                path,
+                f"column '{field.name}' is in time zone {zone!r}, which is none",
+                "write it in UTC upstream",
+            ) from None
 
 
 def _rows_in(table: pa.Table) -> pd.DataFrame:
@@ -272,6 +290,7 @@ def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, Map
             f"source '{source.name}': {without_login(path)} has no column '{name}' (connector.date_column)"
             f"{did_you_mean(name, map(str, rows.columns))}"
         )
+    named_once(source, folder.connection, rows[[name]])
     declared = source.columns.get(name)
     found = days(rows[name], declared.type if declared else None, source.dialect, source.zone_of(name), zone)
     if len(rows) and found.isna().all():

@@ -30,8 +30,10 @@ class Pages:
     api: Api
     rows: int = 0
     answers: int = 0
-    # By key of the answer that may hold the number of all rows: its value, while all answers say the same.
+    # By key of the answer that may hold the number of all rows: the least that an answer said.
     totals: dict[str, int] = field(default_factory=dict)
+    # Whether each answer had at that key the number of its own rows.
+    own: dict[str, bool] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     columns: list[str] | None = None
     has_next: bool = False
@@ -55,8 +57,8 @@ class Pages:
         else:
             said = as_json(self.api, answer)
             _require_no_error(self.api, said)
-            self._count(said)
             records = _records(self.api, said)
+            self._count(said, len(records))
             content = json.dumps(records).encode()
         self.answers += 1
         self.rows += len(records)
@@ -73,6 +75,8 @@ class Pages:
         """Raise SourceError if the answers named more rows than have come."""
         declared = isinstance(self.paging.total, str)
         for key, total in self.totals.items():
+            if self.own[key] and self.answers > 1 and not declared:
+                continue  # it is a number of the page
             if total > self.rows or (declared and total != self.rows):
                 raise self.api.failure(
                     f"the answers say '{key}': {total}, and {self.rows} rows came",
@@ -81,7 +85,7 @@ class Pages:
                     + ("" if self.api.spec.paging else " with paging.kind: single"),
                 )
 
-    def _count(self, said: Any) -> None:
+    def _count(self, said: Any, rows: int) -> None:
         keys = [self.paging.total] if isinstance(self.paging.total, str) else TOTALS
         if self.paging.total is False or (self.api.spec.paging and self.paging.kind == "single"):
             return
@@ -89,9 +93,11 @@ class Pages:
         found = {key: n for key, n in found.items() if isinstance(n, int) and not isinstance(n, bool)}
         if isinstance(self.paging.total, str) and not found:
             raise self.api.failure(f"no answer has a number '{self.paging.total}'", "check paging.total")
-        known = self.totals if self.answers else found
-        # A number that changes from page to page is one of the page.
-        self.totals = {key: n for key, n in known.items() if found.get(key, n) == n}
+        for key, number in found.items():
+            if self.answers == 0 or key in self.totals:
+                # Rows that come or go while pages are read change a total: no reason to stop counting.
+                self.totals[key] = min(self.totals.get(key, number), number)
+                self.own[key] = self.own.get(key, True) and number == rows
         self.has_next = at(said, "next") not in (ABSENT, None, "", False)
 
     def _frame(self, answer: Answer) -> pd.DataFrame:

@@ -268,9 +268,26 @@ def server(url: httpx.URL) -> tuple[str, str, int | None]:
 def as_json(api: Api, answer: Answer) -> Any:
     """Return the answer's content. Raises SourceError if it is not JSON."""
     try:
-        return json.loads(answer.content)
+        return json.loads(answer.content, object_pairs_hook=_object)
+    except _Twice as error:
+        raise api.failure(
+            f"the answer has the key {api.shown(str(error), 60)} twice in one object; which is meant would be a guess",
+            "mend the API",
+        ) from None
     except (ValueError, RecursionError) as error:
         raise api.failure(f"the answer is not JSON ({answer.kind}): {error}", "check the endpoint") from None
+
+
+class _Twice(Exception):
+    """A key that an object has more than once; json would take the last and drop the others."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def night_begins(api: Api) -> None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from nightshift import collect as collecting
@@ -210,6 +211,28 @@ def test_a_row_without_a_readable_date_goes_once_with_the_row_above_it(tmp_path)
         date(2013, 2, 9): ["d", "e", "g"],
         DAY: found[DAY],
     }
+
+
+def test_a_date_column_that_is_there_twice_is_refused_by_name(tmp_path):
+    (tmp_path / "f.csv").write_text("id,day,day\na,2013-02-08,2013-02-09\n")
+    with pytest.raises(SourceError, match="column 'day' is delivered more than once; rename one of them"):
+        read(tmp_path, source("f.csv", date_column="day"))
+
+
+def test_a_parquet_column_that_is_there_twice_is_refused_by_name(tmp_path):
+    table = pa.table([["a"], [1], [2]], names=["id", "n", "n"])
+    pa.parquet.write_table(table, tmp_path / "2013-02-08.parquet")
+    with pytest.raises(SourceError, match="column 'n' is delivered more than once; rename one of them"):
+        read(tmp_path, source("{date}.parquet", format="parquet"))
+
+
+def test_a_parquet_column_of_no_known_zone_is_refused_by_name(tmp_path):
+    stamps = pa.array([0], pa.timestamp("us", "Mars/Base"))
+    pa.parquet.write_table(pa.table({"id": ["a"], "at": stamps}), tmp_path / "2013-02-08.parquet")
+    with pytest.raises(
+        SourceError, match="column 'at' is in time zone 'Mars/Base', which is none; write it in"
+    ):
+        read(tmp_path, source("{date}.parquet", format="parquet"))
 
 
 def test_a_column_without_one_readable_date_is_told(tmp_path):
