@@ -13,6 +13,7 @@ import pytest
 
 from examples.nyc_flights.demo import Demo, load_history, set_aside
 from nightshift.calendar import DateRange
+from nightshift.database import Database
 from nightshift.runtime import control, endpoints, processes, state
 from nightshift.runtime.api import Client
 from nightshift.warehouse import Warehouse
@@ -150,10 +151,12 @@ def predicted(loop: Demo) -> dict[str, Any]:
 def test_a_score_that_runs_out_of_memory_is_done_by_the_next_try_once(loop: Demo) -> None:
     leave = {"downstream": "leave"}
     loop.run(SCORE, conf={"batch_date": str(BEFORE), **leave})  # the table is there
-    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    # What another login waits for is hidden from the warehouse's owner.
+    server = Database(loop.runtime.admin_database_url)
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
     with held(loop, f"LOCK TABLE {TABLE} IN SHARE MODE"):  # all is predicted, nothing written
         run_id = loop.api.trigger(SCORE, conf={"batch_date": str(NIGHT), **leave})
-        until(lambda: loop.warehouse.rows(waits), "the write waits", SECONDS)
+        until(lambda: server.rows(waits, (f"DELETE FROM%{MODEL}%",)), "the write waits", SECONDS)
         os.kill(child(loop, SCORE, run_id, "score"), signal.SIGKILL)
         assert predicted(loop)["rows"] == 0
     loop.ended(SCORE, loop.api.wait(SCORE, run_id, SECONDS))
