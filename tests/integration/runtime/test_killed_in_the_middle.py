@@ -24,7 +24,7 @@ MODEL, SIGNED = "late_arrival", "arrival_delay"  # the second one's promotions a
 HISTORY = DateRange(date(2013, 1, 2), date(2013, 2, 6))
 AS_OF, BEFORE, NIGHT = date(2013, 2, 4), date(2013, 2, 5), date(2013, 2, 6)
 BUILD, SCORE, TABLE = "features_departure", f"score_{MODEL}", f"predictions.{MODEL}"
-# A task whose machine is gone is missed after two minutes, and tried again within 40 seconds; the rest is for busy cores.
+# A task whose machine is gone is missed after two minutes, and tried again within 40 seconds; the rest: busy cores.
 SECONDS = 900
 
 
