@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
@@ -53,10 +53,9 @@ def platform(folder: Path) -> Iterator[Platform]:
     kept = Retention(**dict.fromkeys(Retention.model_fields, KEPT_DAYS))
     settings = project.settings.model_copy(update={"retention": kept})
     with server(folder) as url:
-        with psycopg2.connect(url) as session:
+        with closing(psycopg2.connect(url)) as session:
             session.autocommit = True
             session.cursor().execute("CREATE DATABASE mlflow")
-        session.close()
         upstream.seed(url, folder / "weather")
         service = upstream.service(0)
         threading.Thread(target=service.serve_forever, daemon=True).start()

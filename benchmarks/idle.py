@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 from nightshift.runtime import control, endpoints, processes, state
@@ -26,18 +25,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def of_each(home: Path) -> dict[str, list[Process]]:
-    """Return the processes of each component, and of the supervisor."""
+    """Return the processes of each component, of the supervisor, and what else carries the stack's mark."""
     snapshot = state.read_snapshot(home)
     if snapshot is None or snapshot.supervisor is None:
         sys.exit("the stack does not run")
     leaders = {record.pid: name for name, record in snapshot.components.items()}
-    found: dict[str, list[Process]] = {
-        "supervisor": [p for p in [processes.look(snapshot.supervisor.pid)] if p]
-    }
-    for process in processes.marked(home):
-        found.setdefault(leaders.get(process.session, leaders.get(process.parent, "others")), []).append(
-            process
-        )
+    leaders[snapshot.supervisor.pid] = "supervisor"
+    found: dict[str, list[Process]] = {}
+    marked = {process.pid for process in processes.marked(home)}
+    for process in processes.everyone():  # PostgreSQL's have written over their mark
+        if process.session in leaders or process.pid in marked:
+            found.setdefault(leaders.get(process.session, "others"), []).append(process)
     return found
 
 
@@ -68,13 +66,13 @@ def measure(home: Path, length: float) -> bool:
     before, began = spent(home), time.monotonic()
     time.sleep(length)
     took = time.monotonic() - began
-    shares: Counter[str] = Counter()
+    shares: dict[str, float] = {}
     for (name, pid), after in spent(home).items():
         # What was forked meanwhile began at nothing.
-        shares[name] += (after - before.get((name, pid), 0.0)) / took  # type: ignore[assignment]
+        shares[name] = shares.get(name, 0.0) + (after - before.get((name, pid), 0.0)) / took
     held = {name: processes.memory(p.pid for p in each) / 2**30 for name, each in of_each(home).items()}
     for name in sorted(held, key=lambda name: -held[name]):
-        print(f"{name:14} {shares[name]:6.1%} of a core {held[name]:6.2f} GiB")
+        print(f"{name:14} {shares.get(name, 0):6.1%} of a core {held[name]:6.2f} GiB")
     share, gib = sum(shares.values()), sum(held.values())
     print(f"{'in all':14} {share:6.1%} of a core {gib:6.2f} GiB; bar {SHARE:.0%}, {GIB:g} GiB")
     return share <= SHARE and gib <= GIB

@@ -91,6 +91,8 @@ def _settle(order: dict[str, object], descriptors: list[int]) -> Order:
     os.setsid()
     if order["role"] != "launcher":
         gc.enable()
+        # Also in what this one forks: workers that wait for tasks would else copy what they never look at.
+        os.register_at_fork(after_in_child=gc.freeze)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     log, *others = descriptors
     os.dup2(log, 1)

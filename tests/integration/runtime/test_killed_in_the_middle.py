@@ -13,18 +13,22 @@ import pytest
 
 from examples.nyc_flights.demo import Demo, load_history, set_aside
 from nightshift.calendar import DateRange
+from nightshift.database import Database
 from nightshift.runtime import control, endpoints, processes, state
 from nightshift.runtime.api import Client
 from nightshift.warehouse import Warehouse
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-MODEL, SIGNED = "late_arrival", "arrival_delay"  # the second one's promotions are signed
+MODEL, OTHER = (
+    "late_arrival",
+    "arrival_delay",
+)  # of the first, a version of the winter would not be compared again
 HISTORY = DateRange(date(2013, 1, 2), date(2013, 2, 6))
 AS_OF, BEFORE, NIGHT = date(2013, 2, 4), date(2013, 2, 5), date(2013, 2, 6)
 BUILD, SCORE, TABLE = "features_departure", f"score_{MODEL}", f"predictions.{MODEL}"
-# A task whose machine is gone is missed after two minutes, and tried again within 40 seconds.
-SECONDS = 420
+# A task whose machine is gone is missed after two minutes, and tried again within 40 seconds; the rest: busy cores.
+SECONDS = 900
 
 
 @pytest.fixture(scope="module")
@@ -150,10 +154,12 @@ def predicted(loop: Demo) -> dict[str, Any]:
 def test_a_score_that_runs_out_of_memory_is_done_by_the_next_try_once(loop: Demo) -> None:
     leave = {"downstream": "leave"}
     loop.run(SCORE, conf={"batch_date": str(BEFORE), **leave})  # the table is there
-    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    # What another login waits for is hidden from the warehouse's owner.
+    server = Database(loop.runtime.admin_database_url)
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
     with held(loop, f"LOCK TABLE {TABLE} IN SHARE MODE"):  # all is predicted, nothing written
         run_id = loop.api.trigger(SCORE, conf={"batch_date": str(NIGHT), **leave})
-        until(lambda: loop.warehouse.rows(waits), "the write waits", SECONDS)
+        until(lambda: server.rows(waits, (f"DELETE FROM%{MODEL}%",)), "the write waits", SECONDS)
         os.kill(child(loop, SCORE, run_id, "score"), signal.SIGKILL)
         assert predicted(loop)["rows"] == 0
     loop.ended(SCORE, loop.api.wait(SCORE, run_id, SECONDS))
@@ -193,19 +199,15 @@ def test_a_machine_that_restarts_in_a_build_goes_on_with_it(loop: Demo) -> None:
     assert built(loop) == before
 
 
-def test_a_machine_that_restarts_in_a_fit_goes_on_to_the_signature_with_one_version(loop: Demo) -> None:
-    train = f"train_{SIGNED}"
+def test_a_machine_that_restarts_in_a_fit_goes_on_to_the_decision_with_one_version(loop: Demo) -> None:
+    train = f"train_{OTHER}"
     run_id = loop.api.trigger(train, conf={"as_of": str(AS_OF), "reason": "the first"})
     until(lambda: fits(loop, run_id), "the fit has begun", SECONDS)
     assert task(loop, train, run_id, "fit")["state"] == "running"
     restart(loop)
-    asks = lambda: task(loop, train, run_id, "sign_off")["state"] == "awaiting_input"  # noqa: E731
-    until(asks, "the version waits for a signature", SECONDS)
-    assert task(loop, train, run_id, "fit")["try_number"] == 2
+    decided = "SELECT challenger FROM governance.decisions WHERE training_id = %s"
+    until(lambda: loop.warehouse.rows(decided, (run_id,)), "the version is judged", SECONDS)
+    # A second try may find MLflow not up yet.
+    assert task(loop, train, run_id, "fit")["try_number"] in {2, 3}
     assert registered(loop, run_id) == (1, 1)
-    with Client.of(loop.runtime, "olga") as olga:
-        path = f"/dags/{train}/dagRuns/{run_id}/taskInstances/sign_off/-1/hitlDetails"
-        olga.request("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {"comment": "yes"}})
-    loop.ended(train, loop.api.wait(train, run_id, SECONDS))
-    ledger = loop.warehouse.rows("SELECT version FROM governance.promotions WHERE model = %s", (SIGNED,))
-    assert ledger == [{"version": 1}]
+    assert loop.warehouse.rows(decided, (run_id,)) == [{"challenger": 1}]
