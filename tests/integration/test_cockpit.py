@@ -176,6 +176,7 @@ def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings
     assert late.missing == (str(LAST - timedelta(days=5)), str(LAST))
     assert (states[MODEL].state.word, states[MODEL].faults) == ("faulty", 1)
     assert f"held by cooldown, {LAST}" in states[MODEL].waits
+    assert (states[MODEL].alerts, late.alerts) == (1, 0), "that of the other follows from its source's"
 
 
 def test_a_signature_that_is_waited_for_is_told_until_it_is_there(

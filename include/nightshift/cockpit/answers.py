@@ -65,7 +65,8 @@ class FleetModel:
 
     ``verdict``: of the night ``scored``, None if it is not judged; ``never``: sources of which no night was published;
     ``value`` to ``baseline``: the newest window's metric with its 90 % interval, and what it was at the gate;
-    ``harm`` and ``shift``: evidence; ``feature``: the one nearest to its limit; ``waits``: what is open, in words.
+    ``harm`` and ``shift``: evidence; ``feature``: the one nearest to its limit; ``alerts``: how many are open that
+    follow from no other; ``waits``: these and what else waits, in words.
     """
 
     model: str
@@ -98,6 +99,7 @@ class FleetModel:
     retrained: tuple[str, ...]
     labelled: int | None
     expected: int | None
+    alerts: int
     waits: tuple[str, ...]
 
 
@@ -423,6 +425,7 @@ def _line(standing: Standing) -> FleetModel:
         retrained=tuple(row.retrained),
         labelled=row.labelled,
         expected=row.expected,
+        alerts=sum(not alert.muted for alert in row.alerts),
         waits=tuple(_waits(row)),
     )
 
