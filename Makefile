@@ -20,7 +20,7 @@ DOCS := .venv-docs
 # Nobody's advice while a site is built.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: docs spark help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
+.PHONY: docs pictures spark help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ docs: install $(DOCS)/.installed ## the documentation as a site, in site/; a bro
 	@$(BIN)/python docs/reference.py
 	@$(DOCS)/bin/mkdocs build --strict
 	@echo "site/index.html"
+
+pictures: install ## the cockpit's pictures in docs/images/, of the stack that runs
+	@$(BIN)/python docs/pictures.py
 
 $(DOCS)/.installed: requirements/docs.lock
 	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)

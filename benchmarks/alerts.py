@@ -128,7 +128,8 @@ def serve(file: Path) -> tuple[int, dict[str, Door]]:
     server = HTTPServer(("127.0.0.1", 0), Sink)
     mails = ThreadingTCPServer(("127.0.0.1", 0), Conversation)
     mails.daemon_threads, mails.box = True, Box(file)  # type: ignore[attr-defined]
-    mails.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever was killed says no goodbye
+    for each in (server, mails):
+        each.handle_error = lambda *_: None  # type: ignore[method-assign]  # who is killed leaves half a message
     pid = os.fork()
     if pid == 0:
         Thread(target=mails.serve_forever, daemon=True).start()

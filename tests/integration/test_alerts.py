@@ -312,6 +312,23 @@ def test_a_message_that_was_taken_when_the_connection_went_is_marked_on_another(
     assert len(sent) == 1
 
 
+def test_a_message_costs_little_however_many_wait(warehouse: Warehouse) -> None:
+    project = declared(receivers={"team": {"kind": "webhook", "connection": "c"}}, routes=[{"to": ["team"]}])
+    fail(warehouse)
+    look(warehouse, project)
+    warehouse.execute(
+        "INSERT INTO alerts.outbox (fingerprint, receiver, what, body, made_at, not_before) "
+        "SELECT o.fingerprint || mod(n, 30), o.receiver, o.what, o.body, o.made_at, "
+        "o.not_before + CASE WHEN n <= 30 THEN interval '1 hour' ELSE interval '0' END "
+        "FROM alerts.outbox o, generate_series(1, 3000) n"
+    )
+    # The first of each alert was not taken and waits, and the rest waits for it.
+    assert send(warehouse, lambda out: None, lambda: NOW) == (1, 0)
+    plan = warehouse.rows(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {records.CLAIM.text}", {"now": NOW})
+    pages = plan[0]["QUERY PLAN"][0]["Plan"]["Shared Hit Blocks"]
+    assert pages < 3000, "a claim reads what waits once, not once for each row"
+
+
 def test_two_looks_at_once_open_once(warehouse: Warehouse) -> None:
     project = everywhere()
     fail(warehouse)

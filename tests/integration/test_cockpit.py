@@ -121,6 +121,13 @@ def everything(_: str) -> bool:
     return True
 
 
+def nothing(_: str) -> bool:
+    return False
+
+
+ALL = {"may_see": everything, "may_start": everything}
+
+
 def test_the_fleet_is_what_the_rows_say(warehouse: Warehouse, reads: Readings) -> None:
     found = answers.fleet(reads, PROJECT, TONIGHT, may_see=everything)
     assert next(m.model for m in found.models) == "hourly_departures"
@@ -169,6 +176,7 @@ def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings
     assert late.missing == (str(LAST - timedelta(days=5)), str(LAST))
     assert (states[MODEL].state.word, states[MODEL].faults) == ("faulty", 1)
     assert f"held by cooldown, {LAST}" in states[MODEL].waits
+    assert (states[MODEL].alerts, late.alerts) == (1, 0), "that of the other follows from its source's"
 
 
 def test_a_signature_that_is_waited_for_is_told_until_it_is_there(
@@ -186,7 +194,7 @@ def test_a_signature_that_is_waited_for_is_told_until_it_is_there(
 
 
 def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: Readings) -> None:
-    page = answers.model_page(reads, PROJECT, TONIGHT, name=MODEL, may_see=everything)
+    page = answers.model_page(reads, PROJECT, TONIGHT, name=MODEL, **ALL)
     assert page
     rows = warehouse.rows(
         "SELECT batch_date, model_version, row_count, (v.performance->>'low')::float8 AS low "
@@ -208,7 +216,7 @@ def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: R
     assert len(page.features) == 20
     for feature in page.features:
         assert feature.psi[-1] == pytest.approx(feature.now.psi / feature.now.limit, abs=1e-3)
-    assert answers.model_page(reads, PROJECT, TONIGHT, name="absent", may_see=everything) is None
+    assert answers.model_page(reads, PROJECT, TONIGHT, name="absent", **ALL) is None
 
 
 def test_features_are_drawn_beside_the_training_and_slices_by_the_metric_to_beat(
@@ -247,7 +255,7 @@ def test_features_are_drawn_beside_the_training_and_slices_by_the_metric_to_beat
         "WHERE training_id = 'arrival_delay 2'",
         (json.dumps({"slices": slices}),),
     )
-    page = answers.model_page(reads, PROJECT, TONIGHT, name="arrival_delay", may_see=everything)
+    page = answers.model_page(reads, PROJECT, TONIGHT, name="arrival_delay", **ALL)
     assert page
     assert page.counted_on == LAST
     distance, carrier = page.histograms
@@ -288,7 +296,7 @@ def test_data_tells_what_is_stale_and_what_waits_in_quarantine(warehouse: Wareho
         "SELECT 'weather', %s, n, 'between', 'wind_speed', CASE n WHEN 1 THEN '999.5' ELSE 'Jo_Smith <b>' END, '{}', "
         "'[]' FROM generate_series(1, 7) n", (LAST,)
     )  # fmt: skip
-    page = answers.data_page(reads, PROJECT, TONIGHT, may_see=everything)
+    page = answers.data_page(reads, PROJECT, TONIGHT, **ALL)
     sets = {(d.kind, d.row.name): d for d in page.datasets}
     weather, departures = sets["source", "weather"], sets["source", "departures"]
     assert [(o.rule, o.column, o.rows, o.newest, o.samples) for o in weather.row.open] == [
@@ -316,7 +324,9 @@ def test_readings_read_are_timed_and_heal(warehouse: Warehouse, reads: Readings)
 
 def test_an_alert_is_for_who_may_see_what_it_is_about(reads: Readings) -> None:
     def subjects(*dags: str) -> set[str]:
-        found = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=lambda dag: dag in dags)
+        found = alarms.alerts_page(
+            reads, PROJECT, TONIGHT, may_see=lambda dag: dag in dags, may_start=nothing
+        )
         assert all(each.silence is None for each in found.alerts)
         return {each.subject for each in found.alerts}
 
@@ -330,7 +340,7 @@ def test_an_alert_is_for_who_may_see_what_it_is_about(reads: Readings) -> None:
 
 
 def test_an_alert_leads_to_its_dag_and_to_the_form_that_silences_it(reads: Readings) -> None:
-    found = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=everything).alerts
+    found = alarms.alerts_page(reads, PROJECT, TONIGHT, **ALL).alerts
     assert len(found) == len(ALERTS)
     mine = next(each for each in found if each.subject == f"model:{MODEL}")
     assert mine.to == f"dags/monitor_{MODEL}"
@@ -339,11 +349,15 @@ def test_an_alert_leads_to_its_dag_and_to_the_form_that_silences_it(reads: Readi
     )
     follows = next(each for each in found if each.subject == "model:hourly_departures")
     assert follows.muted_by == "source_refused/source:departures"
-    told = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=lambda dag: dag == "score_hourly_departures")
+    told = alarms.alerts_page(
+        reads, PROJECT, TONIGHT, may_see=lambda dag: dag == "score_hourly_departures", may_start=nothing
+    )
     assert told.alerts[0].muted_by == "another"
-    hidden = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=lambda dag: dag == f"score_{MODEL}").alerts
+    hidden = alarms.alerts_page(
+        reads, PROJECT, TONIGHT, may_see=lambda dag: dag == f"score_{MODEL}", may_start=nothing
+    ).alerts
     assert [(each.to, each.silence) for each in hidden] == [(None, None)]
-    page = answers.model_page(reads, PROJECT, TONIGHT, name=MODEL, may_see=everything)
+    page = answers.model_page(reads, PROJECT, TONIGHT, name=MODEL, **ALL)
     assert page
     assert page.silences == {mine.fingerprint: mine.silence}
 
@@ -372,6 +386,10 @@ class Manager:
         assert method == "GET"
         return ROLES[self.role](self.dags)
 
+    def is_authorized_dag(self, *, user: object, method: str, access_entity: Any, details: Any) -> bool:
+        assert (method, access_entity.value) == ("POST", "RUN")
+        return self.role != "viewer" and details.id in ROLES[self.role](self.dags)
+
 
 @pytest.fixture(scope="module")
 def ask(warehouse: Warehouse) -> Iterator[Callable[[str, str], httpx.Response]]:
@@ -381,8 +399,8 @@ def ask(warehouse: Warehouse) -> Iterator[Callable[[str, str], httpx.Response]]:
         from airflow.api_fastapi.core_api.security import get_user
 
         from nightshift.orchestration import cockpit_api
-    user = SimpleNamespace(get_name=lambda: "vic")
     app, manager = cockpit_api.app(), Manager(dags=cockpit_api._dags(PROJECT) | {"not_ours"})
+    user = SimpleNamespace(get_name=lambda: "vic", get_id=lambda: manager.role)
 
     async def get(role: str, path: str) -> httpx.Response:
         manager.role = role
@@ -430,6 +448,24 @@ def test_each_role_sees_its_own(ask: Callable[[str, str], httpx.Response], route
     assert shown.get("of nothing", set()) == set()
     if route not in OF_ONE:
         assert shown["admin"] > {MODEL}
+
+
+def offers(told: dict[str, Any]) -> set[str]:
+    """Return where the forms of an answer are."""
+    links = [*told.get("actions", ()), *told.get("silences", {}).values()]
+    links += [each["silence"] for each in told.get("alerts", ()) if each["silence"]]
+    links += [link for each in told.get("datasets", ()) for link in each["links"][1:]]
+    return {link["to"] for link in links}
+
+
+@pytest.mark.parametrize("route", [f"/models/{MODEL}", "/data", "/alerts"])
+def test_a_form_is_offered_to_who_may_start_it(ask: Callable[[str, str], httpx.Response], route: str) -> None:
+    offered = {role: offers(ask(role, route).json()) for role in ("viewer", "op", "admin")}
+    assert offered["viewer"] == set()
+    assert offered["op"] == offered["admin"] > set()
+    assert offers(ask("of one model", route).json()) <= {
+        f"dags/{stage}_{MODEL}" for stage in ("train", "score", "rollback", "replay_policies")
+    }
 
 
 def test_every_route_is_in_the_matrix(ask: Callable[[str, str], httpx.Response]) -> None:

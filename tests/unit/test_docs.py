@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,18 +19,20 @@ from nightshift.specs.project import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+MOST_BYTES = 100_000
 
 
-def loaded() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # its dataclasses look themselves up
     spec.loader.exec_module(module)
     return module
 
 
-REFERENCE = loaded()
+REFERENCE = loaded("reference")
 
 
 def pages(nav: Any) -> list[str]:
@@ -126,3 +129,12 @@ def test_the_site_asks_no_other_host() -> None:
     lock = (ROOT / "requirements" / "docs.lock").read_text()
     assert "://" not in lock
     assert "--hash=sha256:" in lock
+
+
+def test_each_picture_is_shown_and_those_of_the_script_are_small() -> None:
+    told = "".join(path.read_text() for path in [*DOCS.glob("*.md"), ROOT / "README.md"])
+    shown = set(re.findall(r"images/([\w-]+\.png)", told))
+    assert shown == {path.name for path in (DOCS / "images").glob("*.png")}
+    taken = {f"{name}.png" for name in loaded("pictures").PICTURES}
+    assert taken <= shown
+    assert max((DOCS / "images" / name).stat().st_size for name in taken) <= MOST_BYTES

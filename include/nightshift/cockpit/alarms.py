@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from nightshift.cockpit.answers import Link, MaySee, silence
+from nightshift.cockpit.answers import Link, MaySee, MayStart, silence
 from nightshift.cockpit.standing import Tonight
 from nightshift.database import Reads
 from nightshift.records.alerts import OPEN, Numbers, OpenAlert
@@ -15,7 +15,7 @@ from nightshift.specs.derived import dag_id
 class Alarm:
     """An open alert. ``told``: how often somebody was; ``muted_by``: what it follows from.
 
-    ``to``: the DAG that it is about, None where it is none or not the reader's; ``silence``: the form, if it is his.
+    ``to``: the DAG that it is about, None where it is none or not the reader's; ``silence``: the form, if he may.
     """
 
     fingerprint: str
@@ -43,12 +43,14 @@ class AlertsPage:
     alerts: tuple[Alarm, ...]
 
 
-def alerts_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> AlertsPage:
+def alerts_page(
+    reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee, may_start: MayStart
+) -> AlertsPage:
     """Return the open alerts of what the reader may see; what is of no spec is for who may see the DAG ``alerts``."""
     rows = reads.all(OPEN)
     shown = [row for row in rows if may_see(_about(project, row.subject))]
     known = {row.fingerprint for row in shown}
-    alarms = tuple(_alarm(row, known, may_see) for row in shown)
+    alarms = tuple(_alarm(row, known, may_see, may_start) for row in shown)
     return AlertsPage(looked_at.night, alarms)
 
 
@@ -63,7 +65,7 @@ def _about(project: Project, subject: str) -> str:
     return dag_id("features", tables[name]) if kind == "features" and name in tables else "alerts"
 
 
-def _alarm(row: OpenAlert, known: set[str], may_see: MaySee) -> Alarm:
+def _alarm(row: OpenAlert, known: set[str], may_see: MaySee, may_start: MayStart) -> Alarm:
     return Alarm(
         fingerprint=row.fingerprint,
         kind=row.kind,
@@ -79,5 +81,5 @@ def _alarm(row: OpenAlert, known: set[str], may_see: MaySee) -> Alarm:
         muted_by=row.muted_by if row.muted_by in known or row.muted_by is None else "another",
         silenced_until=row.silenced_until,
         to=f"dags/{row.dag_id}" if row.dag_id and may_see(row.dag_id) else None,
-        silence=silence(row.fingerprint, may_see),
+        silence=silence(row.fingerprint, may_start),
     )

@@ -1,6 +1,7 @@
 """What the cockpit's pages show: answers made of recorded rows and of the specs. One statement a page; nothing writes.
 
 ``may_see`` says of a DAG whether the reader may know of it. What is forbidden is as if it were not there.
+``may_start``: whether he may start it; a form is offered to who may.
 """
 
 import json
@@ -27,6 +28,7 @@ DATA_NIGHTS = 60
 NIGHT_TAKES = timedelta(hours=6)
 SILENCE = "silence_alert"
 MaySee = Callable[[str], bool]
+MayStart = Callable[[str], bool]
 NodeKind = Literal["source", "features", "model"]
 
 
@@ -63,7 +65,8 @@ class FleetModel:
 
     ``verdict``: of the night ``scored``, None if it is not judged; ``never``: sources of which no night was published;
     ``value`` to ``baseline``: the newest window's metric with its 90 % interval, and what it was at the gate;
-    ``harm`` and ``shift``: evidence; ``feature``: the one nearest to its limit; ``waits``: what is open, in words.
+    ``harm`` and ``shift``: evidence; ``feature``: the one nearest to its limit; ``alerts``: how many are open that
+    follow from no other; ``waits``: these and what else waits, in words.
     """
 
     model: str
@@ -96,6 +99,7 @@ class FleetModel:
     retrained: tuple[str, ...]
     labelled: int | None
     expected: int | None
+    alerts: int
     waits: tuple[str, ...]
 
 
@@ -231,7 +235,7 @@ def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee
 
 
 def model_page(
-    reads: Reads, project: Project, looked_at: Tonight, *, name: str, may_see: MaySee
+    reads: Reads, project: Project, looked_at: Tonight, *, name: str, may_see: MaySee, may_start: MayStart
 ) -> ModelPage | None:
     """Return a model; None: there is none of that name, or it is not the reader's to see."""
     spec = project.models.get(name)
@@ -265,8 +269,8 @@ def model_page(
         slices=_slices(spec, row.slices),
         lineage=graph(project, may_see),
         links=_links(standing, name, may_see),
-        actions=_actions(standing, name, night, may_see),
-        silences=_silences(standing, may_see),
+        actions=_actions(standing, name, night, may_start),
+        silences=_silences(standing, may_start),
     )
 
 
@@ -292,13 +296,15 @@ def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: M
     return NightPage(looked_at.night, looked_at.due, steps)
 
 
-def data_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> DataPage:
+def data_page(
+    reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee, may_start: MayStart
+) -> DataPage:
     """Return the sources and feature sets over the last nights, with what waits in quarantine."""
     declared = [each for each in _stages(project) if each[0] != "model" and may_see(each[2])]
     first = looked_at.night - timedelta(days=DATA_NIGHTS - 1)
     rows = reads.all(records.DATA, declared=_told(declared), night=looked_at.night, first=first)
     sets = (
-        _dataset(project, row, dag, looked_at.night, may_see)
+        _dataset(project, row, dag, looked_at.night, may_see, may_start)
         for row, (_, _, dag) in zip(rows, declared, strict=True)
     )
     return DataPage(looked_at.night, first, tuple(sets), graph(project, may_see))
@@ -419,6 +425,7 @@ def _line(standing: Standing) -> FleetModel:
         retrained=tuple(row.retrained),
         labelled=row.labelled,
         expected=row.expected,
+        alerts=sum(not alert.muted for alert in row.alerts),
         waits=tuple(_waits(row)),
     )
 
@@ -456,22 +463,21 @@ def _links(standing: Standing, name: str, may_see: MaySee) -> tuple[Link, ...]:
     return tuple(found)
 
 
-def _silences(standing: Standing, may_see: MaySee) -> dict[str, Link]:
+def _silences(standing: Standing, may_start: MayStart) -> dict[str, Link]:
     keys = [alert.fingerprint for alert in standing.row.alerts]
-    links = {key: silence(key, may_see) for key in keys}
+    links = {key: silence(key, may_start) for key in keys}
     return {key: link for key, link in links.items() if link}
 
 
-def silence(fingerprint: str, may_see: MaySee) -> Link | None:
-    """Return the form that silences an alert, and what to fill in; None: the reader does not see it."""
+def silence(fingerprint: str, may_start: MayStart) -> Link | None:
+    """Return the form that silences an alert, and what to fill in; None: it is not the reader's to start."""
     kind, _, subject = fingerprint.partition("/")
-    return (
-        Link("silence", f"dags/{SILENCE}", f"kind: {kind}, subject: {subject}") if may_see(SILENCE) else None
-    )
+    form = Link("silence", f"dags/{SILENCE}", f"kind: {kind}, subject: {subject}")
+    return form if may_start(SILENCE) else None
 
 
-def _actions(standing: Standing, name: str, night: date, may_see: MaySee) -> tuple[Link, ...]:
-    """Return the native forms that change something; Airflow asks there whether the reader may start them."""
+def _actions(standing: Standing, name: str, night: date, may_start: MayStart) -> tuple[Link, ...]:
+    """Return the native forms that change something and that the reader may start: Airflow shows them to everybody."""
     trial = standing.row.trial
     missing = standing.row.missing
     forms = [
@@ -483,7 +489,7 @@ def _actions(standing: Standing, name: str, night: date, may_see: MaySee) -> tup
     return tuple(
         Link(words, f"dags/{stage}_{name}", fill)
         for stage, words, fill in forms
-        if may_see(f"{stage}_{name}")
+        if may_start(f"{stage}_{name}")
     )
 
 
@@ -540,7 +546,9 @@ def _next(row: records.NightStep, status: str, dag: str, night: date) -> Step | 
     return None
 
 
-def _dataset(project: Project, row: records.DataRow, dag: str, night: date, may_see: MaySee) -> Dataset:
+def _dataset(
+    project: Project, row: records.DataRow, dag: str, night: date, may_see: MaySee, may_start: MayStart
+) -> Dataset:
     source = project.sources.get(row.name) if row.kind == "source" else None
     spec = source or next(each for each in project.feature_sets.values() if each.table == row.name)
     return Dataset(
@@ -552,7 +560,7 @@ def _dataset(project: Project, row: records.DataRow, dag: str, night: date, may_
         behind=(night - row.newest).days if row.newest else None,
         read_by=tuple(_readers(project, row, may_see)),
         fixes=tuple(source.fixes) if source else (),
-        links=_data_links(row, dag, may_see),
+        links=_data_links(row, dag, may_start),
     )
 
 
@@ -570,10 +578,10 @@ def _readers(project: Project, row: records.DataRow, may_see: MaySee) -> Iterabl
             yield name
 
 
-def _data_links(row: records.DataRow, dag: str, may_see: MaySee) -> tuple[Link, ...]:
+def _data_links(row: records.DataRow, dag: str, may_start: MayStart) -> tuple[Link, ...]:
     found = [Link(dag, f"dags/{dag}")]
     if row.kind == "source":
         oldest = f"batch_date: {row.open[0].newest}" if row.open else ""
         forms = [(f"replay_quarantine_{row.name}", oldest), (f"explore_source_{row.name}", "")]
-        found += [Link(name, f"dags/{name}", fill) for name, fill in forms if may_see(name)]
+        found += [Link(name, f"dags/{name}", fill) for name, fill in forms if may_start(name)]
     return tuple(found)

@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import Any, TypeVar
 
 from airflow.api_fastapi import app as airflow_app
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.exceptions import AirflowNotFoundException
 from airflow.models import Connection
@@ -33,6 +34,8 @@ from nightshift.specs.derived import OF_THE_PROJECT, STAGES, Named, dag_id
 
 KEPT_SECONDS, SPECS_SECONDS = 5.0, 30.0
 MOST_KEPT = 500
+# Pages with forms of their own, which are for who may start them.
+WITH_FORMS = (cockpit.ModelPage, cockpit.DataPage, alarms.AlertsPage)
 T = TypeVar("T")
 
 
@@ -112,9 +115,11 @@ def _answer(kind: type, user: Any, night: date | None, make: Callable[..., Any],
         sees = airflow_app.get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
         mine = frozenset(sees & _dags(project))
         at = _looked_at(project, night)
-        page = PAGES.get(
-            (kind, about, at, mine), lambda: make(warehouse(), project, at, may_see=mine.__contains__)
-        )
+        whose = user.get_id() if kind in WITH_FORMS else ""
+        rights: dict[str, Callable[[str], bool]] = {"may_see": mine.__contains__}
+        if whose:
+            rights["may_start"] = lambda dag: dag in mine and _may_start(user, dag)
+        page = PAGES.get((kind, about, at, mine, whose), lambda: make(warehouse(), project, at, **rights))
     except RequestError as error:
         raise HTTPException(404, "not found") from error
     except NightshiftError as error:
@@ -123,6 +128,13 @@ def _answer(kind: type, user: Any, night: date | None, make: Callable[..., Any],
         raise HTTPException(404, "not found")
     content = TypeAdapter(kind).dump_json(page)
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _may_start(user: Any, dag: str) -> bool:
+    """Whether somebody may start a DAG: what Airflow's own API asks before it does."""
+    return airflow_app.get_auth_manager().is_authorized_dag(
+        method="POST", access_entity=DagAccessEntity.RUN, details=DagDetails(id=dag), user=user
+    )
 
 
 class Kept:

@@ -1,7 +1,7 @@
 // --- Data: freshness, volume and quality in time, what waits in quarantine ---------------------------------------------
 
 const DATA = [
-  { title: "Name", least: "12rem", by: (d) => d.row.name, cell: (d) => [h(C.Text, { key: 1, as: "span", fontWeight: "semibold" }, d.row.name), h(Soft, { key: 2, display: "block" }, d.description)] },
+  { title: "Name", least: "12rem", by: (d) => d.row.name, cell: (d) => [h(C.Text, { key: 1, as: "span", fontWeight: "semibold" }, whole(d.row.name)), h(Soft, { key: 2, display: "block" }, d.description)] },
   {
     title: "Newest night",
     by: (d) => d.behind,

@@ -3,7 +3,7 @@
 const modelPage = (name, night) => `${HOME}/models/${encodeURIComponent(name)}${ofNight(night)}`;
 
 const FLEET = [
-  { title: "Model", by: (m) => m.model, cell: (m, night) => [h(Go, { key: 1, to: modelPage(m.model, night), fontWeight: "semibold" }, m.model), h(Soft, { key: 2, display: "block" }, m.owner)] },
+  { title: "Model", least: "10rem", by: (m) => m.model, cell: (m, night) => [h(Go, { key: 1, to: modelPage(m.model, night), fontWeight: "semibold" }, m.model), h(Soft, { key: 2, display: "block" }, m.owner)] },
   {
     title: "State",
     by: (m, index) => index,
@@ -11,7 +11,7 @@ const FLEET = [
     cell: (m) => [
       h(Mark, { key: 1, tone: m.state.tone }, m.state.word),
       m.state.since && h(Soft, { key: 2 }, ` since ${m.state.since}`),
-      h(C.Text, { key: 3, fontSize: "sm", lineClamp: 3, title: m.state.reason }, m.state.reason),
+      h(Said, { key: 3, lineClamp: 3, title: m.state.reason }, m.state.reason),
       h(Next, { key: 4, step: m.state.step }),
     ],
   },
@@ -28,7 +28,7 @@ const FLEET = [
     by: (m) => m.scored,
     cell: (m) =>
       m.scored
-        ? [`${m.scored}: ${m.verdict ?? "scored"}`, h(Soft, { key: 2, display: "block" }, `${number(m.rows)} rows, ${number(m.set_aside)} set aside`)]
+        ? [h(Said, { key: 1, as: "span", fontSize: "inherit" }, `${m.scored}: ${m.verdict ?? "scored"}`), h(Soft, { key: 2, display: "block" }, `${number(m.rows)} rows, ${number(m.set_aside)} set aside`)]
         : h(Soft, null, "never"),
   },
   {
@@ -52,7 +52,7 @@ const FLEET = [
     title: "Shift",
     by: (m) => m.shift,
     cell: (m) => [
-      h(C.Text, { key: 1, fontSize: "sm" }, m.shift === null ? "not judged" : `evidence ${number(m.shift, 1)} of ${number(m.shift_limit)}`),
+      m.shift === null ? h(Soft, { key: 1 }, "not judged") : h(Said, { key: 1 }, `evidence ${number(m.shift, 1)} of ${number(m.shift_limit)}`),
       m.feature && h(Soft, { key: 2, display: "block" }, `most: ${m.feature} ${number(m.psi, 2)} of ${number(m.psi_limit, 2)}`),
       m.faults > 0 && h(C.Text, { key: 3, fontSize: "sm" }, m.faults === 1 ? "1 open fault" : `${m.faults} open faults`),
     ],
@@ -98,7 +98,11 @@ const FleetPage = () => {
   const shown = chosen(models, asked("q"), asked("tone"), sort);
   const tones = Object.keys(TONES).filter((tone) => models.some((m) => m.state.tone === tone));
   const needed = models.filter((m) => ["bad", "act"].includes(m.state.tone)).length;
-  const about = `Night of ${of}: ${needed ? `${needed} of ${models.length} need somebody` : `${models.length} models, and none needs anybody`}.`;
+  const open = models.reduce((sum, m) => sum + m.alerts, 0);
+  const about = [
+    `Night of ${of}: ${needed ? `${needed} of ${models.length} need somebody` : `${models.length} models, and none needs anybody`}. `,
+    open > 0 && h(Go, { key: 2, to: `${HOME}/alerts` }, open === 1 ? "1 open alert about a model" : `${open} open alerts about models`),
+  ];
   const onSort = (name) => ask("sort", sort.title === name ? (sort.down ? "" : `${name}-down`) : name);
   return h(
     Page,

@@ -73,8 +73,19 @@ const Bars = ({ values, first, label }) => {
   );
 };
 
-const W = 900;
 const LEFT = 52;
+
+// Drawn as wide as there is room, so that its words are as large as others: `draw` makes it of a width in pixels.
+const Sized = ({ draw }) => {
+  const box = useRef(null);
+  const [wide, setWide] = useState(900);
+  useEffect(() => {
+    const watch = new ResizeObserver(([{ contentRect }]) => contentRect.width && setWide(Math.max(contentRect.width, 260)));
+    watch.observe(box.current);
+    return () => watch.disconnect();
+  }, []);
+  return h(C.Box, { ref: box }, draw(wide));
+};
 
 // What happened on which night, under a chart: [{night, words, colour}].
 const Marks = ({ marks, x, height }) =>
@@ -90,7 +101,7 @@ const Marks = ({ marks, x, height }) =>
     ),
   );
 
-const Axes = ({ low, high, y, from, until, height }) => {
+const Axes = ({ W, low, high, y, from, until, height }) => {
   const style = { fill: tint("fg.muted"), fontSize: 12 };
   return h(
     "g",
@@ -103,16 +114,17 @@ const Axes = ({ low, high, y, from, until, height }) => {
   );
 };
 
-const along = (nightsOf) => {
+const along = (nightsOf, W) => {
   const from = Date.parse(nightsOf[0].night);
   const whole = Math.max(Date.parse(nightsOf[nightsOf.length - 1].night) - from, 86_400_000);
   return (night) => LEFT + 6 + ((Date.parse(night) - from) / whole) * (W - LEFT - 12);
 };
 
 // The metric in time: by labels with its interval, as estimated before them, the gate's value, and what happened.
-const Timeline = ({ nightsOf, metric, marks }) => {
+const Timeline = (props) => h(Sized, { draw: (W) => timeline(props, W) });
+const timeline = ({ nightsOf, metric, marks }, W) => {
   const height = 220;
-  const x = along(nightsOf);
+  const x = along(nightsOf, W);
   const at = (index) => x(nightsOf[index].night);
   const all = nightsOf.flatMap((n) => [n.value, n.low, n.high, n.estimate, n.baseline]);
   const known = all.filter((value) => value !== null);
@@ -130,7 +142,7 @@ const Timeline = ({ nightsOf, metric, marks }) => {
   return h(
     "svg",
     { viewBox: `0 0 ${W} ${height}`, width: "100%", role: "img", "aria-label": told, "data-chart": "timeline" },
-    h(Axes, { low: Math.min(...known), high: Math.max(...known), y, from: nightsOf[0].night, until: nightsOf[nightsOf.length - 1].night, height }),
+    h(Axes, { W, low: Math.min(...known), high: Math.max(...known), y, from: nightsOf[0].night, until: nightsOf[nightsOf.length - 1].night, height }),
     area && h("path", { d: `${area}Z`, style: { fill: tint("fg.info"), opacity: 0.18 } }),
     h("path", { d: points(nightsOf.map((n) => n.baseline), at, y), style: { ...line, strokeWidth: 1, stroke: tint("fg.muted"), strokeDasharray: "1 3" } }),
     h("path", { d: points(nightsOf.map((n) => n.estimate), at, y), style: { ...line, stroke: tint("awaiting_input.solid"), strokeDasharray: "5 4" } }),
@@ -149,9 +161,10 @@ const Timeline = ({ nightsOf, metric, marks }) => {
 };
 
 // The evidence of harm and of a shift, on a scale of powers of ten; at the line a reason asks for retraining.
-const Evidence = ({ nightsOf, alarm, what, colour }) => {
+const Evidence = (props) => h(Sized, { draw: (W) => evidence(props, W) });
+const evidence = ({ nightsOf, alarm, what, colour }, W) => {
   const height = 110;
-  const x = along(nightsOf);
+  const x = along(nightsOf, W);
   const power = (value) => (value === null ? null : Math.log10(Math.max(value, 0.1)));
   const values = nightsOf.map((n) => power(n[what]));
   const y = scale([...values, power(alarm), -1], 10, height - 30);
@@ -195,7 +208,8 @@ const Pairs = ({ histogram, night }) => {
 };
 
 // A feature a line, a night a column: how far from the training, as a share of its limit. At 1 it counts as drifted.
-const Heat = ({ features, heatNights }) => {
+const Heat = (props) => h(Sized, { draw: (W) => heat(props, Math.max(W, 560)) });
+const heat = ({ features, heatNights }, W) => {
   const wide = (W - 190) / heatNights.length;
   const tall = 18;
   const told = `Drift of ${features.length} features over ${nights(heatNights.length)}: ${features

@@ -4,10 +4,10 @@ const KINDS = { source: "Sources", features: "Feature sets", model: "Models" };
 
 const NIGHT = [
   { title: "Name", cell: (s) => h(Go, { to: s.kind === "model" ? modelPage(s.name) : `${HOME}/data?q=${encodeURIComponent(s.name)}` }, s.name) },
-  { title: "State", wide: true, cell: (s) => [h(Mark, { key: 1, tone: s.tone }, s.status), s.why && h(C.Text, { key: 2, fontSize: "sm", lineClamp: 3, title: s.why }, s.why), h(Next, { key: 3, step: s.step })] },
+  { title: "State", wide: true, cell: (s) => [h(Mark, { key: 1, tone: s.tone }, s.status), s.why && h(Said, { key: 2, lineClamp: 3, title: s.why }, s.why), h(Next, { key: 3, step: s.step })] },
   { title: "Rows", cell: (s) => number(s.rows) },
-  { title: "Set aside", cell: (s) => number(s.set_aside) },
-  { title: "Retraining", wide: true, cell: (s) => h(C.Text, { fontSize: "sm", lineClamp: 3, title: s.request }, s.request || "–") },
+  { title: "Set aside", of: "source", cell: (s) => number(s.set_aside) },
+  { title: "Retraining", of: "model", wide: true, cell: (s) => h(C.Text, { fontSize: "sm", lineClamp: 3, title: s.request }, s.request || "–") },
   { title: "At", cell: (s) => (s.at ? `${s.at.slice(0, 16).replace("T", " ")} UTC` : "–") },
   { title: "Open", cell: (s) => [h(Go, { key: 1, to: `dags/${s.dag}` }, "DAG"), s.docs && h(C.Box, { key: 2 }, h(Go, { to: s.docs }, s.kind === "model" ? "report" : "data docs"))] },
 ];
@@ -34,7 +34,7 @@ const NightPage = ({ night }) => {
       h(Go, { to: `${HOME}?night=${of}` }, "the fleet on this night"),
     ),
     Object.entries(KINDS).map(([kind, title]) =>
-      h(Section, { key: kind, id: kind, title }, h(Grid, { label: title, columns: NIGHT, rows: steps.filter((s) => s.kind === kind), keyOf: (s) => s.name })),
+      h(Section, { key: kind, id: kind, title }, h(Grid, { label: title, columns: NIGHT.filter((column) => !column.of || column.of === kind), rows: steps.filter((s) => s.kind === kind), keyOf: (s) => s.name })),
     ),
   );
 };

@@ -34,6 +34,11 @@ const share = (part, whole) => (whole ? `${Math.round((100 * part) / whole)} %` 
 const nights = (count) => (count === 1 ? "1 night" : `${count} nights`);
 const between = (low, high) => (low === null || high === null ? "" : ` (${number(low)} to ${number(high)})`);
 const day = (first, index) => new Date(Date.parse(first) + index * 86_400_000).toISOString().slice(0, 10);
+// Dates are not broken at the end of a line, and names are where they join words.
+const whole = (text) =>
+  typeof text === "string"
+    ? text.split(/(\d{4}-\d\d-\d\d|_)/).map((part, index) => (part === "_" ? [part, h("wbr", { key: index })] : index % 2 ? h("span", { key: index, style: { whiteSpace: "nowrap" } }, part) : part))
+    : text;
 const tint = (token) => globalThis.ChakraUISystem.token.var(`colors.${token}`);
 
 // --- What the server says ------------------------------------------------------------------------------------------
@@ -94,10 +99,11 @@ const ofNight = (night) => (night ? `?night=${encodeURIComponent(night)}` : "");
 
 // `to`: below Airflow's address. Kept files open beside: they have a sandbox and no way back.
 const Go = ({ to, children, ...rest }) => {
-  const style = { color: "fg.info", textDecoration: "underline", textUnderlineOffset: "2px", display: "inline", overflowWrap: "anywhere", ...rest };
+  const style = { color: "fg.info", textDecoration: "underline", textUnderlineOffset: "2px", display: "inline", overflowWrap: "break-word", ...rest };
+  const words = R.Children.map(children, whole);
   return to.startsWith("nightshift/")
-    ? h(C.Link, { href: new URL(to, document.baseURI).href, target: "_blank", rel: "noopener", ...style }, children)
-    : h(C.Link, { asChild: true, ...style }, h(Router.Link, { to: to.startsWith("/") ? to : `/${to}` }, children));
+    ? h(C.Link, { href: new URL(to, document.baseURI).href, target: "_blank", rel: "noopener", ...style }, words)
+    : h(C.Link, { asChild: true, ...style }, h(Router.Link, { to: to.startsWith("/") ? to : `/${to}` }, words));
 };
 
 // The words come first, and the colour says the same.
@@ -118,7 +124,9 @@ const Mark = ({ tone, children }) =>
     children,
   );
 
-const Soft = (props) => h(C.Text, { as: "span", color: "fg.muted", fontSize: "sm", overflowWrap: "anywhere", ...props });
+const Soft = ({ children, ...props }) => h(C.Text, { as: "span", color: "fg.muted", fontSize: "sm", overflowWrap: "break-word", ...props }, R.Children.map(children, whole));
+
+const Said = ({ children, ...props }) => h(C.Text, { fontSize: "sm", overflowWrap: "break-word", ...props }, R.Children.map(children, whole));
 
 // What to do next: a page, and what its form is to be given.
 const Next = ({ step }) =>
@@ -255,7 +263,7 @@ const Grid = ({ label, columns, rows, keyOf, sorted, onSort }) => {
                   verticalAlign: "top",
                   minW: column.wide ? "15rem" : column.least,
                   maxW: column.wide ? "26rem" : "14rem",
-                  overflowWrap: "anywhere",
+                  overflowWrap: "break-word",
                   "data-first": index === 0 ? true : undefined,
                 },
                 column.cell(row),
