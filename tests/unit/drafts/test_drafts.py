@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from nightshift import featurise
 from nightshift.cli import new, trigger
 from nightshift.cli.app import app
-from nightshift.collect import Sniffed, sniff
+from nightshift.collect import Sniffed, connection_of, open_source, sniff
 from nightshift.drafts import inference, look, model, source
 from nightshift.drafts import new as drafts
 from nightshift.drafts.model import Ask
@@ -282,6 +283,70 @@ def test_a_foreign_csv_becomes_a_source_that_accepts_what_was_looked_at(include:
     assert (spec.columns["note"].nullable, spec.columns["note"].may_be_empty) == (True, True)
     assert seen.targets == ["sold", "temp °C"]
     assert "guess" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("first", "odd", "zone", "told"),
+    [
+        # Every hour of the day on which the clocks of Vienna skip one: a logger that keeps winter time.
+        (
+            "2022-03-26",
+            0,
+            "Etc/GMT-1",
+            "02:15:00, are of an hour that the clocks of Europe/Vienna skip; Etc/GMT-1",
+        ),
+        (
+            "2022-10-29",
+            1,
+            "Europe/Vienna",
+            "02:15:00, are of an hour that the clocks of Europe/Vienna do not show",
+        ),
+        ("2022-07-01", 0, "Europe/Vienna", ""),
+    ],
+)
+def test_hours_that_no_clock_shows_once_are_timestamps_all_the_same(
+    include: Path, tmp_path: Path, first: str, odd: int, zone: str, told: str
+) -> None:
+    hours = [datetime.fromisoformat(first) + timedelta(minutes=60 * n + 15) for n in range(72)]
+    lines = [f"{hour:%d.%m.%Y %H:%M:%S},{n}.5" for n, hour in enumerate(hours)]
+    (tmp_path / "data/log.csv").write_text("\n".join(["At,level", *lines]))
+    connector = {**SHOPS, "path": "log.csv", "date_column": "At"}
+    (path,), seen = drafts.new_source("log", connector, None, include=include)
+    spec = load_project(include).require_sound().source("log")
+    assert (spec.columns["At"].type, spec.columns["At"].nullable) == ("timestamp", False)
+    assert spec.zone_of("At").key == zone
+    assert int(seen.read["At"].isna().sum()) <= odd
+    assert told in " ".join(seen.clock.doubts)
+    assert told in path.read_text()
+
+
+def test_a_day_that_is_spelled_as_midnight_utc_is_a_date_of_its_own_in_any_zone(
+    include: Path, tmp_path: Path
+) -> None:
+    project = include / "project.yaml"
+    project.write_text(project.read_text().replace("Europe/Vienna", "America/New_York"))
+    days = [date(2022, 1, 1) + timedelta(n) for n in range(30)]
+    (tmp_path / "data/visits.csv").write_text(
+        "\n".join(["id,day", *[f"v{d:%j},{d}T00:00:00Z" for d in days]])
+    )
+    drafts.new_source(
+        "visits",
+        {**SHOPS, "path": "visits.csv", "date_column": "day", "offset_days": 0},
+        None,
+        include=include,
+    )
+    spec = load_project(include).require_sound().source("visits")
+    assert spec.columns["day"].type == "date"
+    where = connection_of(spec, look.find_connection, tmp_path)
+    with open_source(spec, where, ZoneInfo("America/New_York")) as reader:
+        assert reader.nights is not None
+        assert reader.nights() == days
+
+
+def test_numbers_that_count_up_get_no_range_that_ends_the_nights_to_come() -> None:
+    rows = {"id": ["a", "b"], "AppointmentID": ["5600000", "5600001"], "Age": ["8", "70"]}
+    named = [item for each in found({DAY: rows}).expectations for item in each.values()]
+    assert [item["column"] for item in named if "column" in item] == ["Age"]
 
 
 def test_one_file_a_date_is_looked_at_from_the_first_that_is_there(include: Path, tmp_path: Path) -> None:
