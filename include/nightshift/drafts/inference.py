@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from nightshift.errors import NotReady
+from nightshift.errors import NotReady, RequestError
 from nightshift.exact import kind_of
 from nightshift.featurise.giveaway import gives_away, is_classes, summed
 from nightshift.specs import Dialect, Source
@@ -35,6 +35,8 @@ LONGEST_KEY = 3
 FEW_CATEGORIES, NIGHTS_TO_CLOSE = 12, 50
 ROWS_A_CATEGORY, NIGHTS_A_CATEGORY = 20, 10
 EXACT_DIGITS = 15
+# The share of rows without a day that a file may have, as a batch may set aside.
+FEW_UNDATED = 0.05
 FIRST_ROWS = 200
 # What is a class of a model's and not a measurement, an identifier or free text.
 MOST_CLASSES, ROWS_A_CLASS = 20, 10
@@ -122,14 +124,18 @@ def infer(
     day, frame = frame["batch_date"], frame.drop(columns="batch_date")
     guesses, typed = {}, {}
     for name in frame.columns:
-        kind = column_type(frame[name], text_is_all=text_is_all, dialect=dialect)
+        kind = (
+            event_type(frame[name], dialect)[0]
+            if name == event
+            else column_type(frame[name], text_is_all=text_is_all, dialect=dialect)
+        )
         spelled, typed[name] = (
             coerce(plain(frame[name], kind, dialect, one), kind, text_is_all=text_is_all)[0]
             for one in (UTC, zone)
         )
         # By the spelling: an hour that the clocks show twice is there, though nobody can say which it is.
         filled = spelled.notna().groupby(day).any()
-        nullable = bool(spelled.isna().any())
+        nullable = bool(spelled.isna().any()) and name != event
         guesses[name] = ColumnGuess(kind, nullable, nullable and not bool(filled.all()))
     table = pd.DataFrame(typed)
     later = dict.fromkeys(outcome, "the outcome, as asked") | given_away(table, outcome, event)
@@ -190,8 +196,17 @@ def clock(frame: pd.DataFrame, source: Source) -> tuple[Clock, pd.Series]:
     """
     zone, rows = source.zone_of(""), pd.Series(False, index=frame.index)
     winter, other, doubts = _winter_time(zone), None, []
+    event = getattr(source.connector, "date_column", None)
+    if event in frame.columns:
+        rows = undated(frame[event], source.dialect)
+        doubts += [_undated(frame[event], rows)] if rows.any() else []
     for name in frame.columns:
-        if column_type(frame[name], text_is_all=source.text_is_all, dialect=source.dialect) != "timestamp":
+        kind = (
+            event_type(frame[name], source.dialect)[0]
+            if name == event
+            else column_type(frame[name], text_is_all=source.text_is_all, dialect=source.dialect)
+        )
+        if kind != "timestamp":
             continue
         shown, instants = (
             coerce(plain(frame[name], "timestamp", source.dialect, one), "timestamp", text_is_all=True)[0]
@@ -205,6 +220,36 @@ def clock(frame: pd.DataFrame, source: Source) -> tuple[Clock, pd.Series]:
             other = winter if skipped.any() else other
             doubts.append(_doubt(frame[name], odd, zone, winter if skipped.any() else None))
     return Clock(other, tuple(doubts)), rows
+
+
+def event_type(values: pd.Series, dialect: Dialect) -> tuple[ColumnType, pd.Series]:
+    """Return which of date and timestamp reads more of the values that say a row's day, and a mask of the others."""
+    kinds: tuple[ColumnType, ...] = ("date", "timestamp")
+    unread = {
+        kind: coerce(plain(values, kind, dialect, UTC), kind, text_is_all=True)[0].isna() for kind in kinds
+    }
+    best = min(kinds, key=lambda kind: int(unread[kind].sum()))
+    return best, unread[best]
+
+
+def undated(values: pd.Series, dialect: Dialect) -> pd.Series:
+    """Return a mask of the rows without a readable day. Raises RequestError if they are more than a few."""
+    kind, unread = event_type(values, dialect)
+    if unread.mean() > FEW_UNDATED:
+        example = next(iter(values[unread].dropna()), "nothing")
+        raise RequestError(
+            f"--date-column: {int(unread.sum())} of {len(values)} values of '{values.name}' do not read as {kind}, "
+            f"such as {example!r:.60}; a column is spelled in one way: correct the file, or name another column"
+        )
+    return unread
+
+
+def _undated(values: pd.Series, unread: pd.Series) -> str:
+    example = next(iter(values[unread].dropna()), "nothing")
+    return (
+        f"date_column: {int(unread.sum())} of {len(values)} rows have no day that reads, such as {example!r:.60}; each "
+        "goes with the row above it and is set aside"
+    )
 
 
 def _doubt(values: pd.Series, odd: pd.Series, zone: ZoneInfo, winter: str | None) -> str:

@@ -101,7 +101,7 @@ def spelled(
 
 
 class _Shown(NamedTuple):
-    """Rows of some nights and the columns of each, by the clock that they show; ``odd``: whose hour it shows not once."""
+    """Rows of some nights and the columns of each, by their clock; ``odd``: those whose hour it does not show once."""
 
     asked: Source
     rows: pd.DataFrame

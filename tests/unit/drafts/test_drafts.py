@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -341,6 +342,42 @@ def test_a_day_that_is_spelled_as_midnight_utc_is_a_date_of_its_own_in_any_zone(
     with open_source(spec, where, ZoneInfo("America/New_York")) as reader:
         assert reader.nights is not None
         assert reader.nights() == days
+
+
+@pytest.mark.parametrize(
+    ("spelled", "told"),
+    [
+        (lambda n, day: f"{day:%Y%m%d}", ""),
+        (lambda n, day: "" if n == 5 else f"{day}", "1 of 30 rows have no day that reads, such as 'nothing'"),
+        (
+            lambda n, day: "soon" if n == 5 else f"{day:%d.%m.%Y}",
+            "such as 'soon'; each goes with the row above it",
+        ),
+    ],
+)
+def test_the_column_that_says_the_day_is_a_date_whatever_else_it_could_be(
+    include: Path, tmp_path: Path, spelled: Callable[[int, date], str], told: str
+) -> None:
+    days = [date(2022, 1, 1) + timedelta(n) for n in range(30)]
+    lines = [f"v{n},{spelled(n, day)}" for n, day in enumerate(days)]
+    (tmp_path / "data/visits.csv").write_text("\n".join(["id,day", *lines]))
+    _, seen = drafts.new_source(
+        "visits", {**SHOPS, "path": "visits.csv", "date_column": "day"}, None, include=include
+    )
+    column = load_project(include).require_sound().source("visits").columns["day"]
+    assert (column.type, column.nullable) == ("date", False)
+    assert told in " ".join(seen.clock.doubts)
+
+
+def test_days_that_are_spelled_in_two_ways_are_refused_with_the_values(include: Path, tmp_path: Path) -> None:
+    lines = [f"v{n},2022-01-{n + 1:02}{'T10:00:00' if n % 2 else ''}" for n in range(30)]
+    (tmp_path / "data/visits.csv").write_text("\n".join(["id,day", *lines]))
+    with pytest.raises(
+        RequestError, match="15 of 30 values of 'day' do not read as date, such as '2022-01-02T10"
+    ):
+        drafts.new_source(
+            "visits", {**SHOPS, "path": "visits.csv", "date_column": "day"}, None, include=include
+        )
 
 
 def test_numbers_that_count_up_get_no_range_that_ends_the_nights_to_come() -> None:
