@@ -333,10 +333,21 @@ def key_candidates(
         for within in ([], [day.rename("batch_date")]):
             found = list(_unique(table, ranked, guesses, within)) or list(_long_key(table, ranked, within))
             if found:
-                best = sorted(found, key=lambda names: -sum(_identifies(n, guesses[n].type) for n in names))
+                best = sorted(
+                    found,
+                    key=lambda names: (
+                        -sum(_identifies(n, guesses[n].type) for n in names),
+                        not _counts_up(table, names),
+                    ),
+                )
                 # In the order of the table: a key reads as its columns do.
                 return [tuple(name for name in table.columns if name in names) for names in best]
     raise NotReady(_no_key(table))
+
+
+def _counts_up(table: pd.DataFrame, names: tuple[str, ...]) -> bool:
+    """Return whether this is one column that numbers the rows: a customer may well come again, a booking not."""
+    return len(names) == 1 and bool(table[names[0]].is_monotonic_increasing)
 
 
 def _long_key(

@@ -380,6 +380,11 @@ def test_days_that_are_spelled_in_two_ways_are_refused_with_the_values(include: 
         )
 
 
+def test_of_two_identifiers_the_one_that_numbers_the_rows_is_the_key() -> None:
+    rows = {"PatientId": ["77", "12", "95"], "AppointmentID": ["5600000", "5600001", "5600002"]}
+    assert found({DAY: rows}).keys == [("AppointmentID",), ("PatientId",)]
+
+
 def test_numbers_that_count_up_get_no_range_that_ends_the_nights_to_come() -> None:
     rows = {"id": ["a", "b"], "AppointmentID": ["5600000", "5600001"], "Age": ["8", "70"]}
     named = [item for each in found({DAY: rows}).expectations for item in each.values()]
