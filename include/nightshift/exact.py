@@ -33,7 +33,8 @@ INTEGER = r"[+-]?\d{1,18}"
 NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
 # Year first, so that month and day cannot be mistaken for each other.
 SLASHED = r"^(\d{4})/(\d{2})/(\d{2})"
-DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
+# Midnight UTC is how JavaScript, among others, writes a day.
+DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:?00)?)?"
 TIMESTAMP = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)? ?(?:Z|[+-]\d{2}(?::?\d{2})?)?"
 LEAST, MOST, DIGITS = -(2**63), 2**63 - 1, 19
 # From here on a float no longer tells neighbouring integers apart: 2**53 may have been 2**53 + 1.

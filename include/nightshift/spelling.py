@@ -24,7 +24,7 @@ PLAIN = Dialect()
 ALIKE = {" ": SPACES, "'": "'\u2019", "\u2019": "'\u2019"} | dict.fromkeys(SPACES[1:], SPACES)
 WORDS = r"(?i)(?:[+-]?(?:nan|inf|infinity))?"
 NAIVE = r"\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
-DAY = r"\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?"
+DAY = r"\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:?00)?)?"
 INSTANT = NAIVE + r" ?(?:Z|[+-]\d{2}(?::?\d{2})?)?"
 FIRST, LAST = EARLIEST.tz_localize(None), LATEST.tz_localize(None)
 
@@ -46,14 +46,14 @@ def days(
 ) -> pd.Series:
     """Return the day of each date, or the day at ``home`` of each instant, as datetime64[s]; NaT if unreadable.
 
-    ``kind``: date or timestamp; None: whichever of the two reads a value.
+    ``kind``: date or timestamp; None: date if it reads all values, else whichever of the two reads a value.
     """
-    found = pd.Series(pd.NaT, index=values.index, dtype="datetime64[s]")
-    if kind in ("timestamp", None):
-        found = _local_days(plain(values, "timestamp", dialect, zone), home)
-    if kind in ("date", None):
-        found = found.fillna(_own_days(plain(values, "date", dialect, zone)))
-    return found
+    if kind == "timestamp":
+        return _local_days(plain(values, "timestamp", dialect, zone), home)
+    found = _own_days(plain(values, "date", dialect, zone))
+    if kind == "date" or not (found.isna() & values.notna()).any():
+        return found
+    return _local_days(plain(values, "timestamp", dialect, zone), home).fillna(found)
 
 
 def _of_texts(values: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:

@@ -48,6 +48,9 @@ READ: dict[str, list[tuple[Any, str | None]]] = {
         (datetime(2013, 2, 8, 1), None),  # noqa: DTZ001 as delivered
         (datetime(2013, 2, 8, tzinfo=UTC), None),
         ("2013/02/08", "2013-02-08"),
+        ("2013-02-08T00:00:00.000Z", "2013-02-08"),
+        ("2013-02-08T00:00:00+01:00", None),
+        ("2013-02-08T05:00:00Z", None),
         ("0000-01-01", None),
         ("infinity", None),
     ],

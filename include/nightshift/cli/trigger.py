@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightshift.calendar import Calendar, compared, parse_date, typed
+from nightshift.cli.decided import decided
 from nightshift.cli.waiting import waiting
 from nightshift.database import Database
 from nightshift.errors import NotReady, RequestError, did_you_mean
@@ -47,7 +48,7 @@ def start(
         if waits:
             wait(api, dag_id, run_id, tell)
             tell(f"{dag_id}: success")
-            for words in _waiting(project, dag_id, conf):
+            for words in (*_waiting(project, dag_id, conf), *_decided(dag_id, run_id)):
                 tell(words)
         if woken:
             woken.wait(api, (dag_id, run_id), tell, lambda: _waiting(project, dag_id, conf))
@@ -59,6 +60,12 @@ def _waiting(project: Project, dag_id: str, conf: Conf) -> list[str]:
     if night is None or not dag_id.startswith("collect_"):
         return []
     return waiting(Database(control.running().warehouse_as("reader")), project, parse_date(night, "--from"))
+
+
+def _decided(dag_id: str, run_id: str) -> list[str]:
+    if not dag_id.startswith("train_"):
+        return []
+    return decided(Database(control.running().warehouse_as("reader")), run_id)
 
 
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number

@@ -49,8 +49,21 @@ def sniff(content: bytes) -> Sniffed:
     return Sniffed(dialect.model_copy(update=spelled), (*doubts, *more))
 
 
+# What a file that is no CSV begins with, and what to do.
+OTHER_FILES = {
+    b"\x1f\x8b": "it is packed by gzip: let its name end in .gz",
+    b"PK\x03\x04": "it is a zip archive (let its name end in .zip) or an Excel workbook (save the sheet as CSV)",
+    b"\xd0\xcf\x11\xe0": "it is an old Excel workbook: save the sheet as CSV",
+    b"PAR1": "it is Parquet: write connector.format: parquet",
+    b"%PDF": "it is a PDF: ask the upstream for the table",
+}
+
+
 def looks_like(content: bytes, declared: Dialect) -> str:
     """Return what to write into the spec so that the file reads, or nothing if it seems to be what is declared."""
+    for mark, what in OTHER_FILES.items():
+        if content.startswith(mark):
+            return what
     found = sniff(content).dialect
     shape = ("delimiter", "quote", "encoding", "comment", "skip_lines")
     if all(getattr(found, key) == getattr(declared, key) for key in shape):

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import combinations
 from typing import Any
@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from nightshift.errors import NotReady
+from nightshift.errors import NotReady, RequestError
 from nightshift.exact import kind_of
 from nightshift.featurise.giveaway import gives_away, is_classes, summed
-from nightshift.specs import Dialect
+from nightshift.specs import Dialect, Source
 from nightshift.specs.parts import ColumnType
 from nightshift.spelling import PLAIN, plain
 from nightshift.validate.coerce import coerce
@@ -35,6 +35,8 @@ LONGEST_KEY = 3
 FEW_CATEGORIES, NIGHTS_TO_CLOSE = 12, 50
 ROWS_A_CATEGORY, NIGHTS_A_CATEGORY = 20, 10
 EXACT_DIGITS = 15
+# The share of rows without a day that a file may have, as a batch may set aside.
+FEW_UNDATED = 0.05
 FIRST_ROWS = 200
 # What is a class of a model's and not a measurement, an identifier or free text.
 MOST_CLASSES, ROWS_A_CLASS = 20, 10
@@ -47,6 +49,14 @@ class ColumnGuess:
     type: ColumnType
     nullable: bool
     may_be_empty: bool
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Whose clock timestamps without an offset show, if it cannot be the source's; and what is doubtful of it."""
+
+    timezone: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ class Inferred:
     read: pd.DataFrame
     # What the spelling of the file leaves open.
     doubts: tuple[str, ...] = ()
+    clock: Clock = field(default_factory=Clock)
 
     def only(self, names: Collection[str]) -> "Inferred":
         """Return what was found of these columns."""
@@ -113,10 +124,18 @@ def infer(
     day, frame = frame["batch_date"], frame.drop(columns="batch_date")
     guesses, typed = {}, {}
     for name in frame.columns:
-        kind = column_type(frame[name], text_is_all=text_is_all, dialect=dialect, zone=zone)
-        typed[name] = coerce(plain(frame[name], kind, dialect, zone), kind, text_is_all=text_is_all)[0]
-        filled = typed[name].notna().groupby(day).any()
-        nullable = bool(typed[name].isna().any())
+        kind = (
+            event_type(frame[name], dialect)[0]
+            if name == event
+            else column_type(frame[name], text_is_all=text_is_all, dialect=dialect)
+        )
+        spelled, typed[name] = (
+            coerce(plain(frame[name], kind, dialect, one), kind, text_is_all=text_is_all)[0]
+            for one in (UTC, zone)
+        )
+        # By the spelling: an hour that the clocks show twice is there, though nobody can say which it is.
+        filled = spelled.notna().groupby(day).any()
+        nullable = bool(spelled.isna().any()) and name != event
         guesses[name] = ColumnGuess(kind, nullable, nullable and not bool(filled.all()))
     table = pd.DataFrame(typed)
     later = dict.fromkeys(outcome, "the outcome, as asked") | given_away(table, outcome, event)
@@ -170,16 +189,94 @@ def _without(guesses: Mapping[str, ColumnGuess], names: Collection[str]) -> dict
     return {name: guess for name, guess in guesses.items() if name not in names}
 
 
-def column_type(
-    values: pd.Series, *, text_is_all: bool, dialect: Dialect = PLAIN, zone: ZoneInfo = UTC
-) -> ColumnType:
-    """Return the narrowest type that reads every value, as validation reads it; text if none does."""
+def clock(frame: pd.DataFrame, source: Source) -> tuple[Clock, pd.Series]:
+    """Return what timestamps say of the clock that they show, and a mask of rows whose hour it shows twice or never.
+
+    An hour that the source's clocks skip in spring was read off another one: its winter time all year is the guess.
+    """
+    zone, rows = source.zone_of(""), pd.Series(False, index=frame.index)
+    winter, other, doubts = _winter_time(zone), None, []
+    event = getattr(source.connector, "date_column", None)
+    if event in frame.columns:
+        rows = undated(frame[event], source.dialect)
+        doubts += [_undated(frame[event], rows)] if rows.any() else []
+    for name in frame.columns:
+        kind = (
+            event_type(frame[name], source.dialect)[0]
+            if name == event
+            else column_type(frame[name], text_is_all=source.text_is_all, dialect=source.dialect)
+        )
+        if kind != "timestamp":
+            continue
+        shown, instants = (
+            coerce(plain(frame[name], "timestamp", source.dialect, one), "timestamp", text_is_all=True)[0]
+            for one in (UTC, zone)
+        )
+        odd = shown.notna() & instants.isna()
+        rows |= odd
+        if odd.any():
+            wall = shown[odd].dt.tz_localize(None)
+            skipped = wall.dt.tz_localize(zone, ambiguous=[True] * len(wall), nonexistent="NaT").isna()
+            other = winter if skipped.any() else other
+            doubts.append(_doubt(frame[name], odd, zone, winter if skipped.any() else None))
+    return Clock(other, tuple(doubts)), rows
+
+
+def event_type(values: pd.Series, dialect: Dialect) -> tuple[ColumnType, pd.Series]:
+    """Return which of date and timestamp reads more of the values that say a row's day, and a mask of the others."""
+    kinds: tuple[ColumnType, ...] = ("date", "timestamp")
+    unread = {
+        kind: coerce(plain(values, kind, dialect, UTC), kind, text_is_all=True)[0].isna() for kind in kinds
+    }
+    best = min(kinds, key=lambda kind: int(unread[kind].sum()))
+    return best, unread[best]
+
+
+def undated(values: pd.Series, dialect: Dialect) -> pd.Series:
+    """Return a mask of the rows without a readable day. Raises RequestError if they are more than a few."""
+    kind, unread = event_type(values, dialect)
+    if unread.mean() > FEW_UNDATED:
+        example = next(iter(values[unread].dropna()), "nothing")
+        raise RequestError(
+            f"--date-column: {int(unread.sum())} of {len(values)} values of '{values.name}' do not read as {kind}, "
+            f"such as {example!r:.60}; a column is spelled in one way: correct the file, or name another column"
+        )
+    return unread
+
+
+def _undated(values: pd.Series, unread: pd.Series) -> str:
+    example = next(iter(values[unread].dropna()), "nothing")
+    return (
+        f"date_column: {int(unread.sum())} of {len(values)} rows have no day that reads, such as {example!r:.60}; each "
+        "goes with the row above it and is set aside"
+    )
+
+
+def _doubt(values: pd.Series, odd: pd.Series, zone: ZoneInfo, winter: str | None) -> str:
+    what = f"timezone: {int(odd.sum())} values of '{values.name}', such as {values[odd].iloc[0]}, are of an hour that"
+    if winter:
+        return f"{what} the clocks of {zone.key} skip; {winter}, their winter time all year, is a guess"
+    return f"{what} the clocks of {zone.key} do not show once; such rows are set aside, unless timezone is another"
+
+
+def _winter_time(zone: ZoneInfo) -> str | None:
+    """Return the zone that has the winter time of ``zone`` all year, or None: it is no whole hour."""
+    offsets = [datetime(2020, month, 1, tzinfo=zone).utcoffset() for month in (1, 7)]
+    hours = min(offset.total_seconds() for offset in offsets if offset is not None) / 3600
+    return f"Etc/GMT{-hours:+.0f}" if hours == int(hours) else None
+
+
+def column_type(values: pd.Series, *, text_is_all: bool, dialect: Dialect = PLAIN) -> ColumnType:
+    """Return the narrowest type that reads every value, as validation reads it; text if none does.
+
+    Timestamps by their spelling, whatever clocks show.
+    """
 
     def read(some: pd.Series, kind: ColumnType) -> tuple[pd.Series, np.ndarray]:
-        return coerce(plain(some, kind, dialect, zone), kind, text_is_all=text_is_all)
+        return coerce(plain(some, kind, dialect, UTC), kind, text_is_all=text_is_all)
 
     found = kind_of(values.dropna())
-    numbers = plain(values, "float", dialect, zone).dropna()
+    numbers = plain(values, "float", dialect, UTC).dropna()
     for kind in _readable(numbers, found, text_is_all):
         if read(values.head(FIRST_ROWS), kind)[1].any():  # most kinds fail here already
             continue
@@ -236,10 +333,21 @@ def key_candidates(
         for within in ([], [day.rename("batch_date")]):
             found = list(_unique(table, ranked, guesses, within)) or list(_long_key(table, ranked, within))
             if found:
-                best = sorted(found, key=lambda names: -sum(_identifies(n, guesses[n].type) for n in names))
+                best = sorted(
+                    found,
+                    key=lambda names: (
+                        -sum(_identifies(n, guesses[n].type) for n in names),
+                        not _counts_up(table, names),
+                    ),
+                )
                 # In the order of the table: a key reads as its columns do.
                 return [tuple(name for name in table.columns if name in names) for names in best]
     raise NotReady(_no_key(table))
+
+
+def _counts_up(table: pd.DataFrame, names: tuple[str, ...]) -> bool:
+    """Return whether this is one column that numbers the rows: a customer may well come again, a booking not."""
+    return len(names) == 1 and bool(table[names[0]].is_monotonic_increasing)
 
 
 def _long_key(
@@ -361,7 +469,9 @@ def expectations(
         if guess.type == "string" and name not in key and _is_closed(values, day):
             categories = sorted(map(str, values.unique()))
             yield {"expect_column_values_to_be_in_set": {"column": name, "value_set": categories}}
-        if guess.type in ("float", "integer") and name not in key and len(values):
+        # Numbers of bookings and customers grow: a range of them would end the nights that come.
+        counts_up = guess.type == "integer" and IDENTIFIER.search(name)
+        if guess.type in ("float", "integer") and name not in key and len(values) and not counts_up:
             low, high = widened(float(values.min()), float(values.max()))
             yield {
                 "expect_column_values_to_be_between": {"column": name, "min_value": low, "max_value": high}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -51,28 +51,27 @@ def new_source(
         connector = _announced(connector)
     path = _free(include / "sources" / f"{name}.yaml")
     connector, doubts = spelled(name, connector, night, project)
-    batches = _look(name, connector, night, project)
-    rows, columns = gathered(batches)
+    asked, rows, columns, clock, odd = _shown(_undeclared(name, connector, project), night, project)
     delivered = rows.columns.drop("batch_date")
     for column in outcome.columns if outcome else ():
         if column not in delivered:
             raise RequestError(f"--outcome: there is no column '{column}'{did_you_mean(column, delivered)}")
-    cutoffs = {day: project.calendar.cutoff(day) for day in batches}
+    cutoffs = {day: project.calendar.cutoff(day) for day in columns}
     event = connector.get("date_column")
     found = inference.infer(
         rows,
         cutoffs,
-        text_is_all=connector.get("format") == "csv",
+        text_is_all=asked.text_is_all,
         outcome=outcome.columns if outcome else (),
         event=event,
-        dialect=_undeclared(name, connector, project).dialect,
-        zone=project.calendar.zone,
+        dialect=asked.dialect,
+        zone=asked.zone_of(""),
     )
-    found = replace(found, doubts=doubts)
+    found = replace(found, doubts=doubts, clock=clock)
     texts = {path: source.draft(connector, found, owner=project.settings.owner, description=_what(connector))}
     if outcome:
         texts = _halves(path, connector, found, outcome, project.settings.owner)
-    _write_sources(texts, rows, columns, found, include)
+    _write_sources(texts, rows[~odd], columns, found, include)
     return list(texts), found
 
 
@@ -101,10 +100,26 @@ def spelled(
     return ({**connector, "dialect": said} if said else connector), doubts
 
 
-def _look(
-    name: str, connector: dict[str, Any], night: str | None, project: Project
-) -> dict[date, pd.DataFrame]:
-    asked = _undeclared(name, connector, project)
+class _Shown(NamedTuple):
+    """Rows of some nights and the columns of each, by their clock; ``odd``: those whose hour it does not show once."""
+
+    asked: Source
+    rows: pd.DataFrame
+    columns: dict[date, tuple[str, ...]]
+    clock: inference.Clock
+    odd: pd.Series
+
+
+def _shown(asked: Source, night: str | None, project: Project) -> _Shown:
+    rows, columns = gathered(_look(asked, night, project))
+    clock, odd = inference.clock(rows.drop(columns="batch_date"), asked)
+    if clock.timezone is None:
+        return _Shown(asked, rows, columns, clock, odd)
+    again = _shown(asked.model_copy(update={"timezone": clock.timezone}), night, project)
+    return again._replace(clock=clock)
+
+
+def _look(asked: Source, night: str | None, project: Project) -> dict[date, pd.DataFrame]:
     where = connection_of(asked, look.find_connection, project.folder.parent)
     return look.look(asked, where, project.calendar, parse_date(night, "--night") if night else None)
 

@@ -33,6 +33,7 @@ def draft(
         *_connector(connector, found.doubts),
         *_key(found),
         *_known_at(found),
+        *_clock(found),
         *([*(f"# {line}" for line in of_more.splitlines()), "other_columns: ignore"] if of_more else []),
         "columns:",
         *_columns(found),
@@ -98,6 +99,11 @@ def _known_at(found: Inferred) -> list[str]:
             f"# known_at: {scalar(found.known_at[0])}",
         ]
     return []
+
+
+def _clock(found: Inferred) -> list[str]:
+    lines = [f"# {' '.join(doubt.split())}" for doubt in found.clock.doubts]
+    return [*lines, f"timezone: {found.clock.timezone}"] if found.clock.timezone else lines
 
 
 def _columns(found: Inferred) -> list[str]:

@@ -412,6 +412,20 @@ def test_a_file_in_another_dialect_is_told_with_what_to_write(tmp_path, text, en
         read(tmp_path, source())
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (gzip.compress(b"id\na\n"), r"it is packed by gzip: let its name end in \.gz"),
+        (b"PK\x03\x04\x14\x00", r"it is a zip archive .* or an Excel workbook"),
+        (b"PAR1\x15\x04\xff", "it is Parquet: write connector.format: parquet"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_told_with_what_it_is(tmp_path, content, told):
+    (tmp_path / "2013-02-08.csv").write_bytes(content)
+    with pytest.raises((SourceError, SchemaMismatch), match=told):
+        read(tmp_path, source())
+
+
 def test_a_renamed_date_column_is_a_changed_schema(tmp_path):
     (tmp_path / "all.csv").write_text("id,days\na,2013-02-08\n")
     with pytest.raises(SchemaMismatch, match=r"no column 'day'.*did you mean 'days'"):

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from typer.testing import CliRunner
 from nightshift import featurise
 from nightshift.cli import new, trigger
 from nightshift.cli.app import app
-from nightshift.collect import Sniffed, sniff
+from nightshift.collect import Sniffed, connection_of, open_source, sniff
 from nightshift.drafts import inference, look, model, source
 from nightshift.drafts import new as drafts
 from nightshift.drafts.model import Ask
@@ -282,6 +284,111 @@ def test_a_foreign_csv_becomes_a_source_that_accepts_what_was_looked_at(include:
     assert (spec.columns["note"].nullable, spec.columns["note"].may_be_empty) == (True, True)
     assert seen.targets == ["sold", "temp °C"]
     assert "guess" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("first", "odd", "zone", "told"),
+    [
+        # Every hour of the day on which the clocks of Vienna skip one: a logger that keeps winter time.
+        (
+            "2022-03-26",
+            0,
+            "Etc/GMT-1",
+            "02:15:00, are of an hour that the clocks of Europe/Vienna skip; Etc/GMT-1",
+        ),
+        (
+            "2022-10-29",
+            1,
+            "Europe/Vienna",
+            "02:15:00, are of an hour that the clocks of Europe/Vienna do not show",
+        ),
+        ("2022-07-01", 0, "Europe/Vienna", ""),
+    ],
+)
+def test_hours_that_no_clock_shows_once_are_timestamps_all_the_same(
+    include: Path, tmp_path: Path, first: str, odd: int, zone: str, told: str
+) -> None:
+    hours = [datetime.fromisoformat(first) + timedelta(minutes=60 * n + 15) for n in range(72)]
+    lines = [f"{hour:%d.%m.%Y %H:%M:%S},{n}.5" for n, hour in enumerate(hours)]
+    (tmp_path / "data/log.csv").write_text("\n".join(["At,level", *lines]))
+    connector = {**SHOPS, "path": "log.csv", "date_column": "At"}
+    (path,), seen = drafts.new_source("log", connector, None, include=include)
+    spec = load_project(include).require_sound().source("log")
+    assert (spec.columns["At"].type, spec.columns["At"].nullable) == ("timestamp", False)
+    assert spec.zone_of("At").key == zone
+    assert int(seen.read["At"].isna().sum()) <= odd
+    assert told in " ".join(seen.clock.doubts)
+    assert told in path.read_text()
+
+
+def test_a_day_that_is_spelled_as_midnight_utc_is_a_date_of_its_own_in_any_zone(
+    include: Path, tmp_path: Path
+) -> None:
+    project = include / "project.yaml"
+    project.write_text(project.read_text().replace("Europe/Vienna", "America/New_York"))
+    days = [date(2022, 1, 1) + timedelta(n) for n in range(30)]
+    (tmp_path / "data/visits.csv").write_text(
+        "\n".join(["id,day", *[f"v{d:%j},{d}T00:00:00Z" for d in days]])
+    )
+    drafts.new_source(
+        "visits",
+        {**SHOPS, "path": "visits.csv", "date_column": "day", "offset_days": 0},
+        None,
+        include=include,
+    )
+    spec = load_project(include).require_sound().source("visits")
+    assert spec.columns["day"].type == "date"
+    where = connection_of(spec, look.find_connection, tmp_path)
+    with open_source(spec, where, ZoneInfo("America/New_York")) as reader:
+        assert reader.nights is not None
+        assert reader.nights() == days
+
+
+@pytest.mark.parametrize(
+    ("spelled", "told"),
+    [
+        (lambda n, day: f"{day:%Y%m%d}", ""),
+        (lambda n, day: "" if n == 5 else f"{day}", "1 of 30 rows have no day that reads, such as 'nothing'"),
+        (
+            lambda n, day: "soon" if n == 5 else f"{day:%d.%m.%Y}",
+            "such as 'soon'; each goes with the row above it",
+        ),
+    ],
+)
+def test_the_column_that_says_the_day_is_a_date_whatever_else_it_could_be(
+    include: Path, tmp_path: Path, spelled: Callable[[int, date], str], told: str
+) -> None:
+    days = [date(2022, 1, 1) + timedelta(n) for n in range(30)]
+    lines = [f"v{n},{spelled(n, day)}" for n, day in enumerate(days)]
+    (tmp_path / "data/visits.csv").write_text("\n".join(["id,day", *lines]))
+    _, seen = drafts.new_source(
+        "visits", {**SHOPS, "path": "visits.csv", "date_column": "day"}, None, include=include
+    )
+    column = load_project(include).require_sound().source("visits").columns["day"]
+    assert (column.type, column.nullable) == ("date", False)
+    assert told in " ".join(seen.clock.doubts)
+
+
+def test_days_that_are_spelled_in_two_ways_are_refused_with_the_values(include: Path, tmp_path: Path) -> None:
+    lines = [f"v{n},2022-01-{n + 1:02}{'T10:00:00' if n % 2 else ''}" for n in range(30)]
+    (tmp_path / "data/visits.csv").write_text("\n".join(["id,day", *lines]))
+    with pytest.raises(
+        RequestError, match="15 of 30 values of 'day' do not read as date, such as '2022-01-02T10"
+    ):
+        drafts.new_source(
+            "visits", {**SHOPS, "path": "visits.csv", "date_column": "day"}, None, include=include
+        )
+
+
+def test_of_two_identifiers_the_one_that_numbers_the_rows_is_the_key() -> None:
+    rows = {"PatientId": ["77", "12", "95"], "AppointmentID": ["5600000", "5600001", "5600002"]}
+    assert found({DAY: rows}).keys == [("AppointmentID",), ("PatientId",)]
+
+
+def test_numbers_that_count_up_get_no_range_that_ends_the_nights_to_come() -> None:
+    rows = {"id": ["a", "b"], "AppointmentID": ["5600000", "5600001"], "Age": ["8", "70"]}
+    named = [item for each in found({DAY: rows}).expectations for item in each.values()]
+    assert [item["column"] for item in named if "column" in item] == ["Age"]
 
 
 def test_one_file_a_date_is_looked_at_from_the_first_that_is_there(include: Path, tmp_path: Path) -> None:
