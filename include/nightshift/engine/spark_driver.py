@@ -28,7 +28,7 @@ def main() -> None:
             asked = json.loads(plans.get())
             _say(out, _ran(spark, asked["plan"], asked["shards"]))
     except Exception as error:  # noqa: BLE001 it is told, and the log has the rest
-        _say(out, {"failed": f"{type(error).__name__}: {str(error)[:500]}"})
+        _say(out, {"failed": f"{type(error).__name__}: {(str(error) or '?').splitlines()[0]}"})
 
 
 def _read(plans: "SimpleQueue[str]") -> None:
