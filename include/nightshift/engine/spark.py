@@ -39,14 +39,15 @@ REMOTE = re.compile(r"spark://[A-Za-z0-9.-]+:\d+(,[A-Za-z0-9.-]+:\d+)*")
 MAY_SET = re.compile(
     r"spark\.(executor\.(memory|memoryOverhead|cores|instances)|cores\.max|driver\.(memory|host|bindAddress|port)"
     r"|blockManager\.port|driver\.blockManager\.port|port\.maxRetries|task\.maxFailures|speculation(\.[A-Za-z.]+)?"
-    r"|network\.(timeout|crypto\.[A-Za-z.]+)|authenticate(\.[A-Za-z.]+)?|ssl\.[A-Za-z.]+|pyspark\.python)"
+    r"|network\.(timeout|crypto\.[A-Za-z.]+)|ssl\.[A-Za-z.]+)"
 )
 # What a process needs to run at all, and what the local stack knows its own by; all else of a task's environment may
 # hold its secrets.
 PASSED = re.compile(
-    r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|TMPDIR|PYTHONPATH|PYTHONDONTWRITEBYTECODE|NIGHTSHIFT_INCLUDE|NIGHTSHIFT_SUPERVISED"
-    r"|(OMP|MKL|OPENBLAS|NUMEXPR)_\w+|JE_ARROW_MALLOC_CONF"
+    r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|TMPDIR|PYTHONPATH|PYTHONDONTWRITEBYTECODE|NIGHTSHIFT_INCLUDE"
+    r"|NIGHTSHIFT_SUPERVISED|(OMP|MKL|OPENBLAS|NUMEXPR)_\w+|JE_ARROW_MALLOC_CONF"
 )
+TRIES = {"spark.task.maxFailures": "4"}
 # It plans and passes on: half the CPU-seconds to start, and no file outside the task's folder.
 SMALL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 END_SECONDS, LINES = 20, 20
@@ -59,7 +60,8 @@ class Spark:
     master: str
     folder: Path | None = None
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
-    password: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    without_secrets: Callable[[str], str] = field(default=str, repr=False)
 
     @classmethod
     def at(cls, found: Connection) -> "Spark":
@@ -90,7 +92,11 @@ class Spark:
             )
         require_installed()
         return cls(
-            master, Path(folder) if folder else None, {k: str(v) for k, v in conf.items()}, found.password
+            master,
+            Path(folder) if folder else None,
+            {name: str(value) for name, value in conf.items()},
+            found.password,
+            found.without_secrets,
         )
 
     @property
@@ -110,6 +116,7 @@ class Spark:
         with (own / "log").open("wb") as told:
             process = subprocess.Popen(
                 [sys.executable, "-m", "nightshift.engine.spark_driver"],
+                cwd=own,  # nothing there is taken for a module
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=told,
@@ -128,7 +135,8 @@ class Spark:
     def _environment(self, own: Path) -> dict[str, str]:
         passed = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
         (own / "spark-defaults.conf").touch(mode=0o600)
-        lines = (f"{name} {value}\n" for name, value in (self._own_conf(own) | {**self.conf}).items())
+        conf = {**TRIES, **self.conf, **self._own_conf(own)}
+        lines = (f"{name} {value}\n" for name, value in conf.items())
         (own / "spark-defaults.conf").write_text("".join(lines))
         loopback = (
             {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"} if self.is_local else {}
@@ -137,7 +145,7 @@ class Spark:
 
     def _own_conf(self, own: Path) -> dict[str, str]:
         """Return what is set here: no pages, this machine's own address, temporary files with the task's."""
-        secret = self.password or (secrets.token_hex(32) if self.is_local else None)
+        secret = self.secret or (secrets.token_hex(32) if self.is_local else None)
         conf = {
             "spark.master": self.master,
             "spark.app.name": "nightshift",
@@ -147,7 +155,6 @@ class Spark:
             "spark.sql.warehouse.dir": str(own / "warehouse"),
             "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={own} {SMALL}",
             "spark.python.daemon.module": "nightshift.engine.spark_daemon",
-            "spark.task.maxFailures": "4",
         }
         if self.is_local:
             conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
@@ -201,8 +208,7 @@ class _Driver:
         """Return the last errors in the log, else its end; without the secret."""
         lines = self.log.read_text(errors="replace").splitlines()
         told = [line for line in lines if " ERROR " in line][-3:]
-        text = "\n".join(told or lines[-LINES:])
-        return text.replace(self.spark.password, "***") if self.spark.password else text
+        return self.spark.without_secrets("\n".join(told or lines[-LINES:]))
 
 
 def _receipt(answer: Any, number: int) -> Receipt:

@@ -1,4 +1,4 @@
-"""The process that drives Spark. It imports pyspark, and no other module of ours does.
+"""The process that drives Spark. It and ``spark_daemon`` import pyspark, and no other module of ours does.
 
 A line of its input asks for a plan to be done; a line of its output answers. Once its input ends, so does it, and with
 it the JVM, whose input is a pipe of this process. Spark is configured by the file in ``SPARK_CONF_DIR``.
