@@ -50,6 +50,7 @@ from nightshift.warehouse import Warehouse, feature_table, migrate, prediction_t
 NIGHT, VERSION = date(2013, 7, 1), 1
 TRAINING, TRAINING_NIGHTS, AT_ONCE = 60_000, 60, 1_000_000
 SHARE_BAR, GIB_BAR, FLAT_BAR = 0.5, 1.5, 1.2
+PARAMS: dict[str, object] = {"max_iter": 100, "random_state": 0}
 WORDS, FLAG = ("carrier", "origin"), "flag"
 
 
@@ -89,7 +90,7 @@ def declared() -> tuple[Model, FeatureSet]:
     )
     # As the example's, but for what its columns are asked.
     example = load_project().model("late_arrival").model_dump(by_alias=True)
-    example["estimator"]["params"] = {"max_iter": 100, "random_state": 0}
+    example["estimator"]["params"] = PARAMS
     ours = {
         "name": "drawn",
         "features": "drawn",

@@ -3,6 +3,7 @@
 Real pyspark on this machine: `make spark` installs it.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -31,7 +32,6 @@ from nightshift.registry import Registry
 from nightshift.root import ENGINE
 from nightshift.specs import Model, load_project
 from nightshift.stages import Platform, Try
-from nightshift.stages import score as scoring
 from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, prediction_table
 
@@ -44,6 +44,8 @@ pytestmark = [
     ),
     pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed"),
 ]
+# Not the stage of that name, which `nightshift.stages` has instead.
+scoring = importlib.import_module("nightshift.stages.score")
 NIGHTS = DateRange(date(2013, 2, 1), date(2013, 2, 3))
 # So that a night of some 900 flights is several shards, and a hundred.
 FEW_ROWS, LEAST_ROWS = 300, 8

@@ -6,6 +6,7 @@ pickled: a task of Spark is told the plan's file and its shard's number.
 """
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -30,22 +31,26 @@ from nightshift.engine.receipts import Receipt, checked
 from nightshift.engine.shards import RECEIPT, planned, spread
 from nightshift.errors import NightshiftError, NotReady, SpecError, Unreachable
 
+log = logging.getLogger(__name__)
+
 LOCAL = re.compile(r"local(\[(\*|\d+)(, *\d+)?\]|-cluster\[\d+, *\d+, *\d+\])?")
 REMOTE = re.compile(r"spark://[A-Za-z0-9.-]+:\d+(,[A-Za-z0-9.-]+:\d+)*")
 # What the connection's extra may set: how much, how often, and where from; nothing that names code.
 MAY_SET = re.compile(
     r"spark\.(executor\.(memory|memoryOverhead|cores|instances)|cores\.max|driver\.(memory|host|bindAddress|port)"
     r"|blockManager\.port|driver\.blockManager\.port|port\.maxRetries|task\.maxFailures|speculation(\.[A-Za-z.]+)?"
-    r"|network\.(timeout|crypto\.[A-Za-z.]+)|authenticate(\.[A-Za-z.]+)?|ssl\.[A-Za-z.]+|pyspark\.python)"
+    r"|network\.(timeout|crypto\.[A-Za-z.]+)|ssl\.[A-Za-z.]+)"
 )
-# What a process needs to run at all; all else of a task's environment may hold its secrets.
+# What a process needs to run at all, and what the local stack knows its own by; all else of a task's environment may
+# hold its secrets.
 PASSED = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|TMPDIR|PYTHONPATH|PYTHONDONTWRITEBYTECODE|NIGHTSHIFT_INCLUDE"
-    r"|(OMP|MKL|OPENBLAS|NUMEXPR)_\w+|JE_ARROW_MALLOC_CONF"
+    r"|NIGHTSHIFT_SUPERVISED|(OMP|MKL|OPENBLAS|NUMEXPR)_\w+|JE_ARROW_MALLOC_CONF"
 )
+TRIES = {"spark.task.maxFailures": "4"}
 # It plans and passes on: half the CPU-seconds to start, and no file outside the task's folder.
 SMALL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
-END_SECONDS, TAIL = 20, 2000
+END_SECONDS, LINES = 20, 20
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Spark:
     master: str
     folder: Path | None = None
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
-    password: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    without_secrets: Callable[[str], str] = field(default=str, repr=False)
 
     @classmethod
     def at(cls, found: Connection) -> "Spark":
@@ -86,7 +92,11 @@ class Spark:
             )
         require_installed()
         return cls(
-            master, Path(folder) if folder else None, {k: str(v) for k, v in conf.items()}, found.password
+            master,
+            Path(folder) if folder else None,
+            {name: str(value) for name, value in conf.items()},
+            found.password,
+            found.without_secrets,
         )
 
     @property
@@ -103,22 +113,21 @@ class Spark:
         """
         own = folder / "spark"
         own.mkdir(mode=0o700)
-        with (own / "log").open("wb") as log:
+        with (own / "log").open("wb") as told:
             process = subprocess.Popen(
                 [sys.executable, "-m", "nightshift.engine.spark_driver"],
+                cwd=own,  # nothing there is taken for a module
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=told,
                 env=self._environment(own),
                 start_new_session=True,
                 text=True,
             )
         # Popen's two are there: both are pipes.
-        driver = _Driver(
-            cast("IO[str]", process.stdin), cast("IO[str]", process.stdout), own / "log", self.password
-        )
+        driver = _Driver(cast("IO[str]", process.stdin), cast("IO[str]", process.stdout), own / "log", self)
         try:
-            driver.answer()
+            log.info("Spark %s at %s started", driver.answer()["spark"], self.master)
             yield driver.run
         finally:
             _end(process, driver)
@@ -126,7 +135,8 @@ class Spark:
     def _environment(self, own: Path) -> dict[str, str]:
         passed = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
         (own / "spark-defaults.conf").touch(mode=0o600)
-        lines = (f"{name} {value}\n" for name, value in (self._own_conf(own) | {**self.conf}).items())
+        conf = {**TRIES, **self.conf, **self._own_conf(own)}
+        lines = (f"{name} {value}\n" for name, value in conf.items())
         (own / "spark-defaults.conf").write_text("".join(lines))
         loopback = (
             {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"} if self.is_local else {}
@@ -135,7 +145,7 @@ class Spark:
 
     def _own_conf(self, own: Path) -> dict[str, str]:
         """Return what is set here: no pages, this machine's own address, temporary files with the task's."""
-        secret = self.password or (secrets.token_hex(32) if self.is_local else None)
+        secret = self.secret or (secrets.token_hex(32) if self.is_local else None)
         conf = {
             "spark.master": self.master,
             "spark.app.name": "nightshift",
@@ -145,7 +155,6 @@ class Spark:
             "spark.sql.warehouse.dir": str(own / "warehouse"),
             "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={own} {SMALL}",
             "spark.python.daemon.module": "nightshift.engine.spark_daemon",
-            "spark.task.maxFailures": "4",
         }
         if self.is_local:
             conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
@@ -161,7 +170,7 @@ class _Driver:
     asks: IO[str]
     answers: IO[str]
     log: Path
-    password: str | None = field(repr=False)
+    spark: Spark
 
     def run(self, job: Job, blocks: Iterator[pa.Table], folder: Path) -> list[Receipt]:
         """Return a receipt a block, in their order; what is served of each lies in ``folder``.
@@ -173,6 +182,7 @@ class _Driver:
         shards = spread(blocks, folder)
         if not shards:
             return []
+        log.info("%d shards to Spark at %s", len(shards), self.spark.master)
         self._say({"plan": str(planned(job, shards, folder)), "shards": len(shards)})
         answers = self.answer()
         receipts = [_receipt(answers.get(str(number)), number) for number in range(len(shards))]
@@ -195,8 +205,10 @@ class _Driver:
             self.asks.flush()
 
     def _tail(self) -> str:
-        text = self.log.read_text(errors="replace")[-TAIL:]
-        return text.replace(self.password, "***") if self.password else text
+        """Return the last errors in the log, else its end; without the secret."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        told = [line for line in lines if " ERROR " in line][-3:]
+        return self.spark.without_secrets("\n".join(told or lines[-LINES:]))
 
 
 def _receipt(answer: Any, number: int) -> Receipt:
@@ -216,22 +228,25 @@ def _end(process: subprocess.Popen[str], driver: _Driver) -> None:
     with suppress(BrokenPipeError):
         driver.asks.close()
     until = time.monotonic() + END_SECONDS
-    while _lives(process) and time.monotonic() < until:
+    while _members(process.pid) and time.monotonic() < until:
         time.sleep(0.05)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    for pid in _members(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
     driver.answers.close()
 
 
-def _lives(process: subprocess.Popen[str]) -> bool:
-    """Whether any process of the driver's group is left: the JVM and its workers are of it."""
-    process.poll()
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def _members(session: int) -> list[int]:
+    """Return the processes of a session that live. Workers have groups of their own; the session they share."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # PID (NAME) STATE PARENT GROUP SESSION ...; a name may hold anything.
+            state, _, _, of, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(of) == session and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
 
 
 def require_installed(found: Callable[[str], object] = find_spec) -> None:

@@ -1,4 +1,4 @@
-"""The process that drives Spark. It imports pyspark, and no other module of ours does.
+"""The process that drives Spark. It and ``spark_daemon`` import pyspark, and no other module of ours does.
 
 A line of its input asks for a plan to be done; a line of its output answers. Once its input ends, so does it, and with
 it the JVM, whose input is a pipe of this process. Spark is configured by the file in ``SPARK_CONF_DIR``.
@@ -28,7 +28,7 @@ def main() -> None:
             asked = json.loads(plans.get())
             _say(out, _ran(spark, asked["plan"], asked["shards"]))
     except Exception as error:  # noqa: BLE001 it is told, and the log has the rest
-        _say(out, {"failed": f"{type(error).__name__}: {str(error)[:500]}"})
+        _say(out, {"failed": f"{type(error).__name__}: {(str(error) or '?').splitlines()[0]}"})
 
 
 def _read(plans: "SimpleQueue[str]") -> None:

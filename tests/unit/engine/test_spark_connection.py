@@ -44,6 +44,7 @@ def test_a_master_is_host_and_port(host: str, port: int | None, extra: dict, mas
         ("local[2]\nspark.jars /x", {}, "expected local"),
         ("spark://master:7077", {}, "extra.folder: missing"),
         ("local", {"conf": {"spark.jars": "/x.jar"}}, "'spark.jars' may not be set"),
+        ("local", {"conf": {"spark.pyspark.python": "/x"}}, "may not be set"),
         ("local", {"conf": {"spark.executor.extraJavaOptions": "-agent"}}, "may not be set"),
         ("local", {"conf": {"spark.cores.max": "2\nspark.jars /x"}}, "'spark.cores.max' may not be set"),
     ],

@@ -1,0 +1,107 @@
+"""A night of flights whose champion is scored on Apache Spark, through the real scheduler, on a stack of its own."""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.conftest import MODEL, nightshift
+from examples.nyc_flights.demo import Demo, load_history
+from nightshift.calendar import DateRange
+from nightshift.runtime import processes, state
+from nightshift.runtime.api import Client
+from nightshift.specs import load_project
+from nightshift.warehouse import Warehouse
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(
+        importlib.util.find_spec("pyspark") is None, reason="pyspark is not installed: make spark"
+    ),
+    pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed"),
+]
+ROOT = Path(__file__).resolve().parents[2]
+HISTORY, CHAMPION_AS_OF, NIGHT = (
+    DateRange(date(2013, 1, 2), date(2013, 1, 29)),
+    date(2013, 1, 28),
+    date(2013, 1, 30),
+)
+SECONDS = 1200
+
+
+def project_on_spark(project: Path) -> None:
+    """Write the example with one model, small and scored on Spark."""
+    for part in ("include/sources", "include/features", "dags", "plugins", "examples"):
+        shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (project / "include/models").mkdir()
+    spec = _yaml(ROOT / f"include/models/{MODEL}.yaml")
+    spec["train"] = {"window_days": 14, "holdout_days": 7, "min_rows": 500, "refit": False}
+    spec["estimator"]["params"] |= {"max_iter": 25, "learning_rate": 0.2}
+    spec |= {"gates": spec["gates"][:2], "slices": [], "compute": "spark"}
+    spec["gates"][0]["value"] = 0.55
+    _write(project / f"include/models/{MODEL}.yaml", spec)
+    _write(project / "include/project.yaml", _yaml(ROOT / "include/project.yaml") | {"spark": "spark"})
+    settings = _yaml(ROOT / "airflow_settings.yaml")
+    settings["airflow"]["connections"].append(
+        {"conn_id": "spark", "conn_type": "generic", "conn_host": "local[2]"}
+    )
+    _write(project / "airflow_settings.yaml", settings)
+
+
+@pytest.fixture
+def on_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
+    """Return a running stack of the example with one model, small and scored on Spark."""
+    home = tmp_path / "home"
+    project_on_spark(tmp_path / "project")
+    monkeypatch.setenv("NIGHTSHIFT_INCLUDE", str(tmp_path / "project/include"))
+    try:
+        nightshift(home, "up")
+        runtime = state.load(home)
+        with Client.of(runtime) as api:
+            yield Demo(runtime, api, Warehouse(runtime.warehouse_url))
+    finally:
+        nightshift(home, "down")
+        left = processes.marked(home)
+        nightshift(home, "down", "--purge")
+        assert left == [], "processes of the stack are left"
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text())
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(content))
+
+
+def test_a_night_is_scored_on_spark_by_the_scheduler(on_spark: Demo) -> None:
+    load_history(on_spark, HISTORY)
+    on_spark.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": "the first"})
+    sources = load_project().sources_of(MODEL)
+    on_spark.all([f"collect_{source}" for source in sources], partition_key=str(NIGHT))
+    run = on_spark.ended(f"score_{MODEL}", on_spark.api.wait_for_run(f"score_{MODEL}", str(NIGHT), SECONDS))
+    assert run["run_type"] == "asset_triggered"
+    log = on_spark.api.log(f"score_{MODEL}", run["dag_run_id"], "score")
+    assert [line for line in log if "1 shards to Spark at local[2]" in line], log[-30:]
+    [row] = on_spark.warehouse.rows(
+        "SELECT p.run_id, count(*) AS rows, max(b.row_count) AS receipts FROM predictions.late_arrival p "
+        "JOIN catalog.prediction_batches b USING (batch_date) WHERE b.model = %s AND batch_date = %s GROUP BY 1",
+        (MODEL, NIGHT),
+    )
+    assert row["run_id"] == run["dag_run_id"]
+    assert row["rows"] == row["receipts"] > 800
+    assert _of_spark(on_spark) == []
+
+
+def _of_spark(demo: Demo) -> list[str]:
+    """Return what still runs of Spark below this stack."""
+    stack = [Path(f"/proc/{process.pid}") for process in processes.marked(demo.runtime.home)]
+    environments = {each: each.joinpath("environ").read_bytes() for each in stack if each.exists()}
+    return [str(each) for each, environment in environments.items() if b"SPARK_CONF_DIR=" in environment]
