@@ -58,9 +58,9 @@ def without_failures(context: BrowserContext) -> Iterator[Page]:
     assert failures == []
 
 
-def told(loop: Demo, path: str) -> dict:
+def told(loop: Demo, path: str, user: str = "vic") -> dict:
     url = f"{loop.runtime.airflow_url}/nightshift/api/{path}"
-    answer = httpx.get(url, trust_env=False, headers=as_user(loop, "vic"), timeout=60)
+    answer = httpx.get(url, trust_env=False, headers=as_user(loop, user), timeout=60)
     return answer.raise_for_status().json()
 
 
@@ -141,8 +141,79 @@ def test_the_tab_of_a_dag_shows_its_model_and_data_its_sources(
     photograph(page, "cockpit-data")
 
 
+# What changes something, as the pages offer it, each with a form that is not filled in well.
+FORMS = {
+    f"train_{MODEL}": {"as_of": "soon"},
+    f"score_{MODEL}": {"batch_date": "soon"},
+    f"rollback_{MODEL}": {},
+    f"replay_policies_{MODEL}": {"last": "soon"},
+    "replay_quarantine_weather": {"batch_date": "soon"},
+    "explore_source_weather": {"batch_date": "soon"},
+    "silence_alert": {},
+}
+
+
+def test_each_page_shows_the_same_to_all_and_its_forms_to_who_may_start_them(
+    loop: Demo, anybodys: Page, request: pytest.FixtureRequest
+) -> None:
+    page, may = anybodys, request.node.callspec.params["anybodys"] != "vic"
+    night, url = str(NIGHTS[0]), loop.runtime.airflow_url + FLEET
+    page.goto(f"{url}/models/{MODEL}")
+    entry = told(loop, f"models/{MODEL}")["ledger"][0]
+    expect(page.locator(f"#ledger [data-row='{entry['entry']}']")).to_contain_text(entry["actor"])
+    expect(page.locator("[data-chart=heat]")).to_be_visible()
+    for words in ("Retrain", "Score a range", "Roll back", "Replay policies"):
+        expect(page.locator("#actions").get_by_role("link", name=words)).to_have_count(int(may))
+    page.goto(f"{url}/nights/{night}")
+    for name in (MODEL, "weather", "departure_v1"):
+        row = loop.warehouse.row(
+            "SELECT row_count FROM catalog.nights WHERE name = %s AND batch_date = %s", (name, night)
+        )
+        assert row
+        expect(page.locator(f"[data-row={name}]")).to_contain_text(f"{row['row_count']:,}")
+    page.goto(f"{url}/data?q=weather")
+    expect(page.locator("[data-row=weather]").get_by_role("link", name="collect_weather")).to_be_visible()
+    for form in ("replay_quarantine_weather", "explore_source_weather"):
+        expect(page.locator("[data-row=weather]").get_by_role("link", name=form)).to_have_count(int(may))
+    page.goto(f"{url}/alerts")
+    for alert in told(loop, "alerts")["alerts"]:
+        row = page.locator(f'[data-row="{alert["fingerprint"]}"]')
+        expect(row).to_contain_text(alert["title"])
+        expect(row.get_by_role("link", name="silence")).to_have_count(int(may))
+
+
+@pytest.mark.parametrize("user", ["vic", "olga", "admin"])
+def test_what_a_viewer_may_not_do_is_refused_and_nobody_writes_through_the_cockpit(
+    loop: Demo, user: str
+) -> None:
+    """Nothing starts: a viewer is forbidden to, and what others fill in lacks something."""
+    headers, may = as_user(loop, user), user != "vic"
+
+    def answer(method: str, path: str, body: object = None) -> int:
+        url = loop.runtime.airflow_url + path
+        return httpx.request(method, url, json=body, headers=headers, trust_env=False, timeout=60).status_code
+
+    def runs() -> dict[str, int]:
+        return {dag: len(loop.api.runs(dag)) for dag in FORMS}
+
+    before = runs()
+    for dag, lacking in FORMS.items():
+        filled = {"conf": lacking if may else {}, "logical_date": None}
+        assert answer("POST", f"/api/v2/dags/{dag}/dagRuns", filled) == (400 if may else 403), dag
+    assert runs() == before
+    for path in ("fleet", f"models/{MODEL}", f"nights/{NIGHTS[0]}", "data", "alerts"):
+        assert answer("GET", f"/nightshift/api/{path}") == 200
+        assert {answer(method, f"/nightshift/api/{path}", {}) for method in ("POST", "PUT", "DELETE")} == {
+            405
+        }
+    assert answer("GET", "/nightshift/api/models/absent") == 404
+    assert answer("PATCH", f"/api/v2/dags/score_{MODEL}", {"is_paused": "soon"}) == (422 if may else 403)
+    assert answer("GET", "/api/v2/connections") == (200 if may else 403)
+
+
 def test_each_link_of_the_cockpit_leads_somewhere(loop: Demo) -> None:
-    found = told(loop, f"models/{MODEL}")
+    found = told(loop, f"models/{MODEL}", "olga")
+    assert told(loop, f"models/{MODEL}")["actions"] == []
     links = [link["to"] for link in [*found["links"], *found["actions"]]]
     kept = [
         to.partition("#")[0] for to in links if to.startswith("nightshift/files/") and "catalog" not in to

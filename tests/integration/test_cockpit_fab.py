@@ -60,7 +60,8 @@ with get_application_builder() as builder:
     for role in before:
         user = security.find_user(f"late {role}")
         dags = manager.get_authorized_dag_ids(user=user, method="GET")
-        told[role] = [before[role], bool(seen(user)), len(dags), "score_late_arrival" in dags]
+        starts = [dag for dag in sorted(cockpit_api._dags(project)) if cockpit_api._may_start(user, dag)]
+        told[role] = [before[role], bool(seen(user)), len(dags), "score_late_arrival" in dags, len(starts)]
 print("TOLD" + json.dumps([told, len(cockpit_api._dags(project))]))
 """
 
@@ -102,9 +103,18 @@ def test_the_first_start_gives_the_menu_to_whoever_may_read(told: Any) -> None:
 
 def test_a_role_for_one_dag_sees_one_model(told: Any) -> None:
     roles, every = told
-    shown = {role: (count, has) for role, (_, _, count, has) in roles.items()}
+    shown = {role: (count, has) for role, (_, _, count, has, _) in roles.items()}
     assert shown == {
         **dict.fromkeys(("Viewer", "User", "Op", "Admin"), (every, True)),
         "One model": (1, True),
         "Public": (0, False),
+    }
+
+
+def test_forms_are_offered_to_who_may_start_what_they_are_of(told: Any) -> None:
+    roles, every = told
+    starts = {role: count for role, (*_, count) in roles.items()}
+    assert starts == {
+        **dict.fromkeys(("User", "Op", "Admin"), every),
+        **dict.fromkeys(("Viewer", "One model", "Public"), 0),
     }

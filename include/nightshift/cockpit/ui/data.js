@@ -9,17 +9,18 @@ const DATA = [
   },
   { title: "Last try", cell: (d) => [d.row.status || "–", d.row.why && h(C.Text, { key: 1, fontSize: "sm", lineClamp: 3, title: d.row.why }, d.row.why)] },
   { title: "Rows a night", cell: (d, first) => h(Bars, { values: d.row.volume, first, label: `Rows a night of ${d.row.name}` }) },
-  { title: "Set aside", cell: (d, first) => (d.kind === "source" ? h(Bars, { values: d.row.rejected.map((v) => (v === null ? null : 100 * v)), first, label: `Per cent set aside of ${d.row.name}` }) : "–") },
+  { title: "Set aside", of: "source", cell: (d, first) => h(Bars, { values: d.row.rejected.map((v) => (v === null ? null : 100 * v)), first, label: `Per cent set aside of ${d.row.name}` }) },
   {
     title: "In quarantine",
+    of: "source",
     by: (d) => d.row.open.reduce((sum, each) => sum - each.rows, 0),
     least: "12rem",
     cell: (d) =>
       d.row.open.length
-        ? d.row.open.map((each) => h(C.Text, { key: each.rule + each.column, fontSize: "sm" }, `${number(each.rows)} ${each.rows === 1 ? "row" : "rows"}: ${each.rule}${each.column ? ` of ${each.column}` : ""}, newest ${each.newest}`, each.samples.length > 0 && h(Soft, { display: "block" }, "such as ", each.samples.map((sample) => h(C.Code, { key: sample, size: "sm", mr: 1, whiteSpace: "pre-wrap" }, sample || "nothing")))))
-        : h(Soft, null, d.kind === "source" ? "none" : "–"),
+        ? d.row.open.map((each) => h(Said, { key: each.rule + each.column }, `${number(each.rows)} ${each.rows === 1 ? "row" : "rows"}: ${each.rule}${each.column ? ` of ${each.column}` : ""}, newest ${each.newest}`, each.samples.length > 0 && h(Soft, { display: "block" }, "such as ", each.samples.map((sample) => h(C.Code, { key: sample, size: "sm", mr: 1, whiteSpace: "pre-wrap" }, sample || "nothing")))))
+        : h(Soft, null, "none"),
   },
-  { title: "Fixes", cell: (d) => (d.fixes.length ? d.fixes.map((fix) => h(C.Box, { key: fix }, fix)) : h(Soft, null, "–")) },
+  { title: "Fixes", of: "source", cell: (d) => (d.fixes.length ? d.fixes.map((fix) => h(C.Box, { key: fix }, fix)) : h(Soft, null, "–")) },
   { title: "Read by", cell: (d) => (d.read_by.length ? d.read_by.map((name) => h(C.Box, { key: name }, h(Go, { to: modelPage(name) }, name))) : h(Soft, null, "no model")) },
   { title: "Do", cell: (d) => d.links.map((link) => h(Next, { key: link.to, step: link })) },
 ];
@@ -40,7 +41,7 @@ const DataPage = ({ query }) => {
       h(
         Section,
         { key: kind, id: kind, title: KINDS[kind] },
-        h(Grid, { label: KINDS[kind], columns: DATA.map((c) => ({ ...c, cell: (d) => c.cell(d, found.data.first) })), rows: shown.filter((d) => d.kind === kind), keyOf: (d) => d.row.name }),
+        h(Grid, { label: KINDS[kind], columns: DATA.filter((c) => !c.of || c.of === kind).map((c) => ({ ...c, cell: (d) => c.cell(d, found.data.first) })), rows: shown.filter((d) => d.kind === kind), keyOf: (d) => d.row.name }),
       ),
     ),
     h(Lineage, { nodes: found.data.lineage, start: shown[0] && `${shown[0].kind}.${shown[0].row.name}` }),
