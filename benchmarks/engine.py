@@ -66,10 +66,9 @@ def watched() -> Iterator[Counter[int]]:
 
     def look() -> None:
         while not over.wait(0.2):
-            for process in psutil.process_iter():
+            for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
-                    if "SPARK_CONF_DIR" in process.environ():
-                        seconds[process.pid] = sum(process.cpu_times()[:2])
+                    seconds[process.pid] = sum(process.cpu_times()[:2])
 
     with ThreadPoolExecutor(1) as watcher:
         watcher.submit(look)
