@@ -33,9 +33,11 @@ def of_each(home: Path) -> dict[str, list[Process]]:
     leaders[snapshot.supervisor.pid] = "supervisor"
     found: dict[str, list[Process]] = {}
     marked = {process.pid for process in processes.marked(home)}
-    for process in processes.everyone():  # PostgreSQL's have written over their mark
-        if process.session in leaders or process.pid in marked:
-            found.setdefault(leaders.get(process.session, "others"), []).append(process)
+    for process in processes.everyone():
+        # PostgreSQL's lead sessions of their own, and have written over their mark.
+        name = leaders.get(process.session) or leaders.get(process.parent)
+        if name or process.pid in marked:
+            found.setdefault(name or "others", []).append(process)
     return found
 
 
