@@ -93,9 +93,10 @@ def _passed(
     """Return, by feature, the column and its type, numbers and categories; and what is left out, with why."""
     found: dict[str, tuple[str, str]] = {}
     left = {}
+    day = {*main.events, main.known_at, getattr(main.connector, "date_column", None)}
     for name, column in main.columns.items():
         recurs = about.ahead and name in about.things
-        if column.type in ("date", "timestamp") or (name in {*main.key, *about.columns} and not recurs):
+        if name in {*main.key, *about.columns, *day} and not recurs:
             continue
         why = _unfit(main, name, rows[name].dropna() if rows is not None else None)
         if why:
@@ -110,11 +111,14 @@ def _passed(
 
 def _unfit(main: Source, name: str, values: pd.Series | None) -> str | None:
     """Return why a column is no feature, or None."""
+    kind = main.columns[name].type
+    if kind in ("date", "timestamp"):
+        return f"a {kind}; make a number of it, such as the days from then to the row's own day"
     if IDENTIFIER.search(name):
         return "an identifier by its name"
     if values is not None and len(values) and values.nunique() < 2:
         return "the same in every row"
-    if main.columns[name].type != "string" or name in _sets(main):
+    if kind != "string" or name in _sets(main):
         return None
     if values is None:
         return "text, and nothing is collected yet that tells whether it is a category"

@@ -524,11 +524,15 @@ def test_a_drafted_module_builds_a_day_from_the_rows_before_it(include: Path) ->
 
 def test_the_mean_is_of_no_identifier_and_of_nothing_that_never_changes(include: Path) -> None:
     days = [date(2022, 1, 1) + timedelta(n) for n in range(40)]
-    rows = [f"{day},{700 + n // 4 % 7},5,{n * 3 % 11}" for n, day in enumerate(days)]
-    (include.parent / "data/till.csv").write_text("\n".join(["Day,store_id,tills,sold", *rows]))
+    rows = [f"{day},{700 + n // 4 % 7},5,{n * 3 % 11},{day - timedelta(n % 9)}" for n, day in enumerate(days)]
+    (include.parent / "data/till.csv").write_text("\n".join(["Day,store_id,tills,sold,ordered", *rows]))
     drafts.new_source("till", {**SHOPS, "path": "till.csv"}, None, include=include)
     path, left = drafts.new_features("takings", ["till"], [], include=include)
-    assert left == {"store_id": "an identifier by its name", "tills": "the same in every row"}
+    assert left == {
+        "store_id": "an identifier by its name",
+        "tills": "the same in every row",
+        "ordered": "a date; make a number of it, such as the days from then to the row's own day",
+    }
     assert '"sold_mean_28d": "float"' in path.read_text()
     assert "# Of sold: a guess, the first that is no key or identifier and varies" in path.read_text()
 
