@@ -187,11 +187,12 @@ def test_a_worker_that_is_killed_changes_nothing(loop: Platform, expected: tuple
 def test_a_worker_of_another_engine_refuses_and_nothing_is_written(
     loop: Platform, expected: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(ENGINE / "nightshift", other / "nightshift", ignore=shutil.ignore_patterns("__pycache__"))
-    with (other / "nightshift" / "metrics.py").open("a") as file:
+    other, compiled = tmp_path / "other", shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ENGINE / "nightshift", other / "include/nightshift", ignore=compiled)
+    shutil.copytree(ENGINE.parent / "requirements", other / "requirements")
+    with (other / "include/nightshift/metrics.py").open("a") as file:
         file.write("# not what it was\n")
-    monkeypatch.setenv("PYTHONPATH", str(other))
+    monkeypatch.setenv("PYTHONPATH", str(other / "include"))
     with pytest.raises(ArtifactRefused, match=r"worker .* refuses: the engine's code is [0-9a-f]{64} here"):
         stages.score(on(loop, "spark", "late_arrival"), "late_arrival", NIGHTS, Try("spark"))
     assert served(loop, "late_arrival") == expected
