@@ -12,7 +12,6 @@ from toys import feature_set, rows, spec
 
 from nightshift import artifacts, train
 from nightshift.errors import FitFailed, SpecError
-from nightshift.platform.fitted import own_code, require_same_code
 from nightshift.specs import Estimator, FeatureSet, Model, Own
 
 TREES = "sklearn.ensemble.HistGradientBoosting{}"
@@ -330,10 +329,10 @@ def test_what_a_training_function_returns_is_looked_at(name: str, says: str, own
 def test_a_version_is_refused_when_the_code_behind_it_has_changed(own: Own) -> None:
     model, frame = spec("regression", "estimators.mine.Blend", {}), rows("regression")
     content = skops.io.dumps(train.fit(model, two_numbers(), frame, frame["label"], own))
-    recorded = own_code(own, content)
-    require_same_code("model 'toy', version 1", own, content, recorded)
+    recorded = artifacts.own_code(own, content)
+    artifacts.require_same_code("model 'toy', version 1", own, content, recorded)
     (own.folder / "estimators" / "other.py").write_text("# another module\n")
-    require_same_code("model 'toy', version 1", own, content, recorded)
+    artifacts.require_same_code("model 'toy', version 1", own, content, recorded)
     (own.folder / "estimators" / "parts.py").write_text("HALF = 0.25\n")
     with pytest.raises(artifacts.ArtifactRefused, match=r"version 1: .*parts\.py has sha256 .* was recorded"):
-        require_same_code("model 'toy', version 1", own, content, recorded)
+        artifacts.require_same_code("model 'toy', version 1", own, content, recorded)
