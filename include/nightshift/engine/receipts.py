@@ -52,13 +52,20 @@ def checked(receipt: Receipt, folder: Path, rows: int) -> Receipt:
         raise ArtifactRefused(
             f"receipt of {receipt.file}, {receipt.rows} rows: expected a file in {folder} of {rows}"
         )
-    check_sha256(receipt.file.read_bytes(), receipt.file.stem, f"what is served, {receipt.file.name},")
+    _content(receipt)
     return receipt
+
+
+def _content(receipt: Receipt) -> pa.BufferReader:
+    """Return what is in a receipt's file. Raises ArtifactRefused if that is not what was written."""
+    content = receipt.file.read_bytes()
+    check_sha256(content, receipt.file.stem, f"what is served, {receipt.file.name},")
+    return pa.BufferReader(content)
 
 
 def read(receipts: Sequence[Receipt]) -> pd.DataFrame:
     """Return the rows behind receipts in their order, as one frame."""
-    return to_frame(pa.concat_tables(pq.read_table(receipt.file) for receipt in receipts))
+    return to_frame(pa.concat_tables(pq.read_table(_content(receipt)) for receipt in receipts))
 
 
 def pieces(
@@ -66,7 +73,7 @@ def pieces(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows behind receipts in their order, at most so many at a time; ``alike``: columns of one value."""
     for receipt in receipts:
-        for piece in pq.ParquetFile(receipt.file).iter_batches(rows):
+        for piece in pq.ParquetFile(_content(receipt)).iter_batches(rows):
             yield pa.RecordBatch.from_arrays(
                 [_column(piece, field, alike) for field in schema], schema=schema
             )

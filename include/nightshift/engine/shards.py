@@ -8,10 +8,12 @@ import io
 import json
 import os
 import platform
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ from nightshift.root import ENGINE
 
 # What a prediction's bits depend on, beside the engine's code and the model's file.
 PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+# The same, where they are installed.
+EXTRAS = ("lightgbm", "torch", "skorch")
+MOST_SAID = 4000
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def _done(plan: Path, number: int) -> dict[str, Any]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 an estimator may fail in any way, and would again
-        return {"error": type(error).__name__, "words": str(error)}
+        trace = traceback.format_exc()[-MOST_SAID:]
+        return {"error": type(error).__name__, "words": str(error), "trace": trace}
 
 
 @lru_cache(1)
@@ -134,6 +140,7 @@ def this_engine() -> dict[str, str]:
         "Python": platform.python_version(),
         "the machine": platform.machine(),
         **{name: version(name) for name in PACKAGES},
+        **{name: version(name) for name in EXTRAS if find_spec(name)},
     }
 
 

@@ -39,7 +39,7 @@ REMOTE = re.compile(r"spark://[A-Za-z0-9.-]+:\d+(,[A-Za-z0-9.-]+:\d+)*")
 MAY_SET = re.compile(
     r"spark\.(executor\.(memory|memoryOverhead|cores|instances)|cores\.max|driver\.(memory|host|bindAddress|port)"
     r"|blockManager\.port|driver\.blockManager\.port|port\.maxRetries|task\.maxFailures|speculation(\.[A-Za-z.]+)?"
-    r"|network\.(timeout|crypto\.[A-Za-z.]+)|ssl\.[A-Za-z.]+)"
+    r"|network\.(timeout|crypto\.(enabled|cipher|saslFallback|authEngineVersion))|ssl\.[A-Za-z.]+)"
 )
 # What a process needs to run at all, and what the local stack knows its own by; all else of a task's environment may
 # hold its secrets.
@@ -51,6 +51,8 @@ TRIES = {"spark.task.maxFailures": "4"}
 # It plans and passes on: half the CPU-seconds to start, and no file outside the task's folder.
 SMALL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 END_SECONDS, LINES = 20, 20
+# A line of what went wrong that says why, among the many that say where.
+CAUSE = re.compile(r"\s*(Caused by: )?[\w.]*Error\b.*")
 
 
 @dataclass(frozen=True)
@@ -79,25 +81,12 @@ class Spark:
                 f"{where}: host '{found.without_secrets(master)}': expected local[N], local-cluster[N,CORES,MB] or "
                 "spark://HOST:PORT"
             )
-        conf = found.extra.get("conf") or {}
-        for name, value in conf.items():
-            if not MAY_SET.fullmatch(name) or not str(value).isprintable():
-                raise SpecError(
-                    f"{where}: extra.conf: '{name}' may not be set; docs/engines.md lists what may"
-                )
-        folder = found.extra.get("folder")
-        if not (is_local or folder):
-            raise SpecError(
-                f"{where}: extra.folder: missing; a folder that tasks and workers of Spark both see"
-            )
+        folder = _folder(found, where, is_needed=not is_local)
+        conf = _conf(found, where)
+        if not (found.password or "").isprintable():
+            raise SpecError(f"{where}: password: expected one line of characters that can be printed")
         require_installed()
-        return cls(
-            master,
-            Path(folder) if folder else None,
-            {name: str(value) for name, value in conf.items()},
-            found.password,
-            found.without_secrets,
-        )
+        return cls(master, folder, conf, found.password, found.without_secrets)
 
     @property
     def is_local(self) -> bool:
@@ -111,7 +100,11 @@ class Spark:
         Raises:
             Unreachable: it does not start.
         """
-        own = folder / "spark"
+        own = folder.resolve() / "spark"
+        if re.search(r'[,"\\]', str(own)) or not str(own).isprintable():
+            raise SpecError(
+                f"folder {own}: Spark takes none with a comma, a quote or a backslash in its path"
+            )
         own.mkdir(mode=0o700)
         with (own / "log").open("wb") as told:
             process = subprocess.Popen(
@@ -136,7 +129,8 @@ class Spark:
         passed = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
         (own / "spark-defaults.conf").touch(mode=0o600)
         conf = {**TRIES, **self.conf, **self._own_conf(own)}
-        lines = (f"{name} {value}\n" for name, value in conf.items())
+        # As Java reads properties: a backslash would join the next line to this one.
+        lines = (f"{name}={value}\n".replace("\\", r"\\") for name, value in conf.items())
         (own / "spark-defaults.conf").write_text("".join(lines))
         loopback = (
             {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"} if self.is_local else {}
@@ -153,7 +147,7 @@ class Spark:
             "spark.ui.showConsoleProgress": "false",
             "spark.local.dir": str(own),
             "spark.sql.warehouse.dir": str(own / "warehouse"),
-            "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={own} {SMALL}",
+            "spark.driver.extraJavaOptions": f'"-Djava.io.tmpdir={own}" {SMALL}',
             "spark.python.daemon.module": "nightshift.engine.spark_daemon",
         }
         if self.is_local:
@@ -161,6 +155,27 @@ class Spark:
         if secret:
             conf |= {"spark.authenticate": "true", "spark.authenticate.secret": secret}
         return conf
+
+
+def _conf(found: Connection, where: str) -> dict[str, str]:
+    conf = found.extra.get("conf") or {}
+    if not isinstance(conf, dict):
+        raise SpecError(f"{where}: extra.conf: expected names and values, got {type(conf).__name__}")
+    for name, value in conf.items():
+        if not MAY_SET.fullmatch(name) or not str(value).isprintable():
+            raise SpecError(f"{where}: extra.conf: '{name}' may not be set; docs/engines.md lists what may")
+    return {name: str(value) for name, value in conf.items()}
+
+
+def _folder(found: Connection, where: str, *, is_needed: bool) -> Path | None:
+    folder = found.extra.get("folder")
+    if not folder and is_needed:
+        raise SpecError(f"{where}: extra.folder: missing; a folder that tasks and workers of Spark both see")
+    if not folder:
+        return None
+    if not (isinstance(folder, str) and Path(folder).is_absolute() and Path(folder).is_dir()):
+        raise SpecError(f"{where}: extra.folder: expected the absolute path of a folder that is there")
+    return Path(folder)
 
 
 @dataclass(frozen=True)
@@ -196,7 +211,12 @@ class _Driver:
         line = self.answers.readline()
         answer = json.loads(line) if line else {"failed": "its process ended"}
         if "failed" in answer:
-            raise Unreachable(f"Spark: {answer['failed']}: {self._tail()}")
+            told = self.spark.without_secrets(f"{answer['failed']}\n{self._tail()}")
+            log.error("Spark: %s", told)  # its own log goes with the task's folder
+            causes = list(dict.fromkeys(line.strip() for line in told.splitlines() if CAUSE.fullmatch(line)))
+            raise Unreachable(
+                f"Spark: {'; '.join(causes[-3:]) or told.splitlines()[0]}; the task's log says more"
+            )
         return dict(answer)
 
     def _say(self, asked: Mapping[str, Any]) -> None:
@@ -205,10 +225,11 @@ class _Driver:
             self.asks.flush()
 
     def _tail(self) -> str:
-        """Return the last errors in the log, else its end; without the secret."""
+        """Return the last errors in the log, with what follows each; else its end."""
         lines = self.log.read_text(errors="replace").splitlines()
-        told = [line for line in lines if " ERROR " in line][-3:]
-        return self.spark.without_secrets("\n".join(told or lines[-LINES:]))
+        errors_at = [number for number, line in enumerate(lines) if " ERROR " in line][-3:]
+        told = [line for number in errors_at for line in lines[number : number + LINES]]
+        return "\n".join(told or lines[-LINES:])
 
 
 def _receipt(answer: Any, number: int) -> Receipt:
@@ -220,7 +241,8 @@ def _receipt(answer: Any, number: int) -> Receipt:
     kind, words = getattr(errors, answer["error"], None), answer["words"]
     if isinstance(kind, type) and issubclass(kind, NightshiftError):
         raise kind(words)
-    raise ValueError(words)
+    log.error("shard %d: %s", number, answer["trace"])
+    raise ValueError(f"shard {number}: {answer['error']}: {words}")
 
 
 def _end(process: subprocess.Popen[str], driver: _Driver) -> None:

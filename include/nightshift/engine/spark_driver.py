@@ -14,6 +14,8 @@ from typing import IO, Any
 
 from nightshift.engine.spark_worker import answers
 
+MOST_SAID = 20_000
+
 
 def main() -> None:
     """Start Spark, say so, and do what is asked until nobody asks any more."""
@@ -28,7 +30,7 @@ def main() -> None:
             asked = json.loads(plans.get())
             _say(out, _ran(spark, asked["plan"], asked["shards"]))
     except Exception as error:  # noqa: BLE001 it is told, and the log has the rest
-        _say(out, {"failed": f"{type(error).__name__}: {(str(error) or '?').splitlines()[0]}"})
+        _say(out, {"failed": f"{type(error).__name__}: {error}"[:MOST_SAID]})
 
 
 def _read(plans: "SimpleQueue[str]") -> None:

@@ -20,7 +20,8 @@ def scratch(purpose: str, within: Path | None = None) -> Iterator[Path]:
     for left in Path(within or tempfile.gettempdir()).glob(f"{prefix}*"):
         _remove_unless_held(left)
     with (
-        tempfile.TemporaryDirectory(prefix=prefix, dir=within) as folder,
+        # Elsewhere others may still be writing: what is done is done, and the next one removes what is left.
+        tempfile.TemporaryDirectory(prefix=prefix, dir=within, ignore_cleanup_errors=bool(within)) as folder,
         (Path(folder) / HELD).open("w") as lock,
     ):
         # The kernel lets go of it with the process, however that ends, and also where others share the disk.

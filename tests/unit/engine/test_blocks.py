@@ -15,11 +15,13 @@ from nightshift import score, train
 from nightshift.engine.here import run
 from nightshift.engine.job import BLOCK_ROWS
 from nightshift.engine.receipts import pieces, read, summed
-from nightshift.errors import SchemaMismatch
+from nightshift.errors import ArtifactRefused, SchemaMismatch, Unreconciled
 from nightshift.monitor.profile import counted
 from nightshift.monitor.sketches import sketch
 from nightshift.score.recalibration import shifted
+from nightshift.stages.score import _require_whole
 from nightshift.types import to_arrow, to_frame
+from nightshift.warehouse import Table
 from nightshift.warehouse.database import in_blocks
 
 
@@ -56,6 +58,25 @@ def test_rows_come_in_the_order_of_their_receipts_with_what_they_have_alike(
     assert whole["id"].to_pylist() == list(night.frame["id"])
     assert set(whole["model_version"].to_pylist()) == {7}
     assert set(whole["arm"].to_pylist()) == {"champion"}
+
+
+def test_a_file_that_was_changed_after_its_receipt_is_not_copied(night: Night, tmp_path: Path) -> None:
+    [receipt] = run(night.job, iter(night.blocks[1:]), tmp_path)
+    receipt.file.write_bytes(receipt.file.read_bytes()[:-1] + b"x")
+    schema = pa.schema([("id", pa.string())])
+    with pytest.raises(ArtifactRefused, match=f"what is served, {receipt.file.name}"):
+        next(pieces([receipt], schema, 20_000))
+    with pytest.raises(ArtifactRefused, match="what is served"):
+        read([receipt])
+
+
+def test_as_many_rows_are_committed_as_the_receipts_are_of() -> None:
+    table = Table("predictions", "toy", {"batch_date": "date"}, ("batch_date",))
+    _require_whole(table, 7, 7)
+    with pytest.raises(
+        Unreconciled, match=r"predictions\.toy: 6 rows were copied, .* of 7; nothing is written"
+    ):
+        _require_whole(table, 6, 7)
 
 
 def test_a_night_whose_rows_do_not_fit_the_profile_has_no_counts(night: Night, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("local[2]", None, {}, "local[2]"),
         ("local[*, 4]", None, {}, "local[*, 4]"),
         ("local-cluster[2,1,1024]", None, {}, "local-cluster[2,1,1024]"),
-        ("spark://spark-master", 7077, {"folder": "/shared"}, "spark://spark-master:7077"),
+        ("spark://spark-master", 7077, {"folder": str(ROOT)}, "spark://spark-master:7077"),
     ],
 )
 def test_a_master_is_host_and_port(host: str, port: int | None, extra: dict, master: str) -> None:
@@ -47,11 +47,28 @@ def test_a_master_is_host_and_port(host: str, port: int | None, extra: dict, mas
         ("local", {"conf": {"spark.pyspark.python": "/x"}}, "may not be set"),
         ("local", {"conf": {"spark.executor.extraJavaOptions": "-agent"}}, "may not be set"),
         ("local", {"conf": {"spark.cores.max": "2\nspark.jars /x"}}, "'spark.cores.max' may not be set"),
+        ("local", {"conf": {"spark.network.crypto.config.cipher.classes": "x"}}, "may not be set"),
+        ("local", {"conf": "spark.cores.max 2"}, "extra.conf: expected names and values"),
+        ("local", {"folder": "shared"}, "extra.folder: expected the absolute path of a folder that is there"),
+        ("spark://master:7077", {"folder": 7}, "extra.folder: expected the absolute path"),
     ],
 )
 def test_what_names_code_or_no_master_is_refused(host: str | None, extra: dict, words: str) -> None:
     with pytest.raises(SpecError, match=f"connection 'spark': {words}|{words}"):
         Spark.at(Connection("spark", host=host, extra=extra))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_secret_sets_nothing_else(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="connection 'spark': password: expected one line"):
+        Spark.at(Connection("spark", host="local", password="x\nspark.driver.extraJavaOptions -javaagent:/x"))
+    conf = {"spark.cores.max": "2\\"}
+    spark = Spark.at(Connection("spark", host="local", password="=a\\b:", extra={"conf": conf}))
+    spark._environment(tmp_path)
+    told = (tmp_path / "spark-defaults.conf").read_text().splitlines()
+    assert "spark.cores.max=2\\\\" in told, "a backslash at the end would join the next line"
+    assert "spark.authenticate.secret==a\\\\b:" in told
+    assert told[-1].startswith("spark.authenticate.secret=")
 
 
 def test_what_is_missing_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
