@@ -258,7 +258,9 @@ def test_classes_in_another_order_mean_the_same_tonight_and_another_snapshot(tra
     night = DateRange(SCORED.last, SCORED.last)
     statement = f"SELECT * FROM predictions.{MODEL} WHERE batch_date = %s ORDER BY flight_id"
     # Without the column of a class that another spec has had.
-    before = pd.DataFrame(platform.warehouse.rows(statement, (night.first,))).dropna(axis="columns", how="all")
+    before = pd.DataFrame(platform.warehouse.rows(statement, (night.first,))).dropna(
+        axis="columns", how="all"
+    )
     stages.score(platform, MODEL, night, Try("turned"))
     after = pd.DataFrame(platform.warehouse.rows(statement, (night.first,)))
 
