@@ -456,11 +456,16 @@ NO_END = [
         "no answer has a number 'all'; check paging.total",
     ),
     # Rows went while the pages were read; that is no licence to lose the others.
-    (PAGE, lambda n: {"items": upto(n), "total": 51 - n}, "'total': 48, and 20 rows came"),
+    (PAGE, lambda n: {"items": upto(n), "total": 51 - n}, "'total': 49, and 20 rows came"),
+    (
+        PAGE,
+        lambda n: {"items": few(n), "total": 24} if n == 1 else {"items": [], "total": 0},
+        "'total': 24, and 10 rows came",
+    ),
     (
         {**PAGE, "total": "meta.all"},
         lambda n: {"items": upto(n), "meta": {"all": 51 - n}},
-        "'meta.all': 48, and 20",
+        "'meta.all': 49, and 20",
     ),
     (CURSOR, lambda n: {"items": few(n, 3), "next_cursor": "b"}, "no key 'next'; known: items, next_cursor"),
     (CURSOR, lambda n: {"items": few(n, 3), "cursor": "b", "total": 15}, "no key 'next'"),
@@ -491,6 +496,10 @@ AN_END = [
     (PAGE, lambda n: {"items": upto(n), "total": 18 + n}, 20),
     ({**PAGE, "total": False}, lambda n: {"items": few(n) if n < 3 else [], "total": 500}, 20),
     ({**PAGE, "total": "meta.all"}, lambda n: {"items": few(n) if n < 3 else [], "meta": {"all": 20}}, 20),
+    # A total that comes with the rows: the empty page after the last says 0.
+    ({**PAGE, "total": "all"}, lambda n: {"items": upto(n), "all": 20 if n < 3 else 0}, 20),
+    # A row came while the pages were read.
+    ({**PAGE, "total": "all"}, lambda n: {"items": few(n, 12 - n) if n < 3 else [], "all": 19 + n}, 21),
     (CURSOR, lambda n: {"items": few(n), "next": str(n)} if n < 3 else {"items": few(n)}, 30),
     (CURSOR, lambda n: {"items": few(n, 3), "total": 3}, 3),
     ({**CURSOR, "next_may_be_absent": True}, lambda n: {"items": few(n, 3)}, 3),
@@ -520,6 +529,9 @@ def past_the_end(status: int, **total: Any) -> Callable[[str, dict[str, str]], A
 def test_a_status_past_the_last_page_is_the_end_if_all_rows_have_come_or_it_is_declared(api):
     connector = {"records_key": "items", "paging": PAGE}
     api.answer = past_the_end(404, count=20, next=None)
+    assert len(read(api, connector)) == 20
+    growing = iter((19, 20))
+    api.answer = lambda path, query: past_the_end(404, count=next(growing, 0))(path, query)
     assert len(read(api, connector)) == 20
     for answer in (past_the_end(404), past_the_end(404, count=30), past_the_end(404, count=20, next="/x")):
         api.answer = answer
