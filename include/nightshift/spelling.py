@@ -6,7 +6,7 @@ their offset, nothing as nothing. What the dialect cannot read becomes a text th
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -153,17 +153,28 @@ def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:
         return values.map(lambda value: _one_with_zone(value, zone))
     if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) is not None:
         return values
-    sayable = values.where((values >= FIRST) & (values <= LAST))
-    local = sayable.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert(UTC)
+    local = _localized(values, zone).dt.tz_convert(UTC)
     lost = local.isna() & values.notna()
     return local.astype(object).mask(lost, UNREADABLE) if lost.any() else local
+
+
+def _localized(values: pd.Series, zone: ZoneInfo) -> pd.Series:
+    """Return timestamps without a zone in theirs; NaT for an hour that it shows twice or never, or not in a UTC year."""
+    # 9999-12-31 23:59:59, a usual end of what has none, is a year later in UTC for a zone behind it.
+    early, late = (one.replace(tzinfo=zone).utcoffset() or timedelta() for one in (datetime.min, datetime.max))
+    first, last = FIRST + max(early, timedelta()), LAST + min(late, timedelta())
+    sayable = values.where((values >= first) & (values <= last))
+    return sayable.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
 
 
 def _one_with_zone(value: Any, zone: ZoneInfo) -> Any:
     if not isinstance(value, datetime) or pd.isna(value) or value.tzinfo is not None:
         return value
     early, late = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    return early.astimezone(UTC) if early.utcoffset() == late.utcoffset() else UNREADABLE
+    try:
+        return early.astimezone(UTC) if early.utcoffset() == late.utcoffset() else UNREADABLE
+    except OverflowError:  # the first or last hours of all years
+        return UNREADABLE
 
 
 def _with_offset(text: pd.Series, zone: ZoneInfo) -> pd.Series:
@@ -173,7 +184,7 @@ def _with_offset(text: pd.Series, zone: ZoneInfo) -> pd.Series:
     read = pd.to_datetime(naive, format="ISO8601", errors="coerce").dropna()
     if not len(read):
         return text
-    local = read.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    local = _localized(read, zone)
     instant = local.dt.tz_convert(UTC).dt.tz_localize(None)
     offset = read - instant
     ends = {one: _spelled(one) for one in offset.dropna().unique()}

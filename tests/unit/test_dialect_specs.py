@@ -73,6 +73,41 @@ def test_a_timestamp_beyond_the_years_that_a_clock_can_show_is_set_aside_alone()
     assert str(read[0]) == "1970-01-01 05:00:00+00:00"
 
 
+@pytest.mark.parametrize("of", ["text", "Parquet", "Python"])
+@pytest.mark.parametrize(
+    ("zone", "sentinel"),
+    [
+        ("America/New_York", "9999-12-31 23:59:59"),
+        ("America/New_York", "9999-12-31 19:00:00"),
+        ("Asia/Tokyo", "0001-01-01 00:00:00"),
+        ("Asia/Tokyo", "0001-01-01 09:18:00"),
+        ("Europe/Berlin", "0001-01-01 00:00:00"),
+    ],
+)
+def test_a_timestamp_that_leaves_all_years_by_its_zone_is_set_aside_alone(
+    zone: str, sentinel: str, of: str
+) -> None:
+    delivered = pd.Series([sentinel, "2024-07-01 12:00:00"], dtype="str")
+    if of != "text":
+        delivered = delivered.astype("datetime64[us]")
+    if of == "Python":
+        delivered = pd.Series(delivered.dt.to_pydatetime(), dtype=object)
+    values = plain(delivered, "timestamp", Dialect(), ZoneInfo(zone))
+    read, wrong = coerce(values, "timestamp", text_is_all=False)
+    assert wrong.tolist() == [True, False]
+    assert read[1] == pd.Timestamp("2024-07-01 12:00:00", tz=zone)
+
+
+@pytest.mark.parametrize(
+    ("zone", "edge"), [("America/New_York", "9999-12-31 18:59:59"), ("Europe/Berlin", "9999-12-31 23:59:59")]
+)
+def test_the_last_hour_that_utc_can_show_is_read(zone: str, edge: str) -> None:
+    for delivered in (pd.Series([edge], dtype="str"), pd.Series([edge]).astype("datetime64[us]")):
+        values = plain(delivered, "timestamp", Dialect(), ZoneInfo(zone))
+        read, _ = coerce(values, "timestamp", text_is_all=False)
+        assert read.notna().all()
+
+
 def test_booleans_are_read_as_they_are_declared_to_be_written_and_not_otherwise() -> None:
     delivered = pd.Series(["J", " N ", "", None, "j", "true", "1", "-"], dtype="str")
     spelled = Dialect.model_validate({"true_values": ["J"], "false_values": ["N"], "nulls": ["-"]})
