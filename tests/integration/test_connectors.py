@@ -194,6 +194,7 @@ NONSENSE = [
     ({}, (200, {"Content-Type": "text/html"}, b"<html>"), "the answer is not JSON .text/html."),
     ({}, (200, {}, b"[" * 100_000), "the answer is not JSON"),
     ({}, (200, {}, b'[{"id": "a", "n": 1, "n": 2}]'), "has the key 'n' twice in one object"),
+    ({}, (200, {}, b'[{"id": "a", "n": 1, "n": true}]'), "has the key 'n' twice in one object"),
     ({"records_key": "items"}, (200, {}, b'{"items": [{"id": "a"}], "items": []}'), "key 'items' twice"),
     ({"records_key": "items"}, js({"item": []}), "no key 'items'; did you mean 'item'"),
     ({"records_key": "items"}, js([]), "no key 'items'"),
@@ -411,6 +412,12 @@ def test_a_packed_answer_is_read_to_its_end_or_refused(api, encoding, body, says
         read(api, {"retries": 0})
     api.answer = lambda path, query: (200, {"Content-Encoding": "gzip"}, PACKED)
     assert len(read(api, {"retries": 0})) == 1
+
+
+def test_a_key_that_comes_twice_with_one_value_is_that_value(api):
+    again = b", ".join(b'"%d": [1, null], "%d": [1, null]' % (n, n) for n in range(30_000))
+    api.answer = lambda path, query: (200, {}, b'{"items": [{"id": "a", "id": "a"}], %s}' % again)
+    assert read(api, {"records_key": "items"}).to_dict("list") == {"id": ["a"]}
 
 
 def few(number: int, rows: int = 10) -> list[dict[str, Any]]:
