@@ -161,7 +161,9 @@ def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:
 def _localized(values: pd.Series, zone: ZoneInfo) -> pd.Series:
     """Return timestamps without a zone in theirs; NaT for an hour that it shows twice or never, or not in a UTC year."""
     # 9999-12-31 23:59:59, a usual end of what has none, is a year later in UTC for a zone behind it.
-    early, late = (one.replace(tzinfo=zone).utcoffset() or timedelta() for one in (datetime.min, datetime.max))
+    early, late = (
+        one.replace(tzinfo=zone).utcoffset() or timedelta() for one in (datetime.min, datetime.max)
+    )
     first, last = FIRST + max(early, timedelta()), LAST + min(late, timedelta())
     sayable = values.where((values >= first) & (values <= last))
     return sayable.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
