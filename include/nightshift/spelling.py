@@ -46,14 +46,16 @@ def days(
 ) -> pd.Series:
     """Return the day of each date, or the day at ``home`` of each instant, as datetime64[s]; NaT if unreadable.
 
-    ``kind``: date or timestamp; None: date if it reads all values, else whichever of the two reads a value.
+    ``kind``: date or timestamp; None: whichever of the two reads more values, date of equals; the other reads the rest.
     """
     if kind == "timestamp":
         return _local_days(plain(values, "timestamp", dialect, zone), home)
     found = _own_days(plain(values, "date", dialect, zone))
     if kind == "date" or not (found.isna() & values.notna()).any():
         return found
-    return _local_days(plain(values, "timestamp", dialect, zone), home).fillna(found)
+    instants = _local_days(plain(values, "timestamp", dialect, zone), home)
+    as_dates = found.notna().sum() >= instants.notna().sum()
+    return found.fillna(instants) if as_dates else instants.fillna(found)
 
 
 def _of_texts(values: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from nightshift.specs import Dialect, Source
-from nightshift.spelling import plain
+from nightshift.spelling import days, plain
 from nightshift.validate.coerce import coerce
 
 UTC = ZoneInfo("UTC")
@@ -52,6 +52,25 @@ def test_a_number_that_stands_for_nothing_is_that_number_to_the_last_digit() -> 
     read, wrong = coerce(plain(delivered, "integer", nothing, UTC), "integer", text_is_all=True)
     assert read.tolist() == [pd.NA, 2**53, pd.NA, pd.NA, -201]
     assert not wrong.any()
+
+
+@pytest.mark.parametrize("marker", ["sNaN", "-sNaN1", "NaN"])
+def test_a_word_for_no_number_may_stand_for_nothing(marker: str) -> None:
+    nothing = Dialect.model_validate({"nulls": [marker, "-1"]})
+    delivered = pd.Series([marker, "-1", "7"], dtype="str")
+    read, wrong = coerce(plain(delivered, "integer", nothing, UTC), "integer", text_is_all=True)
+    assert read.tolist() == [pd.NA, pd.NA, 7]
+    assert not wrong.any()
+
+
+@pytest.mark.parametrize(
+    ("last", "day"), [(None, "02"), ("", "02"), ("n/a", "02"), ("2024-01-02T05:00:00Z", "01")]
+)
+def test_an_unreadable_day_does_not_change_how_the_others_are_read(last: str | None, day: str) -> None:
+    new_york = ZoneInfo("America/New_York")
+    delivered = pd.Series(["2024-01-02T00:00:00Z"] * 3 + [last], dtype="str")
+    found = days(delivered, None, Dialect(), new_york, new_york)
+    assert found[:3].astype("str").tolist() == [f"2024-01-{day}"] * 3
 
 
 def test_of_declared_timestamps_each_is_read_by_itself_whatever_digits_stand_beside_it() -> None:
