@@ -161,11 +161,10 @@ def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:
 
 
 def _localized(values: pd.Series, zone: ZoneInfo) -> pd.Series:
-    """Return timestamps without a zone in theirs; NaT for an hour that it shows twice or never, or not in a UTC year."""
+    """Return naive timestamps in a zone; NaT for an hour that it shows twice or never, or beyond the years of UTC."""
     # 9999-12-31 23:59:59, a usual end of what has none, is a year later in UTC for a zone behind it.
-    early, late = (
-        one.replace(tzinfo=zone).utcoffset() or timedelta() for one in (datetime.min, datetime.max)
-    )
+    ends = datetime(1, 1, 1, tzinfo=zone), datetime(9999, 12, 31, tzinfo=zone)
+    early, late = (one.utcoffset() or timedelta() for one in ends)
     first, last = FIRST + max(early, timedelta()), LAST + min(late, timedelta())
     sayable = values.where((values >= first) & (values <= last))
     return sayable.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
