@@ -129,11 +129,15 @@ def _integer_text(values: pd.Series) -> pd.Series:
 
 
 def as_decimal(text: str) -> Decimal:
-    """Return the number that a text spells, to the digit; NaN for one with an exponent beyond all decimals."""
+    """Return the number that a text spells, to the digit; NaN for one with an exponent beyond all decimals.
+
+    A signalling NaN is NaN too: it has no hash.
+    """
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
         return Decimal("NaN")
+    return Decimal("NaN") if number.is_snan() else number
 
 
 def _numbers(values: pd.Series) -> pd.Series:

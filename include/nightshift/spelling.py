@@ -6,7 +6,7 @@ their offset, nothing as nothing. What the dialect cannot read becomes a text th
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -46,14 +46,16 @@ def days(
 ) -> pd.Series:
     """Return the day of each date, or the day at ``home`` of each instant, as datetime64[s]; NaT if unreadable.
 
-    ``kind``: date or timestamp; None: date if it reads all values, else whichever of the two reads a value.
+    ``kind``: date or timestamp; None: whichever of the two reads more values, date of equals; the other reads the rest.
     """
     if kind == "timestamp":
         return _local_days(plain(values, "timestamp", dialect, zone), home)
     found = _own_days(plain(values, "date", dialect, zone))
     if kind == "date" or not (found.isna() & values.notna()).any():
         return found
-    return _local_days(plain(values, "timestamp", dialect, zone), home).fillna(found)
+    instants = _local_days(plain(values, "timestamp", dialect, zone), home)
+    as_dates = found.notna().sum() >= instants.notna().sum()
+    return found.fillna(instants) if as_dates else instants.fillna(found)
 
 
 def _of_texts(values: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:
@@ -153,17 +155,29 @@ def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:
         return values.map(lambda value: _one_with_zone(value, zone))
     if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) is not None:
         return values
-    sayable = values.where((values >= FIRST) & (values <= LAST))
-    local = sayable.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert(UTC)
+    local = _localized(values, zone).dt.tz_convert(UTC)
     lost = local.isna() & values.notna()
     return local.astype(object).mask(lost, UNREADABLE) if lost.any() else local
+
+
+def _localized(values: pd.Series, zone: ZoneInfo) -> pd.Series:
+    """Return naive timestamps in a zone; NaT for an hour that it shows twice or never, or beyond the years of UTC."""
+    # 9999-12-31 23:59:59, a usual end of what has none, is a year later in UTC for a zone behind it.
+    ends = datetime(1, 1, 1, tzinfo=zone), datetime(9999, 12, 31, tzinfo=zone)
+    early, late = (one.utcoffset() or timedelta() for one in ends)
+    first, last = FIRST + max(early, timedelta()), LAST + min(late, timedelta())
+    sayable = values.where((values >= first) & (values <= last))
+    return sayable.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
 
 
 def _one_with_zone(value: Any, zone: ZoneInfo) -> Any:
     if not isinstance(value, datetime) or pd.isna(value) or value.tzinfo is not None:
         return value
     early, late = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    return early.astimezone(UTC) if early.utcoffset() == late.utcoffset() else UNREADABLE
+    try:
+        return early.astimezone(UTC) if early.utcoffset() == late.utcoffset() else UNREADABLE
+    except OverflowError:  # the first or last hours of all years
+        return UNREADABLE
 
 
 def _with_offset(text: pd.Series, zone: ZoneInfo) -> pd.Series:
@@ -173,7 +187,7 @@ def _with_offset(text: pd.Series, zone: ZoneInfo) -> pd.Series:
     read = pd.to_datetime(naive, format="ISO8601", errors="coerce").dropna()
     if not len(read):
         return text
-    local = read.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    local = _localized(read, zone)
     instant = local.dt.tz_convert(UTC).dt.tz_localize(None)
     offset = read - instant
     ends = {one: _spelled(one) for one in offset.dropna().unique()}

@@ -194,6 +194,7 @@ NONSENSE = [
     ({}, (200, {"Content-Type": "text/html"}, b"<html>"), "the answer is not JSON .text/html."),
     ({}, (200, {}, b"[" * 100_000), "the answer is not JSON"),
     ({}, (200, {}, b'[{"id": "a", "n": 1, "n": 2}]'), "has the key 'n' twice in one object"),
+    ({}, (200, {}, b'[{"id": "a", "n": 1, "n": true}]'), "has the key 'n' twice in one object"),
     ({"records_key": "items"}, (200, {}, b'{"items": [{"id": "a"}], "items": []}'), "key 'items' twice"),
     ({"records_key": "items"}, js({"item": []}), "no key 'items'; did you mean 'item'"),
     ({"records_key": "items"}, js([]), "no key 'items'"),
@@ -413,6 +414,12 @@ def test_a_packed_answer_is_read_to_its_end_or_refused(api, encoding, body, says
     assert len(read(api, {"retries": 0})) == 1
 
 
+def test_a_key_that_comes_twice_with_one_value_is_that_value(api):
+    again = b", ".join(b'"%d": [1, null], "%d": [1, null]' % (n, n) for n in range(30_000))
+    api.answer = lambda path, query: (200, {}, b'{"items": [{"id": "a", "id": "a"}], %s}' % again)
+    assert read(api, {"records_key": "items"}).to_dict("list") == {"id": ["a"]}
+
+
 def few(number: int, rows: int = 10) -> list[dict[str, Any]]:
     return [{"id": f"{number}-{n}"} for n in range(rows)]
 
@@ -456,11 +463,16 @@ NO_END = [
         "no answer has a number 'all'; check paging.total",
     ),
     # Rows went while the pages were read; that is no licence to lose the others.
-    (PAGE, lambda n: {"items": upto(n), "total": 51 - n}, "'total': 48, and 20 rows came"),
+    (PAGE, lambda n: {"items": upto(n), "total": 51 - n}, "'total': 49, and 20 rows came"),
+    (
+        PAGE,
+        lambda n: {"items": few(n), "total": 24} if n == 1 else {"items": [], "total": 0},
+        "'total': 24, and 10 rows came",
+    ),
     (
         {**PAGE, "total": "meta.all"},
         lambda n: {"items": upto(n), "meta": {"all": 51 - n}},
-        "'meta.all': 48, and 20",
+        "'meta.all': 49, and 20",
     ),
     (CURSOR, lambda n: {"items": few(n, 3), "next_cursor": "b"}, "no key 'next'; known: items, next_cursor"),
     (CURSOR, lambda n: {"items": few(n, 3), "cursor": "b", "total": 15}, "no key 'next'"),
@@ -491,6 +503,10 @@ AN_END = [
     (PAGE, lambda n: {"items": upto(n), "total": 18 + n}, 20),
     ({**PAGE, "total": False}, lambda n: {"items": few(n) if n < 3 else [], "total": 500}, 20),
     ({**PAGE, "total": "meta.all"}, lambda n: {"items": few(n) if n < 3 else [], "meta": {"all": 20}}, 20),
+    # A total that comes with the rows: the empty page after the last says 0.
+    ({**PAGE, "total": "all"}, lambda n: {"items": upto(n), "all": 20 if n < 3 else 0}, 20),
+    # A row came while the pages were read.
+    ({**PAGE, "total": "all"}, lambda n: {"items": few(n, 12 - n) if n < 3 else [], "all": 19 + n}, 21),
     (CURSOR, lambda n: {"items": few(n), "next": str(n)} if n < 3 else {"items": few(n)}, 30),
     (CURSOR, lambda n: {"items": few(n, 3), "total": 3}, 3),
     ({**CURSOR, "next_may_be_absent": True}, lambda n: {"items": few(n, 3)}, 3),
@@ -520,6 +536,8 @@ def past_the_end(status: int, **total: Any) -> Callable[[str, dict[str, str]], A
 def test_a_status_past_the_last_page_is_the_end_if_all_rows_have_come_or_it_is_declared(api):
     connector = {"records_key": "items", "paging": PAGE}
     api.answer = past_the_end(404, count=20, next=None)
+    assert len(read(api, connector)) == 20
+    api.answer = lambda path, query: past_the_end(404, count=18 + int(query["page"]))(path, query)
     assert len(read(api, connector)) == 20
     for answer in (past_the_end(404), past_the_end(404, count=30), past_the_end(404, count=20, next="/x")):
         api.answer = answer

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from nightshift.specs import Dialect, Source
-from nightshift.spelling import plain
+from nightshift.spelling import days, plain
 from nightshift.validate.coerce import coerce
 
 UTC = ZoneInfo("UTC")
@@ -54,6 +54,25 @@ def test_a_number_that_stands_for_nothing_is_that_number_to_the_last_digit() -> 
     assert not wrong.any()
 
 
+@pytest.mark.parametrize("marker", ["sNaN", "-sNaN1", "NaN"])
+def test_a_word_for_no_number_may_stand_for_nothing(marker: str) -> None:
+    nothing = Dialect.model_validate({"nulls": [marker, "-1"]})
+    delivered = pd.Series([marker, "-1", "7"], dtype="str")
+    read, wrong = coerce(plain(delivered, "integer", nothing, UTC), "integer", text_is_all=True)
+    assert read.tolist() == [pd.NA, pd.NA, 7]
+    assert not wrong.any()
+
+
+@pytest.mark.parametrize(
+    ("last", "day"), [(None, "02"), ("", "02"), ("n/a", "02"), ("2024-01-02T05:00:00Z", "01")]
+)
+def test_an_unreadable_day_does_not_change_how_the_others_are_read(last: str | None, day: str) -> None:
+    new_york = ZoneInfo("America/New_York")
+    delivered = pd.Series(["2024-01-02T00:00:00Z"] * 3 + [last], dtype="str")
+    found = days(delivered, None, Dialect(), new_york, new_york)
+    assert found[:3].astype("str").tolist() == [f"2024-01-{day}"] * 3
+
+
 def test_of_declared_timestamps_each_is_read_by_itself_whatever_digits_stand_beside_it() -> None:
     spelled = Dialect(timestamps="%d.%m.%Y %H:%M:%S.%f")
     delivered = pd.Series(["08.02.2013 10:00:00.123456789", "31.12.9999 23:00:00.5"], dtype="str")
@@ -71,6 +90,41 @@ def test_a_timestamp_beyond_the_years_that_a_clock_can_show_is_set_aside_alone()
     read, wrong = coerce(values, "timestamp", text_is_all=False)
     assert wrong.tolist() == [False, True, True]
     assert str(read[0]) == "1970-01-01 05:00:00+00:00"
+
+
+@pytest.mark.parametrize("of", ["text", "Parquet", "Python"])
+@pytest.mark.parametrize(
+    ("zone", "sentinel"),
+    [
+        ("America/New_York", "9999-12-31 23:59:59"),
+        ("America/New_York", "9999-12-31 19:00:00"),
+        ("Asia/Tokyo", "0001-01-01 00:00:00"),
+        ("Asia/Tokyo", "0001-01-01 09:18:00"),
+        ("Europe/Berlin", "0001-01-01 00:00:00"),
+    ],
+)
+def test_a_timestamp_that_leaves_all_years_by_its_zone_is_set_aside_alone(
+    zone: str, sentinel: str, of: str
+) -> None:
+    delivered = pd.Series([sentinel, "2024-07-01 12:00:00"], dtype="str")
+    if of != "text":
+        delivered = delivered.astype("datetime64[us]")
+    if of == "Python":
+        delivered = pd.Series(delivered.dt.to_pydatetime(), dtype=object)
+    values = plain(delivered, "timestamp", Dialect(), ZoneInfo(zone))
+    read, wrong = coerce(values, "timestamp", text_is_all=False)
+    assert wrong.tolist() == [True, False]
+    assert read[1] == pd.Timestamp("2024-07-01 12:00:00", tz=zone)
+
+
+@pytest.mark.parametrize(
+    ("zone", "edge"), [("America/New_York", "9999-12-31 18:59:59"), ("Europe/Berlin", "9999-12-31 23:59:59")]
+)
+def test_the_last_hour_that_utc_can_show_is_read(zone: str, edge: str) -> None:
+    for delivered in (pd.Series([edge], dtype="str"), pd.Series([edge]).astype("datetime64[us]")):
+        values = plain(delivered, "timestamp", Dialect(), ZoneInfo(zone))
+        read, _ = coerce(values, "timestamp", text_is_all=False)
+        assert read.notna().all()
 
 
 def test_booleans_are_read_as_they_are_declared_to_be_written_and_not_otherwise() -> None:

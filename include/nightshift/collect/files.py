@@ -156,6 +156,10 @@ def _table(folder: Folder, path: str, rows_of: str = "") -> pd.DataFrame:
     left, first = folder.spec.max_megabytes * MEGABYTE, ""
     for one in _matching(folder, path, rows_of):
         frame, size = _load(folder, one, left, rows_of)
+        if folder.source.other_columns == "ignore":
+            counts = {*folder.source.columns, folder.spec.date_column}
+            frame = frame.loc[:, [name in counts for name in frame.columns]]
+        named_once(folder.source, folder.connection, frame)
         first = first or one
         _require_same_columns(folder, (first, frames[0] if frames else frame), (one, frame))
         frames.append(frame)
@@ -260,7 +264,8 @@ def _require_known_zones(folder: Folder, path: str, schema: pa.Schema) -> None:
     for field in schema:
         zone = field.type.tz if pa.types.is_timestamp(field.type) else None
         try:
-            pd.DatetimeTZDtype("us", zone or "UTC")
+            # As to_pandas reads them: pandas itself knows zones that Arrow does not, such as UTC+01:00.
+            pa.lib.string_to_tzinfo(zone or "UTC")
         except (LookupError, TypeError, ValueError):
             raise folder.failure(
                 path,

@@ -30,8 +30,8 @@ class Pages:
     api: Api
     rows: int = 0
     answers: int = 0
-    # By key of the answer that may hold the number of all rows: the least that an answer said.
-    totals: dict[str, int] = field(default_factory=dict)
+    # By key of the answer that may hold the number of all rows: the least and the most that an answer said.
+    totals: dict[str, tuple[int, int]] = field(default_factory=dict)
     # Whether each answer had at that key the number of its own rows.
     own: dict[str, bool] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
@@ -46,7 +46,7 @@ class Pages:
     @property
     def has_all(self) -> bool:
         """Whether a total is known, and as many rows have come."""
-        return not self.has_next and any(total == self.rows for total in self.totals.values())
+        return not self.has_next and any(self.rows in said for said in self.totals.values())
 
     def take(self, answer: Answer) -> Any:
         """Return the records of one more page (CSV: a frame). Raises SourceError for an error or a repeated page."""
@@ -72,12 +72,13 @@ class Pages:
         return records
 
     def end(self) -> None:
-        """Raise SourceError if the answers named more rows than have come."""
+        """Raise SourceError if the answers named more rows than have come; of a declared total, also if fewer."""
         declared = isinstance(self.paging.total, str)
-        for key, total in self.totals.items():
+        for key, (least, most) in self.totals.items():
             if self.own[key] and self.answers > 1 and not declared:
                 continue  # it is a number of the page
-            if total > self.rows or (declared and total != self.rows):
+            if self.rows < least or (declared and self.rows > most):
+                total = least if self.rows < least else most
                 raise self.api.failure(
                     f"the answers say '{key}': {total}, and {self.rows} rows came",
                     "declare connector.paging if there are more pages, else mend the API; if the key is no number of "
@@ -89,6 +90,9 @@ class Pages:
         keys = [self.paging.total] if isinstance(self.paging.total, str) else TOTALS
         if self.paging.total is False or (self.api.spec.paging and self.paging.kind == "single"):
             return
+        self.has_next = at(said, "next") not in (ABSENT, None, "", False)
+        if not rows and self.answers:
+            return  # a total that comes with the rows, as count(*) OVER (), is 0 on the page after the last
         found = {key: at(said, key) for key in keys}
         found = {key: n for key, n in found.items() if isinstance(n, int) and not isinstance(n, bool)}
         if isinstance(self.paging.total, str) and not found:
@@ -96,9 +100,9 @@ class Pages:
         for key, number in found.items():
             if self.answers == 0 or key in self.totals:
                 # Rows that come or go while pages are read change a total: no reason to stop counting.
-                self.totals[key] = min(self.totals.get(key, number), number)
+                least, most = self.totals.get(key, (number, number))
+                self.totals[key] = min(least, number), max(most, number)
                 self.own[key] = self.own.get(key, True) and number == rows
-        self.has_next = at(said, "next") not in (ABSENT, None, "", False)
 
     def _frame(self, answer: Answer) -> pd.DataFrame:
         kind = answer.kind.partition(";")[0].strip().lower()

@@ -271,7 +271,8 @@ def as_json(api: Api, answer: Answer) -> Any:
         return json.loads(answer.content, object_pairs_hook=_object)
     except _Twice as error:
         raise api.failure(
-            f"the answer has the key {api.shown(str(error), 60)} twice in one object; which is meant would be a guess",
+            f"the answer has the key {api.shown(str(error), 60)} twice in one object, with two values; which is meant "
+            "would be a guess",
             "mend the API",
         ) from None
     except (ValueError, RecursionError) as error:
@@ -279,15 +280,23 @@ def as_json(api: Api, answer: Answer) -> Any:
 
 
 class _Twice(Exception):
-    """A key that an object has more than once; json would take the last and drop the others."""
+    """A key that an object has with several values; json would take the last and drop the others."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
+        seen: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in seen and _spelled(seen[name]) != _spelled(value):
+                raise _Twice(name)
+            seen[name] = value
     return found
+
+
+def _spelled(value: Any) -> str:
+    # To Python, 1 and true are equal.
+    return json.dumps(value, sort_keys=True)
 
 
 def night_begins(api: Api) -> None:

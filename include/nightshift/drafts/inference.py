@@ -24,6 +24,8 @@ IDENTIFIER = re.compile(
     r"(^|[_ ])(id|key|code|uuid|guid|no|nr|num|number|name|index|idx|row|ref|reference)$|(id|num)$|^unnamed|^column_1$",
     re.IGNORECASE,
 )
+# Those of bookings and customers, and not paid, humid or zip_code.
+COUNTED = re.compile(r"(^|[_ ])(?i:id|idx)$|[a-z]I[dD]$")
 BECAME_KNOWN = re.compile(r"publish|report|known|creat|updat|record|ingest|receiv|load", re.IGNORECASE)
 UTC = ZoneInfo("UTC")
 TRUTHS = {"true", "false"}
@@ -469,8 +471,7 @@ def expectations(
         if guess.type == "string" and name not in key and _is_closed(values, day):
             categories = sorted(map(str, values.unique()))
             yield {"expect_column_values_to_be_in_set": {"column": name, "value_set": categories}}
-        # Numbers of bookings and customers grow: a range of them would end the nights that come.
-        counts_up = guess.type == "integer" and IDENTIFIER.search(name)
+        counts_up = guess.type == "integer" and _grows(name, values, day)
         if guess.type in ("float", "integer") and name not in key and len(values) and not counts_up:
             low, high = widened(float(values.min()), float(values.max()))
             yield {
@@ -483,6 +484,16 @@ def expectations(
             "max_value": int(widened(0, 4.0 * float(sizes.max()))[1]),
         }
     }
+
+
+def _grows(name: str, values: pd.Series, day: pd.Series) -> bool:
+    """Return whether numbers grow, by their name or by their nights' maxima: a range would end nights to come."""
+    if COUNTED.search(name):
+        return True
+    most = values.groupby(day[values.index]).max()
+    # Of one night nothing says that a number of this name does not grow.
+    grows = len(most) < 2 or (most.is_monotonic_increasing and most.iloc[-1] > most.iloc[0])
+    return bool(IDENTIFIER.search(name) and grows)
 
 
 def _is_closed(values: pd.Series, day: pd.Series) -> bool:

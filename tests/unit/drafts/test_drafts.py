@@ -391,6 +391,32 @@ def test_numbers_that_count_up_get_no_range_that_ends_the_nights_to_come() -> No
     assert [item["column"] for item in named if "column" in item] == ["Age"]
 
 
+def test_a_number_that_is_only_named_like_an_identifier_has_a_range_unless_it_grows() -> None:
+    columns = {
+        "customer_id": (70, 9, 40),
+        "receipt_no": (100, 200, 300),
+        "orderid": (5, 6, 7),
+        "amount_paid": (90, 20, 60),
+        "humid": (80, 81, 55),
+        "zip_code": (10115, 99998, 80331),
+        "platform_no": (12, 12, 12),
+    }
+    nights = {
+        DAY + timedelta(days=n): {
+            "key": [f"{n}a", f"{n}b"],
+            **{name: [1, most[n]] for name, most in columns.items()},
+        }
+        for n in range(3)
+    }
+    named = [
+        item
+        for each in found(nights, text_is_all=False).expectations
+        for kind, item in each.items()
+        if kind == "expect_column_values_to_be_between"
+    ]
+    assert [item["column"] for item in named] == ["amount_paid", "humid", "zip_code", "platform_no"]
+
+
 def test_one_file_a_date_is_looked_at_from_the_first_that_is_there(include: Path, tmp_path: Path) -> None:
     (tmp_path / "data/2022-01-01.csv").unlink()
     _, seen = drafts.new_source("levels", DAILY, None, include=include)
