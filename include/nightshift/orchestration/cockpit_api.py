@@ -34,8 +34,13 @@ from nightshift.specs.derived import OF_THE_PROJECT, STAGES, Named, dag_id
 
 KEPT_SECONDS, SPECS_SECONDS = 5.0, 30.0
 MOST_KEPT = 500
-# Pages with forms of their own, which are for who may start them.
+# Pages with forms, which are for who may start them: made anew for each reader, ...
 WITH_FORMS = (cockpit.ModelPage, cockpit.DataPage, alarms.AlertsPage)
+# ... or made once for all who see the same, and forms taken out of them for each.
+FOR: dict[type, Callable[..., Any]] = {
+    cockpit.Fleet: cockpit.fleet_for,
+    cockpit.NightPage: cockpit.night_for,
+}
 T = TypeVar("T")
 
 
@@ -115,11 +120,22 @@ def _answer(kind: type, user: Any, night: date | None, make: Callable[..., Any],
         sees = airflow_app.get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
         mine = frozenset(sees & _dags(project))
         at = _looked_at(project, night)
-        whose = user.get_id() if kind in WITH_FORMS else ""
+        asked = (kind, about, at, mine)
+
+        def may_start(dag: str) -> bool:
+            return dag in mine and _may_start(user, dag)
+
         rights: dict[str, Callable[[str], bool]] = {"may_see": mine.__contains__}
-        if whose:
-            rights["may_start"] = lambda dag: dag in mine and _may_start(user, dag)
-        page = PAGES.get((kind, about, at, mine, whose), lambda: make(warehouse(), project, at, **rights))
+        if kind in WITH_FORMS:
+            rights["may_start"] = may_start
+
+        def made() -> Any:
+            return make(warehouse(), project, at, **rights)
+
+        def mine_of_it() -> Any:
+            return FOR[kind](PAGES.get(asked, made), may_start) if kind in FOR else made()
+
+        page = PAGES.get((*asked, user.get_id()), mine_of_it)
     except RequestError as error:
         raise HTTPException(404, "not found") from error
     except NightshiftError as error:
