@@ -323,7 +323,9 @@ def test_a_message_that_was_taken_is_marked_once_the_database_is_back(warehouse:
 
     def taken_and_down(out: Outgoing) -> None:
         _admin(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        _admin(server, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+        _admin(
+            server, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
@@ -335,7 +337,9 @@ def test_a_message_that_was_taken_is_marked_once_the_database_is_back(warehouse:
     assert send_one(warehouse, taken_and_down, NOW + timedelta(hours=1)) is None
 
 
-def test_a_message_that_was_taken_while_its_transaction_idled_too_long_is_marked(warehouse: Warehouse) -> None:
+def test_a_message_that_was_taken_while_its_transaction_idled_too_long_is_marked(
+    warehouse: Warehouse,
+) -> None:
     project = declared(receivers={"team": {"kind": "webhook", "connection": "c"}}, routes=[{"to": ["team"]}])
     fail(warehouse)
     look(warehouse, project)

@@ -86,7 +86,13 @@ def post(door: Door, outgoing: Outgoing, body: object) -> None:
     headers = {"Idempotency-Key": key_of(outgoing), **door.extra.get("headers", {})}
     address = door.address
     asked = partial(
-        httpx.post, address, json=body, headers=headers, auth=auth, follow_redirects=False, verify=_trusted("https")
+        httpx.post,
+        address,
+        json=body,
+        headers=headers,
+        auth=auth,
+        follow_redirects=False,
+        verify=_trusted("https"),
     )
     _require_success(door, asked)
 

@@ -1,8 +1,8 @@
 """The sender: claims a message, delivers it, and commits its mark once the receiver has answered.
 
 At least once: who dies between the answer and the mark sends it again, with the same key; who only lost his connection
-marks it on another, as soon as the database answers again. The row is locked while it is delivered, so two senders never hold the same one, and one that dies
-gives it back when its connection goes.
+marks it on another, as soon as the database answers again. The row is locked while it is delivered, so two senders
+never hold the same one, and one that dies gives it back when its connection goes.
 """
 
 import time
@@ -41,9 +41,7 @@ def send(database: Database, deliver: Deliver, clock: Callable[[], datetime]) ->
     return delivered, failed
 
 
-def send_one(
-    database: Database, deliver: Deliver, now: datetime, sleep: Sleep = time.sleep
-) -> bool | None:
+def send_one(database: Database, deliver: Deliver, now: datetime, sleep: Sleep = time.sleep) -> bool | None:
     """Send the message that has been due for longest; return whether it was delivered, None if none is due."""
     taken = None
     try:

@@ -117,25 +117,7 @@ def _answer(kind: type, user: Any, night: date | None, make: Callable[..., Any],
     """Return a page of a kind as somebody may see it, as JSON. 404: not there, or not for him; 503: no warehouse."""
     try:
         project = SPECS.get("", load_project)
-        sees = airflow_app.get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-        mine = frozenset(sees & _dags(project))
-        at = _looked_at(project, night)
-        asked = (kind, about, at, mine)
-
-        def may_start(dag: str) -> bool:
-            return dag in mine and _may_start(user, dag)
-
-        rights: dict[str, Callable[[str], bool]] = {"may_see": mine.__contains__}
-        if kind in WITH_FORMS:
-            rights["may_start"] = may_start
-
-        def made() -> Any:
-            return make(warehouse(), project, at, **rights)
-
-        def mine_of_it() -> Any:
-            return FOR[kind](PAGES.get(asked, made), may_start) if kind in FOR else made()
-
-        page = PAGES.get((*asked, user.get_id()), mine_of_it)
+        page = _page(kind, user, project, night, make, about)
     except RequestError as error:
         raise HTTPException(404, "not found") from error
     except NightshiftError as error:
@@ -144,6 +126,27 @@ def _answer(kind: type, user: Any, night: date | None, make: Callable[..., Any],
         raise HTTPException(404, "not found")
     content = TypeAdapter(kind).dump_json(page)
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _page(
+    kind: type, user: Any, project: Project, night: date | None, make: Callable[..., Any], about: str
+) -> Any:
+    sees = airflow_app.get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+    mine = frozenset(sees & _dags(project))
+    at = _looked_at(project, night)
+    key = (kind, about, at, mine)
+
+    def may_start(dag: str) -> bool:
+        return dag in mine and _may_start(user, dag)
+
+    def made() -> Any:
+        rights = {"may_start": may_start} if kind in WITH_FORMS else {}
+        return make(warehouse(), project, at, may_see=mine.__contains__, **rights)
+
+    def for_him() -> Any:
+        return FOR[kind](PAGES.get(key, made), may_start) if kind in FOR else made()
+
+    return PAGES.get((*key, user.get_id()), for_him)
 
 
 def _may_start(user: Any, dag: str) -> bool:
