@@ -116,7 +116,7 @@ class Registry:
             found = str(run.info.run_id)
         if found != run_id and files is not None:  # also of one that was cut short
             with self.ending(found):
-                self._client.log_artifacts(found, str(files))
+                self.log_files(found, files)
         return found
 
     def _standing(self, run_id: str) -> Any:
@@ -209,6 +209,10 @@ class Registry:
                 (Path(folder) / MODEL_FILE).write_bytes(content)
             self._client.log_artifacts(run_id, str(target), MODEL_FOLDER)
             return (Path(folder) / MODEL_FILE).read_bytes()
+
+    def log_files(self, run_id: str, folder: Path) -> None:
+        """Log all files of a folder, as the artifacts of a run or in their place."""
+        self._client.log_artifacts(run_id, str(folder))
 
     def model_bytes(self, run_id: str) -> bytes:
         """Return the model file of a run, unopened."""

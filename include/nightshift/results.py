@@ -337,11 +337,22 @@ class Taken(TypedDict):
     oldest_kept: str | None
 
 
+class Waiting(TypedDict):
+    """How many things are marked to go, and their bytes."""
+
+    things: int
+    bytes: int
+
+
 class Retained(TypedDict):
-    """A retention: what goes, or went, in all and of each kind."""
+    """A retention: what goes, or went, in all and of each kind.
+
+    ``waiting``: of the runs of MLflow among these, those that an earlier retention marked and told of.
+    """
 
     as_of: str
     dry_run: bool
     things: int
     bytes: int
     kinds: dict[str, Taken]
+    waiting: Waiting

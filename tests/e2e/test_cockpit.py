@@ -214,6 +214,8 @@ def test_what_a_viewer_may_not_do_is_refused_and_nobody_writes_through_the_cockp
 def test_each_link_of_the_cockpit_leads_somewhere(loop: Demo) -> None:
     found = told(loop, f"models/{MODEL}", "olga")
     assert told(loop, f"models/{MODEL}")["actions"] == []
+    steps = [model["state"]["step"] for model in told(loop, "fleet")["models"]]
+    assert [step for step in steps if step and step["fill"]] == [], "a viewer has no form"
     links = [link["to"] for link in [*found["links"], *found["actions"]]]
     kept = [
         to.partition("#")[0] for to in links if to.startswith("nightshift/files/") and "catalog" not in to

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +25,7 @@ from nightshift.alerts.delivery import Door, deliver
 from nightshift.alerts.evaluating import evaluate, post_test
 from nightshift.alerts.sending import NotDelivered, send, send_one
 from nightshift.alerts.silencing import silence
+from nightshift.database import Database
 from nightshift.errors import RequestError, SpecError, Unreachable, WarehouseRefused
 from nightshift.records import alerts as records
 from nightshift.records.alerts import Outgoing
@@ -310,6 +312,40 @@ def test_a_message_that_was_taken_when_the_connection_went_is_marked_on_another(
     assert send(warehouse, taken_and_cut_off, lambda: NOW) == (1, 0)
     assert send(warehouse, taken_and_cut_off, lambda: NOW + timedelta(hours=1)) == (0, 0)
     assert len(sent) == 1
+
+
+def test_a_message_that_was_taken_is_marked_once_the_database_is_back(warehouse: Warehouse) -> None:
+    project = declared(receivers={"team": {"kind": "webhook", "connection": "c"}}, routes=[{"to": ["team"]}])
+    fail(warehouse)
+    look(warehouse, project)
+    server, name = _beside(warehouse.url, "postgres"), warehouse.url.rpartition("/")[2]
+    waits: list[float] = []
+
+    def taken_and_down(out: Outgoing) -> None:
+        _admin(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        _admin(
+            server, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            _admin(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    assert send_one(warehouse, taken_and_down, NOW, sleep) is True
+    assert waits == [1, 2, 4]
+    assert send_one(warehouse, taken_and_down, NOW + timedelta(hours=1)) is None
+
+
+def test_a_message_that_was_taken_while_its_transaction_idled_too_long_is_marked(
+    warehouse: Warehouse,
+) -> None:
+    project = declared(receivers={"team": {"kind": "webhook", "connection": "c"}}, routes=[{"to": ["team"]}])
+    fail(warehouse)
+    look(warehouse, project)
+    slow = Database(f"{warehouse.url}?options=-cidle_in_transaction_session_timeout%3D50ms")
+    assert send_one(slow, lambda out: time.sleep(0.5), NOW) is True
+    assert send_one(warehouse, lambda out: None, NOW + timedelta(hours=1)) is None
 
 
 def test_a_message_costs_little_however_many_wait(warehouse: Warehouse) -> None:

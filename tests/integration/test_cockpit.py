@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from nightshift.cockpit import alarms, answers
-from nightshift.cockpit.standing import Tonight
+from nightshift.cockpit.standing import Step, Tonight
 from nightshift.database import Readings
 from nightshift.errors import Unreachable, WarehouseRefused
 from nightshift.records import decisions, deliveries, faults, monitoring
@@ -288,6 +288,30 @@ def test_a_night_is_told_in_the_order_of_the_stages(reads: Readings) -> None:
     unused = answers.night_page(reads, PROJECT, before, may_see=everything).steps
     assert {(step.status, step.tone, step.step) for step in unused} == {("not in service", "quiet", None)}
     assert steps["model", MODEL].request.startswith("suppressed by cooldown")
+
+
+def test_a_form_is_a_link_for_who_may_start_it_and_words_for_who_may_not(reads: Readings) -> None:
+    def forms(steps: Iterable[Step | None]) -> list[Step]:
+        return [step for step in steps if step and (step.fill or not step.to)]
+
+    fleet = answers.fleet(reads, PROJECT, Tonight(LAST + timedelta(days=1), due=True), may_see=everything)
+    night = answers.night_page(reads, PROJECT, TONIGHT, may_see=everything)
+    with_forms = {m.model: m.state.step for m in fleet.models if m.state.step and m.state.step.fill}
+    assert with_forms
+    for may_start in (everything, nothing):
+        rights = {"may_see": everything, "may_start": may_start}
+        next_night = Tonight(LAST + timedelta(days=1), due=True)
+        pages = [answers.model_page(reads, PROJECT, next_night, name=name, **rights) for name in with_forms]
+        shown = [
+            forms(m.state.step for m in answers.fleet_for(fleet, may_start).models),
+            forms(each.step for each in answers.night_for(night, may_start).steps),
+            forms(page.model.state.step for page in pages if page),
+        ]
+        for steps in shown:
+            assert steps
+            assert all(step.words for step in steps)
+            assert {bool(step.to and step.fill) for step in steps} == {may_start is everything}
+            assert {bool(step.to or step.fill) for step in steps} == {may_start is everything}
 
 
 def test_data_tells_what_is_stale_and_what_waits_in_quarantine(warehouse: Warehouse, reads: Readings) -> None:

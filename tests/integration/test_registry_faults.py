@@ -319,6 +319,44 @@ def test_a_champion_whose_run_is_gone_too_is_made_again_of_its_own_files_only(
     assert len(runs_of(platform, name, f"first of {name}")) == 1
 
 
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_files_that_are_gone_of_a_run_that_is_there_are_put_back(
+    mine: tuple[Platform, str, int], tmp_path: Path, is_registered: bool
+) -> None:
+    platform, name, champion = mine
+    (row,) = rows_of(platform, f"first of {name}")
+    run, client = row["mlflow_run_id"], platform.registry._client
+    client.download_artifacts(run, "", str(tmp_path))
+    if not is_registered:
+        client.rename_registered_model(name, f"{name}_before")
+        client.create_registered_model(name)
+    _delete_artifacts(client, platform.registry.uri, run)
+    with pytest.raises(NotReady, match=r"has no model/model.skops. Give the folder"):
+        stages.register_again(platform, name, None)
+    said = stages.register_again(platform, name, tmp_path)
+    assert said.endswith(f"; its files are put back, of {tmp_path}")
+    assert platform.registry.file(run, "model/model.skops") == (tmp_path / "model/model.skops").read_bytes()
+    assert [v.version for v in platform.registry.versions(name) if v.run_id == run] == [champion]
+    assert stages.register_again(platform, name, None).endswith("of the run that the ledger knows")
+
+
+def _delete_artifacts(client: Any, uri: str, run: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository = get_artifact_repository(client.get_run(run).info.artifact_uri, tracking_uri=uri)
+    repository.delete_artifacts()
+
+
+def test_a_number_of_a_version_that_was_deleted_is_not_given_again_and_the_next_one_is_an_orphan(
+    mine: tuple[Platform, str, int],
+) -> None:
+    platform, name, champion = mine
+    platform.registry._client.delete_model_version(name, str(champion))
+    with pytest.raises(LedgerMismatch, match=f"no version can be {champion} again. Trigger rollback_{name}"):
+        stages.register_again(platform, name, None)
+    assert [(v.version, v.is_orphan) for v in platform.registry.versions(name)] == [(champion + 1, True)]
+
+
 def test_a_number_that_the_registry_has_given_to_another_run_cannot_be_had_again(
     mine: tuple[Platform, str, int],
 ) -> None:

@@ -184,7 +184,11 @@ def test_a_rejected_versions_run_is_marked_and_where_its_database_is_its_files_g
         (run["training_id"], run["training_id"]),
     )
     platform = aged(loop)
-    assert retained(platform, "real")["kinds"]["mlflow"]["bytes"] > 0
+    first, retried, second = (retained(platform, name) for name in ("real", "real", "a night later"))
+    size = first["kinds"]["mlflow"]["bytes"]
+    assert size > 0
+    assert first["waiting"] == retried["waiting"] == {"things": 0, "bytes": 0}
+    assert second["waiting"] == {"things": 1, "bytes": size}, "that it is marked is told of once"
     assert marked_runs(platform.warehouse.url) == [run["mlflow_run_id"]]
     store = postgres_url.rpartition("/")[0] + "/mlflow_tests"
     [folder] = tmp_path_factory.getbasetemp().glob(f"mlflow[0-9]*/artifacts/*/{run['mlflow_run_id']}")

@@ -165,6 +165,7 @@ RESULTS: dict[tuple[str, str], dict[str, Any]] = {
         "as_of": "2013-02-06",
         "dry_run": False,
         "kinds": {"reports": {"things": 2, "bytes": 30}},
+        "waiting": {"things": 0, "bytes": 0},
     },
     ("collect", "collect"): {"source": "flights", "nights": "2013-02-06", "rows": 9},
     ("collect", "validate"): {"nights": "2013-02-05..2013-02-06", "accepted": 8, "quarantined": 1},

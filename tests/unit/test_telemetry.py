@@ -68,6 +68,14 @@ def test_every_rule_leads_to_a_runbook_that_there_is() -> None:
         assert anchor in KINDS
 
 
+def test_a_first_night_that_is_held_is_told_of() -> None:
+    """A counter that is new has no increase: it is compared with none a day ago."""
+    rules = yaml.safe_load((DEPLOY / "prometheus-rules.yaml").read_text())["groups"][0]["rules"]
+    [given_up] = [rule["expr"] for rule in rules if rule["alert"] == "NightshiftTrainingsGivenUp"]
+    held = 'nightshift_retrainings_held_total{guard="breaker"}'
+    assert f"or ({held} unless {held} offset 1d) > 0" in given_up
+
+
 def test_the_page_explains_every_metric() -> None:
     page = (DOCS / "metrics.md").read_text()
     for name, metric in METRICS.items():
@@ -77,7 +85,12 @@ def test_the_page_explains_every_metric() -> None:
 RETAINED = {
     "as_of": "2013-02-06",
     "dry_run": False,
-    "kinds": {"reports": {"things": 2, "bytes": 30}, "sketches": {"things": 0, "bytes": 0}},
+    "kinds": {
+        "reports": {"things": 2, "bytes": 30},
+        "mlflow": {"things": 3, "bytes": 70},
+        "sketches": {"things": 0, "bytes": 0},
+    },
+    "waiting": {"things": 2, "bytes": 50},
 }
 
 
@@ -87,6 +100,8 @@ def test_a_retention_tells_of_each_kind_what_went() -> None:
     assert went == {
         ("nightshift.retention.things", "reports"): 2,
         ("nightshift.retention.bytes", "reports"): 30,
+        ("nightshift.retention.things", "mlflow"): 1,
+        ("nightshift.retention.bytes", "mlflow"): 20,
         ("nightshift.retention.things", "sketches"): 0,
         ("nightshift.retention.bytes", "sketches"): 0,
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
@@ -86,14 +86,23 @@ def post(door: Door, outgoing: Outgoing, body: object) -> None:
     headers = {"Idempotency-Key": key_of(outgoing), **door.extra.get("headers", {})}
     address = door.address
     asked = partial(
-        httpx.post, address, json=body, headers=headers, auth=auth, follow_redirects=False, verify=_trusted()
+        httpx.post,
+        address,
+        json=body,
+        headers=headers,
+        auth=auth,
+        follow_redirects=False,
+        verify=_trusted("https"),
     )
     _require_success(door, asked)
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """Return whom TLS trusts, this machine's and httpx's: read once, as it takes longer than a message."""
+def _trusted(protocol: Literal["https", "smtp"]) -> ssl.SSLContext:
+    """Return whom TLS trusts, this machine's and httpx's: read once, as it takes longer than a message.
+
+    Of each protocol its own: httpx makes the one that it is given offer HTTP, which mail servers refuse.
+    """
     found = httpx.create_ssl_context()
     found.load_default_certs()
     return found
@@ -101,7 +110,7 @@ def _trusted() -> ssl.SSLContext:
 
 def ping(door: Door) -> None:
     """Call the address of a dead man's switch. Raises NotDelivered unless it answers."""
-    _require_success(door, partial(httpx.get, door.address, verify=_trusted()))
+    _require_success(door, partial(httpx.get, door.address, verify=_trusted("https")))
 
 
 def _require_success(door: Door, ask: Callable[..., httpx.Response]) -> None:
@@ -129,10 +138,10 @@ def mail(receiver: Smtp, door: Door, outgoing: Outgoing) -> None:
 def _server(door: Door) -> smtplib.SMTP:
     seconds = float(door.extra.get("timeout") or SECONDS)
     if not _is_on(door.extra.get("disable_ssl")):
-        return smtplib.SMTP_SSL(door.host, door.port or 465, timeout=seconds, context=_trusted())
+        return smtplib.SMTP_SSL(door.host, door.port or 465, timeout=seconds, context=_trusted("smtp"))
     server = smtplib.SMTP(door.host, door.port or 25, timeout=seconds)
     if not _is_on(door.extra.get("disable_tls")):
-        server.starttls(context=_trusted())
+        server.starttls(context=_trusted("smtp"))
     return server
 
 

@@ -363,8 +363,9 @@ def reconcile(
         raise typer.BadParameter("--register-again needs a MODEL, and --files needs --register-again")
     grace = timedelta(hours=grace_hours)
     with clear_errors():
-        done = [registry_check.register_again(model, files)] if again and model else []
-        said = [*done, *registry_check.run(model, grace)]
+        if again and model:  # told before what may fail after it
+            console.print(registry_check.register_again(model, files), soft_wrap=True, markup=False)
+        said = registry_check.run(model, grace)
     console.print(*(said or ["Registry and ledger agree."]), sep="\n", soft_wrap=True, markup=False)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from nightshift import kept
 from nightshift.calendar import Calendar
 from nightshift.cockpit.histograms import Histogram, histograms
-from nightshift.cockpit.standing import State, Step, Tonight, first_who_needs_somebody, stand
+from nightshift.cockpit.standing import State, Step, Tonight, first_who_needs_somebody, offered, stand
 from nightshift.database import Reads
 from nightshift.masks import masked, outlined
 from nightshift.records import cockpit as records
@@ -234,6 +234,16 @@ def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee
     return Fleet(looked_at.night, looked_at.due, _trend_first(looked_at.night), models)
 
 
+def fleet_for(page: Fleet, may_start: MayStart) -> Fleet:
+    """Return the fleet as somebody has it who may start these: made of one that is asked for once for all."""
+    models = tuple(replace(each, state=_offered(each.state, may_start)) for each in page.models)
+    return replace(page, models=models)
+
+
+def _offered(state: State, may_start: MayStart) -> State:
+    return replace(state, step=offered(state.step, may_start))
+
+
 def model_page(
     reads: Reads, project: Project, looked_at: Tonight, *, name: str, may_see: MaySee, may_start: MayStart
 ) -> ModelPage | None:
@@ -256,7 +266,7 @@ def model_page(
         return None
     return ModelPage(
         night=night,
-        model=standing,
+        model=replace(standing, state=_offered(standing.state, may_start)),
         nights=row.nights,
         ledger=row.ledger,
         decisions=row.decisions,
@@ -294,6 +304,12 @@ def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: M
     rows = reads.all(records.NIGHT, declared=_told(declared), night=looked_at.night)
     steps = tuple(_step(row, dag, looked_at) for row, (_, _, dag) in zip(rows, declared, strict=True))
     return NightPage(looked_at.night, looked_at.due, steps)
+
+
+def night_for(page: NightPage, may_start: MayStart) -> NightPage:
+    """Return a night as somebody has it who may start these, as :func:`fleet_for`."""
+    steps = tuple(replace(each, step=offered(each.step, may_start)) for each in page.steps)
+    return replace(page, steps=steps)
 
 
 def data_page(

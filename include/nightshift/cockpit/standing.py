@@ -19,7 +19,10 @@ TONES: tuple[Tone, ...] = ("bad", "act", "watch", "busy", "good", "quiet")
 
 @dataclass(frozen=True)
 class Step:
-    """What to do next. ``to``: a page of Airflow's UI, below its address; ``fill``: what its form is to be given."""
+    """What to do next. ``to``: a page of Airflow's UI, below its address; ``fill``: what its form is to be given.
+
+    Both are empty for who may not start what the form starts: he reads the words.
+    """
 
     words: str
     to: str
@@ -82,6 +85,13 @@ def first_who_needs_somebody(states: Sequence[tuple[str, State]]) -> list[str]:
         key=lambda each: (TONES.index(each[1].tone), each[1].place, each[1].since or date.max, each[0]),
     )
     return [name for name, _ in ordered]
+
+
+def offered(step: Step | None, may_start: Callable[[str], bool]) -> Step | None:
+    """Return a step as a reader has it: one that is a form is a link for who may start it."""
+    if step is None or not step.fill or may_start(step.to.removeprefix("dags/")):
+        return step
+    return replace(step, to="", fill="")
 
 
 def no_champion(seen: Seen) -> State | None:

@@ -34,8 +34,13 @@ from nightshift.specs.derived import OF_THE_PROJECT, STAGES, Named, dag_id
 
 KEPT_SECONDS, SPECS_SECONDS = 5.0, 30.0
 MOST_KEPT = 500
-# Pages with forms of their own, which are for who may start them.
+# Pages with forms, which are for who may start them: made anew for each reader, ...
 WITH_FORMS = (cockpit.ModelPage, cockpit.DataPage, alarms.AlertsPage)
+# ... or made once for all who see the same, and forms taken out of them for each.
+FOR: dict[type, Callable[..., Any]] = {
+    cockpit.Fleet: cockpit.fleet_for,
+    cockpit.NightPage: cockpit.night_for,
+}
 T = TypeVar("T")
 
 
@@ -112,14 +117,7 @@ def _answer(kind: type, user: Any, night: date | None, make: Callable[..., Any],
     """Return a page of a kind as somebody may see it, as JSON. 404: not there, or not for him; 503: no warehouse."""
     try:
         project = SPECS.get("", load_project)
-        sees = airflow_app.get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-        mine = frozenset(sees & _dags(project))
-        at = _looked_at(project, night)
-        whose = user.get_id() if kind in WITH_FORMS else ""
-        rights: dict[str, Callable[[str], bool]] = {"may_see": mine.__contains__}
-        if whose:
-            rights["may_start"] = lambda dag: dag in mine and _may_start(user, dag)
-        page = PAGES.get((kind, about, at, mine, whose), lambda: make(warehouse(), project, at, **rights))
+        page = _page(kind, user, project, night, make, about)
     except RequestError as error:
         raise HTTPException(404, "not found") from error
     except NightshiftError as error:
@@ -128,6 +126,27 @@ def _answer(kind: type, user: Any, night: date | None, make: Callable[..., Any],
         raise HTTPException(404, "not found")
     content = TypeAdapter(kind).dump_json(page)
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _page(
+    kind: type, user: Any, project: Project, night: date | None, make: Callable[..., Any], about: str
+) -> Any:
+    sees = airflow_app.get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+    mine = frozenset(sees & _dags(project))
+    at = _looked_at(project, night)
+    key = (kind, about, at, mine)
+
+    def may_start(dag: str) -> bool:
+        return dag in mine and _may_start(user, dag)
+
+    def made() -> Any:
+        rights = {"may_start": may_start} if kind in WITH_FORMS else {}
+        return make(warehouse(), project, at, may_see=mine.__contains__, **rights)
+
+    def for_him() -> Any:
+        return FOR[kind](PAGES.get(key, made), may_start) if kind in FOR else made()
+
+    return PAGES.get((*key, user.get_id()), for_him)
 
 
 def _may_start(user: Any, dag: str) -> bool:

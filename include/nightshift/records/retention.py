@@ -162,9 +162,10 @@ class Retention(Row, table="catalog.retentions", key=("run_id", "kind")):
 
 
 RETIRED = select(Retired)
-# What an earlier try has marked is counted as it was then: some of it may be gone.
+# What an earlier try has marked is counted as it was then: some of it may be gone. What waits keeps who marked it.
 MARK = upsert(
     Retired,
+    run_id="CASE WHEN retired.removed_at IS NULL THEN retired.run_id ELSE excluded.run_id END",
     bytes="greatest(excluded.bytes, CASE WHEN retired.removed_at IS NULL THEN retired.bytes ELSE 0 END)",
 )
 SPARE = Command(

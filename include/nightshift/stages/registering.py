@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nightshift import artifacts
-from nightshift.errors import LedgerMismatch, NotReady, RequestError
+from nightshift.errors import ArtifactRefused, LedgerMismatch, NotReady, RequestError
 from nightshift.govern import Ledger
 from nightshift.govern.ledger import no_champion
 from nightshift.platform import Platform
@@ -16,11 +16,12 @@ from nightshift.registry import MODEL_FILE
 def register_again(platform: Platform, name: str, files: Path | None) -> str:
     """Register the champion of the ledger where the registry has it no more; return in words what was done.
 
-    ``files``: the folder of its run's artifacts, where the run is gone as well; a run is made again of these. The alias
-    is left to a reconciliation.
+    ``files``: the folder of its run's artifacts, where the run or its files are gone as well: they are put back, of a
+    run that is made again if need be. Also those of a version that is still registered. The alias is left to a
+    reconciliation.
 
     Raises:
-        NotReady: there is no champion, or the run is gone and ``files`` names no folder.
+        NotReady: there is no champion, or the run or its files are gone and ``files`` names no folder.
         ArtifactRefused: a file is not the one that the ledger knows.
         LedgerMismatch: the registry has given the version's number to another run, or one behind it: no version can
             have it again.
@@ -31,20 +32,53 @@ def register_again(platform: Platform, name: str, files: Path | None) -> str:
     if head is None:
         raise no_champion(name)
     row, there = version_row(platform, name, head.version), platform.registry.versions(name)
-    if (row.version, row.mlflow_run_id) in {(each.version, each.run_id) for each in there}:
-        return f"{name}: version {row.version} is registered, of the run that the ledger knows"
+    is_registered = (row.version, row.mlflow_run_id) in {(each.version, each.run_id) for each in there}
     newest = max((each.version for each in there), default=0)
-    if newest >= row.version:
-        raise LedgerMismatch(
-            f"model '{name}': the registry has given numbers up to {newest}, so no version can be {row.version} again. "
-            f"Trigger rollback_{name} to a version that it has, or train_{name}; the champion's file goes on as a new "
-            f"version by `nightshift import {name} FILE --trained-until {row.trained_until}`"
-        )
-    _require_files(platform, row, files)
-    run_id = platform.registry.run_again(name, row.mlflow_run_id, row.training_id, files)
-    platform.registry.register(name, run_id, tags={}, taken=range(1, row.version))
+    if newest >= row.version and not is_registered:
+        raise _number_is_gone(row, newest)
+    run_id, put_back = _run_with_files(platform, row, files)
+    if is_registered:
+        return f"{name}: version {row.version} is registered, of the run that the ledger knows{put_back}"
+    given = platform.registry.register(name, run_id, tags={}, taken=range(1, row.version))
+    if given != row.version:  # MLflow counts deleted versions too
+        platform.registry.orphan_version(name, given, f"made to be version {row.version} again")
+        raise _number_is_gone(row, given)
     made = "" if run_id == row.mlflow_run_id else f", made again of {files}"
-    return f"{name}: version {row.version} registered again, of run {run_id}{made}"
+    return f"{name}: version {row.version} registered again, of run {run_id}{made or put_back}"
+
+
+def _number_is_gone(row: Version, newest: int) -> LedgerMismatch:
+    name = row.model
+    return LedgerMismatch(
+        f"model '{name}': the registry has given numbers up to {newest}, so no version can be {row.version} again. "
+        f"Trigger rollback_{name} to a version that it has, or train_{name}; the champion's file goes on as a new "
+        f"version by `nightshift import {name} FILE --trained-until {row.trained_until}`"
+    )
+
+
+def _run_with_files(platform: Platform, row: Version, files: Path | None) -> tuple[str, str]:
+    """Return the id of the version's run, or of the one made again, with its files; and in words if they are put back.
+
+    Raises:
+        NotReady, ArtifactRefused, RequestError: as :func:`register_again`.
+    """
+    if files is None or _has_files(platform, row):
+        _require_files(platform, row, None)
+        return platform.registry.run_again(row.model, row.mlflow_run_id, row.training_id, None), ""
+    _require_files(platform, row, files)
+    run_id = platform.registry.run_again(row.model, row.mlflow_run_id, row.training_id, files)
+    if not _has_files(platform, row):  # the run is there, and its files are not
+        platform.registry.log_files(run_id, files)
+        _require_files(platform, row, None)
+    return run_id, f"; its files are put back, of {files}"
+
+
+def _has_files(platform: Platform, row: Version) -> bool:
+    try:
+        _require_files(platform, row, None)
+    except (NotReady, ArtifactRefused):
+        return False
+    return True
 
 
 def _require_files(platform: Platform, row: Version, files: Path | None) -> None:

@@ -48,12 +48,13 @@ def retain(
     going = choose(things, days_of(platform.project), as_of, short=_short(rooms(platform.objects.root)))
     going = _sized(platform, going)
     oldest = oldest_kept(things, going)
+    waiting = _waiting(platform, going, asked)
     if not dry_run:
         _mark(platform, going, as_of, asked)
         for each in going:
             _take_away(platform, each.thing, as_of)
         _count(platform, going, oldest, as_of, asked)
-    return _told(going, oldest, as_of, dry_run=dry_run)
+    return _told(going, waiting, oldest, as_of, dry_run=dry_run)
 
 
 def _require_known(platform: Platform, as_of: date) -> None:
@@ -119,6 +120,16 @@ def _sized(platform: Platform, going: Sequence[Going]) -> list[Going]:
         elif (size := platform.registry.bytes_of(each.thing.name)) is not None:
             sized.append(replace(each, thing=replace(each.thing, bytes=size)))
     return sized
+
+
+def _waiting(platform: Platform, going: Sequence[Going], asked: Try) -> list[Going]:
+    """Return the runs of MLflow that an earlier retention marked, and that nobody has removed yet."""
+    marked = {
+        each.name
+        for each in platform.warehouse.all(records.RETIRED)
+        if each.kind == "mlflow" and each.removed_at is None and each.run_id != asked.run_id
+    }
+    return [each for each in going if each.thing.kind == "mlflow" and each.thing.name in marked]
 
 
 def _mark(platform: Platform, going: Sequence[Going], as_of: date, asked: Try) -> None:
@@ -214,7 +225,9 @@ def _sums(going: Sequence[Going]) -> dict[str, tuple[int, int]]:
     }
 
 
-def _told(going: Sequence[Going], oldest: dict[str, date], as_of: date, *, dry_run: bool) -> results.Retained:
+def _told(
+    going: Sequence[Going], waiting: Sequence[Going], oldest: dict[str, date], as_of: date, *, dry_run: bool
+) -> results.Retained:
     return {
         "as_of": str(as_of),
         "dry_run": dry_run,
@@ -228,5 +241,9 @@ def _told(going: Sequence[Going], oldest: dict[str, date], as_of: date, *, dry_r
                 "oldest_kept": str(oldest[kind]) if kind in oldest else None,
             }
             for kind, (things, size) in _sums(going).items()
+        },
+        "waiting": {
+            "things": sum(each.thing.things for each in waiting),
+            "bytes": sum(each.thing.bytes for each in waiting),
         },
     }

@@ -128,13 +128,13 @@ const Soft = ({ children, ...props }) => h(C.Text, { as: "span", color: "fg.mute
 
 const Said = ({ children, ...props }) => h(C.Text, { fontSize: "sm", overflowWrap: "break-word", ...props }, R.Children.map(children, whole));
 
-// What to do next: a page, and what its form is to be given.
+// What to do next: a page, and what its form is to be given; in words alone for who may not start it.
 const Next = ({ step }) =>
   step &&
   h(
     C.Box,
     { fontSize: "sm" },
-    h(Go, { to: step.to }, step.words),
+    step.to ? h(Go, { to: step.to }, step.words) : h(Soft, null, step.words),
     step.fill && h(Soft, null, " with ", h(C.Code, { size: "sm", whiteSpace: "normal", overflowWrap: "anywhere" }, step.fill)),
   );
 
