@@ -62,7 +62,7 @@ e2e: install ## the end-to-end tests alone
 	@$(BIN)/python -m pytest $(QUICK) tests/e2e
 
 bench: install ## landing, validation, writing and reading beside another revision's: make bench BEFORE=<revision>
-	@$(BIN)/python benchmarks/typed.py $(BEFORE)
+	@PYTHONPATH=. $(BIN)/python benchmarks/typed.py $(BEFORE)
 
 bench-decisions: install ## what the declared reasons and guards gain on a year of flights
 	@PYTHONPATH=. $(BIN)/python benchmarks/decisions.py $(or $(FOLDER),.nightshift/benchmarks)

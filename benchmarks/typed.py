@@ -1,6 +1,6 @@
 """What types cost: landing, validation, writing and reading of 300,000 rows, beside another revision's in one run.
 
-    python benchmarks/typed.py [revision] [rows]
+    PYTHONPATH=. python benchmarks/typed.py [revision] [rows]
 
 On a PostgreSQL of its own. The other revision (default: the commit before) is checked out into a folder of its own; a
 process of each takes turns with the other, so a busy machine slows both. Told are each one's best speed, and the
