@@ -276,18 +276,22 @@ def innovations(given: Series, of: Usual) -> Floats:
     usually = np.stack([of.mean, np.zeros(of.rho.size), of.own])
     steps = {gap: _step(of, usually, gap) for gap in set(gaps)}
     doubt, shared = usually.copy(), np.empty(state.shape)
-    for night, gap in enumerate(gaps):
+    # In place, by views: it is arithmetic on a few dozen numbers, and finding them would cost as much.
+    (of_mean, of_night), (mean, own), (with_mean, with_own) = shared, state, (doubt[:2], doubt[1:])
+    for gap, value, chance, off, total in zip(gaps, values, noise, beyond, seen, strict=True):
         left, square, gained = steps[gap]
         state *= left
         doubt *= square
         doubt += gained
-        np.add(doubt[:2], doubt[1:], out=shared)
-        seen[night] = shared[0] + shared[1] + noise[night]
-        beyond[night] = values[night] - state[0] - state[1]
-        gain = shared * (1.0 / seen[night])
-        state += gain * beyond[night]
-        doubt[:2] -= gain[0] * shared
-        doubt[2] -= gain[1] * shared[1]
+        np.add(with_mean, with_own, out=shared)
+        np.add(of_mean, of_night, out=total)
+        np.add(total, chance, out=total)
+        np.subtract(value, mean, out=off)
+        np.subtract(off, own, out=off)
+        gain = shared * (1.0 / total)
+        state += gain * off
+        with_mean -= gain[0] * shared
+        with_own[1] -= gain[1] * of_night
     return beyond / np.sqrt(seen)
 
 
@@ -315,9 +319,11 @@ def accumulate(likelihood: Floats, weights: Floats) -> Floats:
     share = weights[:, None] / likelihood.shape[2]
     most = MOST_ALARMS * ALARM / np.maximum(share, 1e-12)
     evidence, made = np.zeros(likelihood.shape[1:]), np.zeros(likelihood.shape)
-    for night in range(len(likelihood)):
-        evidence = np.minimum((evidence + 1) * likelihood[night], most)
-        made[night] = evidence * share
+    for ratio, kept in zip(likelihood, made, strict=True):
+        evidence += 1
+        evidence *= ratio
+        np.minimum(evidence, most, out=evidence)
+        np.multiply(evidence, share, out=kept)
     return made
 
 
