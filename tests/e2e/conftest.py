@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from examples.nyc_flights.demo import MODEL, Demo, load_history, run_night, set_aside
+from nightshift import processes
 from nightshift.calendar import DateRange
-from nightshift.runtime import endpoints, processes, state
+from nightshift.runtime import endpoints, state
 from nightshift.runtime.api import Client
 from nightshift.warehouse import Warehouse
 

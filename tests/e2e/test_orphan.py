@@ -18,9 +18,9 @@ import pytest
 
 from e2e.conftest import MODEL, NIGHTS
 from examples.nyc_flights.demo import Demo
+from nightshift import processes
 from nightshift.database import Database
-from nightshift.runtime import processes
-from nightshift.runtime.processes import Process
+from nightshift.processes import Process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 DAG = f"score_{MODEL}"

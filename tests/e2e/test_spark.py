@@ -1,6 +1,5 @@
 """A night of flights whose champion is scored on Apache Spark, through the real scheduler, on a stack of its own."""
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from datetime import date
@@ -9,11 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from spark import NEEDS_SPARK
 
 from e2e.conftest import MODEL, nightshift
 from examples.nyc_flights.demo import Demo, load_history
+from nightshift import processes
 from nightshift.calendar import DateRange
-from nightshift.runtime import processes, state
+from nightshift.runtime import state
 from nightshift.runtime.api import Client
 from nightshift.specs import load_project
 from nightshift.warehouse import Warehouse
@@ -22,10 +23,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.timeout(3600),
-    pytest.mark.skipif(
-        importlib.util.find_spec("pyspark") is None, reason="pyspark is not installed: make spark"
-    ),
-    pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed"),
+    NEEDS_SPARK,
 ]
 ROOT = Path(__file__).resolve().parents[2]
 HISTORY, CHAMPION_AS_OF, NIGHT = (

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
+from nightshift import processes
 from nightshift.root import ROOT
-from nightshift.runtime import processes
 from nightshift.runtime.endpoints import any_free_port
 
 SECONDS_TO_START = 300

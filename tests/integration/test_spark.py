@@ -4,7 +4,6 @@ Real pyspark on this machine: `make spark` installs it.
 """
 
 import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from typing import Any
 
 import psutil
 import pytest
+from spark import NEEDS_SPARK
 
 from nightshift import stages
 from nightshift.calendar import DateRange
@@ -39,10 +39,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.timeout(1200),
-    pytest.mark.skipif(
-        importlib.util.find_spec("pyspark") is None, reason="pyspark is not installed: make spark"
-    ),
-    pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed"),
+    NEEDS_SPARK,
 ]
 # Not the stage of that name, which `nightshift.stages` has instead.
 scoring = importlib.import_module("nightshift.stages.score")

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from nightshift.runtime import components, control, health, processes
+from nightshift import processes
+from nightshift.runtime import components, control, health
 from nightshift.runtime.state import Record, Runtime, Snapshot
 
 

@@ -1,17 +1,14 @@
 """Receipts: what is served of a block, by the hash of its file, with the counts that sum."""
 
-import hashlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshift.artifacts import check_sha256
+from nightshift.engine.files import content, filed_rows
 from nightshift.engine.work import Served
 from nightshift.errors import ArtifactRefused
 from nightshift.monitor import profile, sketches
@@ -32,13 +29,7 @@ class Receipt:
 
 def written(served: Served, folder: Path) -> Receipt:
     """Write what is served of a block; return its receipt."""
-    sink = io.BytesIO()
-    pq.write_table(served.rows, sink, compression="lz4")
-    file = folder / f"{hashlib.sha256(sink.getbuffer()).hexdigest()}.parquet"
-    # Whole or not there: another try may be writing the same file.
-    half = folder / f".{uuid4().hex}"
-    half.write_bytes(sink.getbuffer())
-    half.replace(file)
+    file = filed_rows(served.rows, folder, "parquet")
     return Receipt(file, served.rows.num_rows, served.sketch, served.counted)
 
 
@@ -58,9 +49,7 @@ def checked(receipt: Receipt, folder: Path, rows: int) -> Receipt:
 
 def _content(receipt: Receipt) -> pa.BufferReader:
     """Return what is in a receipt's file. Raises ArtifactRefused if that is not what was written."""
-    content = receipt.file.read_bytes()
-    check_sha256(content, receipt.file.stem, f"what is served, {receipt.file.name},")
-    return pa.BufferReader(content)
+    return pa.BufferReader(content(receipt.file, "what is served,"))
 
 
 def read(receipts: Sequence[Receipt]) -> pd.DataFrame:

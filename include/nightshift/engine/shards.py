@@ -4,7 +4,6 @@ Every file is named by its content, so what is read is what was written, whoever
 """
 
 import hashlib
-import io
 import json
 import os
 import platform
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from nightshift.artifacts import check_sha256
+from nightshift.engine.files import content, filed, filed_rows
 from nightshift.engine.job import Job
 from nightshift.engine.receipts import Receipt, written
 from nightshift.engine.work import said, served
@@ -38,10 +37,9 @@ MOST_SAID = 4000
 
 @dataclass(frozen=True)
 class Shard:
-    """A block in a file."""
+    """A block in a file, which is named by its content."""
 
     file: Path
-    sha256: str
     rows: int
 
 
@@ -60,24 +58,13 @@ ANSWERS = pa.schema([("number", pa.int64()), ("answer", pa.string())])
 
 def spread(blocks: Iterator[pa.Table], folder: Path) -> tuple[Shard, ...]:
     """Write each block to a file of its own; return them in their order."""
-    return tuple(_shard(block, folder) for block in blocks)
-
-
-def _shard(block: pa.Table, folder: Path) -> Shard:
-    sink = io.BytesIO()
-    pq.write_table(block, sink, compression="lz4")
-    name = hashlib.sha256(sink.getbuffer()).hexdigest()
-    file = folder / f"{name}.shard"
-    file.write_bytes(sink.getbuffer())
-    return Shard(file, name, block.num_rows)
+    return tuple(Shard(filed_rows(block, folder, "shard"), block.num_rows) for block in blocks)
 
 
 def planned(job: Job, shards: Sequence[Shard], folder: Path) -> Path:
     """Write the plan; return its file, named by its content."""
-    content = PLAN.dump_json(Plan(job, tuple(shards), this_engine()), by_alias=True)
-    file = folder / f"{hashlib.sha256(content).hexdigest()}.plan"
-    file.write_bytes(content)
-    return file
+    plan = Plan(job, tuple(shards), this_engine())
+    return filed(PLAN.dump_json(plan, by_alias=True), folder, "plan")
 
 
 @lru_cache(2)  # a worker does many shards of one plan
@@ -87,9 +74,7 @@ def opened(file: Path) -> Plan:
     Raises:
         ArtifactRefused: it is not what was written, or this engine is not the one that wrote it: it names what differs.
     """
-    content = file.read_bytes()
-    check_sha256(content, file.stem, f"plan {file.name}")
-    plan = PLAN.validate_json(content)
+    plan = PLAN.validate_json(content(file, "plan"))
     require_same_engine(plan.made_by)
     return plan
 
@@ -102,9 +87,7 @@ def worked(plan: Plan, number: int) -> Receipt:
         ValueError: a prediction is not a finite number.
     """
     shard = plan.shards[number]
-    content = shard.file.read_bytes()
-    check_sha256(content, shard.sha256, f"shard {shard.file.name}")
-    block = pq.read_table(pa.BufferReader(content))
+    block = pq.read_table(pa.BufferReader(content(shard.file, "shard")))
     return written(served(plan.job, said(plan.job, block)), shard.file.parent)
 
 

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-from nightshift import errors
+from nightshift import errors, processes
 from nightshift.collect import Connection
 from nightshift.engine.job import Job
 from nightshift.engine.receipts import Receipt, checked
@@ -252,23 +251,14 @@ def _end(process: subprocess.Popen[str], driver: _Driver) -> None:
     until = time.monotonic() + END_SECONDS
     while _members(process.pid) and time.monotonic() < until:
         time.sleep(0.05)
-    for pid in _members(process.pid):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    processes.kill(_members(process.pid))
     process.wait()
     driver.answers.close()
 
 
-def _members(session: int) -> list[int]:
+def _members(session: int) -> list[processes.Process]:
     """Return the processes of a session that live. Workers have groups of their own; the session they share."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # PID (NAME) STATE PARENT GROUP SESSION ...; a name may hold anything.
-            state, _, _, of, *_ = stat.read_text().rpartition(")")[2].split()
-            if int(of) == session and state != "Z":
-                found.append(int(stat.parent.name))
-    return found
+    return [each for each in processes.everyone() if each.session == session]
 
 
 def require_installed(found: Callable[[str], object] = find_spec) -> None:

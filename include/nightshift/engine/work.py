@@ -37,9 +37,8 @@ class Served:
     counted: Counted | None
 
 
-@lru_cache(
-    2
-)  # once for all nights and blocks of a version; its path is the task's own, so it is checked a task
+# Once for all nights and blocks of a version; its path is the task's own, so each task checks it.
+@lru_cache(2)
 def _pipeline(stored: Stored) -> Any:
     return stored.opened()
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.engine import URL, make_url
 
 from nightshift.hosts import listed, names_of
+from nightshift.processes import MARK
 from nightshift.root import ENGINE, INCLUDE, ROOT
 from nightshift.runtime.credentials import Credentials
-from nightshift.runtime.processes import MARK
 from nightshift.runtime.state import Runtime
 from nightshift.runtime.work import PARALLELISM
 

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from nightshift import processes
 from nightshift.database import Database
 from nightshift.errors import NotReady
 from nightshift.records import doctor as records
 from nightshift.root import INCLUDE
-from nightshift.runtime import components, databases, postgres, processes, state, supervisor
+from nightshift.runtime import components, databases, postgres, state, supervisor
 from nightshift.runtime.state import Record, Runtime, Snapshot
 from nightshift.warehouse.migrate import newest_revision
 

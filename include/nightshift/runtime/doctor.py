@@ -16,6 +16,7 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from nightshift import processes
 from nightshift.environment import LOCK
 from nightshift.errors import NightshiftError, NotReady
 from nightshift.govern import Ledger
@@ -23,7 +24,7 @@ from nightshift.platform.clock import check_clock
 from nightshift.records import doctor as records
 from nightshift.registry import Registry
 from nightshift.root import ROOT
-from nightshift.runtime import control, databases, endpoints, health, log_files, processes, state
+from nightshift.runtime import control, databases, endpoints, health, log_files, state
 from nightshift.runtime.credentials import CREDENTIALS
 from nightshift.runtime.state import Runtime, Snapshot
 from nightshift.specs import load_project

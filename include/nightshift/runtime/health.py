@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from nightshift.processes import alive
 from nightshift.runtime import components, databases, work
-from nightshift.runtime.processes import alive
 from nightshift.runtime.state import Record, Runtime
 
 BEATS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from nightshift import processes
 from nightshift.errors import NotReady
 from nightshift.root import ENGINE, ROOT
-from nightshift.runtime import processes
 from nightshift.runtime.airflow_launcher import LARGEST_ORDER
 from nightshift.runtime.configuration import environment, secrets_of
 from nightshift.runtime.credentials import Credentials

@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from nightshift import processes
 from nightshift.errors import NightshiftError
-from nightshift.runtime import components, credentials, endpoints, health, log_files, processes, state
+from nightshift.runtime import components, credentials, endpoints, health, log_files, state
 from nightshift.runtime.stack import Stack, record
 from nightshift.runtime.state import Record, Snapshot
 from nightshift.runtime.unit import Unit

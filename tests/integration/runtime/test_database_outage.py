@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.runtime import control, databases, endpoints, health, postgres, processes, state
+from nightshift import processes
+from nightshift.runtime import control, databases, endpoints, health, postgres, state
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 SECONDS_OF_OUTAGE = 20

@@ -10,11 +10,13 @@ from typing import Any
 
 import psycopg2
 import pytest
+from integration.runtime.conftest import stack_in
 
 from examples.nyc_flights.demo import Demo, load_history, set_aside
+from nightshift import processes
 from nightshift.calendar import DateRange
 from nightshift.database import Database
-from nightshift.runtime import control, endpoints, processes, state
+from nightshift.runtime import control, state
 from nightshift.runtime.api import Client
 from nightshift.warehouse import Warehouse
 
@@ -34,20 +36,11 @@ SECONDS = 900
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Yield a running stack with a month of history."""
-    home = tmp_path_factory.mktemp("killed") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHIFT_HOME", str(home))
-        for service in endpoints.PREFERRED:
-            patch.setenv(f"NIGHTSHIFT_{service.upper()}_PORT", str(endpoints.any_free_port()))
-        try:
-            runtime, _ = control.up()
-            with Client.of(runtime) as api:
-                demo = Demo(runtime, api, Warehouse(runtime.warehouse_url))
-                set_aside(demo)
-                load_history(demo, HISTORY)
-                yield demo
-        finally:
-            control.purge()
+    with stack_in(tmp_path_factory.mktemp("killed") / "home") as runtime, Client.of(runtime) as api:
+        demo = Demo(runtime, api, Warehouse(runtime.warehouse_url))
+        set_aside(demo)
+        load_history(demo, HISTORY)
+        yield demo
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 120) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from integration import intruder
+from integration.runtime.conftest import stack_in
 
 from examples.nyc_flights.local import weather_folder
-from nightshift.runtime import control, endpoints, health, processes, state
+from nightshift import processes
+from nightshift.runtime import control, health, state
 from nightshift.runtime.api import FINISHED, Client
 from nightshift.runtime.state import Record, Runtime, Snapshot
 from nightshift.runtime.supervisor import SECONDS_BETWEEN_WATCHES
@@ -25,15 +27,8 @@ SERVICES = ["scheduler", "dag-processor", "api-server", "triggerer", "mlflow", "
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    home = tmp_path_factory.mktemp("stack") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHIFT_HOME", str(home))
-        for service in endpoints.PREFERRED:
-            patch.setenv(f"NIGHTSHIFT_{service.upper()}_PORT", str(endpoints.any_free_port()))
-        try:
-            yield control.up()[0]
-        finally:
-            control.purge()
+    with stack_in(tmp_path_factory.mktemp("stack") / "home") as runtime:
+        yield runtime
 
 
 def snapshot(runtime: Runtime) -> Snapshot:

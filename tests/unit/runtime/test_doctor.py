@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from nightshift import processes
 from nightshift.cli.app import app
 from nightshift.environment import LOCK
-from nightshift.runtime import processes, state
+from nightshift.runtime import state
 from nightshift.runtime.doctor import CHECKS, Installation, clock, examine
 from nightshift.runtime.endpoints import any_free_port
 from nightshift.runtime.stack import record

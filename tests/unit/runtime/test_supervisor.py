@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.runtime import endpoints, processes
+from nightshift import processes
+from nightshift.runtime import endpoints
 from nightshift.runtime.credentials import Credentials
 from nightshift.runtime.stack import Extension, Stack
 from nightshift.runtime.supervisor import SECONDS_BETWEEN_HOUSEKEEPING, Supervisor

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.runtime import processes
+from nightshift import processes
 
 SLEEP = "import time; time.sleep(60)"
 # A leader, a child in a process group of its own (as Airflow's tasks), and one in a session of its own.
