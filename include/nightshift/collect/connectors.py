@@ -11,7 +11,7 @@ import pandas as pd
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
 from nightshift.collect.files import open_files
 from nightshift.collect.http import open_http
-from nightshift.collect.refusals import named_once
+from nightshift.collect.refusals import declared_once
 from nightshift.collect.sql import open_sql
 from nightshift.errors import SpecError, did_you_mean
 from nightshift.specs import Source
@@ -42,10 +42,7 @@ def _of_declared(source: Source, connection: Connection, reader: Reader) -> Read
     """Return a reader that leaves out what the source does not declare, if it says so; no column is there twice."""
 
     def read(batch_date: date, window: Window) -> pd.DataFrame:
-        rows = reader.read(batch_date, window)
-        if source.other_columns == "ignore":
-            rows = rows.loc[:, [name in source.columns for name in rows.columns]]
-        return named_once(source, connection, rows)
+        return declared_once(source, connection, reader.read(batch_date, window))
 
     return reader._replace(read=read)
 

@@ -22,7 +22,7 @@ from pyarrow import parquet
 from nightshift.collect.archives import MEGABYTE, BadArchive, TooLarge, read_whole
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
 from nightshift.collect.delimited import NotCsv, read_csv
-from nightshift.collect.refusals import named_once
+from nightshift.collect.refusals import declared_once, named_once
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
 from nightshift.landing import stacked
@@ -156,10 +156,7 @@ def _table(folder: Folder, path: str, rows_of: str = "") -> pd.DataFrame:
     left, first = folder.spec.max_megabytes * MEGABYTE, ""
     for one in _matching(folder, path, rows_of):
         frame, size = _load(folder, one, left, rows_of)
-        if folder.source.other_columns == "ignore":
-            counts = {*folder.source.columns, folder.spec.date_column}
-            frame = frame.loc[:, [name in counts for name in frame.columns]]
-        named_once(folder.source, folder.connection, frame)
+        frame = declared_once(folder.source, folder.connection, frame, beside=folder.spec.date_column)
         first = first or one
         _require_same_columns(folder, (first, frames[0] if frames else frame), (one, frame))
         frames.append(frame)

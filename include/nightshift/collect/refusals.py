@@ -39,6 +39,19 @@ def told(source: Source, connection: Connection, batch_date: date) -> Iterator[N
         raise _meaning(source, connection, batch_date, error) from None
 
 
+def declared_once(
+    source: Source, connection: Connection, rows: pd.DataFrame, *, beside: str | None = None
+) -> pd.DataFrame:
+    """Return the rows without what the source does not declare, if it says so, but with the column ``beside``.
+
+    Raises SourceRefused if a column that is left is there twice.
+    """
+    if source.other_columns == "ignore":
+        wanted = {*source.columns, beside}
+        rows = rows.loc[:, [name in wanted for name in rows.columns]]
+    return named_once(source, connection, rows)
+
+
 def named_once(source: Source, connection: Connection, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows. Raises SourceRefused if a column is there twice: which of them is meant would be a guess."""
     twice = rows.columns[rows.columns.duplicated()]

@@ -126,11 +126,7 @@ def infer(
     day, frame = frame["batch_date"], frame.drop(columns="batch_date")
     guesses, typed = {}, {}
     for name in frame.columns:
-        kind = (
-            event_type(frame[name], dialect)[0]
-            if name == event
-            else column_type(frame[name], text_is_all=text_is_all, dialect=dialect)
-        )
+        kind = _type_of(frame[name], event, text_is_all=text_is_all, dialect=dialect)
         spelled, typed[name] = (
             coerce(plain(frame[name], kind, dialect, one), kind, text_is_all=text_is_all)[0]
             for one in (UTC, zone)
@@ -203,11 +199,7 @@ def clock(frame: pd.DataFrame, source: Source) -> tuple[Clock, pd.Series]:
         rows = undated(frame[event], source.dialect)
         doubts += [_undated(frame[event], rows)] if rows.any() else []
     for name in frame.columns:
-        kind = (
-            event_type(frame[name], source.dialect)[0]
-            if name == event
-            else column_type(frame[name], text_is_all=source.text_is_all, dialect=source.dialect)
-        )
+        kind = _type_of(frame[name], event, text_is_all=source.text_is_all, dialect=source.dialect)
         if kind != "timestamp":
             continue
         shown, instants = (
@@ -224,6 +216,13 @@ def clock(frame: pd.DataFrame, source: Source) -> tuple[Clock, pd.Series]:
     return Clock(other, tuple(doubts)), rows
 
 
+def _type_of(values: pd.Series, event: str | None, *, text_is_all: bool, dialect: Dialect) -> ColumnType:
+    """Return the type of a column; of ``event``, which says a row's day, also where a few values do not read."""
+    if values.name == event:
+        return event_type(values, dialect)[0]
+    return column_type(values, text_is_all=text_is_all, dialect=dialect)
+
+
 def event_type(values: pd.Series, dialect: Dialect) -> tuple[ColumnType, pd.Series]:
     """Return which of date and timestamp reads more of the values that say a row's day, and a mask of the others."""
     kinds: tuple[ColumnType, ...] = ("date", "timestamp")
@@ -238,20 +237,23 @@ def undated(values: pd.Series, dialect: Dialect) -> pd.Series:
     """Return a mask of the rows without a readable day. Raises RequestError if they are more than a few."""
     kind, unread = event_type(values, dialect)
     if unread.mean() > FEW_UNDATED:
-        example = next(iter(values[unread].dropna()), "nothing")
         raise RequestError(
             f"--date-column: {int(unread.sum())} of {len(values)} values of '{values.name}' do not read as {kind}, "
-            f"such as {example!r:.60}; a column is spelled in one way: correct the file, or name another column"
+            f"such as {_example(values, unread)!r:.60}; a column is spelled in one way: correct the file, or name "
+            "another column"
         )
     return unread
 
 
 def _undated(values: pd.Series, unread: pd.Series) -> str:
-    example = next(iter(values[unread].dropna()), "nothing")
     return (
-        f"date_column: {int(unread.sum())} of {len(values)} rows have no day that reads, such as {example!r:.60}; each "
-        "goes with the row above it and is set aside"
+        f"date_column: {int(unread.sum())} of {len(values)} rows have no day that reads, such as "
+        f"{_example(values, unread)!r:.60}; each goes with the row above it and is set aside"
     )
+
+
+def _example(values: pd.Series, unread: pd.Series) -> Any:
+    return next(iter(values[unread].dropna()), "nothing")
 
 
 def _doubt(values: pd.Series, odd: pd.Series, zone: ZoneInfo, winter: str | None) -> str:

@@ -62,8 +62,9 @@ def _run_with_files(platform: Platform, row: Version, files: Path | None) -> tup
     Raises:
         NotReady, ArtifactRefused, RequestError: as :func:`register_again`.
     """
-    if files is None or _has_files(platform, row):
+    if files is None:
         _require_files(platform, row, None)
+    if files is None or _has_files(platform, row):
         return platform.registry.run_again(row.model, row.mlflow_run_id, row.training_id, None), ""
     _require_files(platform, row, files)
     run_id = platform.registry.run_again(row.model, row.mlflow_run_id, row.training_id, files)
