@@ -13,9 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from nightshift.runtime import control, endpoints, processes, state
+from nightshift import processes
+from nightshift.processes import Process
+from nightshift.runtime import control, endpoints, state
 from nightshift.runtime.api import Client
-from nightshift.runtime.processes import Process
 from nightshift.specs import load_project
 from nightshift.specs.derived import dag_id
 
