@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,24 @@ class FeatureInput(Spec):
     look_back_days: int = Field(default=0, ge=0, le=366)
 
 
+class Shards(Spec):
+    """How a large night is dealt into shards that are built by themselves: rows alike in ``by`` stay together.
+
+    A source that has all of these columns is dealt, unless ``whole`` names it; every shard sees all of the others.
+    """
+
+    by: list[str] = Field(min_length=1)
+    whole: list[Name] = []
+
+    def deals(self, inputs: Mapping[str, Container[str]]) -> list[str]:
+        """Return which of ``inputs``, by name their columns, are dealt."""
+        return [
+            name
+            for name, columns in inputs.items()
+            if name not in self.whole and all(column in columns for column in self.by)
+        ]
+
+
 class FeatureSet(Spec):
     """The declaration at the top of ``include/features/<name>.py``.
 
@@ -37,6 +56,7 @@ class FeatureSet(Spec):
     # Entity columns are strings. Features: float, integer, boolean, or string for categories.
     inputs: dict[Name, FeatureInput] = Field(min_length=1)
     columns: dict[Name, FeatureType] = Field(min_length=1)
+    shards: Shards | None = None
     path: Path = Field(strict=False)
 
     @field_validator("entity")

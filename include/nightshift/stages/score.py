@@ -140,7 +140,7 @@ def _predicted(
             version = version_on(batch_date)
             by = past.recalibration(batch_date, version) if past else None
             job = replace(job_of(version), by=by)
-            blocks = reading.blocks(feature_table(feature_set), batch_date, BLOCK_ROWS)
+            blocks = reading.blocks(feature_table(feature_set), batch_date, batch_date, BLOCK_ROWS)
             receipts = run(job, blocks, folder)
             batch = PredictionBatch(
                 model=model.name,
