@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from nightshift.errors import SpecError
-from nightshift.specs.parts import Name, Spec, Tag, build
+from nightshift.specs.parts import Compute, Name, Spec, Tag, build
 from nightshift.specs.tables import BATCH, OURS_BESIDE_FEATURES, check_columns, check_key, check_width
 
 FeatureType = Literal["float", "integer", "boolean", "string"]
@@ -57,6 +57,7 @@ class FeatureSet(Spec):
     inputs: dict[Name, FeatureInput] = Field(min_length=1)
     columns: dict[Name, FeatureType] = Field(min_length=1)
     shards: Shards | None = None
+    compute: Compute = "here"
     path: Path = Field(strict=False)
 
     @field_validator("entity")
@@ -93,6 +94,14 @@ class FeatureSet(Spec):
         named = VERSIONED.match(self.name)
         if named and int(named[2]) != self.version:
             raise ValueError(f"version: the file name says {named[2]}, {DECLARATION} says {self.version}")
+        return self
+
+    @model_validator(mode="after")
+    def _spark_has_shards(self) -> "FeatureSet":
+        if self.compute == "spark" and self.shards is None:
+            raise ValueError(
+                "compute: spark builds shards, and key 'shards' is missing: say what belongs together"
+            )
         return self
 
     @property
