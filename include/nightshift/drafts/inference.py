@@ -15,6 +15,7 @@ import pandas as pd
 from nightshift.errors import NotReady, RequestError
 from nightshift.exact import kind_of
 from nightshift.featurise.giveaway import gives_away, is_classes, summed
+from nightshift.freeform import Arguments
 from nightshift.specs import Dialect, Source
 from nightshift.specs.parts import ColumnType
 from nightshift.spelling import PLAIN, plain
@@ -72,7 +73,7 @@ class Inferred:
     # Timestamps that are never after their night's cut-off; those whose name says so come first.
     known_at: list[str]
     targets: list[str]
-    expectations: list[dict[str, dict[str, Any]]]
+    expectations: list[dict[str, Arguments]]
     # What becomes known only with the outcome, each with why it is thought so; the outcome itself first.
     outcome: dict[str, str]
     # Some rows as delivered, and as they are read.
@@ -466,7 +467,7 @@ def has_classes(values: pd.Series) -> bool:
 
 def expectations(
     table: pd.DataFrame, day: pd.Series, guesses: Mapping[str, ColumnGuess], key: tuple[str, ...]
-) -> Iterator[dict[str, dict[str, Any]]]:
+) -> Iterator[dict[str, Arguments]]:
     """Yield modest expectations: sets that are surely closed, ranges widened generously, numbers of rows."""
     for name, guess in guesses.items():
         values = table[name].dropna()
