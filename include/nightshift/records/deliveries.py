@@ -1,9 +1,12 @@
 """Deliveries and batches: what each run landed, how each night was judged, what was announced, by whose clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Annotated
 
-from nightshift.rows import Command, Query, Row, select, stamped, upsert
+from nightshift.freeform import Declared
+from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, upsert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +200,29 @@ RENAME_CLOCK = Command(
 )
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a source's values are read: the zone of each timestamp column, and a CSV's dialect as its spec has it."""
+
+    zones: Mapping[str, str]
+    dialect: Declared | None
+    format: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadBy(Row, table="catalog.readings", key=("source",)):
+    """How the batches of a source were read."""
+
+    source: str
+    reading: Annotated[Reading, JSON]
+    recorded_at: datetime = stamped()
+
+
+READ_BY = select(ReadBy, "source = %(source)s")
+START_READING = insert(ReadBy, "ON CONFLICT (source) DO NOTHING")
+CHANGE_READING = upsert(ReadBy)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Exists(Row):
     """Whether a table is there: it is not before ``nightshift migrate``."""
@@ -205,6 +231,7 @@ class Exists(Row):
 
 
 HAS_CLOCK = Query("SELECT to_regclass('catalog.clock') IS NOT NULL AS found", Exists)
+HAS_READINGS = Query("SELECT to_regclass('catalog.readings') IS NOT NULL AS found", Exists)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,5 +246,10 @@ class Span(Row):
 CUT = Query(
     "SELECT count(DISTINCT batch_date) AS nights, min(batch_date) AS first, max(batch_date) AS last "
     "FROM catalog.batches",
+    Span,
+)
+PUBLISHED = Query(
+    "SELECT count(*) AS nights, min(batch_date) AS first, max(batch_date) AS last "
+    "FROM catalog.batches WHERE source = %(source)s AND published_sha256 IS NOT NULL",
     Span,
 )

@@ -1,0 +1,19 @@
+"""How a source's batches were read: by whose clock, in which spelling. Two readings would be two meanings."""
+
+from alembic import op
+
+revision = "0029"
+down_revision = "0028"
+
+STATEMENTS = """
+CREATE TABLE catalog.readings (
+    source text PRIMARY KEY,
+    reading jsonb NOT NULL, -- zones by timestamp column, the dialect of a CSV
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+"""
+
+
+def upgrade() -> None:
+    """Create the table; a source that has batches has its row at its next collection, as its spec is then."""
+    op.execute(STATEMENTS)
