@@ -60,6 +60,16 @@ def days(
     return found.fillna(instants) if as_dates else instants.fillna(found)
 
 
+def spelled_otherwise(values: pd.Series, text: str) -> dict[str, int]:
+    """Return the values that are ``text`` but for case and spaces, each with its number of rows, the most first."""
+
+    def folded(one: str) -> str:
+        return "".join(one.split()).casefold()
+
+    counted = values.astype("str").value_counts()
+    return {str(each): int(rows) for each, rows in counted.items() if folded(str(each)) == folded(text)}
+
+
 def clocks_agree(one: str, other: str, first: date, last: date) -> bool:
     """Return whether the clocks of two zones agree in every hour from a year before ``first`` to a year after ``last``.
 
