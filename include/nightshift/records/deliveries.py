@@ -160,17 +160,23 @@ ACCOUNTS = Query(
 
 @dataclass(frozen=True, kw_only=True)
 class Announcement(Row, table="catalog.announcements", key=("asset", "batch_date")):
-    """The last word on a partition: told to what follows, or left; with the hash of what it held."""
+    """The last word on a partition: told to what follows, or left; with the hash of what it held.
+
+    ``first_run_id``: of the run that told it first; None: it was never told.
+    """
 
     asset: str
     batch_date: date
     announced: bool
     content_sha256: str | None
     run_id: str
+    first_run_id: str | None
     decided_at: datetime = stamped()
 
 
-ANNOUNCE = upsert(Announcement)
+ANNOUNCE = upsert(
+    Announcement, first_run_id="coalesce(catalog.announcements.first_run_id, excluded.first_run_id)"
+)
 ANNOUNCED = select(Announcement, "asset = %(asset)s AND batch_date BETWEEN %(first)s AND %(last)s")
 # ``night``: of that night; else of the ``days`` before the newest that anything was said of, and of it.
 LATELY = select(

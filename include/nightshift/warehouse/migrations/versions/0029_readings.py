@@ -1,4 +1,4 @@
-"""How a source's batches were read: by whose clock, in which spelling. Two readings would be two meanings."""
+"""How a source's batches were read, by whose clock, in which spelling; and which run announced a night first."""
 
 from alembic import op
 
@@ -11,6 +11,9 @@ CREATE TABLE catalog.readings (
     reading jsonb NOT NULL, -- zones by timestamp column, the dialect of a CSV
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Which run announced a night first: a later one alone wakes nobody who waits for several.
+ALTER TABLE catalog.announcements ADD COLUMN first_run_id text;
+UPDATE catalog.announcements SET first_run_id = run_id WHERE announced;
 """
 
 
