@@ -4,11 +4,12 @@ import ast
 import re
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from nightshift.errors import SpecError
+from nightshift.freeform import Declared
 from nightshift.specs.parts import Compute, Name, Spec, Tag, build
 from nightshift.specs.tables import BATCH, OURS_BESIDE_FEATURES, check_columns, check_key, check_width
 
@@ -135,7 +136,7 @@ def load_feature_set(path: Path) -> FeatureSet:
     return build(FeatureSet, {**described, "name": path.stem, "path": path}, path)
 
 
-def _literal(module: ast.Module, path: Path) -> dict[str, Any]:
+def _literal(module: ast.Module, path: Path) -> Declared:
     for node in module.body:
         if isinstance(node, ast.Assign) and any(
             isinstance(t, ast.Name) and t.id == DECLARATION for t in node.targets

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from nightshift.errors import SpecError
+from nightshift.freeform import Arguments
 from nightshift.specs.parts import Compute, Name, Spec, Tag
 from nightshift.specs.search import Tune, families, preset_of
 from nightshift.specs.target import Target
@@ -48,7 +49,7 @@ class Estimator(Spec):
     path: DottedPath | None = Field(default=None, alias="class")
     # Of a module under include/: called with the features, the label and ``params``.
     function: DottedPath | None = None
-    params: dict[str, Any] = {}
+    params: Arguments = {}
 
     @model_validator(mode="after")
     def _one_way(self) -> "Estimator":

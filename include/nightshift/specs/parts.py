@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from nightshift.errors import SpecError, did_you_mean
+from nightshift.freeform import Declared
 
 # Names become table names, DAG ids and file names. 40: PostgreSQL ends identifiers at 63 bytes.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\z")]
@@ -42,7 +43,7 @@ class Spec(BaseModel):
 S = TypeVar("S", bound=Spec)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Declared:
     """Return the mapping in a YAML file.
 
     Raises:
@@ -64,7 +65,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def build(kind: type[S], content: dict[str, Any], path: Path) -> S:
+def build(kind: type[S], content: Declared, path: Path) -> S:
     """Return ``content`` as a spec.
 
     Raises:
