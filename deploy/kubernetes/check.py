@@ -35,13 +35,12 @@ def pods(manifests: Iterable[Manifest]) -> list[Pod]:
     """Return every kind of pod, that of tasks out of the chart's configuration included."""
     found = []
     for manifest in manifests:
-        if "pod_template_file.yaml" in (manifest.get("data") or {}):
-            manifest = yaml.safe_load(manifest["data"]["pod_template_file.yaml"])
-        spec = manifest.get("spec") or {}
-        template = spec["template"] if "template" in spec else manifest
+        inner = (manifest.get("data") or {}).get("pod_template_file.yaml")
+        made = yaml.safe_load(inner) if inner else manifest
+        template = (made.get("spec") or {}).get("template", made)
         if "containers" in (template.get("spec") or {}):
             labels = template["metadata"]["labels"]
-            ends = manifest["kind"] in ("Job", "Pod")
+            ends = made["kind"] in ("Job", "Pod")
             found.append(Pod(labels.get("component") or labels["app"], template["spec"], ends))
     return found
 
@@ -133,7 +132,7 @@ TOLD = {
 
 
 def each_is_told_what_it_needs(manifests: list[Manifest]) -> list[str]:
-    """What opens Airflow, the warehouse as its owner or MLflow is told to whom it is for; connections not to a scheduler."""
+    """What opens a database or signs, to whom it is for; connections, to those that run tasks, triggers or pages."""
     return [
         f"{pod.component} is told {name}"
         for pod in pods(manifests)

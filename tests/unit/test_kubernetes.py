@@ -1,4 +1,4 @@
-"""What is given to a cluster says what docker-compose.yaml says. Each rule is shown able to fail: a spoilt copy breaks it.
+"""What a cluster is given says what docker-compose.yaml says. Each rule is shown able to fail: a spoilt copy breaks it.
 
 The chart itself is not in this repository: what it makes of the values is looked at by deploy/kubernetes/check.py, and
 docs/kubernetes.md says of which chart that was done. Here the same rules read the values as the chart hands them on.
@@ -424,13 +424,11 @@ def test_the_only_doors_are_the_api_servers_and_mlflows() -> None:
     }
 
 
+EMPTY = re.findall(
+    r"^([A-Z_]+(?:_PASSWORD|_SECRET|_KEY))=$", (ROOT / ".env.example").read_text(), re.MULTILINE
+)
 ENV = {
-    **{
-        name: "4f1c09ad77e25b3860d1"
-        for name in re.findall(
-            r"^([A-Z_]+(?:_PASSWORD|_SECRET|_KEY))=$", (ROOT / ".env.example").read_text(), re.MULTILINE
-        )
-    },
+    **dict.fromkeys(EMPTY, "4f1c09ad77e25b3860d1"),
     "AIRFLOW_ADMIN_USER": "admin",
     "AIRFLOW_ADMIN_EMAIL": "admin@localhost",
     "OPS_CONNECTION": '{"conn_type": "postgres", "password": "it\'s: #1"}',
