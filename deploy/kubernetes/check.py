@@ -164,7 +164,7 @@ def images_are_pinned(manifests: list[Manifest]) -> list[str]:
     return [
         f"{image} is not pinned"
         for image in sorted(images)
-        if not re.search(r":\d+\.\d+[\w.-]*$|@sha256:", image)
+        if not re.search(r":v?\d+\.\d+[\w.-]*$|@sha256:", image)
     ]
 
 

@@ -492,3 +492,13 @@ def test_secrets_need_a_server() -> None:
     refused = secrets_of(ENV)
     assert refused.returncode != 0
     assert "usage" in refused.stderr
+
+
+def test_the_pages_values_add_to_ours() -> None:
+    """Helm replaces lists as a whole, so the page repeats ours."""
+    page = (ROOT / "docs/kubernetes.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    repeated = [(name, block[name]) for block in blocks for name in block if isinstance(block[name], list)]
+    assert {name for name, _ in repeated} == {"volumes", "volumeMounts", "env"}
+    for name, entries in repeated:
+        assert entries[: len(VALUES[name])] == VALUES[name]
