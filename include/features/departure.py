@@ -44,6 +44,8 @@ FEATURES = {
         "late_flight_28d": "float",
         "delay_origin_1d": "float",
     },
+    # Arrivals and weather are compared across airports: each shard sees all of them.
+    "shards": {"by": ["origin"], "whole": ["arrivals", "weather"]},
 }
 
 LATE_MINUTES = 15

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.cli.app import app
-from nightshift.errors import SpecError
+from nightshift.engine import dealing
+from nightshift.errors import BatchRejected, SpecError
 from nightshift.featurise import visible
 from nightshift.root import INCLUDE
 from nightshift.specs import Model, load_project
@@ -226,6 +227,63 @@ def test_an_hour_is_known_with_the_last_report_of_its_flights(hours: Platform) -
         "SELECT count(*) AS scheduled, count(dep_delay) AS departed FROM raw.arrivals WHERE flight_date = '2013-02-01'"
     )
     assert facts == {"once": True, **reports}
+
+
+# Shards
+
+KEPT = (
+    "SELECT content_sha256, row_count FROM catalog.feature_batches WHERE feature_set = 'departure' ORDER BY batch_date",
+    "SELECT batch_date, sketch_sha256 FROM catalog.feature_sketches WHERE feature_set = 'departure' ORDER BY 1",
+    "SELECT * FROM catalog.feature_inputs WHERE feature_set = 'departure' ORDER BY 3, 4, 5",
+)
+
+
+def test_nights_in_shards_are_the_same_partitions_with_the_same_records(
+    loop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = DateRange(NIGHT - 2 * DAY, NIGHT)
+    table = feature_table(loop.project.feature_set("departure"))
+
+    def made() -> list[Any]:
+        kept = [[tuple(row.values()) for row in loop.warehouse.rows(query)] for query in KEPT]
+        return [table_hash(loop, table, nights), *kept]
+
+    stages.build_features(loop, "departure", nights, Try("whole"))
+    whole = made()
+    monkeypatch.setattr(dealing, "SHARD_ROWS", 400)
+    stages.build_features(loop, "departure", nights, Try("in shards"))
+    assert made() == whole
+    stages.build_features(loop, "departure", ONE, Try("one night"))
+    assert made() == whole
+
+
+def test_the_shards_of_departure_come_to_what_all_its_rows_come_to(
+    loop: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = stages.check_shards(loop, "departure", NIGHT)
+    assert [finding.changed for finding in found] == [0, 0, 0]
+    assert "dealt into 64 shards, 3 with rows" in [finding.attack for finding in found]
+    assert found[0].touched == found[0].rows > 700
+    said = check(loop, monkeypatch, "departure", "--night", str(NIGHT), "--shards")
+    assert said.exit_code == 0, said.output
+    assert "Every row is the same, bit for bit, however the night is dealt." in said.output
+    assert "later rows added" not in said.output
+    none = check(loop, monkeypatch, "airport_hour", "--shards", "--night", str(NIGHT))
+    assert (none.exit_code, "airport_hour.py: key 'shards' is missing" in none.stderr) == (1, True)
+
+    eager = with_features(
+        loop,
+        tmp_path,
+        {"departure": lambda text: text.replace('"whole": ["arrivals", "weather"]', '"whole": []')},
+    )
+    wrong = stages.check_shards(eager, "departure", NIGHT)
+    assert all(finding.changed for finding in wrong if "3 with rows" in finding.attack)
+    assert "late_carrier_7d" in wrong[-1].columns
+    monkeypatch.setattr(dealing, "SHARD_ROWS", 400)
+    before = table_hash(loop, feature_table(loop.project.feature_set("departure")))
+    with pytest.raises(BatchRejected, match=r"of two shards come out otherwise .* in .*late_carrier_7d"):
+        stages.build_features(eager, "departure", ONE, Try("eager"))
+    assert table_hash(loop, feature_table(loop.project.feature_set("departure"))) == before
 
 
 # Leaks

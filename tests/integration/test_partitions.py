@@ -57,8 +57,8 @@ def test_a_night_read_in_blocks_is_whole_and_in_the_order_of_its_key(warehouse: 
     with warehouse.write(warehouse.lease(TABLE, [NIGHT, other], "test")) as write:
         write.replace(TABLE, pd.concat([rows(3, night=other), rows(10).sample(frac=1, random_state=0)]))
     with warehouse.reading() as reading:
-        found = [block["name"].to_pylist() for block in reading.blocks(TABLE, NIGHT, 4)]
-        assert list(reading.blocks(TABLE, date(2013, 2, 3), 4)) == []
+        found = [block["name"].to_pylist() for block in reading.blocks(TABLE, NIGHT, NIGHT, 4)]
+        assert list(reading.blocks(TABLE, date(2013, 2, 3), date(2013, 2, 3), 4)) == []
         assert reading.dates(TABLE, NIGHT, date(2013, 2, 9)) == [NIGHT, other]
     names = list(rows(10)["name"])
     assert found == [names[:4], names[4:8], names[8:]]

@@ -192,6 +192,9 @@ def check(
     night: Annotated[
         list[str] | None, typer.Option("--night", help="may be repeated; the newest three, if left out")
     ] = None,
+    shards: Annotated[
+        bool, typer.Option("--shards", help="features: only whether nights in shards come to the same")
+    ] = False,
     deep: Annotated[
         bool, typer.Option("--deep", help="expectations and estimators too (imports their libraries)")
     ] = False,
@@ -202,19 +205,19 @@ def check(
     """
     with clear_errors():
         if what is Checked.features:
-            _check_features(name, night or [])
+            _check_features(name, night or [], shards=shards)
         else:
             _check_specs(deep=deep)
 
 
-def _check_features(name: str | None, nights: list[str]) -> None:
+def _check_features(name: str | None, nights: list[str], *, shards: bool) -> None:
     from nightshift.calendar import parse_date
     from nightshift.cli import leak_check
     from nightshift.specs import load_project
 
     dates = [parse_date(night, "--night") for night in nights]
     for feature_set in [name] if name else load_project().require_sound().feature_sets:
-        leak_check.run(feature_set, dates, console)
+        leak_check.run(feature_set, dates, console, shards=shards)
 
 
 def _check_specs(*, deep: bool) -> None:

@@ -24,7 +24,8 @@ from nightshift.specs.features import DECLARATION
 
 Build = Callable[[dict[str, pd.DataFrame], date], pd.DataFrame]
 Documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-WORDS = ("owner", "description")  # keys of the declaration that are for people
+# Keys of the declaration that change no value: those for people, and how and where a large night is built.
+BESIDE = ("owner", "description", "shards", "compute")
 
 
 def load_build(spec: FeatureSet) -> Build:
@@ -44,7 +45,7 @@ def load_build(spec: FeatureSet) -> Build:
 def definition_sha256(spec: FeatureSet, renamed: Mapping[str, str] | None = None) -> str:
     """Return the hash of what the module computes: its syntax tree, without words and without positions.
 
-    Formatting, comments, docstrings, owner and description do not change it. What the module imports is not in it.
+    Formatting, comments, docstrings and what is :data:`BESIDE` do not change it. What the module imports is not in it.
     ``renamed``: texts of the module that are read as others, such as the name of a source.
     """
     module = ast.parse(spec.path.read_text(encoding="utf-8"))
@@ -54,7 +55,7 @@ def definition_sha256(spec: FeatureSet, renamed: Mapping[str, str] | None = None
     for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _declares(node):
             pairs = zip(node.value.keys, node.value.values, strict=True)
-            kept = [(k, v) for k, v in pairs if not (isinstance(k, ast.Constant) and k.value in WORDS)]
+            kept = [(k, v) for k, v in pairs if not (isinstance(k, ast.Constant) and k.value in BESIDE)]
             node.value = ast.Dict([k for k, _ in kept], [v for _, v in kept])
     return hashlib.sha256(json.dumps(_essence(module)).encode()).hexdigest()
 
@@ -120,6 +121,22 @@ def compute(
                 remedy=RunStage("collect", name),
             )
     return as_declared(spec, _run(spec, build, inputs, batch_date), batch_date)
+
+
+def compute_part(
+    spec: FeatureSet, build: Build, inputs: dict[str, pd.DataFrame], batch_date: date
+) -> pd.DataFrame | None:
+    """Return the features of a shard of a batch date as :func:`compute` does, None if it has none.
+
+    A shard may lack the rows of an input that the night has.
+    """
+    dealt = spec.shards.deals(inputs) if spec.shards else []
+    if all(inputs[name].empty for name in dealt):
+        return None
+    built = _run(spec, build, inputs, batch_date)
+    if isinstance(built, pd.DataFrame) and built.empty:
+        return None
+    return as_declared(spec, built, batch_date)
 
 
 def _run(spec: FeatureSet, build: Build, inputs: dict[str, pd.DataFrame], batch_date: date) -> pd.DataFrame:

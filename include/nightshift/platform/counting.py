@@ -50,7 +50,9 @@ def _filled(
     predict, found = load_version(platform, model, of[0], of[1].classes), {}
     for night in nights:
         with platform.warehouse.reading() as reading:
-            blocks = map(to_frame, reading.blocks(feature_table(spec), night.batch_date, CHUNK_ROWS))
+            blocks = map(
+                to_frame, reading.blocks(feature_table(spec), night.batch_date, night.batch_date, CHUNK_ROWS)
+            )
             total = summed(
                 (counted(of[1], rows, said(rows, predict, of[1].classes)) for rows in blocks), of[1]
             )

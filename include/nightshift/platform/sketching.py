@@ -1,16 +1,18 @@
 """Sketches of nights: made with their rows, and from their rows where a night has none of these bins yet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
 
-from nightshift.monitor.sketches import edges_of, edges_sha256, sketch, sketch_sha256
+from nightshift.monitor.sketches import edges_of, edges_sha256, sketch, sketch_sha256, summed
+from nightshift.platform.blocks import BLOCK_ROWS, Blocks
 from nightshift.platform.handles import Platform
 from nightshift.records import features, sketches
 from nightshift.records.sketches import Edges, FeatureEdges, FeatureSketch, Sketch, Sketched
 from nightshift.specs import FeatureSet
+from nightshift.types import to_frame
 from nightshift.warehouse import feature_table
 
 # The bins of one night know one night. They are made anew from seven, and once more from four weeks, then they stay.
@@ -28,7 +30,7 @@ class Nights:
     hashes: Mapping[date, str]
 
 
-def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, pd.DataFrame]) -> Edges:
+def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks]) -> Edges:
     """Return the bins for nights that are being built: those of the set, made or made anew where that is due."""
     of = {"feature_set": spec.set, "version": spec.version}
     found = platform.warehouse.one(sketches.EDGES, **of)
@@ -39,7 +41,7 @@ def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, pd.Data
     if found and not any(found.edges.nights < at <= len(nights) for at in MADE_ANEW_AT):
         return found.edges
     chosen = nights[:MOST_NIGHTS]
-    rows = [_some(built[day] if day in built else _rows(platform, spec, day), spec) for day in chosen]
+    rows = [_some(built[day] if day in built else _stored(platform, spec, day), spec) for day in chosen]
     edges = edges_of(pd.concat(rows, ignore_index=True), len(chosen))
     kept = FeatureEdges(
         feature_set=spec.set, feature_version=spec.version, edges_sha256=edges_sha256(edges), edges=edges
@@ -48,9 +50,8 @@ def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, pd.Data
     return edges
 
 
-def feature_sketch(spec: FeatureSet, night: date, rows: pd.DataFrame, edges: Edges) -> FeatureSketch:
+def feature_sketch(spec: FeatureSet, night: date, made: Sketch, edges: Edges) -> FeatureSketch:
     """Return the sketch of a night's rows as it is kept."""
-    made = sketch(rows, edges)
     return FeatureSketch(
         feature_set=spec.set,
         feature_version=spec.version,
@@ -84,14 +85,24 @@ def nights_of(platform: Platform, spec: FeatureSet, last: date, edges: Edges | N
 
 
 def _filled(platform: Platform, spec: FeatureSet, night: Sketched, edges: Edges) -> FeatureSketch:
-    made = feature_sketch(spec, night.batch_date, _rows(platform, spec, night.batch_date), edges)
+    rows = _stored(platform, spec, night.batch_date)
+    made = feature_sketch(
+        spec, night.batch_date, summed((sketch(block, edges) for block in rows.each()), edges), edges
+    )
     platform.warehouse.run(sketches.FILL, made, built_at=night.built_at)
     return made
 
 
-def _rows(platform: Platform, spec: FeatureSet, night: date) -> pd.DataFrame:
-    return platform.warehouse.read(feature_table(spec), night, night)
+def _stored(platform: Platform, spec: FeatureSet, night: date) -> Blocks:
+    table = feature_table(spec)
+
+    def each() -> Iterator[pd.DataFrame]:
+        with platform.warehouse.reading() as reading:
+            yield from map(to_frame, reading.blocks(table, night, night, BLOCK_ROWS))
+
+    with platform.warehouse.reading() as reading:
+        return Blocks(reading.count(table, night, night), each)
 
 
-def _some(rows: pd.DataFrame, spec: FeatureSet) -> pd.DataFrame:
-    return rows.iloc[:: max(len(rows) // MOST_ROWS, 1)][list(spec.columns)]
+def _some(rows: Blocks, spec: FeatureSet) -> pd.DataFrame:
+    return rows.every(max(rows.rows // MOST_ROWS, 1))[list(spec.columns)]

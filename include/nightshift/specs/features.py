@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nightshift.errors import SpecError
 from nightshift.freeform import Declared
-from nightshift.specs.parts import Name, Spec, Tag, build
+from nightshift.specs.parts import Compute, Name, Spec, Tag, build
 from nightshift.specs.tables import BATCH, OURS_BESIDE_FEATURES, check_columns, check_key, check_width
 
 FeatureType = Literal["float", "integer", "boolean", "string"]
@@ -22,6 +23,24 @@ class FeatureInput(Spec):
     """A source that the set reads: the batches of ``look_back_days`` nights up to and with the batch date."""
 
     look_back_days: int = Field(default=0, ge=0, le=366)
+
+
+class Shards(Spec):
+    """How a large night is dealt into shards that are built by themselves: rows alike in ``by`` stay together.
+
+    A source that has all of these columns is dealt, unless ``whole`` names it; every shard sees all of the others.
+    """
+
+    by: list[str] = Field(min_length=1)
+    whole: list[Name] = []
+
+    def deals(self, inputs: Mapping[str, Container[str]]) -> list[str]:
+        """Return which of ``inputs``, by name their columns, are dealt."""
+        return [
+            name
+            for name, columns in inputs.items()
+            if name not in self.whole and all(column in columns for column in self.by)
+        ]
 
 
 class FeatureSet(Spec):
@@ -38,6 +57,8 @@ class FeatureSet(Spec):
     # Entity columns are strings. Features: float, integer, boolean, or string for categories.
     inputs: dict[Name, FeatureInput] = Field(min_length=1)
     columns: dict[Name, FeatureType] = Field(min_length=1)
+    shards: Shards | None = None
+    compute: Compute = "here"
     path: Path = Field(strict=False)
 
     @field_validator("entity")
@@ -74,6 +95,14 @@ class FeatureSet(Spec):
         named = VERSIONED.match(self.name)
         if named and int(named[2]) != self.version:
             raise ValueError(f"version: the file name says {named[2]}, {DECLARATION} says {self.version}")
+        return self
+
+    @model_validator(mode="after")
+    def _spark_has_shards(self) -> "FeatureSet":
+        if self.compute == "spark" and self.shards is None:
+            raise ValueError(
+                "compute: spark builds shards, and key 'shards' is missing: say what belongs together"
+            )
         return self
 
     @property

@@ -28,6 +28,8 @@ Hour = Annotated[
     str, BeforeValidator(_as_on_a_clock), StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\z")
 ]
 TAGS = {"kind", "gate"}  # the keys that say which of several models a mapping is
+# Where work is done: by the task itself, or by workers of Apache Spark.
+Compute = Literal["here", "spark"]
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 
 

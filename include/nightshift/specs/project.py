@@ -16,7 +16,7 @@ from nightshift.root import INCLUDE
 from nightshift.specs.alerts import Alerts
 from nightshift.specs.derived import Named, collisions
 from nightshift.specs.dialect import Zone
-from nightshift.specs.features import FeatureSet, load_feature_set
+from nightshift.specs.features import FeatureSet, Shards, load_feature_set
 from nightshift.specs.ignored import PATTERNS, PROJECT, ignored
 from nightshift.specs.leaks import check_target_comes_later, check_target_is_no_feature
 from nightshift.specs.model import DottedPath, Encoding, Model
@@ -47,7 +47,7 @@ class Settings(Spec):
     allowed_types: list[DottedPath] = []
     # What the local stack has beside the engine's own servers. Nothing reads it in production.
     components: Annotated[str, Field(pattern=COMPONENTS)] | None = None
-    # The Airflow connection of Apache Spark, for models with `compute: spark`.
+    # The Airflow connection of Apache Spark, for models and feature sets with `compute: spark`.
     spark: Annotated[str, Field(pattern=CONNECTION)] | None = None
     # Who is told of what is wrong.
     alerts: Alerts = Alerts()
@@ -141,6 +141,7 @@ def load_project(folder: Path = INCLUDE) -> Project:
     sets = _keep_sound(
         sets, lambda s: _check_feature_set(s, sets, sources, problems), problems, folder / "features", ".py"
     )
+    sets = _keep_sound(sets, lambda s: _check_compute(s, settings), problems, folder / "features", ".py")
     sets = _named_apart(sets, [*sources.values()], problems, folder / "features")
     models = _keep_sound(
         models, lambda m: _check_model(m, sets, sources, problems), problems, folder / "models", ".yaml"
@@ -214,11 +215,32 @@ def _check_feature_set(
 ) -> None:
     for name in spec.inputs:
         _named(sources, name, "key 'inputs': source", broken)
+    if spec.shards:
+        _check_shards(spec, spec.shards, {name: sources[name] for name in spec.inputs})
     for other in sets.values():
         if other.table == spec.table and other.name != spec.name:
             raise SpecError(
                 f"key 'version': {other.path} declares version {spec.version} of '{spec.set}' too; a version has one "
                 f"file, and the next one is {spec.set}_v{spec.version + 1}.py"
+            )
+
+
+def _check_shards(spec: FeatureSet, shards: Shards, sources: dict[str, Source]) -> None:
+    for name in shards.whole:
+        if name not in spec.inputs:
+            raise SpecError(f"key 'shards.whole': '{name}' is no input{did_you_mean(name, spec.inputs)}")
+    columns = {name: source.columns for name, source in sources.items()}
+    dealt = shards.deals(columns)
+    if not dealt:
+        raise SpecError(
+            f"key 'shards': no input that is not among `whole` has all columns of `by`, {shards.by}: nothing is dealt"
+        )
+    for column in shards.by:
+        kinds = {name: columns[name][column].type for name in dealt}
+        if len({*kinds.values()}) > 1 or "float" in kinds.values():
+            told = ", ".join(f"{kind} in source '{name}'" for name, kind in kinds.items())
+            raise SpecError(
+                f"key 'shards.by': '{column}' is {told}; expected one type, and not float: rows belong together by it"
             )
 
 
@@ -253,7 +275,7 @@ def _check_target(
         )
 
 
-def _check_compute(spec: Model, settings: Settings) -> None:
+def _check_compute(spec: Model | FeatureSet, settings: Settings) -> None:
     if spec.compute == "spark" and settings.spark is None:
         raise SpecError(
             "key 'compute': spark needs `spark: CONNECTION` in project.yaml, the Airflow connection of its master"

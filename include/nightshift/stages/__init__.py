@@ -12,7 +12,7 @@ from nightshift.platform import Platform, Try
 from nightshift.stages.alerts import evaluate_alerts, send_alerts, silence_alert, try_receiver
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
 from nightshift.stages.catalog import describe
-from nightshift.stages.checking import check_features, features_that_give_away, newest_nights
+from nightshift.stages.checking import check_features, check_shards, features_that_give_away, newest_nights
 from nightshift.stages.closing import close_faults
 from nightshift.stages.collect import collect, validate
 from nightshift.stages.documenting import compare_versions, write_card
@@ -50,6 +50,7 @@ __all__ = [
     "ask_for_signature",
     "build_features",
     "check_features",
+    "check_shards",
     "close_faults",
     "collect",
     "compare",

@@ -7,8 +7,8 @@ from functools import partial
 import pandas as pd
 
 from nightshift import featurise
-from nightshift.errors import NotReady, RunStage, Subject
-from nightshift.featurise import leaks
+from nightshift.errors import NotReady, RunStage, SpecError, Subject
+from nightshift.featurise import leaks, shards
 from nightshift.featurise.giveaway import gives_away
 from nightshift.featurise.leaks import DAY, Case, Finding, See
 from nightshift.platform import Platform
@@ -57,7 +57,24 @@ def check_features(
         Finding(words, 0, len(rows), *leaks.differing(spec, built, rows, partly=partly))
         for words, rows, partly in parity
     ]
-    return leaks.check(case) + compared
+    dealt = shards.check(case) if spec.shards else []
+    return leaks.check(case) + dealt + compared
+
+
+def check_shards(platform: Platform, name: str, night: date) -> list[Finding]:
+    """Build one night of a set in shards of several numbers, and compare each with what all its rows come to.
+
+    Raises:
+        SpecError: the set declares none.
+        NotReady: the night has no partition.
+    """
+    spec = platform.project.feature_set(name)
+    if spec.shards is None:
+        raise SpecError(
+            f"{spec.path}: key 'shards' is missing: declare by which columns rows belong together"
+        )
+    _stored(platform, spec, night)
+    return shards.check(_case(platform, spec, night, featurise.visible))
 
 
 def _case(platform: Platform, spec: FeatureSet, night: date, see: See) -> Case:

@@ -1,24 +1,42 @@
 """Build feature partitions from raw ones."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from nightshift import featurise, results
 from nightshift.calendar import DateRange
+from nightshift.engine.building import Builder, Built, built
+from nightshift.engine.compute import engine_of
+from nightshift.engine.dealing import Shards, shards
 from nightshift.errors import NotReady, RunStage, SpecError, Subject
 from nightshift.featurise.origins import origins
+from nightshift.monitor.sketches import empty, merge, sketch
 from nightshift.platform import Platform, Try
+from nightshift.platform.blocks import content_of
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.faults import Origins, look
 from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
+from nightshift.platform.scratch import scratch
 from nightshift.platform.sketching import edges_for, feature_sketch
 from nightshift.records import faults, features, sketches
 from nightshift.records.features import FeatureBatch
+from nightshift.records.sketches import Edges, FeatureSketch
 from nightshift.specs import FeatureSet
 from nightshift.types import as_numbers, content_sha256
-from nightshift.warehouse import PartitionWrite, feature_inputs_table, feature_table, raw_table
+from nightshift.warehouse import (
+    ROWS_A_PIECE,
+    PartitionWrite,
+    Table,
+    feature_inputs_table,
+    feature_table,
+    raw_table,
+)
 
 MOST_TOLD = 5
 Landings = dict[str, dict[date, Landing]]  # by source and batch date
@@ -29,11 +47,14 @@ def build_features(
 ) -> results.Built:
     """Build a set's partitions for each night from what that night could know.
 
+    Large nights of a set that declares ``shards`` are built a shard at a time, and never held whole.
+
     Raises:
         SpecError: another definition built this version's other nights, and ``redefine`` does not say it may; or the
             project's time zone is not that of older nights.
         NotReady: an input has no batch for one of the nights.
-        BatchRejected: ``build()`` returned something other than what the set declares.
+        BatchRejected: ``build()`` returned something other than what the set declares, or comes to something else in
+            shards.
     """
     require_same_clock(platform)
     spec = platform.project.feature_set(name)
@@ -42,27 +63,20 @@ def build_features(
     table = feature_table(spec)
     platform.warehouse.ensure(table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder)
-    frames, landed = _inputs(platform, spec, nights)
-    build = featurise.load_build(spec)
-    built, inputs = {}, []
-    for batch_date in nights.dates:
-        seen = featurise.visible(frames, spec, platform.project.calendar, batch_date)
-        inputs += _used(batch_date, seen, landed)
-        built[batch_date] = featurise.compute(spec, build, seen, batch_date)
-    edges = edges_for(platform, spec, built)
-    sketched = [feature_sketch(spec, night, rows, edges) for night, rows in built.items()]
-    found = look(
-        platform, spec, sketched, edges, _origins(platform, spec, build, frames, built), asked.run_id
-    )
-    with platform.warehouse.write(lease) as write:
-        rows = write.replace(table, pd.concat(built.values(), ignore_index=True))
-        _record(write, spec, built, inputs, asked)
-        for each in sketched:
-            write.run(sketches.KEEP_FEATURES, each)
-            of = {"feature_set": spec.set, "version": spec.version, "batch_date": each.batch_date}
-            write.run(faults.CORRECTED, sketch_sha256=each.sketch_sha256, **of)
-        for fault in found:
-            write.run(faults.FIND, fault)
+    builder = Builder(spec, featurise.load_build(spec), platform.project.calendar)
+    engine = engine_of(spec, platform.project.settings, platform.connection)
+    with scratch("features", engine.folder) as folder:
+        dealt, landed = _inputs(platform, spec, nights, folder)
+        found_of = built(builder, dealt, nights, engine, folder)
+        edges = edges_for(platform, spec, {night: each.rows for night, each in found_of.items()})
+        looked = {night: _looked_at(spec, night, each, edges) for night, each in found_of.items()}
+        sketched = [each.sketch for each in looked.values()]
+        found = look(platform, spec, sketched, edges, _origins(platform, builder, dealt), asked.run_id)
+        with platform.warehouse.write(lease) as write:
+            rows = _replace(write, table, found_of)
+            _record(write, spec, found_of, looked, landed, asked)
+            for fault in found:
+                write.run(faults.FIND, fault)
     told: results.Built = {"feature_set": spec.table, "nights": str(nights), "rows": rows}
     return (
         {**told, "faults": [f"{fault.batch_date}, {fault.told}" for fault in found[:MOST_TOLD]]}
@@ -71,17 +85,34 @@ def build_features(
     )
 
 
-def _origins(
-    platform: Platform,
-    spec: FeatureSet,
-    build: featurise.Build,
-    frames: dict[str, pd.DataFrame],
-    built: dict[date, pd.DataFrame],
-) -> Origins:
-    def of(night: date, columns: list[str]) -> dict[str, list[str]]:
-        seen = featurise.visible(frames, spec, platform.project.calendar, night)
-        again = partial(featurise.compute, spec, build, batch_date=night)
-        return origins(spec, again, seen, built[night], platform.project.sources, columns)
+@dataclass(frozen=True)
+class _Looked:
+    """What is kept of a night's rows beside them. ``first``: the hash that they once had, if they are one block."""
+
+    sketch: FeatureSketch
+    content: str
+    first: str
+
+
+def _looked_at(spec: FeatureSet, night: date, of: Built, edges: Edges) -> _Looked:
+    made, hashes, first = empty(edges), [], ""
+    for block in of.rows.each():
+        made = merge(made, sketch(block, edges))
+        hashes.append(content_sha256(block))
+        if len(block) == of.rows.rows:
+            first = first_content_sha256(as_numbers(block).assign(batch_date=block["batch_date"].dt.date))
+    return _Looked(feature_sketch(spec, night, made, edges), content_of(hashes), first)
+
+
+def _origins(platform: Platform, builder: Builder, dealt: Shards) -> Origins:
+    def of(night: date, columns: list[str]) -> Mapping[str, list[str]]:
+        # A column comes from the same sources in each shard: one that has rows of them all tells as well as any.
+        of_each = (builder.seen(dealt.load(number), night) for number in range(dealt.count))
+        first = next(of_each)
+        seen = next((each for each in (first, *of_each) if not any(f.empty for f in each.values())), first)
+        compute = partial(builder.compute, night=night)
+        rows = compute({name: frame.copy() for name, frame in seen.items()})
+        return origins(builder.spec, compute, seen, rows, platform.project.sources, columns)
 
     return of
 
@@ -104,30 +135,21 @@ def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateR
         )
 
 
-def _inputs(
-    platform: Platform, spec: FeatureSet, nights: DateRange
-) -> tuple[dict[str, pd.DataFrame], Landings]:
-    """Return, per source, the rows that the nights may need, and by batch which landing they came from."""
-    for source in spec.inputs:
-        platform.warehouse.ensure(raw_table(platform.project.source(source)))
+def _inputs(platform: Platform, spec: FeatureSet, nights: DateRange, folder: Path) -> tuple[Shards, Landings]:
+    """Return the shards of what the nights may need, and by source and batch which landing it came from."""
+    tables = {source: raw_table(platform.project.source(source)) for source in spec.inputs}
+    for source, table in tables.items():
+        platform.warehouse.ensure(table)
         _require_batches(platform, source, nights)
-    frames, landed = {}, {}
     with platform.warehouse.reading() as reading:
-        for source in spec.inputs:
-            wanted = DateRange(featurise.earliest_input(spec, source, nights.first), nights.last)
-            table = raw_table(platform.project.source(source))
-            frames[source] = reading.read(table, wanted.first, wanted.last)
-            landed[source] = landings(reading, source, wanted)
-    return frames, landed
-
-
-def _used(batch_date: date, seen: dict[str, pd.DataFrame], landed: Landings) -> list[tuple[object, ...]]:
-    """Return a row for each raw batch of which ``batch_date`` sees rows."""
-    return [
-        (batch_date, source, day, *landed[source].get(day, UNKNOWN))
-        for source, frame in seen.items()
-        for day in frame["batch_date"].dt.date.unique()
-    ]
+        dealt = shards(reading, spec, tables, nights, folder)
+        landed = {
+            source: landings(
+                reading, source, DateRange(featurise.earliest_input(spec, source, nights.first), nights.last)
+            )
+            for source in spec.inputs
+        }
+    return dealt, landed
 
 
 def _require_batches(platform: Platform, source: str, nights: DateRange) -> None:
@@ -141,26 +163,44 @@ def _require_batches(platform: Platform, source: str, nights: DateRange) -> None
         )
 
 
+def _replace(write: PartitionWrite, table: Table, nights: Mapping[date, Built]) -> int:
+    def pieces() -> Iterator[pa.RecordBatch]:
+        for each in nights.values():
+            for block in each.rows.each():
+                yield from table.arrow(block).to_batches(max_chunksize=ROWS_A_PIECE)
+
+    return write.replace(table, pieces)
+
+
 def _record(
     write: PartitionWrite,
     spec: FeatureSet,
-    built: dict[date, pd.DataFrame],
-    inputs: list[tuple[object, ...]],
+    nights: Mapping[date, Built],
+    looked: Mapping[date, _Looked],
+    landed: Landings,
     asked: Try,
 ) -> None:
     code = featurise.definition_sha256(spec)
-    for batch_date, frame in built.items():
-        first = as_numbers(frame).assign(batch_date=frame["batch_date"].dt.date)
+    for batch_date, each in nights.items():
         batch = FeatureBatch(
             feature_set=spec.set,
             feature_version=spec.version,
             batch_date=batch_date,
-            row_count=len(frame),
-            content_sha256=content_sha256(frame),
+            row_count=each.rows.rows,
+            content_sha256=looked[batch_date].content,
             code_sha256=code,
             run_id=asked.run_id,
         )
-        write.run(features.BUILT, batch, earlier=first_content_sha256(first))
+        write.run(features.BUILT, batch, earlier=looked[batch_date].first)
+        sketch = looked[batch_date].sketch
+        write.run(sketches.KEEP_FEATURES, sketch)
+        of = {"feature_set": spec.set, "version": spec.version, "batch_date": batch_date}
+        write.run(faults.CORRECTED, sketch_sha256=sketch.sketch_sha256, **of)
     table = feature_inputs_table()
-    rows = pd.DataFrame([(spec.set, spec.version, *used) for used in inputs], columns=list(table.columns))
+    used = [
+        (spec.set, spec.version, batch_date, source, day, *landed[source].get(day, UNKNOWN))
+        for batch_date, each in nights.items()
+        for source, day in each.of
+    ]
+    rows = pd.DataFrame(used, columns=list(table.columns))
     write.replace(table, rows, feature_set=spec.set, feature_version=spec.version)

@@ -221,12 +221,18 @@ class Reading:
         """Return the rows of ``table``, as :meth:`Warehouse.read` does."""
         return to_frame(self._read(table, first, last).read_all())
 
-    def blocks(self, table: Table, night: date, rows: int) -> Iterator[pa.Table]:
-        """Yield the rows of a night in the order of their key, ``rows`` at a time, the last ones fewer.
+    def blocks(self, table: Table, first: date, last: date, rows: int) -> Iterator[pa.Table]:
+        """Yield the rows of nights in the order of their key, ``rows`` at a time, the last ones fewer.
 
         They come from the server as they are asked for. Nothing else can be read here until they have all come.
         """
-        return in_blocks(self._read(table, night, night), rows)
+        return in_blocks(self._read(table, first, last), rows)
+
+    def count(self, table: Table, first: date, last: date) -> int:
+        """Return how many rows ``table`` has of batch dates ``first`` .. ``last``."""
+        query = sql.SQL("SELECT count(*) FROM {} WHERE batch_date BETWEEN $1 AND $2").format(table.identifier)
+        self.cursor.execute(rendered(query), parameters=[first, last])
+        return int(self.cursor.fetchone()[0])
 
     def dates(self, table: Table, first: date, last: date) -> list[date]:
         """Return which batch dates of ``first`` .. ``last`` hold rows, ascending."""
