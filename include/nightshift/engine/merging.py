@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.errors import ArtifactRefused
+from nightshift.freeform import Values
 
 # Of each file so many rows are in memory while it is merged with the others.
 PIECE_ROWS = 2_000
@@ -52,7 +53,7 @@ def merged(files: Sequence[Path], key: Sequence[str]) -> Iterator[pa.RecordBatch
 class Repeated(Exception):
     """A key is in two files. ``key``: which, by column."""
 
-    def __init__(self, key: dict[str, object]) -> None:
+    def __init__(self, key: Values) -> None:
         super().__init__(f"twice: {key}")
         self.key = key
 
