@@ -94,7 +94,7 @@ def test_a_night_on_a_cluster_is_killed_in_the_middle_and_commits_once(on_spark:
     run = on_spark.ended(SCORE, on_spark.api.wait(SCORE, run_id, SECONDS))
     assert run["run_type"] == "asset_triggered"
     assert task(on_spark.api, SCORE, run_id, "score")["try_number"] == 2
-    log = on_spark.api.log(SCORE, run_id, "score")
+    log = on_spark.api.log(SCORE, run_id, "score", try_number=2)
     assert [line for line in log if f"1 shards to Spark at {MASTER}" in line], log[-30:]
     [row] = on_spark.warehouse.rows(
         "SELECT p.run_id, count(*) AS rows, count(DISTINCT flight_id) AS flights, max(b.row_count) AS receipts, "

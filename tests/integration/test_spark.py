@@ -308,4 +308,4 @@ def test_it_listens_on_this_machine_alone_and_shows_no_secret(
     assert shown == []
     settings = place / "spark" / "spark-defaults.conf"
     assert settings.stat().st_mode & 0o777 == 0o600
-    assert "spark.authenticate.secret canary-of-spark\n" in settings.read_text()
+    assert "spark.authenticate.secret=canary-of-spark\n" in settings.read_text()
