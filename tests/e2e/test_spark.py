@@ -126,6 +126,15 @@ def _executors(demo: Demo) -> bool:
 
 def _of_spark(demo: Demo) -> list[int]:
     """Return what still runs of Spark below this stack."""
-    stack = [Path(f"/proc/{process.pid}") for process in processes.marked(demo.runtime.home)]
-    environments = {int(each.name): each.joinpath("environ").read_bytes() for each in stack if each.exists()}
-    return [pid for pid, environment in environments.items() if b"SPARK_CONF_DIR=" in environment]
+    return [
+        each.pid
+        for each in processes.marked(demo.runtime.home)
+        if b"SPARK_CONF_DIR=" in _environment(each.pid)
+    ]
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # it has ended since
+        return b""
