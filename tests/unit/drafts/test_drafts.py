@@ -223,10 +223,21 @@ def test_only_a_name_that_says_so_is_taken_for_known_at() -> None:
         (5, 5, (0, 10)),
         (0.001, 0.004, (0, 0.007)),
         (-7, -7, (-14, 0)),
+        (1e-14, 5e-14, (0, 9e-14)),
+        (-1e-14, 5e-14, (-7e-14, 1.1e-13)),
+        (0, 5e-324, (0, 1e-323)),
+        (-1.7e308, 1.7e308, (-sys.float_info.max, sys.float_info.max)),
+        (0, float(2**63), (0, 19 * 10**18)),
     ],
 )
 def test_a_range_is_widened_in_round_numbers_and_keeps_its_sign(low: float, high: float, wide: tuple) -> None:
     assert inference.widened(low, high) == wide
+
+
+def test_an_infinity_widens_no_range() -> None:
+    rows = {"id": list("abcd"), "level": ["0.5", "inf", "1.5", "-Infinity"]}
+    ranges = [item.get("expect_column_values_to_be_between") for item in found({DAY: rows}).expectations]
+    assert {"column": "level", "min_value": 0, "max_value": 3} in ranges
 
 
 @pytest.mark.parametrize("value", ["a: b", "yes", "null", "1", "#x", "[", "a, b", "{date}.csv", "", "ü", '"'])
