@@ -658,6 +658,19 @@ def of_one_column(kind: str) -> Source:
     return Source.model_validate({**about, "connector": connector, "columns": columns, "key": ["id"]})
 
 
+@pytest.mark.parametrize("born", ["1950-02-03", None])
+def test_outcomes_are_awaited_from_the_day_that_a_row_is_about(born: str | None) -> None:
+    spec = of_one_column("float")
+    dates = {name: {"type": "date", "nullable": name == "born"} for name in ("born", "day")}
+    content = spec.model_dump() | {"columns": {**dates, **spec.model_dump()["columns"]}}
+    rows = pd.DataFrame({"batch_date": [pd.Timestamp(DAY)], "born": pd.to_datetime([born]), "x": [1.0]})
+    rows["day"] = pd.Timestamp(DAY) - pd.Timedelta(days=2)
+    for key, waits in ((["id", "day"], 2), (["id"], None)):
+        seen = look.seen_in(Source.model_validate(content | {"key": key}), "x", rows)
+        assert seen is not None
+        assert seen.matures_after == waits
+
+
 def shops(include: Path) -> Source:
     drafts.new_source("shops", SHOPS, None, include=include)
     drafts.new_features("selling", ["shops"], [], include=include)
