@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
+import pandas as pd
+
 from nightshift.collect.delimited import NotCsv, read_csv
 from nightshift.collect.guesses import NUMBER, guess
 from nightshift.specs import Dialect
@@ -45,8 +47,18 @@ def sniff(content: bytes) -> Sniffed:
         table = read_csv(content, dialect)
     except NotCsv as error:
         return Sniffed(dialect, (*doubts, f"as that it does not read: {error}"))
-    spelled, more = guess(table, layout.delimiter)
-    return Sniffed(dialect.model_copy(update=spelled), (*doubts, *more))
+    return spelled_as(table, Sniffed(dialect, doubts))
+
+
+def spelled_as(table: pd.DataFrame, found: Sniffed) -> Sniffed:
+    """Return a dialect with how it spells values guessed of ``table``, as delivered: of one file or of several.
+
+    What was guessed of the encoding stands.
+    """
+    layout = found.dialect.model_dump(include={"delimiter", "quote", "skip_lines", "comment", "encoding"})
+    spelled, doubts = guess(table, found.dialect.delimiter)
+    kept = [doubt for doubt in found.doubts if doubt.startswith("encoding:")]
+    return Sniffed(Dialect(**layout).model_copy(update=spelled), (*kept, *doubts))
 
 
 # What a file that is no CSV begins with, and what to do.

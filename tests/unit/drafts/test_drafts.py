@@ -481,6 +481,22 @@ def test_the_spelling_of_a_file_is_guessed_once_and_not_a_night(
     assert (len(seen.nights), len(sniffed)) == (30, 1)
 
 
+def test_a_file_a_night_is_spelled_as_all_of_them_are(include: Path) -> None:
+    for n in range(60):
+        day = date(2022, 1, 1) + timedelta(n)
+        rows = [
+            f"{day}-{i};{day:%m/%d/%Y};{i}{',5' if n else ''};{'NA' if n and i == 3 else i}" for i in range(5)
+        ]
+        (include.parent / f"data/us-{day}.csv").write_text("\n".join(["id;on;level;sold", *rows]))
+    (path,), _ = drafts.new_source("us", {**DAILY, "path": "us-{date}.csv"}, None, include=include)
+    spec = load_project(include).require_sound().source("us")
+    assert {n: c.type for n, c in spec.columns.items()} == {
+        "id": "string", "on": "date", "level": "float", "sold": "integer",
+    }  # fmt: skip
+    assert (spec.dialect.dates, spec.dialect.decimal, spec.dialect.nulls) == ("%m/%d/%Y", ",", ("NA",))
+    assert "reads as" not in path.read_text()
+
+
 def test_rows_are_shown_a_line_a_column_within_80_columns_and_dates_as_dates(include: Path) -> None:
     days = [date(2022, 1, 1) + timedelta(n) for n in range(9)]
     rows = [f"{day:%d/%m/%Y};{n},50;{day} 05:30:00;{'long ' * 30}" for n, day in enumerate(days)]
