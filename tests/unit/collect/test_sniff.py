@@ -133,6 +133,13 @@ def test_a_far_number_stands_for_nothing_only_where_it_repeats_and_is_far() -> N
     assert sniff(content.encode()).dialect.nulls == ()
 
 
+def test_a_word_for_nothing_among_numbers_is_told_where_it_stands_among_texts_too() -> None:
+    rows = [(n, ["NA", "DE", "FR"][n % 3], "NA" if n % 4 == 0 else n) for n in range(60)]
+    found = sniff(("n,country,sold\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)).encode())
+    assert found.dialect.nulls == ("NA",)
+    assert found.doubts == ("nulls: NA is taken for nothing in 'country' too, in 20 of 60 texts",)
+
+
 def test_what_to_write_is_told_as_yaml() -> None:
     dialect = Dialect(delimiter="\t", decimal=",", encoding="cp1252", nulls=("-200",))
     said = looks_like(written(dialect), Dialect())
