@@ -138,7 +138,9 @@ def _moments(text: pd.Series, form: str, unit: Any) -> pd.Series:
     codes, different = pd.factorize(text)
     each = pd.Series(different, dtype="str").str.strip()
     # pandas reads "now" and "today" in any format, and 1112013 by %d%m%Y as 11 January: it may be 1 November.
-    dated = each.where(each.str.contains(r"\d", regex=True) & each.str.fullmatch(_in_full_width(form)).astype(bool))
+    dated = each.where(
+        each.str.contains(r"\d", regex=True) & each.str.fullmatch(_in_full_width(form)).astype(bool)
+    )
     before = re.search(r"([^\w%])%f", form)
     if before:  # nanoseconds in one value would end all of them in 2262
         dated = dated.str.replace(rf"({re.escape(before[1])}\d{{6}})\d+", r"\1", regex=True)

@@ -60,7 +60,9 @@ def test_a_day_that_could_be_another_is_none(form: str, texts: list[str], days: 
 
 def test_a_time_without_its_zero_is_none() -> None:
     form = "%d.%m.%Y %H%M"
-    texts = pd.Series(["8.2.2013 112", "8.2.2013 0112"], dtype="str")  # 11:02 to strptime, 1:12 to who wrote it
+    texts = pd.Series(
+        ["8.2.2013 112", "8.2.2013 0112"], dtype="str"
+    )  # 11:02 to strptime, 1:12 to who wrote it
     read = plain(texts, "timestamp", Dialect(timestamps=form), UTC)
     assert read.to_list() == ["unreadable", "2013-02-08T01:12:00.000000"]
 

@@ -129,7 +129,9 @@ def test_an_entity_that_comes_again_on_another_night_is_told_with_both() -> None
     nights = pd.to_datetime(["2013-02-01", "2013-02-01", "2013-02-03"])
     features = pd.DataFrame({"batch_date": nights, "flight_id": ["a", "b", "a"]})
     truth = pd.DataFrame({"flight_id": ["a"], "label": [1.0]})
-    with pytest.raises(SpecError, match="flight_id 'a' has features on 2013-02-01 and on 2013-02-03, and one label"):
+    with pytest.raises(
+        SpecError, match="flight_id 'a' has features on 2013-02-01 and on 2013-02-03, and one label"
+    ):
         labelled(features, truth, ENTITY)
 
 
@@ -142,7 +144,9 @@ def test_a_label_twice_is_an_error_not_two_rows() -> None:
 def test_labels_and_features_that_never_meet_are_told_as_each_is_spelled() -> None:
     features = pd.DataFrame({"flight_id": ["007", "008"]})
     truth = pd.DataFrame({"flight_id": ["7", "8"], "label": [1.0, 0.0]})
-    with pytest.raises(NotReady, match="none of 2 labels .* labels are of flight_id '8', features of flight_id '008'"):
+    with pytest.raises(
+        NotReady, match=r"none of 2 labels .* labels are of flight_id '8', features of flight_id '008'"
+    ):
         require_met(model(), features, truth, ENTITY)
     with pytest.raises(NotReady, match=r"features of flight_id \(a text not shown\)"):
         require_met(model(), features.assign(flight_id="ann@example.org"), truth, ENTITY)

@@ -136,7 +136,7 @@ def _nothing(columns: Columns) -> Guessed:
 
 
 def _also_text(columns: Columns, words: Collection[str]) -> Iterator[str]:
-    """Yield a sentence on each column of text that such words stand in: NA among numbers may be Namibia among countries."""
+    """Yield a sentence on each column of text that has such words: NA among numbers may be Namibia among countries."""
     for name, values in columns.items():
         there = values[values.isin(words)]
         others = values[~values.isin(WORDS_FOR_NOTHING)]

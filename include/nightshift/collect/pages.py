@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
 
-import httpx
 import pandas as pd
 
 from nightshift.collect.delimited import NotCsv, read_csv

@@ -142,12 +142,14 @@ def _layout(text: str, *, whole: bool) -> _Layout | None:
 def _starts(lines: Sequence[str]) -> list[int]:
     """Return where records start: a field in quotes may hold line ends, as a spreadsheet's header does."""
     starts, end = [], 0
-    for number, line in enumerate(lines):
+    for number in range(len(lines)):
         if number < end:
             continue
         starts.append(number)
         ends = (n for n in range(number + 1, min(number + 1 + LONGEST_RECORD, len(lines) + 1)))
-        end = next((n for n in ends if not OPENED.search(CLOSED.sub("", "\n".join(lines[number:n])))), number + 1)
+        end = next(
+            (n for n in ends if not OPENED.search(CLOSED.sub("", "\n".join(lines[number:n])))), number + 1
+        )
     return starts
 
 

@@ -157,7 +157,11 @@ def test_a_quote_within_a_field_opens_none() -> None:
 def test_the_line_that_tells_excel_the_delimiter_is_no_header() -> None:
     content = ("sep=;\nid;sold\n" + "".join(f"{n};{n % 7}\n" for n in range(60))).encode()
     found = sniff(content).dialect
-    assert (found.delimiter, found.skip_lines, list(read_csv(content, found).columns)) == (";", 1, ["id", "sold"])
+    assert (found.delimiter, found.skip_lines, list(read_csv(content, found).columns)) == (
+        ";",
+        1,
+        ["id", "sold"],
+    )
 
 
 def test_what_to_write_is_told_as_yaml() -> None:
