@@ -75,12 +75,16 @@ def stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
     filled = [frame for frame in frames if len(frame)]
     if len(filled) < 2:
         return (filled or frames)[0]
-    dtypes: dict[str, set[str]] = {}
+    dtypes: dict[str, list[Any]] = {}
     for frame in filled:
         for name, dtype in frame.dtypes.items():
-            dtypes.setdefault(str(name), set()).add(str(dtype))
-    # Left to pandas, integers of one frame beside floats of another would all become floats.
-    mixed = [name for name, found in dtypes.items() if len(found) > 1]
+            dtypes.setdefault(str(name), []).append(dtype)
+    # Left to pandas, integers beside floats of another frame, or beside rows without any, would all become floats.
+    mixed = [
+        name
+        for name, found in dtypes.items()
+        if len(set(map(str, found))) > 1 or (len(found) < len(filled) and found[0].kind in "iu")
+    ]
     # Only where it changes something: to ask for no other dtype still copies every column.
     alike = [
         frame.astype({name: object for name in mixed if name in frame.columns}) if mixed else frame

@@ -7,6 +7,8 @@ their offset, nothing as nothing. What the dialect cannot read becomes a text th
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -160,18 +162,43 @@ def _timestamps(text: pd.Series, dialect: Dialect) -> pd.Series:
 def _moments(text: pd.Series, form: str, unit: Any) -> pd.Series:
     codes, different = pd.factorize(text)
     each = pd.Series(different, dtype="str").str.strip()
-    # pandas reads "now" and "today" in any format.
-    dated = each.where(each.str.contains(r"\d", regex=True))
+    # pandas reads "now" and "today" in any format, and 1112013 by %d%m%Y as 11 January: it may be 1 November.
+    dated = each.where(
+        each.str.contains(r"\d", regex=True) & each.str.fullmatch(_in_full_width(form)).astype(bool)
+    )
     before = re.search(r"([^\w%])%f", form)
     if before:  # nanoseconds in one value would end all of them in 2262
         dated = dated.str.replace(rf"({re.escape(before[1])}\d{{6}})\d+", r"\1", regex=True)
     read = pd.to_datetime(dated, format=form, errors="coerce", utc="%z" in form)
+    if "%j" in form and "%z" not in form:  # pandas takes the 366th day of 2013 for the next New Year
+        last = dated.str.extract(_in_full_width(form))["j"] == "366"
+        read = read.mask(last & (read.dt.dayofyear == 1))
     ends = "Z" if "%z" in form else ""
     iso = np.datetime_as_string(read.to_numpy(dtype="datetime64[us]"), unit=unit, casting="unsafe").astype(
         object
     )
     spelled = pd.Series(iso + ends, dtype="str").where(read.notna(), UNREADABLE).mask(each == "", "")
     return pd.Series(spelled.to_numpy()[codes], index=text.index, dtype="str")
+
+
+# How wide a number is where another touches it.
+WIDTHS = {"%Y": 4, "%j": 3, "%f": 6} | dict.fromkeys(["%y", "%m", "%d", "%H", "%I", "%M", "%S"], 2)
+
+
+@cache
+def _in_full_width(form: str) -> str:
+    """Return a regular expression of texts whose numbers that touch each other, as in %Y%m%d, are padded."""
+    parts = re.findall(r"%.|[^%]", form)
+    touching = [one in WIDTHS and other in WIDTHS for one, other in pairwise(parts)]
+    beside = [any(pair) for pair in zip([False, *touching], [*touching, False], strict=True)]
+    return "(?is)" + "".join(_pattern(part, near) for part, near in zip(parts, beside, strict=True))
+
+
+def _pattern(part: str, near: bool) -> str:
+    if part in WIDTHS:
+        digits = rf"\d{{{WIDTHS[part]}}}" if near else r"\s*\d+"
+        return f"(?P<j>{digits})" if part == "%j" else digits
+    return ".+" if part[0] == "%" else r"\s+" if part.isspace() else re.escape(part)
 
 
 def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:

@@ -149,6 +149,31 @@ def test_a_token_cursor_is_followed(api):
     assert read(api, {"records_key": "rows", "paging": paging})["id"].tolist() == ["a", "b"]
 
 
+@pytest.mark.parametrize("token", ["/9j/4AAQSkZJRg==", "/+8Bq7d2", "//dhX9xw"])
+def test_a_token_of_base64_is_no_link_though_it_begins_with_a_slash(api, token):
+    first, second = js({"rows": [{"id": "a"}], "next": token}), js({"rows": [{"id": "b"}]})
+    api.answer = lambda path, query: second if query.get("after") == token else first
+    paging = {"kind": "cursor", "parameter": "after"}
+    assert read(api, {"records_key": "rows", "paging": paging})["id"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("link", ["/aircraft/p2", "/aircraft/page/2/", "/list/of/p2"])
+def test_a_link_may_have_no_query(api, link):
+    first, second = js({"rows": [{"id": "a"}], "next": link}), js({"rows": [{"id": "b"}]})
+    api.answer = lambda path, query: second if path == link else first
+    assert read(api, {"records_key": "rows", "paging": {"kind": "cursor"}})["id"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("link", ["http://[", "http://127.0.0.1:abc/", "?page=\x01"])
+def test_a_link_that_is_no_address_is_told(api, link):
+    api.answer = lambda path, query: js({"rows": [{"id": "a"}], "next": link})
+    with pytest.raises(SourceError, match=r"the answer leads to '.*, which is no address.*mend the API"):
+        read(api, {"records_key": "rows", "paging": {"kind": "cursor"}})
+    api.answer = lambda path, query: (302, {"Location": "http://["}, b"")
+    with pytest.raises(SourceError, match="which is no address"):
+        read(api, {})
+
+
 @pytest.mark.parametrize("link", ["/aircraft?page=2", "?page=2", "http://127.0.0.1:{port}/aircraft?page=2"])
 def test_a_link_cursor_is_followed_with_its_own_query(api, link):
     link = link.format(port=api.server.server_address[1])
@@ -234,6 +259,7 @@ BUSY = [
     ((429, {"Retry-After": "86400"}, b""), [60.0, 60.0]),
     ((503, {"Retry-After": "Fri, 08 Feb 2013 05:00:00 GMT"}, b""), [0.0, 0.0]),
     ((503, {"Retry-After": "soon"}, b""), [0.5, 1.0]),
+    ((503, {"Retry-After": "\u00b2"}, b""), [0.5, 1.0]),
     ((0, {}, b""), [0.5, 1.0]),
 ]
 

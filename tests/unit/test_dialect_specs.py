@@ -38,6 +38,35 @@ def test_a_dialect_is_declared(spelled: dict[str, Any]) -> None:
     assert {key: getattr(dialect, key) for key in spelled} == spelled
 
 
+@pytest.mark.parametrize(
+    ("form", "texts", "days"),
+    [
+        # 1 November or 11 January, 8 February or 28 of nothing: a zero that is lost leaves a guess.
+        ("%d%m%Y", ["1112013", "01112013"], [None, "2013-11-01"]),
+        ("%Y%m%d", ["2013028", "20130208"], [None, "2013-02-08"]),
+        ("%Y%j", ["2013366", "2012366", "201301", "2013001"], [None, "2012-12-31", None, "2013-01-01"]),
+        ("%Y-%j", ["2013-366", "2013-1"], [None, "2013-01-01"]),
+        ("%d%b%Y", ["8Feb2013", "08FEB2013"], ["2013-02-08", "2013-02-08"]),
+        ("%b %d, %Y", ["Feb  8, 2013"], ["2013-02-08"]),
+        ("%d/%m/%Y", ["8/2/2013", " 08/02/2013 "], ["2013-02-08", "2013-02-08"]),
+    ],
+)
+def test_a_day_that_could_be_another_is_none(form: str, texts: list[str], days: list[str | None]) -> None:
+    values = plain(pd.Series(texts, dtype="str"), "date", Dialect(dates=form), UTC)
+    read, wrong = coerce(values, "date", text_is_all=True)
+    assert read.to_list() == [pd.NaT if day is None else pd.Timestamp(day) for day in days]
+    assert wrong.tolist() == [day is None for day in days]
+
+
+def test_a_time_without_its_zero_is_none() -> None:
+    form = "%d.%m.%Y %H%M"
+    texts = pd.Series(
+        ["8.2.2013 112", "8.2.2013 0112"], dtype="str"
+    )  # 11:02 to strptime, 1:12 to who wrote it
+    read = plain(texts, "timestamp", Dialect(timestamps=form), UTC)
+    assert read.to_list() == ["unreadable", "2013-02-08T01:12:00.000000"]
+
+
 def test_what_stands_for_nothing_is_text_however_yaml_reads_it() -> None:
     assert Dialect.model_validate({"nulls": ["NA", -200, -99.5]}).nulls == ("NA", "-200", "-99.5")
     with pytest.raises(ValueError, match="YAML reads None as no text; put it in quotes"):

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nightshift.errors import NotReady, SpecError
 from nightshift.specs import Model
-from nightshift.train import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, outcomes
+from nightshift.train import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, outcomes, require_met
 
 ENTITY = ["flight_id"]
 
@@ -124,15 +125,33 @@ def test_feature_rows_keep_their_order_and_lose_those_without_a_label() -> None:
     assert found.to_dict("list") == {"flight_id": ["c", "a"], "x": [3.0, 1.0], "label": [1.0, 0.0]}
 
 
-@pytest.mark.parametrize("twice", ["features", "truth"])
-def test_an_entity_twice_is_an_error_not_two_rows(twice: str) -> None:
-    frames: dict[str, Any] = {
-        "features": pd.DataFrame({"flight_id": ["a"], "x": [1.0]}),
-        "truth": pd.DataFrame({"flight_id": ["a"], "label": [1.0]}),
-    }
-    frames[twice] = pd.concat([frames[twice]] * 2)
+def test_an_entity_that_comes_again_on_another_night_is_told_with_both() -> None:
+    nights = pd.to_datetime(["2013-02-01", "2013-02-01", "2013-02-03"])
+    features = pd.DataFrame({"batch_date": nights, "flight_id": ["a", "b", "a"]})
+    truth = pd.DataFrame({"flight_id": ["a"], "label": [1.0]})
+    with pytest.raises(
+        SpecError, match="flight_id 'a' has features on 2013-02-01 and on 2013-02-03, and one label"
+    ):
+        labelled(features, truth, ENTITY)
+
+
+def test_a_label_twice_is_an_error_not_two_rows() -> None:
+    features, truth = pd.DataFrame({"flight_id": ["a"]}), pd.DataFrame({"flight_id": ["a", "a"]})
     with pytest.raises(ValueError, match="one-to-one"):
-        labelled(frames["features"], frames["truth"], ENTITY)
+        labelled(features, truth, ENTITY)
+
+
+def test_labels_and_features_that_never_meet_are_told_as_each_is_spelled() -> None:
+    features = pd.DataFrame({"flight_id": ["007", "008"]})
+    truth = pd.DataFrame({"flight_id": ["7", "8"], "label": [1.0, 0.0]})
+    with pytest.raises(
+        NotReady, match=r"none of 2 labels .* labels are of flight_id '8', features of flight_id '008'"
+    ):
+        require_met(model(), features, truth, ENTITY)
+    with pytest.raises(NotReady, match=r"features of flight_id \(a text not shown\)"):
+        require_met(model(), features.assign(flight_id="ann@example.org"), truth, ENTITY)
+    for fine in (features.assign(flight_id=["7", "x"]), features.head(0)):
+        require_met(model(), fine, truth, ENTITY)
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,8 @@ def test_what_is_nested_beyond_reason_is_refused_by_row() -> None:
 def test_integers_of_one_frame_stay_integers_beside_floats_of_another() -> None:
     frames = [pd.DataFrame({"x": [2**53 + 1]}), pd.DataFrame({"x": [0.5]})]
     assert stacked(frames)["x"].to_list() == [2**53 + 1, 0.5]
+
+
+def test_integers_of_one_frame_stay_integers_beside_a_frame_without_them() -> None:
+    frames = [pd.DataFrame({"x": [2**53 + 1], "y": ["a"]}), pd.DataFrame({"y": ["b"]})]
+    assert stacked(frames)["x"].dropna().to_list() == [2**53 + 1]

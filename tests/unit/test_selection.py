@@ -58,6 +58,13 @@ def test_conditions_hold_together_and_of_one_column_any(where: list[str], rows: 
     assert list(matching(ROWS, read_conditions(where, COLUMNS)).rows.index) == rows
 
 
+def test_an_integer_of_64_bits_may_be_asked_for() -> None:
+    most = 2**63 - 1
+    rows = pd.DataFrame({"seats": pd.array([most - 1, most, -most - 1], dtype="Int64")})
+    for value, row in ((most, 1), (-most - 1, 2)):
+        assert list(matching(rows, read_conditions([f"seats={value}"], COLUMNS)).rows.index) == [row]
+
+
 @pytest.mark.parametrize(
     ("where", "says"),
     [
@@ -69,6 +76,7 @@ def test_conditions_hold_together_and_of_one_column_any(where: list[str], rows: 
         ("seats=1.0", "seats is of type integer, got '1.0'"),
         ("seats=1_0", "seats is of type integer"),
         ("seats=", "seats is of type integer"),
+        ("seats=9223372036854775808", "seats is of type integer"),
         ("distance=nan", "distance is of type float"),
         ("distance=inf", "distance is of type float"),
         ("distance=1_0", "distance is of type float"),

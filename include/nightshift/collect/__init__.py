@@ -7,7 +7,7 @@ the values the upstream gave; text stays text, so that typing is validation's al
 from nightshift.collect.connection import Connection, Reader, connection_of
 from nightshift.collect.connectors import CONNECTORS, collect, open_source
 from nightshift.collect.files import content_of
-from nightshift.collect.sniff import Sniffed, sniff
+from nightshift.collect.sniff import Sniffed, sniff, spelled_as
 
 __all__ = [
     "CONNECTORS",
@@ -19,4 +19,5 @@ __all__ = [
     "content_of",
     "open_source",
     "sniff",
+    "spelled_as",
 ]

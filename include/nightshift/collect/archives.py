@@ -3,6 +3,7 @@
 import bz2
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,8 +14,8 @@ import pyarrow as pa
 
 PART = 2**20
 MEGABYTE = 2**20
-# What macOS adds to each zip that it makes.
-OF_THE_PACKER = ("__MACOSX/",)
+# What macOS and Windows leave beside files: no file of the source's.
+OF_THE_PACKER = re.compile(r"(?:.*/)?(?:__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.DOTALL)
 
 
 class BadArchive(ValueError):
@@ -97,7 +98,7 @@ def _only_member(raw: bytes, limit: int) -> bytes:
 
 def _one_of(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [
-        one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith(OF_THE_PACKER)
+        one for one in archive.infolist() if not one.is_dir() and not OF_THE_PACKER.fullmatch(one.filename)
     ]
     if len(members) != 1:
         names = ", ".join(repr(one.filename[:60]) for one in members[:3]) or "none"

@@ -1,7 +1,7 @@
 """How the columns of a table of text seem to spell numbers, dates and nothing; each guess that is open is told."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
@@ -131,8 +131,18 @@ def _nothing(columns: Columns) -> Guessed:
         f"{f' and {len(names) - 3} more' if len(names) > 3 else ''}; taken for nothing"
         for marker, names in numbers.items()
     ]
+    doubts += list(_also_text(columns, words))
     markers = (*sorted(words), *numbers)
     return ({"nulls": markers} if markers else {}), doubts
+
+
+def _also_text(columns: Columns, words: Collection[str]) -> Iterator[str]:
+    """Yield a sentence on each column of text that has such words: NA among numbers may be Namibia among countries."""
+    for name, values in columns.items():
+        there = values[values.isin(words)]
+        others = values[~values.isin(WORDS_FOR_NOTHING)]
+        if len(there) and len(others) and not others.str.contains(r"\d", regex=True).any():
+            yield f"nulls: {there.iloc[0]} is taken for nothing in '{name}' too, in {len(there)} of {len(values)} texts"
 
 
 def _far_off(values: pd.Series) -> Iterator[str]:

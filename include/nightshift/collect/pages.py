@@ -2,23 +2,23 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
-from urllib.parse import urljoin
 
-import httpx
 import pandas as pd
 
 from nightshift.collect.delimited import NotCsv, read_csv
-from nightshift.collect.request import Answer, Api, as_json, get, server
+from nightshift.collect.request import Answer, Api, as_json, get, resolved, server
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import did_you_mean
 from nightshift.specs.source import Paging
 
 TOTALS = ("total", "count", "total_count", "totalCount")
 MEND = "mend the API, then run the date again"
+BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # Kinds of content that an API answers errors in, whatever was asked for.
 NOT_CSV = ("application/json", "application/problem+json", "text/html")
 
@@ -213,13 +213,21 @@ def _next(state: Pages, said: Any) -> str | None:
     return str(token)
 
 
+def _is_link(answer: Answer, token: str) -> bool:
+    """Return whether a token is an address, whole or relative. One of base64 may begin with a slash as well."""
+    if not token.startswith("/"):
+        return token.startswith(("http://", "https://", "?"))
+    beside = token.split("/")[1] == answer.url.path.split("/")[1]
+    return beside or not (len(token) % 4 == 0 and BASE64.fullmatch(token))
+
+
 def _follow(
     api: Api, answer: Answer, token: str, parameters: dict[str, str], paging: Paging
 ) -> tuple[str, dict[str, str]]:
     """Return where the cursor leads: a URL as it stands, on the same server; a token as a parameter."""
-    if not token.startswith(("http://", "https://", "/", "?")):
+    if not _is_link(answer, token):
         return api.spec.endpoint, {**parameters, paging.parameter: token}
-    url, home = httpx.URL(urljoin(str(answer.url), token)), api.client.base_url
+    url, home = resolved(api, answer, token), api.client.base_url
     if server(url) == server(home):
         return str(url), {}
     if url.host == home.host and url.port is None and home.port is None:

@@ -248,7 +248,7 @@ def _redirected(api: Api, answer: Answer) -> SourceError:
     target = answer.headers.get("location")
     if not target:
         return api.failure(f"HTTP {answer.status}, a redirect without a target", "check the endpoint")
-    url = httpx.URL(urljoin(str(answer.url), target))
+    url = resolved(api, answer, target)
     if server(url) == server(api.client.base_url):
         return api.failure(
             f"HTTP {answer.status} leads to {url.raw_path.decode()[:200]}",
@@ -258,6 +258,16 @@ def _redirected(api: Api, answer: Answer) -> SourceError:
         f"HTTP {answer.status} leads to another server, {without_login(str(url))[:200]}",
         "if it is the right one, put it into the connection",
     )
+
+
+def resolved(api: Api, answer: Answer, place: str) -> httpx.URL:
+    """Return where an answer leads. Raises SourceError for what is no address."""
+    try:
+        return httpx.URL(urljoin(str(answer.url), place))
+    except (ValueError, httpx.InvalidURL) as error:
+        raise api.failure(
+            f"the answer leads to {api.shown(place)}, which is no address: {error}", "mend the API"
+        ) from None
 
 
 def server(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -315,10 +325,10 @@ def _pause(state: RetryCallState) -> float:
 def _asked_wait(header: str | None) -> float | None:
     if not header:
         return None
-    if header.strip().isdigit():
+    if header.strip().isdecimal():
         return float(header)
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

@@ -5,7 +5,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
+
+import pandas as pd
 
 from nightshift.collect.delimited import NotCsv, read_csv
 from nightshift.collect.guesses import NUMBER, guess
@@ -16,6 +19,11 @@ LINES = 300
 BANNER = 30
 COMMENT = "#"
 DELIMITERS = ",;\t|~^\u00a6\u00a7"
+LONGEST_RECORD = 10  # lines
+FIELD = rf"(?:^|(?<=[{re.escape(DELIMITERS)}]))"
+CLOSED, OPENED = re.compile(rf'{FIELD}"(?:[^"]|"")*"(?!")'), re.compile(f'{FIELD}"')
+# What Excel is told its delimiter by.
+TOLD = re.compile(r"sep=.")
 
 
 class Sniffed(NamedTuple):
@@ -45,8 +53,18 @@ def sniff(content: bytes) -> Sniffed:
         table = read_csv(content, dialect)
     except NotCsv as error:
         return Sniffed(dialect, (*doubts, f"as that it does not read: {error}"))
-    spelled, more = guess(table, layout.delimiter)
-    return Sniffed(dialect.model_copy(update=spelled), (*doubts, *more))
+    return spelled_as(table, Sniffed(dialect, doubts))
+
+
+def spelled_as(table: pd.DataFrame, found: Sniffed) -> Sniffed:
+    """Return a dialect with how it spells values guessed of ``table``, as delivered: of one file or of several.
+
+    What was guessed of the encoding stands.
+    """
+    layout = found.dialect.model_dump(include={"delimiter", "quote", "skip_lines", "comment", "encoding"})
+    spelled, doubts = guess(table, found.dialect.delimiter)
+    kept = [doubt for doubt in found.doubts if doubt.startswith("encoding:")]
+    return Sniffed(Dialect(**layout).model_copy(update=spelled), (*kept, *doubts))
 
 
 # What a file that is no CSV begins with, and what to do.
@@ -115,7 +133,24 @@ def _encoding(content: bytes) -> tuple[str, tuple[str, ...]]:
 def _layout(text: str, *, whole: bool) -> _Layout | None:
     lines = re.split(r"\r\n|\n|\r", text)
     lines = lines[: LINES + BANNER] if whole or len(lines) > LINES + BANNER else lines[:-1]
-    return _commented(lines) or _best(lines)
+    starts = _starts(lines)
+    records = ["\n".join(lines[start:end]) for start, end in pairwise([*starts, len(lines)])]
+    found = _commented(records) or _best(records)
+    return replace(found, skip_lines=starts[found.skip_lines]) if found else None
+
+
+def _starts(lines: Sequence[str]) -> list[int]:
+    """Return where records start: a field in quotes may hold line ends, as a spreadsheet's header does."""
+    starts, end = [], 0
+    for number in range(len(lines)):
+        if number < end:
+            continue
+        starts.append(number)
+        ends = (n for n in range(number + 1, min(number + 1 + LONGEST_RECORD, len(lines) + 1)))
+        end = next(
+            (n for n in ends if not OPENED.search(CLOSED.sub("", "\n".join(lines[number:n])))), number + 1
+        )
+    return starts
 
 
 def _commented(lines: Sequence[str]) -> _Layout | None:
@@ -148,11 +183,11 @@ def _score(lines: Sequence[str], delimiter: str, quote: str) -> tuple[tuple[floa
         return None
     widths = [_width(line, delimiter, quote) for line in lines]
     filled = [n for n, line in enumerate(lines) if line.strip()]
-    counts = Counter(widths[n] for n in filled if widths[n] > 1)
+    counts = Counter(widths[n] for n in filled if widths[n] > 1 and not TOLD.fullmatch(lines[n]))
     if not counts:
         return None
     width = max(counts, key=lambda one: (counts[one], one))
-    first = next(n for n in filled if widths[n] == width)
+    first = next(n for n in filled if widths[n] == width and not TOLD.fullmatch(lines[n]))
     below = [n for n in filled if n >= first]
     # A field may hold line ends: then a part of the lines is of another width.
     share = sum(widths[n] == width for n in below) / len(below)

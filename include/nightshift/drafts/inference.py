@@ -1,10 +1,11 @@
 """What delivered rows say of themselves: types, keys, when they became known, and what seems to hold. Pure."""
 
-import math
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -127,6 +128,8 @@ def infer(
             coerce(plain(frame[name], kind, dialect, one), kind, text_is_all=text_is_all)[0]
             for one in (UTC, zone)
         )
+        if kind == "float":
+            typed[name] = typed[name].mask(np.isinf(typed[name]))  # a row with one is set aside
         # By the spelling: an hour that the clocks show twice is there, though nobody can say which it is.
         filled = spelled.notna().groupby(day).any()
         nullable = bool(spelled.isna().any()) and name != event
@@ -514,12 +517,15 @@ def widened(low: float, high: float) -> tuple[float, float]:
 
     What was never negative stays so.
     """
-    span = (high - low) or max(abs(high), 1.0)
-    step = 10.0 ** math.floor(math.log10(span))
-    bottom = math.floor((low - span) / step) * step
-    return _plain(0.0 if low >= 0 else bottom), _plain(math.ceil((high + span) / step) * step)
+    # As decimals: no sum is too large for them, and no step too small.
+    least, most = Decimal(repr(low)), Decimal(repr(high))
+    span = (most - least) or max(abs(most), Decimal(1))
+    step = Decimal(1).scaleb(span.adjusted())
+    bottom = ((least - span) / step).to_integral_value(ROUND_FLOOR) * step
+    top = ((most + span) / step).to_integral_value(ROUND_CEILING) * step
+    return _plain(Decimal(0) if low >= 0 else bottom), _plain(top)
 
 
-def _plain(number: float) -> float:
-    tidy = float(np.format_float_positional(number, precision=12, trim="0"))
-    return int(tidy) if tidy == int(tidy) else tidy
+def _plain(number: Decimal) -> float:
+    tidy = min(max(float(number), -sys.float_info.max), sys.float_info.max)
+    return int(number) if tidy == int(tidy) and abs(tidy) < 10**20 else tidy

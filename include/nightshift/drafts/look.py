@@ -28,6 +28,7 @@ ENOUGH_ROWS, FEWEST_NIGHTS, SECONDS = 60_000, 3, 4.0
 # How far a search for the first night that delivers goes.
 NIGHTS_TO_SEARCH = 800
 NIGHTS_OF_RAW = 365
+LONGEST_WAIT = 366  # days that a model's target may take to mature
 GOLDEN = (5**0.5 - 1) / 2
 DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
 
@@ -231,14 +232,21 @@ def collected(source: Source) -> pd.DataFrame | None:
     return warehouse.read(raw_table(source), first, newest.batch_date)
 
 
+def _day_of(source: Source) -> str | None:
+    """Return the date that a row is about: the one that picks it, one of its key, else the first there is."""
+    named = [getattr(source.connector, "date_column", None), *source.key, *source.columns]
+    return next((name for name in named if name and source.columns[name].type == "date"), None)
+
+
 def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:
     """Return what rows of ``raw.<source>`` say of a column."""
     values = rows[column].dropna()
     if values.empty:
         return None
-    days = [name for name, spec in source.columns.items() if spec.type == "date"]
     matures = None
-    if days:
-        late = rows["batch_date"] - rows[days[0]]
-        matures = max(int(late.dt.days.quantile(0.99)), 0)
+    day = _day_of(source)
+    if day:
+        late = (rows["batch_date"] - rows[day]).dt.days.quantile(0.99)
+        # A date of birth is no day that a row is about.
+        matures = max(int(late), 0) if late <= LONGEST_WAIT else None
     return Seen(values, len(rows) / rows["batch_date"].nunique(), matures)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from nightshift.calendar import parse_date
-from nightshift.collect import connection_of
+from nightshift.collect import Sniffed, connection_of, spelled_as
 from nightshift.drafts import features as feature_module
 from nightshift.drafts import inference, look, model, source
 from nightshift.errors import NightshiftError, RequestError, SpecError, did_you_mean
@@ -52,7 +52,10 @@ def new_source(
         connector = _announced(connector)
     path = _free(include / "sources" / f"{name}.yaml")
     connector, doubts = spelled(name, connector, night, project)
-    asked, rows, columns, clock, odd = _shown(_undeclared(name, connector, project), night, project)
+    asked, rows, columns, clock, odd, doubts = _shown(
+        _undeclared(name, connector, project), doubts, night, project
+    )
+    connector = _with_dialect(connector, asked.dialect)
     delivered = rows.columns.drop("batch_date")
     for column in outcome.columns if outcome else ():
         if column not in delivered:
@@ -96,28 +99,54 @@ def spelled(
     dialect, doubts = look.dialect(
         asked, where, project.calendar, parse_date(night, "--night") if night else None
     )
+    return _with_dialect(connector, dialect), doubts
+
+
+def _with_dialect(connector: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Return the connector with what of the dialect is not as usual."""
     usual = Dialect().model_dump(mode="json")
     said = {key: value for key, value in dialect.model_dump(mode="json").items() if value != usual[key]}
-    return ({**connector, "dialect": said} if said else connector), doubts
+    rest = {key: value for key, value in connector.items() if key != "dialect"}
+    return {**rest, "dialect": said} if said else rest
 
 
 class _Shown(NamedTuple):
-    """Rows of some nights and the columns of each, by their clock; ``odd``: those whose hour it does not show once."""
+    """Rows of some nights and the columns of each, by their clock; ``odd``: those whose hour it does not show once.
+
+    ``doubts``: what the spelling of these rows leaves open.
+    """
 
     asked: Source
     rows: pd.DataFrame
     columns: dict[date, tuple[str, ...]]
     clock: inference.Clock
     odd: pd.Series
+    doubts: tuple[str, ...]
 
 
-def _shown(asked: Source, night: str | None, project: Project) -> _Shown:
+def _shown(asked: Source, doubts: tuple[str, ...], night: str | None, project: Project) -> _Shown:
     rows, columns = gathered(_look(asked, night, project))
-    clock, odd = inference.clock(rows.drop(columns="batch_date"), asked)
+    delivered = rows.drop(columns="batch_date")
+    asked, doubts = _spelled_over_nights(asked, doubts, delivered)
+    clock, odd = inference.clock(delivered, asked)
     if clock.timezone is None:
-        return _Shown(asked, rows, columns, clock, odd)
-    again = _shown(asked.model_copy(update={"timezone": clock.timezone}), night, project)
+        return _Shown(asked, rows, columns, clock, odd, doubts)
+    again = _shown(asked.model_copy(update={"timezone": clock.timezone}), doubts, night, project)
     return again._replace(clock=clock)
+
+
+def _spelled_over_nights(
+    asked: Source, doubts: tuple[str, ...], rows: pd.DataFrame
+) -> tuple[Source, tuple[str, ...]]:
+    """Return the source with the spelling of the rows of all nights, where each night has files of its own.
+
+    One night may have no fraction, no value missing, and no day of the month beyond the twelfth.
+    """
+    files = asked.connector
+    if not isinstance(files, FilesConnector) or files.format != "csv" or files.date_column:
+        return asked, doubts
+    dialect, doubts = spelled_as(rows, Sniffed(asked.dialect, doubts))
+    return asked.model_copy(update={"connector": files.model_copy(update={"dialect": dialect})}), doubts
 
 
 def _look(asked: Source, night: str | None, project: Project) -> dict[date, pd.DataFrame]:

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from nightshift.errors import RequestError, did_you_mean
+from nightshift.exact import LEAST, MOST
 
 Key = tuple[str, ...]
 MOST_NAMED = 20  # of the keys that were not found
-WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 TRUTH = {"true": True, "false": False}
 
 
@@ -80,7 +81,7 @@ def _read(name: str, kind: str, value: str) -> Any:
 
 
 def _integer(value: str) -> int:
-    if not WHOLE_NUMBER.fullmatch(value):
+    if not WHOLE_NUMBER.fullmatch(value) or not LEAST <= int(value) <= MOST:
         raise ValueError(value)
     return int(value)
 

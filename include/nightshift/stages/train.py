@@ -284,6 +284,7 @@ def _known_rows(
             return features.assign(label=np.nan), origin(reading, feature_set, nights, source, ())
         truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
         made_of = origin(reading, feature_set, nights, source, reported)
+    train.require_met(model, features, truth, feature_set.entity)
     return train.labelled(features, truth, feature_set.entity), made_of
 
 

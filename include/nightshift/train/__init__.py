@@ -22,6 +22,7 @@ from nightshift.train.labels import (
     labelled,
     labels,
     outcomes,
+    require_met,
     require_spelled,
 )
 from nightshift.train.sample import drawn, require_enough, sampled
@@ -54,6 +55,7 @@ __all__ = [
     "predictions_sha256",
     "require_enough",
     "require_fitted",
+    "require_met",
     "require_spelled",
     "sampled",
     "script",

@@ -5,7 +5,7 @@ from math import floor, inf, nextafter
 import pandas as pd
 
 from nightshift.distributions import nameable
-from nightshift.errors import SpecError
+from nightshift.errors import NotReady, SpecError
 from nightshift.specs import Model
 from nightshift.specs.tables import LABEL
 from nightshift.spelling import spelled_otherwise
@@ -48,8 +48,37 @@ def outcomes(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.
 
 
 def labelled(features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> pd.DataFrame:
-    """Return the feature rows that have a label, in the order of ``features``."""
+    """Return the feature rows that have a label, in the order of ``features``.
+
+    Raises:
+        SpecError: an entity has features on several nights: which of them its label belongs to would be a guess.
+    """
+    again = features.duplicated(entity)
+    if again.any():
+        first = features[again].iloc[0]
+        nights = features.loc[(features[entity] == first[entity]).all(axis=1), "batch_date"].dt.date
+        raise SpecError(
+            f"key 'entity': {_named(first, entity)} has features on {nights.iloc[0]} and on {nights.iloc[1]}, and one "
+            "label: an entity is one event. Let it name the day as well, a column of the target's source too"
+        )
     return features.merge(truth, on=entity, how="inner", validate="one_to_one")
+
+
+def require_met(model: Model, features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> None:
+    """Raise NotReady if there are features and labels, and no label is of an entity that has features."""
+    if features.empty or truth.empty or not features.merge(truth, on=entity).empty:
+        return
+    raise NotReady(
+        f"model '{model.name}': none of {len(truth)} labels is of an entity that has features: labels are of "
+        f"{_named(truth.iloc[-1], entity)}, features of {_named(features.iloc[-1], entity)}. If both mean the same "
+        f"things, have source '{model.truth.source}' and build() of {model.features} spell them alike: they are "
+        "compared as text"
+    )
+
+
+def _named(row: pd.Series, entity: list[str]) -> str:
+    shown = (repr(row[name]) if nameable(str(row[name])) else "(a text not shown)" for name in entity)
+    return ", ".join(f"{name} {value}" for name, value in zip(entity, shown, strict=True))
 
 
 def _value(_: Model, values: pd.Series) -> pd.Series:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from nightshift.specs import Column
+from nightshift.specs.tables import OURS_BESIDE_ROWS, SYSTEM
 
 REPEATED = re.compile(r"(.*) \(\d+\)", re.DOTALL)
 
@@ -53,5 +54,8 @@ def _undeclared(name: str, given: list[str]) -> Mismatch:
     if repeated := _repeats(name, given):
         # Which of the two is the column's value would be a guess.
         return Mismatch(name, f"column '{repeated}' is delivered more than once", False)
+    if name in OURS_BESIDE_ROWS | SYSTEM:
+        words = f"column '{name}' has a name of ours; rename it in the source, or write other_columns: ignore"
+        return Mismatch(name, words, True)
     words = f"column '{name[:100]}' is not declared; add it under 'columns', or leave it out of the source"
     return Mismatch(name, words, True)

@@ -396,6 +396,12 @@ def test_a_bomb_is_given_up_at_the_limit(tmp_path, kind):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("beside", ["__MACOSX/d/._a.csv", "d/.DS_Store", "d/._a.csv", "d/desktop.ini"])
+def test_what_a_desktop_leaves_in_a_zip_is_no_file_of_it(tmp_path, beside):
+    (tmp_path / "2013-02-08.zip").write_bytes(zipped(**{beside: b"\0", "d/a.csv": b"id\na\n"}))
+    assert read(tmp_path, source("{date}.zip"))["id"].to_list() == ["a"]
+
+
 def test_a_zip_of_two_files_is_refused_by_their_names(tmp_path):
     (tmp_path / "2013-02-08.zip").write_bytes(zipped(**{"a.csv": b"id\na\n", "b.csv": b"id\nb\n"}))
     with pytest.raises(SourceError, match=r"exactly one file, this one holds 2: 'a\.csv', 'b\.csv'"):

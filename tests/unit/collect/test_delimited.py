@@ -139,6 +139,12 @@ def test_a_quoted_empty_field_is_text_and_an_empty_one_nothing_however_the_file_
         assert frame["id"].tolist()[2] == ""
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_an_empty_field_at_the_very_end_is_nothing_behind_a_quoted_one_too(end):
+    assert read_csv(b'a,b\n"x",' + end)["b"].isna().all()
+    assert read_csv(b'a,b\n"x",""' + end)["b"].to_list() == [""]
+
+
 def test_lines_above_the_header_and_blank_ones_are_no_rows():
     content = b'Air quality, "Rome"\r\nexported 10/03/2004\r\n\r\nid;CO(GT);;\r\n1;2,6;;\r\n\r\n;;;\r\n2;;;\r\n;;;\r\n'
     frame = read_csv(content, Dialect(delimiter=";", skip_lines=2))

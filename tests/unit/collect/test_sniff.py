@@ -133,6 +133,37 @@ def test_a_far_number_stands_for_nothing_only_where_it_repeats_and_is_far() -> N
     assert sniff(content.encode()).dialect.nulls == ()
 
 
+def test_a_word_for_nothing_among_numbers_is_told_where_it_stands_among_texts_too() -> None:
+    rows = [(n, ["NA", "DE", "FR"][n % 3], "NA" if n % 4 == 0 else n) for n in range(60)]
+    found = sniff(("n,country,sold\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)).encode())
+    assert found.dialect.nulls == ("NA",)
+    assert found.doubts == ("nulls: NA is taken for nothing in 'country' too, in 20 of 60 texts",)
+
+
+def test_a_header_may_hold_line_ends_in_quotes() -> None:
+    rows = "".join(f"{n};{n % 7};x\n" for n in range(60))
+    content = f'Export\nof today\n"id\n(""own"")";"sold\nnet";c\n{rows}'.encode()
+    found = sniff(content).dialect
+    assert (found.delimiter, found.skip_lines) == (";", 2)
+    assert list(read_csv(content, found).columns) == ['id\n("own")', "sold\nnet", "c"]
+
+
+def test_a_quote_within_a_field_opens_none() -> None:
+    rows = "".join(f'{n};{n % 9}" pipe;x\n' if n % 3 else f"{n};pipe;x\n" for n in range(60))
+    found = sniff(f"id;what;c\n{rows}".encode()).dialect
+    assert (found.delimiter, found.skip_lines) == (";", 0)
+
+
+def test_the_line_that_tells_excel_the_delimiter_is_no_header() -> None:
+    content = ("sep=;\nid;sold\n" + "".join(f"{n};{n % 7}\n" for n in range(60))).encode()
+    found = sniff(content).dialect
+    assert (found.delimiter, found.skip_lines, list(read_csv(content, found).columns)) == (
+        ";",
+        1,
+        ["id", "sold"],
+    )
+
+
 def test_what_to_write_is_told_as_yaml() -> None:
     dialect = Dialect(delimiter="\t", decimal=",", encoding="cp1252", nulls=("-200",))
     said = looks_like(written(dialect), Dialect())

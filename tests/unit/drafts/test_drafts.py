@@ -223,10 +223,21 @@ def test_only_a_name_that_says_so_is_taken_for_known_at() -> None:
         (5, 5, (0, 10)),
         (0.001, 0.004, (0, 0.007)),
         (-7, -7, (-14, 0)),
+        (1e-14, 5e-14, (0, 9e-14)),
+        (-1e-14, 5e-14, (-7e-14, 1.1e-13)),
+        (0, 5e-324, (0, 1e-323)),
+        (-1.7e308, 1.7e308, (-sys.float_info.max, sys.float_info.max)),
+        (0, float(2**63), (0, 19 * 10**18)),
     ],
 )
 def test_a_range_is_widened_in_round_numbers_and_keeps_its_sign(low: float, high: float, wide: tuple) -> None:
     assert inference.widened(low, high) == wide
+
+
+def test_an_infinity_widens_no_range() -> None:
+    rows = {"id": list("abcd"), "level": ["0.5", "inf", "1.5", "-Infinity"]}
+    ranges = [item.get("expect_column_values_to_be_between") for item in found({DAY: rows}).expectations]
+    assert {"column": "level", "min_value": 0, "max_value": 3} in ranges
 
 
 @pytest.mark.parametrize("value", ["a: b", "yes", "null", "1", "#x", "[", "a, b", "{date}.csv", "", "ü", '"'])
@@ -470,6 +481,22 @@ def test_the_spelling_of_a_file_is_guessed_once_and_not_a_night(
     assert (len(seen.nights), len(sniffed)) == (30, 1)
 
 
+def test_a_file_a_night_is_spelled_as_all_of_them_are(include: Path) -> None:
+    for n in range(60):
+        day = date(2022, 1, 1) + timedelta(n)
+        rows = [
+            f"{day}-{i};{day:%m/%d/%Y};{i}{',5' if n else ''};{'NA' if n and i == 3 else i}" for i in range(5)
+        ]
+        (include.parent / f"data/us-{day}.csv").write_text("\n".join(["id;on;level;sold", *rows]))
+    (path,), _ = drafts.new_source("us", {**DAILY, "path": "us-{date}.csv"}, None, include=include)
+    spec = load_project(include).require_sound().source("us")
+    assert {n: c.type for n, c in spec.columns.items()} == {
+        "id": "string", "on": "date", "level": "float", "sold": "integer",
+    }  # fmt: skip
+    assert (spec.dialect.dates, spec.dialect.decimal, spec.dialect.nulls) == ("%m/%d/%Y", ",", ("NA",))
+    assert "reads as" not in path.read_text()
+
+
 def test_rows_are_shown_a_line_a_column_within_80_columns_and_dates_as_dates(include: Path) -> None:
     days = [date(2022, 1, 1) + timedelta(n) for n in range(9)]
     rows = [f"{day:%d/%m/%Y};{n},50;{day} 05:30:00;{'long ' * 30}" for n, day in enumerate(days)]
@@ -652,6 +679,19 @@ def of_one_column(kind: str) -> Source:
     columns = {"id": {"type": "string"}, "x": {"type": kind}}
     about = {"name": "s", "owner": "me", "description": "d"}
     return Source.model_validate({**about, "connector": connector, "columns": columns, "key": ["id"]})
+
+
+@pytest.mark.parametrize("born", ["1950-02-03", None])
+def test_outcomes_are_awaited_from_the_day_that_a_row_is_about(born: str | None) -> None:
+    spec = of_one_column("float")
+    dates = {name: {"type": "date", "nullable": name == "born"} for name in ("born", "day")}
+    content = spec.model_dump() | {"columns": {**dates, **spec.model_dump()["columns"]}}
+    rows = pd.DataFrame({"batch_date": [pd.Timestamp(DAY)], "born": pd.to_datetime([born]), "x": [1.0]})
+    rows["day"] = pd.Timestamp(DAY) - pd.Timedelta(days=2)
+    for key, waits in ((["id", "day"], 2), (["id"], None)):
+        seen = look.seen_in(Source.model_validate(content | {"key": key}), "x", rows)
+        assert seen is not None
+        assert seen.matures_after == waits
 
 
 def shops(include: Path) -> Source:

@@ -165,6 +165,7 @@ def other_type(frame):
 # What fails, whatever the source forgives (None: nothing), and what is forgiven with `schema_changes: warn`.
 CHANGES = [
     ("add", lambda f: f.assign(humidity=1.0), None, "column 'humidity' is not declared"),
+    ("add one of ours", lambda f: f.assign(known_at="x"), None, "'known_at' has a name of ours; rename it"),
     ("drop", lambda f: f.drop(columns="temp"), "column 'temp' is missing", None),
     ("drop a nullable one", lambda f: f.drop(columns="gust"), None, "column 'gust' is missing"),
     (
