@@ -49,6 +49,6 @@ def _until(project: Project, text: str) -> datetime:
     """Return the instant that a date or a time spells: the project's clock where it names no offset."""
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        return (found if found.tzinfo else found.replace(tzinfo=project.calendar.zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the second: no calendar has it in UTC
         raise RequestError(f"until: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM, got {text[:40]!r}") from error
-    return (found if found.tzinfo else found.replace(tzinfo=project.calendar.zone)).astimezone(UTC)

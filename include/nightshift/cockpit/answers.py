@@ -377,12 +377,14 @@ def _standing(
 
 
 def _declared(project: Project, model: str) -> dict[str, object]:
-    of_set = project.feature_set(project.models[model].features)
+    spec = project.models[model]
+    of_set = project.feature_set(spec.features)
     return {
         "model": model,
         "feature_set": of_set.set,
         "feature_version": of_set.version,
         "sources": project.sources_of(model),
+        "unsigned_hours": spec.unsigned_hours,
     }
 
 
