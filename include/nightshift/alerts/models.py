@@ -87,12 +87,20 @@ def _requests(facts: Facts, project: Project) -> Iterator[tuple[Model, list[Requ
             yield spec, mine
 
 
+def _is_over(facts: Facts, asked: Request) -> bool:
+    """Whether a version was promoted since a night asked: by hand, what became of that training is mended."""
+    return any(
+        row.model == asked.model and row.kind == "promotion" and row.promoted_at > asked.requested_at
+        for row in facts.champions
+    )
+
+
 def training_failed(facts: Facts, project: Project) -> Iterator[Sight]:
     """The newest training that was asked for failed, or left no word; one that waits for a signature has."""
     unsigned = {spec.name for spec, _ in _unsigned(facts, project)}
     for spec, mine in _requests(facts, project):
         newest = next((row for row in mine if row.status == "started"), None)
-        if newest is None or newest.outcome not in ("failed", None):
+        if newest is None or newest.outcome not in ("failed", None) or _is_over(facts, newest):
             continue
         age = facts.now - newest.requested_at
         if newest.outcome == "failed" or (age > LOST_AFTER and spec.name not in unsigned):
@@ -111,7 +119,7 @@ def training_rejected(facts: Facts, project: Project) -> Iterator[Sight]:
     for spec, mine in _requests(facts, project):
         ended = [row for row in mine if row.status == "started" and row.outcome not in (None, "failed")]
         lost = in_a_row(row.outcome != "promoted" for row in ended)
-        if lost >= most:
+        if lost >= most and not _is_over(facts, ended[0]):
             title = f"model '{spec.name}': {lost} trainings in a row were not promoted"
             numbers: Numbers = {"trainings": lost, "newest": str(ended[0].batch_date)}
             yield _of(spec, "training_rejected", title, ended[lost - 1].requested_at, numbers, "train")
@@ -120,7 +128,7 @@ def training_rejected(facts: Facts, project: Project) -> Iterator[Sight]:
 def breaker(facts: Facts, project: Project) -> Iterator[Sight]:
     """The newest night that asked for a training was held back by the breaker."""
     for spec, mine in _requests(facts, project):
-        if mine[0].guard == "breaker":
+        if mine[0].guard == "breaker" and not _is_over(facts, mine[0]):
             run = in_a_row(row.guard == "breaker" for row in mine)
             title = f"model '{spec.name}': the breaker holds trainings back"
             numbers: Numbers = {"night": str(mine[0].batch_date), "requests": run}

@@ -339,3 +339,29 @@ def test_a_receiver_that_is_declared_no_more_does_not_fail() -> None:
     unsent = tuple(rows.Unsent(receiver=name, messages=1, oldest=at(BAD, 1)) for name in ("team", "former"))
     facts = World(live).facts(at(BAD, 2), unsent=unsent)
     assert [sight.subject for sight in CONDITIONS["receiver_fails"](facts, live)] == ["receiver:team"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "requests"),
+    [
+        ("training_failed", (request(BAD, outcome="failed"),)),
+        ("training_rejected", (request(BAD, outcome="rejected"), request(BAD - DAY, outcome="rejected"))),
+        ("breaker", (request(BAD, status="suppressed", guard="breaker"),)),
+    ],
+)
+def test_a_promotion_by_hand_ends_what_was_told_of_trainings_before_it(
+    kind: str, requests: tuple[rows.Request, ...]
+) -> None:
+    live = project()
+
+    def told(version: int, hour: float, how: str) -> bool:
+        champion = rows.Champion(
+            model="model_00", version=version, effective_from=BAD, promoted_at=at(BAD, hour), kind=how
+        )
+        facts = World(live).facts(at(BAD, 5), requests=requests)
+        others = tuple(row for row in facts.champions if row.model != "model_00")
+        return bool(list(CONDITIONS[kind](replace(facts, champions=(*others, champion)), live)))
+
+    assert told(3, 1, "promotion"), "it was there before"
+    assert told(2, 3, "rollback"), "nothing was trained"
+    assert not told(4, 3, "promotion")

@@ -58,6 +58,7 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
         "dags/train_late_arrival/runs/train__1/required_actions",
     ),
     ({"request": replace(ASKED, guard="breaker")}, "gave up training", "act", "dags/train_late_arrival"),
+    ({"request": replace(ASKED, batch_date=BEFORE, guard="breaker"), "since": NIGHT}, "well", "good", None),
     (
         {"trial": replace(TRIAL, rolls_back=True)},
         "lost its probation",
