@@ -9,6 +9,8 @@ It runs in the morning, when the nights are over. Trigger it to see now what has
 night before stays until then; nothing else depends on it.
 """
 
+from datetime import time
+
 from airflow.sdk import dag, task
 
 from nightshift import kept, results
@@ -16,7 +18,7 @@ from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import nightly, of_project
 from nightshift.orchestration.links import linked
 
-MORNING = "0 6 * * *"
+MORNING = time(6)
 
 
 @task

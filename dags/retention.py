@@ -15,13 +15,15 @@ Runs of MLflow are only marked here, and Airflow's own tables are not touched: t
 **When it fails.** *As of*: the night is later than any that was collected. Clearing is safe: what is marked goes then.
 """
 
+from datetime import time
+
 from airflow.sdk import chain, dag, task
 
 from nightshift import results
 from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import nightly, of_project
 
-AFTER_THE_NIGHTS = "0 7 * * *"
+AFTER_THE_NIGHTS = time(7)
 
 
 @task

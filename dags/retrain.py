@@ -7,7 +7,8 @@
   `monitoring.retrain_requests` with what each guard said, and the night to wait for. A calm night ends here.
 - **train** triggers `train_NAME` as of this night. The run id follows from the night: it starts once.
 
-**When it fails.** *verdict*: the night did not finish; look at `monitor_NAME`, `score_NAME`, `features_...`.
+**When it fails.** *verdict*: the night did not finish; look at `monitor_NAME`, `score_NAME`, `features_...`. Clear it
+once the verdict is there.
 """
 
 from datetime import timedelta

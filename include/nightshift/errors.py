@@ -11,6 +11,7 @@ NightshiftError
 ├── Unreconciled          rows are lost or there twice: of a collected batch, or of a scored night
 ├── TableMismatch         a table's columns, types or key are not what its spec declares: nothing is written
 ├── NotReady              something that must exist first does not (no champion, no features)
+│   └── ChampionChanged   a promotion or a rollback came while a night was scored: nothing is written
 ├── Unreachable           a server of ours is down, too busy, or went away meanwhile; a disk of ours is full
 ├── WarehouseRefused      PostgreSQL takes no such rows or statement: names table, column, row
 ├── RegistryRefused       MLflow answers, and refuses what is asked
@@ -23,8 +24,8 @@ NightshiftError
 ├── ArtifactRefused       an artifact's hash or its types are not what the ledger and we allow
 └── UnfairHoldout         a holdout that champion or challenger has already seen
 
-A retry can cure SourceError and Unreachable, but for SourceRefused; it cannot cure the others: orchestration fails
-those tasks at once.
+A retry can cure SourceError, but for SourceRefused, Unreachable and ChampionChanged; it cannot cure the others:
+orchestration fails those tasks at once.
 
 An error carries what is known as data: what it is about, which night, what cures it. Who raises it says what is wrong;
 the sentence around that is made here, once.
@@ -143,6 +144,10 @@ class TableMismatch(NightshiftError):
 
 class NotReady(NightshiftError):
     """Something that must exist first does not."""
+
+
+class ChampionChanged(NotReady):
+    """Another version became champion of a night while the night was scored."""
 
 
 class Unreachable(NightshiftError):

@@ -134,12 +134,12 @@ def upsert(row: type[Row], *, where: str = "", **instead: str) -> Command:
 
     ``where``: only then. ``instead``: SQL for a column in the place of the new value.
     """
-    new = {name: f"excluded.{name}" for name in given(row) if name not in row.key} | instead
-    new |= {
+    stamps = {
         each.name: each.metadata["by_database"]
         for each in fields(row)  # type: ignore[arg-type]
         if each.metadata.get("by_database")
     }
+    new = {name: f"excluded.{name}" for name in given(row) if name not in row.key} | stamps | instead
     changes = ", ".join(f"{name} = {value}" for name, value in new.items())
     condition = f" WHERE {where}" if where else ""
     return insert(row, f"ON CONFLICT ({', '.join(row.key)}) DO UPDATE SET {changes}{condition}")

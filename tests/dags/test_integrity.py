@@ -27,6 +27,7 @@ from nightshift.calendar import Calendar
 from nightshift.cli.trigger import declared_dags
 from nightshift.errors import (
     AccessDenied,
+    ChampionChanged,
     NotReady,
     RegistryRefused,
     SourceError,
@@ -398,6 +399,7 @@ def test_every_task_retries_only_what_trying_again_can_cure(dags: dict) -> None:
     [
         (SourceError, "retry"),
         (Unreachable, "retry"),
+        (ChampionChanged, "retry"),
         (SourceRefused, "fail"),
         (WarehouseRefused, "fail"),
         (SpecError, "fail"),

@@ -23,6 +23,8 @@ COLUMNS = 20
 def fill(warehouse: Warehouse, project: Project, last: date, nights: int) -> None:
     """Write so many nights up to ``last`` of all that a project declares; each model has a champion."""
     days = [last - timedelta(days=n) for n in reversed(range(nights))]
+    for name in project.models:  # before there is a scored night, which would have them begin after it
+        promoted(warehouse, 1, 2, model=name)
     with warehouse.session() as session:
         for source in project.sources:
             session.each(deliveries.JUDGED, [_batch(source, day) for day in days])
@@ -32,8 +34,6 @@ def fill(warehouse: Warehouse, project: Project, last: date, nights: int) -> Non
         for name in project.models:
             session.each(features.SCORED, [_scored(name, day) for day in days])
             session.each(monitoring.JUDGE, [_verdict(name, day, n) for n, day in enumerate(days)])
-    for name in project.models:
-        promoted(warehouse, 1, 2, model=name)
 
 
 def _batch(source: str, day: date) -> deliveries.Batch:

@@ -407,6 +407,10 @@ def test_a_silence_needs_an_owner_and_an_end_and_keeps_receivers_quiet(warehouse
     for wrong in (
         {"owner": " "},
         {"until": "soon"},
+        {"until": "9999-12-31T23:00"},
+        {"reason": " "},
+        {"subject": "source:wether"},
+        {"subject": "weather"},
         {"until": "2026-03-01"},
         {"until": "2027-03-01"},
         {"kind": "wether"},

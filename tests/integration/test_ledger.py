@@ -312,6 +312,9 @@ def test_the_stages_role_promotes_and_rolls_back(warehouse: Warehouse, stage_url
     promoted(warehouse, 1)
     training = judged(warehouse, 2, 1)
     stage = Warehouse(stage_url)
+    # As the login of each stage that promotes may: which nights are scored decides from when on.
+    warehouse.execute("GRANT USAGE ON SCHEMA catalog TO nightshift_stage")
+    warehouse.execute("GRANT SELECT ON catalog.prediction_batches TO nightshift_stage")
     assert Ledger(stage, MODEL).append(training_id=training, effective_from=FROM, actor="me").version == 2
     assert (back(stage, 1) or {})["version"] == 1
     assert Ledger(stage, MODEL).verify() is None
@@ -446,6 +449,33 @@ def test_only_a_former_champion_can_be_gone_back_to(
         back(warehouse, to, **more)
     assert len(entries(warehouse)) == 2
     assert warehouse.rows("SELECT * FROM governance.bars") == []
+
+
+def test_who_came_back_may_have_the_nights_in_between_too(warehouse: Warehouse) -> None:
+    ledger = promoted(warehouse, 1, 2)
+    back(warehouse, None, "by itself")
+    again = {"effective_from": date(2013, 2, 5), "as_of": date(2013, 2, 12)}
+    done = back(warehouse, 1, "in between", **again)
+    assert done is not None
+    assert (done["version"], done["taken_out"]) == (1, 2)
+    assert [ledger.champion_on(date(2013, 2, day)).version for day in (4, 5, 11)] == [2, 1, 1]
+    assert back(warehouse, 1, "in between", **again) == done
+    with pytest.raises(RequestError, match="version: 1 is the champion of 'late_arrival' already"):
+        back(warehouse, 1, "once more", **again)
+    assert ledger.verify() is None
+    ledger.refuse_barred(1)
+    with pytest.raises(Barred):
+        ledger.refuse_barred(2)
+
+
+def test_a_champion_that_came_after_the_one_that_must_go_stays(warehouse: Warehouse) -> None:
+    ledger = promoted(warehouse, 1, 2, 3)
+    with pytest.raises(RequestError, match="the champion is version 3 by now, of training 'late_arrival 3'"):
+        back(warehouse, None, "of a probation", of_training="late_arrival 2")
+    head = ledger.head()
+    assert head is not None
+    assert head.version == 3
+    assert (back(warehouse, None, "of another", of_training="late_arrival 3") or {})["taken_out"] == 3
 
 
 def test_a_model_without_a_former_champion_stays_as_it_is(warehouse: Warehouse) -> None:

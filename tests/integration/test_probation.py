@@ -9,6 +9,7 @@ import pytest
 
 from nightshift import stages
 from nightshift.calendar import DateRange
+from nightshift.errors import RequestError
 from nightshift.stages import Platform, Try
 from nightshift.warehouse import Json
 from tests.integration.champions import better, judged, with_spec
@@ -97,11 +98,18 @@ def test_a_champion_that_is_surely_worse_is_to_go_back_with_its_reason(month: Pl
     assert kept[0]["difference"] > 0.05
     assert judge(month) == answer, "the same night says the same"
     assert not judge(month, is_backfill=True)["roll_back"]
+    of_another = Try(answer["run_id"].replace("worse, forced", "an earlier one"))
+    with pytest.raises(RequestError, match="'an earlier one' was to go back, and the champion is version"):
+        stages.roll_back(month, MODEL, of_another, to=None, reason=answer["reason"], actor="probation")
     back = stages.roll_back(
         month, MODEL, Try(answer["run_id"]), to=None, reason=answer["reason"], actor="probation"
     )
     assert back["version"] == answer["version"] == month.registry.champion(MODEL)
+    told = "SELECT rolls_back, judged_at FROM monitoring.probations"
+    when = month.warehouse.rows(told)
     assert not judge(month)["roll_back"], "it is champion no more"
+    assert month.warehouse.rows(told) == when
+    assert when[0]["rolls_back"], "what was done stays told"
 
 
 def test_a_champion_that_is_no_worse_stays(loop: Platform) -> None:

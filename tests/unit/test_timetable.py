@@ -1,13 +1,15 @@
 """A clock that jumps while Airflow schedules: each night begins once, whichever way it was set and set back."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.timetables import trigger
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 
+from nightshift.orchestration import lifecycle
 from nightshift.orchestration.timetable import NightlyTimetable
+from nightshift.specs import load_project
 
 ZONE = ZoneInfo("America/New_York")
 WHENEVER = TimeRestriction(earliest=None, latest=None, catchup=False)
@@ -49,3 +51,21 @@ def test_a_clock_that_is_three_hours_off_for_a_while_neither_loses_nor_doubles_a
         true += timedelta(minutes=15)
     nights = [str(FIRST + timedelta(days=n)) for n in range((LAST - FIRST).days + 1)]
     assert scheduler.begun == nights
+
+
+@pytest.mark.parametrize(
+    ("cron", "night"),
+    [("30 0 * * *", "2026-03-08"), ("0 7 * * *", "2026-03-08"), ("30 22 * * *", "2026-03-07")],
+)
+def test_what_runs_in_the_morning_is_of_the_newest_night_that_has_begun(
+    monkeypatch: pytest.MonkeyPatch, cron: str, night: str
+) -> None:
+    declared = load_project()
+    settings = declared.settings.model_copy(update={"cron": cron, "first_night": FIRST, "last_night": LAST})
+    monkeypatch.setattr(lifecycle, "project", lambda: declared.model_copy(update={"settings": settings}))
+    monkeypatch.setattr(trigger, "utcnow", lambda: datetime(2026, 3, 8, 6, tzinfo=ZONE).astimezone(UTC))
+    schedule = NightlyTimetable.deserialize(lifecycle.nightly(time(7)).serialize())
+    found = schedule.next_dagrun_info_v2(last_dagrun_info=None, restriction=WHENEVER)
+    assert found is not None
+    assert found.run_after == datetime(2026, 3, 8, 7, tzinfo=ZONE).astimezone(UTC)
+    assert found.partition_key == night

@@ -51,9 +51,9 @@ def component_down(facts: Facts, project: Project) -> Iterator[Sight]:
 
 
 def receiver_fails(facts: Facts, project: Project) -> Iterator[Sight]:
-    """A receiver does not take what it is told."""
+    """A receiver does not take what it is told; of one that is declared no more nobody expects it."""
     for row in facts.unsent:
-        if facts.now - row.oldest > PATIENCE:
+        if row.receiver in project.settings.alerts.receivers and facts.now - row.oldest > PATIENCE:
             minutes = int((facts.now - row.oldest).total_seconds() // SECONDS_A_MINUTE)
             title = f"receiver '{row.receiver}' takes no message"
             numbers: Numbers = {"messages": row.messages, "minutes": minutes}

@@ -86,11 +86,8 @@ def in_a_row(wrong: Iterable[bool]) -> int:
 def deadline(project: Project, night: date) -> datetime:
     """Return the instant (UTC) by which a night is over: the agreed hour after its start."""
     settings, calendar = project.settings, project.calendar
-    minute, hour, *_ = settings.cron.split()
     # A night that starts at 22:30 is over by six of the next morning.
-    later = timedelta(
-        days=settings.alerts.by <= settings.alerts.by.replace(hour=int(hour), minute=int(minute))
-    )
+    later = timedelta(days=settings.alerts.by <= settings.begins)
     return datetime.combine(night + later, settings.alerts.by, calendar.zone)
 
 

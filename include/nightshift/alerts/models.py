@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from nightshift.alerts.facts import Facts, grouped, in_a_row
 from nightshift.alerts.levels import Sight
-from nightshift.records.alerts import Judged, Numbers, Request
+from nightshift.records.alerts import Judged, Numbers, Request, Waiting
 from nightshift.specs import Model, Project
 from nightshift.specs.derived import dag_id
 
@@ -87,14 +87,23 @@ def _requests(facts: Facts, project: Project) -> Iterator[tuple[Model, list[Requ
             yield spec, mine
 
 
+def _is_over(facts: Facts, asked: Request) -> bool:
+    """Whether a version was promoted since a night asked: by hand, what became of that training is mended."""
+    return any(
+        row.model == asked.model and row.kind == "promotion" and row.promoted_at > asked.requested_at
+        for row in facts.champions
+    )
+
+
 def training_failed(facts: Facts, project: Project) -> Iterator[Sight]:
-    """The newest training that was asked for failed, or left no word."""
+    """The newest training that was asked for failed, or left no word; one that waits for a signature has."""
+    unsigned = {spec.name for spec, _ in _unsigned(facts, project)}
     for spec, mine in _requests(facts, project):
         newest = next((row for row in mine if row.status == "started"), None)
-        if newest is None or newest.outcome not in ("failed", None):
+        if newest is None or newest.outcome not in ("failed", None) or _is_over(facts, newest):
             continue
         age = facts.now - newest.requested_at
-        if newest.outcome == "failed" or age > LOST_AFTER:
+        if newest.outcome == "failed" or (age > LOST_AFTER and spec.name not in unsigned):
             how = "failed" if newest.outcome else "has left no word"
             title = f"model '{spec.name}': the training that the night of {newest.batch_date} asked for {how}"
             numbers: Numbers = {
@@ -110,7 +119,7 @@ def training_rejected(facts: Facts, project: Project) -> Iterator[Sight]:
     for spec, mine in _requests(facts, project):
         ended = [row for row in mine if row.status == "started" and row.outcome not in (None, "failed")]
         lost = in_a_row(row.outcome != "promoted" for row in ended)
-        if lost >= most:
+        if lost >= most and not _is_over(facts, ended[0]):
             title = f"model '{spec.name}': {lost} trainings in a row were not promoted"
             numbers: Numbers = {"trainings": lost, "newest": str(ended[0].batch_date)}
             yield _of(spec, "training_rejected", title, ended[lost - 1].requested_at, numbers, "train")
@@ -119,7 +128,7 @@ def training_rejected(facts: Facts, project: Project) -> Iterator[Sight]:
 def breaker(facts: Facts, project: Project) -> Iterator[Sight]:
     """The newest night that asked for a training was held back by the breaker."""
     for spec, mine in _requests(facts, project):
-        if mine[0].guard == "breaker":
+        if mine[0].guard == "breaker" and not _is_over(facts, mine[0]):
             run = in_a_row(row.guard == "breaker" for row in mine)
             title = f"model '{spec.name}': the breaker holds trainings back"
             numbers: Numbers = {"night": str(mine[0].batch_date), "requests": run}
@@ -128,16 +137,22 @@ def breaker(facts: Facts, project: Project) -> Iterator[Sight]:
 
 def signature_waits(facts: Facts, project: Project) -> Iterator[Sight]:
     """A challenger passed its gates, and nobody has signed."""
+    for spec, row in _unsigned(facts, project):
+        title = f"model '{row.model}': version {row.version} waits for a signature"
+        numbers: Numbers = {
+            "version": row.version,
+            "hours": round((facts.now - row.decided_at).total_seconds() / 3600, 1),
+            "within_hours": spec.approve_within_hours,
+        }
+        yield _of(spec, "signature_waits", title, row.decided_at, numbers, "train")
+
+
+def _unsigned(facts: Facts, project: Project) -> Iterator[tuple[Model, Waiting]]:
+    """Yield what may be signed yet. Of a training that was lost nothing says so but its time."""
     for row in facts.waiting:
-        if spec := project.models.get(row.model):
-            hours = round((facts.now - row.decided_at).total_seconds() / 3600, 1)
-            title = f"model '{row.model}': version {row.version} waits for a signature"
-            numbers: Numbers = {
-                "version": row.version,
-                "hours": hours,
-                "within_hours": spec.approve_within_hours,
-            }
-            yield _of(spec, "signature_waits", title, row.decided_at, numbers, "train")
+        spec = project.models.get(row.model)
+        if spec and facts.now - row.decided_at < timedelta(hours=spec.unsigned_hours):
+            yield spec, row
 
 
 def probation_lost(facts: Facts, project: Project) -> Iterator[Sight]:

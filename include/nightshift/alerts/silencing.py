@@ -20,13 +20,17 @@ def silence(
     """Write a silence. ``wanted``: kind and subject (``*``: each), owner, until, reason. Alerts stay open, and seen.
 
     Raises:
-        RequestError: a kind that there is not, no owner, an end that cannot be read, is past or too far.
+        RequestError: a kind or a subject that there is not, no owner, no reason, an end that cannot be read, is past or
+            too far.
     """
     kind, owner = wanted["kind"], wanted["owner"].strip()
     if kind != ANY and kind not in KINDS:
         raise RequestError(f"kind: '{kind}' is no kind of alert{did_you_mean(kind, KINDS)}")
     if not owner:
         raise RequestError("owner: say who answers for the silence")
+    if not wanted["reason"].strip():
+        raise RequestError("reason: say why nobody need be told")
+    _require_subject(project, wanted["subject"])
     until = _until(project, wanted["until"])
     if not now < until <= now + LONGEST:
         raise RequestError(
@@ -45,10 +49,29 @@ def silence(
     return found
 
 
+def _require_subject(project: Project, text: str) -> None:
+    """Raise RequestError for a subject that no alert of this project can have: nothing would be silent."""
+    what, _, name = text.partition(":")
+    known = {
+        "model": set(project.models),
+        "source": set(project.sources),
+        "features": {spec.table for spec in project.feature_sets.values()},
+    }
+    if any(sign in text for sign in "*?["):  # a pattern
+        return
+    if what in known and name not in known[what]:
+        raise RequestError(f"subject: this project has no {text}{did_you_mean(name, known[what])}")
+    if what not in known and text != "project" and what not in ("component", "receiver"):
+        raise RequestError(
+            f"subject: expected project, model:NAME, source:NAME, features:NAME_vN, component:NAME, receiver:NAME or a "
+            f"pattern of them, as in model:*; got {text[:60]!r}"
+        )
+
+
 def _until(project: Project, text: str) -> datetime:
     """Return the instant that a date or a time spells: the project's clock where it names no offset."""
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        return (found if found.tzinfo else found.replace(tzinfo=project.calendar.zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the second: no calendar has it in UTC
         raise RequestError(f"until: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM, got {text[:40]!r}") from error
-    return (found if found.tzinfo else found.replace(tzinfo=project.calendar.zone)).astimezone(UTC)

@@ -7,7 +7,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 from nightshift import kept
@@ -24,7 +24,7 @@ TREND_NIGHTS = 60
 SHOWN_NIGHTS = 365
 HEAT_NIGHTS = 120
 DATA_NIGHTS = 60
-# How long after midnight a night may take: a model's own ``verdict_within_minutes`` counts where it is longer.
+# How long after its beginning a night may take.
 NIGHT_TAKES = timedelta(hours=6)
 SILENCE = "silence_alert"
 MaySee = Callable[[str], bool]
@@ -214,15 +214,21 @@ class DataPage:
     lineage: tuple[Node, ...]
 
 
-def tonight(calendar: Calendar, instant: datetime, newest: Callable[[], date | None]) -> Tonight:
-    """Return the night that is looked at, at an instant.
+def tonight(
+    calendar: Calendar, begins: time, instant: datetime, newest: Callable[[], date | None]
+) -> Tonight:
+    """Return the night that is looked at, at an instant: the newest that has begun. ``begins``: when, by the clock.
 
     A project whose last night has passed replays the past: its night is the ``newest`` that anything is recorded of.
     """
     night = calendar.date_of(instant)
     if calendar.last_night and night > calendar.last_night:
         return Tonight(newest() or calendar.first_night, due=True)
-    return Tonight(night, due=instant - calendar.cutoff(night) > NIGHT_TAKES)
+    begun = datetime.combine(night, begins, calendar.zone)
+    if instant < begun:
+        night -= timedelta(days=1)
+        begun = datetime.combine(night, begins, calendar.zone)
+    return Tonight(night, due=instant - begun.astimezone(UTC) > NIGHT_TAKES)
 
 
 def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> Fleet:
@@ -377,12 +383,14 @@ def _standing(
 
 
 def _declared(project: Project, model: str) -> dict[str, object]:
-    of_set = project.feature_set(project.models[model].features)
+    spec = project.models[model]
+    of_set = project.feature_set(spec.features)
     return {
         "model": model,
         "feature_set": of_set.set,
         "feature_version": of_set.version,
         "sources": project.sources_of(model),
+        "unsigned_hours": spec.unsigned_hours,
     }
 
 

@@ -165,9 +165,11 @@ def waits_for_a_signature(seen: Seen) -> State | None:
 
 
 def gave_up(seen: Seen) -> State | None:
-    """Trainings failed their gates one after another: none is started any more."""
-    request = seen.row.request
+    """Trainings failed their gates one after another: none is started any more, until one by hand is promoted."""
+    request, row = seen.row.request, seen.row
     if request is None or request.guard != "breaker":
+        return None
+    if row.kind == "promotion" and row.since and row.since > request.batch_date:
         return None
     step = Step("train by hand, or roll back", seen.dag("train"), f"as_of: {seen.tonight.night}")
     return State("gave up training", "act", request.reason, request.batch_date, step)

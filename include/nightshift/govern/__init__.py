@@ -3,7 +3,7 @@
 from nightshift.govern.doubt import Doubt, too_good
 from nightshift.govern.evaluation import Assessment, Part, evaluate, unmeasured
 from nightshift.govern.gates import Candidate, Evidence, Trial, judge, require_later
-from nightshift.govern.ledger import Ledger, Misfit
+from nightshift.govern.ledger import Ledger, Misfit, first_unscored, require_champions
 from nightshift.govern.refit import Refit, compare_fits
 from nightshift.govern.rollback import Rollback, write_rollback
 
@@ -20,7 +20,9 @@ __all__ = [
     "Trial",
     "compare_fits",
     "evaluate",
+    "first_unscored",
     "judge",
+    "require_champions",
     "require_later",
     "too_good",
     "unmeasured",

@@ -5,14 +5,14 @@ Every row of governance has a seal in a second chain. Where that chain is is kep
 promotion: an **anchor**, ``<seal>:<hash>``. Rows that are gone, or a chain that was written anew, do not hold it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
-from nightshift.database import Database, Session
-from nightshift.errors import Barred, LedgerMismatch, NotReady, RunStage, Subject
-from nightshift.records import decisions, ledger
+from nightshift.database import Database, Reads, Session
+from nightshift.errors import Barred, ChampionChanged, LedgerMismatch, NotReady, RunStage, Subject
+from nightshift.records import decisions, features, ledger
 from nightshift.records.decisions import Decision
 from nightshift.records.ledger import Promotion
 
@@ -21,6 +21,31 @@ def lock_head(session: Session, model: str) -> Promotion | None:
     """Return the newest entry of a ledger; nobody writes another until the transaction ends."""
     session.run(ledger.LOCK, model=model)
     return session.one(ledger.HEAD, model=model)
+
+
+def first_unscored(reads: Reads, model: str, as_of: date) -> date:
+    """Return ``as_of``, or the night after the last one that has been scored since.
+
+    Who writes by it asks under the ledger's lock: a night that is scored takes it too (:func:`require_champions`).
+    """
+    last = reads.one(features.SCORED_SINCE, model=model, night=as_of)
+    return last.batch_date + timedelta(days=1) if last else as_of
+
+
+def require_champions(reads: Reads, model: str, said: Mapping[date, int]) -> None:
+    """Compare who scored nights with who is champion on them, by what stands in the ledger now.
+
+    Raises:
+        ChampionChanged: another version is; what was said is of a night that is not done yet, and is not written.
+    """
+    for night, version in said.items():
+        champion = reads.one(ledger.CHAMPION_ON, model=model, night=night)
+        if champion is None or champion.version != version:
+            now = f"version {champion.version} is" if champion else "there is none"
+            raise ChampionChanged(
+                f"model '{model}': version {version} was champion on {night} when the night began to be scored, and "
+                f"{now} by now; nothing was written, and it is tried again"
+            )
 
 
 def no_champion(model: str) -> NotReady:
@@ -136,10 +161,13 @@ class Ledger:
     def append(self, *, training_id: str, effective_from: date, actor: str) -> Promotion:
         """Write the promotion of a decision that passed; once, however often it is called.
 
-        The database refuses an entry without such a decision.
+        From ``effective_from`` on, or after the last night that has been scored since. The database refuses an entry
+        without such a decision.
         """
         with self.warehouse.session() as session:
-            session.run(ledger.PROMOTE, training_id=training_id, effective_from=effective_from, actor=actor)
+            lock_head(session, self.model)
+            night = first_unscored(session, self.model, effective_from)
+            session.run(ledger.PROMOTE, training_id=training_id, effective_from=night, actor=actor)
             entry = session.one(ledger.OF_TRAINING, model=self.model, training_id=training_id)
             if entry:
                 session.run(decisions.END, training_id=training_id, outcome="promoted")

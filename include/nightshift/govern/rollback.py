@@ -1,11 +1,11 @@
 """Rollback: a former champion is champion again, and the one of now is barred. One transaction, once a request."""
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from nightshift.database import Database, Session
 from nightshift.errors import NotReady, RequestError
-from nightshift.govern.ledger import lock_head, no_champion
+from nightshift.govern.ledger import first_unscored, lock_head, no_champion
 from nightshift.records import ledger
 from nightshift.records.ledger import Former, Promotion, RolledBack
 
@@ -14,7 +14,9 @@ from nightshift.records.ledger import Former, Promotion, RolledBack
 class Rollback:
     """Back to version ``to``, or to the champion before, from ``effective_from`` on.
 
-    ``as_of``: the first night that is not scored yet. ``request_id``: a request that is repeated writes nothing.
+    ``as_of``: the first night that is not scored yet, as far as the asker knows: what is scored by the time it is
+    written moves both. ``request_id``: a request that is repeated writes nothing. ``of_training``: the training whose
+    version is to go, and no other; None: whichever is champion.
     """
 
     to: int | None
@@ -23,6 +25,7 @@ class Rollback:
     request_id: str
     actor: str
     reason: str
+    of_training: str | None = None
 
 
 def write_rollback(warehouse: Database, model: str, wanted: Rollback) -> RolledBack:
@@ -34,8 +37,9 @@ def write_rollback(warehouse: Database, model: str, wanted: Rollback) -> RolledB
 
     Raises:
         NotReady: there is no champion, or no former one to go back to.
-        RequestError: the version is champion now, or never was, or first was after ``effective_from``; or none is
-            named where the newest entry is a rollback itself.
+        RequestError: the version is champion now, on that night too, or never was, or first was after
+            ``effective_from``; none is named where the newest entry is a rollback itself; or the champion is of another
+            training than ``of_training``.
     """
     with warehouse.session() as session:
         head = lock_head(session, model)
@@ -43,19 +47,51 @@ def write_rollback(warehouse: Database, model: str, wanted: Rollback) -> RolledB
             return done
         if head is None:
             raise no_champion(model)
-        found = session.all(ledger.FORMER, model=model, champion=head.version)
+        _require_champion_of(model, head, wanted)
+        wanted = _by_now(session, model, wanted)
+        taken_out = _taken_out(session, model, head, wanted)
+        found = session.all(ledger.FORMER, model=model, champion=taken_out)
         former = {each.version: each for each in found}  # the newest first
-        target = _target(model, head, former, wanted)
-        _write(session, model, head, target, wanted)
+        target = _target(model, head, taken_out, former, wanted)
+        _write(session, model, taken_out, target, wanted)
         entry = session.one(ledger.HEAD, model=model) or head
         return RolledBack(
-            entry=entry.entry, version=target, effective_from=wanted.effective_from, taken_out=head.version
+            entry=entry.entry, version=target, effective_from=wanted.effective_from, taken_out=taken_out
         )
 
 
-def _target(model: str, head: Promotion, former: dict[int, Former], wanted: Rollback) -> int:
+def _require_champion_of(model: str, head: Promotion, wanted: Rollback) -> None:
+    """Raise RequestError if another version became champion since somebody decided that the one of then must go."""
+    if wanted.of_training is not None and head.training_id != wanted.of_training:
+        raise RequestError(
+            f"model '{model}': the version of training '{wanted.of_training}' was to go back, and the champion is "
+            f"version {head.version} by now, of training '{head.training_id}'. It stays; see whether it is better than "
+            f"the one before both, and trigger rollback_{model} with a version if not"
+        )
+
+
+def _taken_out(session: Session, model: str, head: Promotion, wanted: Rollback) -> int:
+    """Return the version that goes: the champion, or, of one that came back later, who still was on the first night."""
+    if wanted.to != head.version:
+        return head.version
+    then = session.one(ledger.CHAMPION_ON, model=model, night=wanted.effective_from)
+    return then.version if then else head.version
+
+
+def _by_now(session: Session, model: str, wanted: Rollback) -> Rollback:
+    """Return what is wanted, from the night on that is the first unscored one by now."""
+    night = first_unscored(session, model, wanted.as_of)
+    if night > wanted.as_of > wanted.effective_from:
+        raise RequestError(
+            f"until: the night of {night - timedelta(days=1)} was scored meanwhile by the champion of now; score again "
+            "until it, or leave the dates empty"
+        )
+    return wanted if night == wanted.as_of else replace(wanted, effective_from=night, as_of=night)
+
+
+def _target(model: str, head: Promotion, taken_out: int, former: dict[int, Former], wanted: Rollback) -> int:
     version = wanted.to or _before(model, head, former)
-    if version == head.version:
+    if version == taken_out:
         raise RequestError(f"version: {version} is the champion of '{model}' already")
     if version not in former:
         known = ", ".join(map(str, former)) or "none"
@@ -84,7 +120,7 @@ def _before(model: str, head: Promotion, former: dict[int, Former]) -> int:
     return sound[0]
 
 
-def _write(session: Session, model: str, head: Promotion, target: int, wanted: Rollback) -> None:
+def _write(session: Session, model: str, taken_out: int, target: int, wanted: Rollback) -> None:
     why = {"reason": wanted.reason, "actor": wanted.actor, "request_id": wanted.request_id}
     session.run(ledger.FREE, model=model, version=target, **why)
     session.run(
@@ -95,4 +131,4 @@ def _write(session: Session, model: str, head: Promotion, target: int, wanted: R
         as_of=wanted.as_of,
         **why,
     )
-    session.run(ledger.BAR, model=model, version=head.version, **why)
+    session.run(ledger.BAR, model=model, version=taken_out, **why)

@@ -181,7 +181,9 @@ PAGES, SPECS = Kept(KEPT_SECONDS), Kept(SPECS_SECONDS)
 
 def _looked_at(project: Project, night: date | None) -> Tonight:
     now = datetime.now(UTC)
-    at = PAGES.get("tonight", lambda: cockpit.tonight(project.calendar, now, _newest))
+    at = PAGES.get(
+        "tonight", lambda: cockpit.tonight(project.calendar, project.settings.begins, now, _newest)
+    )
     if night is None or night == at.night:
         return at
     return Tonight(project.calendar.check(night), due=night < at.night)

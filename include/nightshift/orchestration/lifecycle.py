@@ -23,23 +23,26 @@ def project() -> Project:
     return load_project()
 
 
-def nightly(cron: str | None = None) -> NightlyTimetable:
+def nightly(at: time | None = None) -> NightlyTimetable:
     """Return the schedule of a night: one partition a calendar date of the project's time zone.
 
-    ``cron``: at another hour than the project's nights start.
+    ``at``: at this hour, for what looks at the newest night that has begun by then.
     """
     settings = project().settings
-    last = str(settings.last_night) if settings.last_night else None
     return NightlyTimetable(
-        cron or settings.cron, timezone=settings.timezone, first=str(settings.first_night), last=last
+        f"{at.minute} {at.hour} * * *" if at else settings.cron,
+        timezone=settings.timezone,
+        first=str(settings.first_night),
+        last=str(settings.last_night) if settings.last_night else None,
+        # Where nights begin later in the day, that is the one of the day before.
+        run_offset=-1 if at and at < settings.begins else 0,
     )
 
 
 def patient(source: Source) -> Arguments:
     """Return the arguments of a task that asks a source's upstream: tried until somebody counts on the night."""
     settings = project().settings
-    minute, hour = map(int, settings.cron.split()[:2])
-    return until(source.tried_until(settings.alerts.by), ZoneInfo(settings.timezone), time(hour, minute))
+    return until(source.tried_until(settings.alerts.by), ZoneInfo(settings.timezone), settings.begins)
 
 
 def after(*assets: Asset, rebuild: Asset | None = None) -> PartitionedAssetTimetable:

@@ -9,7 +9,7 @@ from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException
 
 from nightshift.calendar import next_at
-from nightshift.errors import NightshiftError, SourceError, SourceRefused, Unreachable
+from nightshift.errors import ChampionChanged, NightshiftError, SourceError, SourceRefused, Unreachable
 from nightshift.freeform import Arguments
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ BEFORE_LONGEST = 5
 RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(SourceRefused, RetryAction.FAIL, reason="the upstream would answer the same"),
+        RetryRule(ChampionChanged, RetryAction.RETRY, reason="the champion of now scores it"),
         RetryRule([SourceError, Unreachable], RetryAction.RETRY, reason="the server may come back"),
         RetryRule(
             NightshiftError, RetryAction.FAIL, reason="trying again cannot help; the message says what does"

@@ -44,14 +44,15 @@ class VerdictTrigger(BaseTrigger):
 
         url = await sync_to_async(warehouse_url)("monitor")
         pause = FIRST_PAUSE_SECONDS
-        # An instant, not a count of pauses: a triggerer that restarts must not start the wait again.
-        while time.time() <= self.deadline:
-            if await asyncio.to_thread(_has_verdict, url, self.model, self.batch_date):
-                yield TriggerEvent({"verdict": True})
-                return
-            await asyncio.sleep(pause)
+        # It looks before it gives up: a run that is cleared after its deadline finds the verdict that is there by now.
+        while not (there := await asyncio.to_thread(_has_verdict, url, self.model, self.batch_date)):
+            # An instant, not a count of pauses: a triggerer that restarts must not start the wait again.
+            left = self.deadline - time.time()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
-        yield TriggerEvent({"verdict": False})
+        yield TriggerEvent({"verdict": there})
 
 
 class VerdictSensor(BaseSensorOperator):

@@ -16,10 +16,15 @@ KEY_FORMAT = "%Y-%m-%d"
 
 
 class NightlyTimetable(CronPartitionTimetable):
-    """One partition a calendar date of ``timezone``; nothing is scheduled outside ``first`` .. ``last``."""
+    """One partition a calendar date of ``timezone``; nothing is scheduled outside ``first`` .. ``last``.
 
-    def __init__(self, cron: str, *, timezone: Any, first: str, last: str | None) -> None:
-        super().__init__(cron, timezone=timezone, key_format=KEY_FORMAT)
+    ``run_offset``: -1 where a date's partition is that of the date before.
+    """
+
+    def __init__(
+        self, cron: str, *, timezone: Any, first: str, last: str | None, run_offset: int = 0
+    ) -> None:
+        super().__init__(cron, timezone=timezone, key_format=KEY_FORMAT, run_offset=run_offset)
         self._first = first
         self._last = last
 
@@ -33,7 +38,13 @@ class NightlyTimetable(CronPartitionTimetable):
         from airflow.timetables.trigger import parse_timezone
 
         zone = parse_timezone(data["timezone"])
-        return cls(data["expression"], timezone=zone, first=data["first"], last=data["last"])
+        return cls(
+            data["expression"],
+            timezone=zone,
+            first=data["first"],
+            last=data["last"],
+            run_offset=data["run_offset"],
+        )
 
     def next_dagrun_info_v2(
         self, *, last_dagrun_info: DagRunInfo | None, restriction: TimeRestriction

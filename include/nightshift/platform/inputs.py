@@ -1,7 +1,7 @@
 """What models see: the features of nights, and labels as they were known at a cut-off; and where they answer."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import pandas as pd
 
@@ -9,7 +9,6 @@ from nightshift import train
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.platform.handles import Platform
-from nightshift.records import features
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import Model
 from nightshift.warehouse import Reading, Table, feature_table, raw_table
@@ -82,9 +81,3 @@ def ensure_predictions(platform: Platform, table: Table) -> None:
     """Create the model's table and the view its consumers read: the champion's rows only."""
     platform.warehouse.ensure(table)
     platform.warehouse.ensure_view(table, CHAMPION_ARM)
-
-
-def first_unscored(platform: Platform, name: str, as_of: date) -> date:
-    """Return ``as_of``, or the night after the last one that has been scored since."""
-    last = platform.warehouse.one(features.SCORED_SINCE, model=name, night=as_of)
-    return last.batch_date + timedelta(days=1) if last else as_of

@@ -315,10 +315,11 @@ class Champion(Row):
     version: int
     effective_from: date
     promoted_at: datetime
+    kind: str = "promotion"
 
 
 CHAMPIONS = Query(
-    "SELECT DISTINCT ON (model) model, version, effective_from, promoted_at FROM governance.promotions "
+    "SELECT DISTINCT ON (model) model, version, effective_from, promoted_at, kind FROM governance.promotions "
     "ORDER BY model, entry DESC",
     Champion,
 )

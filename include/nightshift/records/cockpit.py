@@ -138,12 +138,13 @@ class FleetRow(Row):
     alerts: Annotated[tuple[Alert, ...], JSON]
 
 
-# ``declared``: of each model [{model, feature_set, feature_version, sources}]. What is read of a model lies
-# between two dates, and a source is looked up once, however many models read it: a year of nights costs as two months.
+# ``declared``: of each model [{model, feature_set, feature_version, sources, unsigned_hours}]. What is read of a model
+# lies between two dates, and a source is looked up once, however many models read it: a year of nights costs as two
+# months.
 FLEET = Query(
     """WITH d AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(%(declared)s::text::jsonb)
-    AS d(model text, feature_set text, feature_version integer, sources text[])
+    AS d(model text, feature_set text, feature_version integer, sources text[], unsigned_hours integer)
 ), delivered AS MATERIALIZED (
   SELECT x.source, (SELECT b.batch_date FROM catalog.batches b WHERE b.source = x.source AND b.status = 'published'
            AND b.batch_date <= %(night)s ORDER BY b.batch_date DESC LIMIT 1) AS newest,
@@ -178,6 +179,7 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
        (SELECT jsonb_build_object('training_id', g.training_id, 'challenger', g.challenger, 'as_of', g.as_of,
                'decided_at', g.decided_at) FROM governance.decisions g
         WHERE g.model = d.model AND g.passed AND g.approval = 'required'
+        AND g.decided_at + make_interval(hours => d.unsigned_hours) > clock_timestamp()
         AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = g.training_id)
         AND NOT EXISTS (SELECT 1 FROM governance.signatures o WHERE o.training_id = g.training_id)
         ORDER BY g.decided_at DESC LIMIT 1) AS waiting,
@@ -188,7 +190,7 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
        (SELECT jsonb_build_object('batch_date', p.batch_date, 'before', p.before, 'since', p.since,
                'evidence', p.evidence, 'rolls_back', p.rolls_back, 'reason', p.reason)
         FROM monitoring.probations p WHERE p.model = d.model AND p.model_version = c.version
-        AND p.batch_date <= %(night)s ORDER BY p.batch_date DESC LIMIT 1) AS trial,
+        AND p.since = c.effective_from AND p.batch_date <= %(night)s ORDER BY p.batch_date DESC LIMIT 1) AS trial,
        ARRAY(SELECT (h.performance->>'value')::float8 FROM generate_series(%(first)s::date, %(night)s::date, '1 day') n
          LEFT JOIN (SELECT v.batch_date, v.performance FROM monitoring.verdicts v WHERE v.model = d.model
            AND v.arm = 'champion' AND v.batch_date BETWEEN %(first)s AND %(night)s) h ON h.batch_date = n::date

@@ -513,7 +513,16 @@ class Probation(Row, table="monitoring.probations", key=("model", "batch_date"))
     judged_at: datetime = stamped()
 
 
-JUDGE_PROBATION = upsert(Probation)
+# A night that sent a champion back has done so, whatever it says when it is asked again.
+_DONE = (
+    "(probations.rolls_back AND (probations.model_version, probations.since) "
+    "= (excluded.model_version, excluded.since))"
+)
+JUDGE_PROBATION = upsert(
+    Probation,
+    rolls_back=f"{_DONE} OR excluded.rolls_back",
+    judged_at=f"CASE WHEN {_DONE} THEN probations.judged_at ELSE clock_timestamp() END",
+)
 NIGHTS = Query(
     f"SELECT {', '.join(Night.columns())} FROM monitoring.nights WHERE model = %(model)s "
     "AND batch_date BETWEEN %(first)s AND %(last)s ORDER BY batch_date, arm",

@@ -32,6 +32,8 @@ from nightshift.runtime.state import write_private
 ORDER = ("warehouse", "mlflow", "airflow")
 MANIFEST = "manifest.json"
 SECRETS = "secrets.json"
+# By then it was killed.
+SECONDS_A_BACKUP_TAKES = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,21 @@ def make(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int]
     """Write a backup below ``folder``; return its name, its manifest, and how many contents were new there.
 
     Raises:
-        NotReady: there is no ``pg_dump`` for the server, or it failed.
+        NotReady: a database does not answer, there is no ``pg_dump`` for the server, or it failed; the folder cannot be
+            written.
     """
+    try:
+        return _made(place, folder, now)
+    except OSError as error:
+        raise NotReady(
+            f"{error.filename or folder}: {error.strerror or error}; no backup was made"
+        ) from error
+
+
+def _made(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int]:
     name = f"{now:%Y%m%dT%H%M%SZ}"
     (folder / "files").mkdir(parents=True, exist_ok=True, mode=0o700)
+    _sweep(folder, now)
     part = folder / f"{name}{PART}"
     part.mkdir(mode=0o700)
     try:
@@ -96,23 +109,36 @@ def make(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int]
     return name, manifest, _contents(folder) - before
 
 
+def _sweep(folder: Path, now: datetime) -> None:
+    """Remove what a backup that was killed has left: dumps that no manifest names."""
+    for part in folder.glob(f"*{PART}"):
+        if now.timestamp() - part.stat().st_mtime > SECONDS_A_BACKUP_TAKES:
+            shutil.rmtree(part, ignore_errors=True)
+
+
 def read(folder: Path, name: str | None = None) -> tuple[str, Manifest]:
     """Return a backup's manifest, the newest if none is named.
 
     Raises:
-        NotReady: there is none.
+        NotReady: there is none, or its manifest is damaged.
     """
     known = sorted(each.parent.name for each in folder.glob(f"*/{MANIFEST}"))
     known = [each for each in known if not each.endswith(PART)]
     if not known or (name is not None and name not in known):
         raise NotReady(f"{folder}: no backup {name or ''} here; known: {', '.join(known) or 'none'}")
     chosen = name or known[-1]
-    found = json.loads((folder / chosen / MANIFEST).read_text())
+    try:
+        return chosen, _manifest(json.loads((folder / chosen / MANIFEST).read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotReady(f"{folder / chosen / MANIFEST}: damaged; --backup names another") from error
+
+
+def _manifest(found: Mapping[str, Any]) -> Manifest:
     files = {
         store: {key: Content(**each) for key, each in kept.items()} for store, kept in found["files"].items()
     }
     dumps = {each: Content(**content) for each, content in found["dumps"].items()}
-    return chosen, Manifest(found["made_at"], dumps, files, found["format"])
+    return Manifest(found["made_at"], dumps, files, found["format"])
 
 
 def check(folder: Path, name: str, manifest: Manifest) -> None:
@@ -147,7 +173,10 @@ def _dumped(place: Place, part: Path) -> dict[str, Content]:
     dumps = {}
     with ExitStack() as held:
         # All snapshots before the first dump: a dump takes minutes, and meanwhile nights go on.
-        snapshots = {name: held.enter_context(_snapshot(place.databases[name])) for name in ORDER}
+        try:
+            snapshots = {name: held.enter_context(_snapshot(place.databases[name])) for name in ORDER}
+        except psycopg2.Error as error:
+            raise NotReady(f"a database cannot be backed up: {' '.join(str(error).split())}") from error
         for name, (snapshot, version) in snapshots.items():
             file = part / f"{name}.dump"
             options = ["--format=custom", f"--snapshot={snapshot}", f"--file={file}"]

@@ -10,6 +10,9 @@ from nightshift.specs.parts import Compute, Name, Spec, Tag
 from nightshift.specs.search import Tune, families, preset_of
 from nightshift.specs.target import Target
 
+# Between a decision and the question to its approvers: a card is written, and tasks are tried again.
+HOURS_TO_BE_ASKED = 12
+
 DottedPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\z")]
 # What metrics are of: a classification of two classes, of several, or a regression.
 Kind = Literal["classification", "multiclass", "regression"]
@@ -449,6 +452,11 @@ class Model(Spec):
     def classes(self) -> tuple[str, ...]:
         """The classes as texts, in their order; none but for multiclass."""
         return self.target.labels if self.target else ()
+
+    @property
+    def unsigned_hours(self) -> int:
+        """How many hours after its decision a challenger may be without an answer; later, its training was lost."""
+        return self.approve_within_hours + HOURS_TO_BE_ASKED
 
     @property
     def gate_metrics(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -72,6 +72,12 @@ class Settings(Spec):
                 "date has one; hourly, weekly and working-day nights are not supported"
             )
         return value.strip()
+
+    @property
+    def begins(self) -> time:
+        """By the clock of the project, when a night begins."""
+        minute, hour = map(int, self.cron.split()[:2])
+        return time(hour, minute)
 
     @model_validator(mode="after")
     def _nights_are_in_order(self) -> "Settings":

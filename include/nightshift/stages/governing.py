@@ -7,9 +7,8 @@ from datetime import date, datetime, timedelta
 from nightshift import results
 from nightshift.calendar import DateRange
 from nightshift.errors import LedgerBroken, LedgerMismatch, NightshiftError, RequestError
-from nightshift.govern import Ledger, Misfit, Rollback, write_rollback
+from nightshift.govern import Ledger, Misfit, Rollback, first_unscored, write_rollback
 from nightshift.platform import Platform, Try
-from nightshift.platform.inputs import first_unscored
 from nightshift.platform.serving import anchor, serve_head
 from nightshift.records import ledger as records
 from nightshift.records import monitoring, versions
@@ -36,7 +35,7 @@ def roll_back(
 
     Raises:
         RequestError: no reason; a version that is no former champion; nights scored by the one of now would be left
-            behind ``again``.
+            behind ``again``; a probation asked for it, and another version has become champion since.
         NotReady: there is no champion, or none to go back to.
     """
     platform.project.model(name)
@@ -46,7 +45,16 @@ def roll_back(
         night = _next_night(platform, ledger, as_of)
         _require_reason(reason)
         _require_rest(again, night)
-        wanted = Rollback(to, again.first if again else night, night, asked.run_id, actor, reason)
+        of = asked.run_id.removeprefix(probation_run(name, ""))
+        wanted = Rollback(
+            to,
+            again.first if again else night,
+            night,
+            asked.run_id,
+            actor,
+            reason,
+            of_training=None if of == asked.run_id else of,
+        )
         done = write_rollback(platform.warehouse, name, wanted)
     serve_head(platform, ledger)
     return {
@@ -57,8 +65,13 @@ def roll_back(
     }
 
 
+def probation_run(name: str, training_id: str) -> str:
+    """Return the id of the run that takes a training's version out of service, once, if it is champion still."""
+    return f"probation__{name}__{training_id}"
+
+
 def _next_night(platform: Platform, ledger: Ledger, as_of: date | None) -> date:
-    night = first_unscored(platform, ledger.model, as_of or date.min)
+    night = first_unscored(platform.warehouse, ledger.model, as_of or date.min)
     head = ledger.head()
     return head.effective_from if night == date.min and head else night
 

@@ -16,6 +16,7 @@ from nightshift.records.monitoring import Probation
 from nightshift.records.profile import NightLoss
 from nightshift.score import BEFORE_ARM, CHAMPION_ARM
 from nightshift.specs import Model
+from nightshift.stages.governing import probation_run
 from nightshift.stages.score import serve
 from nightshift.warehouse import prediction_table
 
@@ -77,7 +78,7 @@ def judge_probation(platform: Platform, name: str, batch_date: date, asked: Try)
     )
     answer: results.Probation = {"model": name, "roll_back": rolls_back, "reason": reason}
     if rolls_back:
-        answer |= {"version": found.before, "run_id": f"probation__{name}__{found.training_id}"}
+        answer |= {"version": found.before, "run_id": probation_run(name, found.training_id)}
     return answer
 
 

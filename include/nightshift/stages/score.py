@@ -14,7 +14,7 @@ from nightshift.engine.compute import Runner, engine_of
 from nightshift.engine.job import BLOCK_ROWS, Job
 from nightshift.engine.receipts import Receipt, pieces, read, summed
 from nightshift.errors import BatchRejected, Unreconciled
-from nightshift.govern import Ledger
+from nightshift.govern import Ledger, require_champions
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.counting import profile_counts
@@ -26,13 +26,13 @@ from nightshift.platform.predictions import edges_of_predictions, prediction_ske
 from nightshift.platform.recalibrating import ensure_past, past_of, told
 from nightshift.platform.scratch import scratch
 from nightshift.records import features as records
-from nightshift.records import sketches
+from nightshift.records import ledger, sketches
 from nightshift.records.faults import Fault
 from nightshift.records.features import PredictionBatch
 from nightshift.records.sketches import PredictionSketch, ProfileCounts
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
-from nightshift.warehouse import ROWS_A_PIECE, Lease, Table, feature_table, prediction_table
+from nightshift.warehouse import ROWS_A_PIECE, Lease, Reading, Table, feature_table, prediction_table
 
 # What all rows of a night have alike.
 ALIKE = ("arm", "model_version", "run_id", "feature_version")
@@ -62,9 +62,9 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     table = prediction_table(model, feature_set)
     ensure_predictions(platform, table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder, CHAMPION_ARM)
-    ledger = Ledger(platform.warehouse, name)
-    ledger.check(platform.registry.champion(name))
-    batches = serve(platform, model, wanted, lambda night: ledger.champion_on(night).version, lease, asked)
+    champions = Ledger(platform.warehouse, name)
+    champions.check(platform.registry.champion(name))
+    batches = serve(platform, model, wanted, lambda night: champions.champion_on(night).version, lease, asked)
     if held:
         raise _refused(name, feature_set, faults)
     scored = _told(model, nights, batches)
@@ -88,6 +88,7 @@ def serve(
     Raises:
         NotReady: no version, or no features, for one of the nights.
         ArtifactRefused: the model file is not the one that was promoted.
+        ChampionChanged: another version became champion of a night meanwhile.
     """
     table = prediction_table(model, platform.project.feature_set(model.features))
     engine = engine_of(model, platform.project.settings, platform.connection)
@@ -102,6 +103,14 @@ def serve(
                 write.run(sketches.KEEP_PREDICTIONS, night.sketch)
                 if night.counts:
                     write.run(sketches.KEEP_COUNTS, night.counts)
+            if arm == CHAMPION_ARM:
+                # Whoever promotes waits for this commit, and finds the night done; or has been, and is found here.
+                write.run(ledger.LOCK, model=model.name)
+                require_champions(
+                    Reading(write.cursor),
+                    model.name,
+                    {night.batch.batch_date: night.batch.model_version for night in found},
+                )
     return [night.batch for night in found]
 
 

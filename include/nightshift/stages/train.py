@@ -22,7 +22,7 @@ from nightshift.platform.clock import require_same_clock
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import JUDGED_FILE
 from nightshift.platform.frozen import definition, read_snapshot, split
-from nightshift.platform.inputs import first_unscored, known_labels
+from nightshift.platform.inputs import known_labels
 from nightshift.platform.lineage import Origin, freeze, origin
 from nightshift.platform.papers import decision_of, version_row
 from nightshift.platform.provenance import (
@@ -207,10 +207,7 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
         if answer != "approved":
             return {"version": decision.challenger, "outcome": answer}
         _refuse(platform, ledger, decision)
-        effective_from = first_unscored(platform, name, as_of)
-        entry = ledger.append(
-            training_id=asked.run_id, effective_from=effective_from, actor=signed_by or actor
-        )
+        entry = ledger.append(training_id=asked.run_id, effective_from=as_of, actor=signed_by or actor)
     serve_head(platform, ledger)
     return {"version": entry.version, "outcome": "promoted", "effective_from": str(entry.effective_from)}
 

@@ -12,11 +12,13 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from nightshift.errors import FitFailed, NightshiftError, did_you_mean
+from nightshift.errors import FitFailed, NightshiftError, SchemaMismatch, did_you_mean
 from nightshift.metrics import METRICS
 from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
 from nightshift.train import classes, encoding
 from nightshift.train.estimators import made, require_task, training_function
+
+MOST_TOLD = 5
 
 IMPORTANCE_ROWS, SHUFFLES, ROWS_AT_ONCE = 3000, 2, 60_000
 # What shuffling a feature adds to.
@@ -93,7 +95,7 @@ def predict(pipeline: Pipeline, features: pd.DataFrame, of: Sequence[str] = ()) 
     ``of``: the classes of a model of several; then P(class), a row, in their order, shape (n, classes).
 
     Raises:
-        SchemaMismatch: the pipeline knows other classes.
+        SchemaMismatch: the pipeline knows other classes, or features that are not there.
     """
     columns = taken(pipeline, features)
     if not is_classifier(pipeline):
@@ -103,8 +105,14 @@ def predict(pipeline: Pipeline, features: pd.DataFrame, of: Sequence[str] = ()) 
 
 
 def taken(pipeline: Pipeline, features: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that ``pipeline`` was fitted on, as it takes them."""
+    """Return the columns that ``pipeline`` was fitted on, as it takes them. Raises SchemaMismatch if one is missing."""
     encodings, names = encoding.encodings_of(pipeline), list(pipeline.feature_names_in_)
+    if missing := [name for name in names if name not in features]:
+        raise SchemaMismatch(
+            f"the model was fitted on features that are not there: {', '.join(missing[:MOST_TOLD])}. Its set has lost "
+            "them, or 'features' in the model's spec names another set than it was trained for: put back the one or "
+            "the other, or give the other set a model of its own"
+        )
     strings = [name for name in names if not pd.api.types.is_numeric_dtype(features[name].dtype)]
     categories = [name for name in names if name in encodings or name in strings]
     numbers = [name for name in names if name not in categories]

@@ -14,6 +14,7 @@ from nightshift.specs.alerts import Persistence
 
 DAY = timedelta(days=1)
 BAD = FIRST + 3 * DAY
+TEAM = {"team": {"kind": "slack", "connection": "slack_ml"}}
 
 
 def usual(what: str, name: str, night: date) -> datetime:
@@ -233,7 +234,7 @@ def test_what_passes_within_minutes_is_told_to_nobody() -> None:
     ],
 )  # fmt: skip
 def test_each_of_these_is_seen_by_its_own_condition(kind: str, more: dict) -> None:
-    live = project()
+    live = project(receivers=TEAM)
     facts = World(live).facts(at(BAD, 2), **more)
     seen = list(CONDITIONS[kind](facts, live))
     assert [sight.kind for sight in seen if sight.nights[0]][:1] == [kind]
@@ -312,3 +313,55 @@ def test_kinds_that_nights_are_counted_of_are_known_to_the_specs() -> None:
 
 def test_instants_are_of_no_zone_but_theirs() -> None:
     assert at(BAD, 6) == deadline(project(0), BAD).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("hours", "kinds"), [(13, {"signature_waits"}), (83, {"signature_waits"}), (85, {"training_failed"})]
+)
+def test_a_training_that_waits_for_its_signature_is_not_lost_until_its_time_is_over(
+    hours: int, kinds: set[str]
+) -> None:
+    live = project()
+    assert live.models["model_00"].approve_within_hours == 72
+    decided = at(BAD, 2)
+    waiting = rows.Waiting(model="model_00", version=4, decided_at=decided)
+    facts = World(live).facts(decided + timedelta(hours=hours), requests=(request(BAD),), waiting=(waiting,))
+    found = {
+        sight.kind
+        for kind in ("training_failed", "signature_waits")
+        for sight in CONDITIONS[kind](facts, live)
+    }
+    assert found == kinds
+
+
+def test_a_receiver_that_is_declared_no_more_does_not_fail() -> None:
+    live = project(receivers=TEAM)
+    unsent = tuple(rows.Unsent(receiver=name, messages=1, oldest=at(BAD, 1)) for name in ("team", "former"))
+    facts = World(live).facts(at(BAD, 2), unsent=unsent)
+    assert [sight.subject for sight in CONDITIONS["receiver_fails"](facts, live)] == ["receiver:team"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "requests"),
+    [
+        ("training_failed", (request(BAD, outcome="failed"),)),
+        ("training_rejected", (request(BAD, outcome="rejected"), request(BAD - DAY, outcome="rejected"))),
+        ("breaker", (request(BAD, status="suppressed", guard="breaker"),)),
+    ],
+)
+def test_a_promotion_by_hand_ends_what_was_told_of_trainings_before_it(
+    kind: str, requests: tuple[rows.Request, ...]
+) -> None:
+    live = project()
+
+    def told(version: int, hour: float, how: str) -> bool:
+        champion = rows.Champion(
+            model="model_00", version=version, effective_from=BAD, promoted_at=at(BAD, hour), kind=how
+        )
+        facts = World(live).facts(at(BAD, 5), requests=requests)
+        others = tuple(row for row in facts.champions if row.model != "model_00")
+        return bool(list(CONDITIONS[kind](replace(facts, champions=(*others, champion)), live)))
+
+    assert told(3, 1, "promotion"), "it was there before"
+    assert told(2, 3, "rollback"), "nothing was trained"
+    assert not told(4, 3, "promotion")

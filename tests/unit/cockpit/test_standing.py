@@ -1,7 +1,7 @@
 """Who needs somebody first, and why: the states of a model, and their order."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -58,6 +58,7 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
         "dags/train_late_arrival/runs/train__1/required_actions",
     ),
     ({"request": replace(ASKED, guard="breaker")}, "gave up training", "act", "dags/train_late_arrival"),
+    ({"request": replace(ASKED, batch_date=BEFORE, guard="breaker"), "since": NIGHT}, "well", "good", None),
     (
         {"trial": replace(TRIAL, rolls_back=True)},
         "lost its probation",
@@ -129,20 +130,25 @@ def test_who_needs_somebody_comes_first_and_who_waits_longest_before_others() ->
 
 
 @pytest.mark.parametrize(
-    ("last", "instant", "night", "due"),
+    ("last", "begins", "instant", "night", "due"),
     [
-        # 00:10 in New York: the night has begun, and may take some hours.
-        (None, datetime(2013, 7, 27, 4, 10, tzinfo=UTC), NIGHT, False),
-        (None, datetime(2013, 7, 27, 15, 0, tzinfo=UTC), NIGHT, True),
+        # 00:40 in New York: the night has begun at half past, and may take some hours.
+        (None, "00:30", datetime(2013, 7, 27, 4, 40, tzinfo=UTC), NIGHT, False),
+        (None, "00:30", datetime(2013, 7, 27, 4, 10, tzinfo=UTC), BEFORE, True),
+        (None, "00:30", datetime(2013, 7, 27, 15, 0, tzinfo=UTC), NIGHT, True),
+        # Of one that begins in the evening the day before it knows nothing.
+        (None, "22:30", datetime(2013, 7, 27, 15, 0, tzinfo=UTC), BEFORE, True),
+        (None, "22:30", datetime(2013, 7, 28, 4, 0, tzinfo=UTC), NIGHT, False),
         # A replay of the past is at the newest night that it has.
-        (date(2013, 12, 31), datetime(2026, 1, 1, tzinfo=UTC), date(2013, 3, 1), True),
+        (date(2013, 12, 31), "00:30", datetime(2026, 1, 1, tzinfo=UTC), date(2013, 3, 1), True),
     ],
 )
-def test_tonight_is_of_the_instant_that_is_given(
-    last: date | None, instant: datetime, night: date, due: bool
+def test_tonight_is_the_newest_night_that_has_begun(
+    last: date | None, begins: str, instant: datetime, night: date, due: bool
 ) -> None:
     calendar = Calendar(ZoneInfo("America/New_York"), date(2013, 1, 2), last)
-    assert answers.tonight(calendar, instant, lambda: date(2013, 3, 1)) == Tonight(night, due)
+    found = answers.tonight(calendar, time.fromisoformat(begins), instant, lambda: date(2013, 3, 1))
+    assert found == Tonight(night, due)
 
 
 def test_lineage_has_nothing_of_what_may_not_be_seen() -> None:

@@ -1,12 +1,17 @@
 """The files of a backup, beside its databases."""
 
+import os
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from nightshift.errors import NotReady
 from nightshift.objects import Objects, sha256
 from nightshift.runtime import backups, restoring
-from nightshift.runtime.backups import Content
+from nightshift.runtime.backups import Content, Place
 
 
 def test_a_large_file_is_backed_up_and_restored_without_being_held(tmp_path: Path) -> None:
@@ -47,3 +52,41 @@ def test_of_a_file_that_is_replaced_meanwhile_the_later_content_is_kept(tmp_path
     second = sha256(b"second")
     assert backups._stored(there, tmp_path) == {"a.html": Content(second, 6)}
     assert [file.name for file in (tmp_path / "files").rglob("*") if file.is_file()] == [second]
+
+
+NOW = datetime(2026, 3, 8, tzinfo=UTC)
+
+
+def nowhere(folder: Path) -> Place:
+    return Place(
+        {name: f"postgresql://me:secret@127.0.0.1:1/{name}" for name in backups.ORDER},
+        {"objects": str(folder)},
+    )
+
+
+def test_a_database_that_is_away_and_a_folder_that_is_none_are_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match=r"cannot be backed up: connection to server .* refused") as told:
+        backups.make(nowhere(tmp_path), tmp_path / "backup", NOW)
+    assert "secret" not in str(told.value)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotReady, match=r"file.*: .*; no backup was made"):
+        backups.make(nowhere(tmp_path), tmp_path / "file", NOW)
+
+
+def test_what_a_killed_backup_left_goes_a_day_later(tmp_path: Path) -> None:
+    for name, hours in (("20260305T000000Z", 72), ("20260307T230000Z", 1)):
+        (tmp_path / f"{name}.part").mkdir()
+        (tmp_path / f"{name}.part" / "warehouse.dump").write_text("half")
+        then = (NOW - timedelta(hours=hours)).timestamp()
+        os.utime(tmp_path / f"{name}.part", (then, then))
+    with pytest.raises(NotReady):
+        backups.make(nowhere(tmp_path), tmp_path, NOW)
+    assert [part.name for part in tmp_path.glob("*.part")] == ["20260307T230000Z.part"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"files": {}}', '{"files": {"objects": {"a": {}}}}'])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "20260305T000000Z").mkdir()
+    (tmp_path / "20260305T000000Z" / "manifest.json").write_text(content)
+    with pytest.raises(NotReady, match=r"20260305T000000Z/manifest.json: damaged"):
+        backups.read(tmp_path)

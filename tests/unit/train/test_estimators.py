@@ -11,7 +11,7 @@ import skops.io
 from toys import feature_set, rows, spec
 
 from nightshift import artifacts, train
-from nightshift.errors import FitFailed, SpecError
+from nightshift.errors import FitFailed, SchemaMismatch, SpecError
 from nightshift.specs import Estimator, FeatureSet, Model, Own
 
 TREES = "sklearn.ensemble.HistGradientBoosting{}"
@@ -336,3 +336,13 @@ def test_a_version_is_refused_when_the_code_behind_it_has_changed(own: Own) -> N
     (own.folder / "estimators" / "parts.py").write_text("HALF = 0.25\n")
     with pytest.raises(artifacts.ArtifactRefused, match=r"version 1: .*parts\.py has sha256 .* was recorded"):
         artifacts.require_same_code("model 'toy', version 1", own, content, recorded)
+
+
+def test_features_that_a_model_was_fitted_on_and_that_are_gone_are_named() -> None:
+    model = spec("regression", "sklearn.ensemble.HistGradientBoostingRegressor", {"max_iter": 5})
+    frame = rows("regression")
+    pipeline = train.fit(model, feature_set(), frame, frame["label"])
+    with pytest.raises(
+        SchemaMismatch, match=r"fitted on features that are not there: .*word.*\. Its set has lost"
+    ):
+        train.predict(pipeline, frame.drop(columns=["c", "word"]))
