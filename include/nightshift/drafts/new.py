@@ -102,7 +102,7 @@ def spelled(
     return _with_dialect(connector, dialect), doubts
 
 
-def _with_dialect(connector: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+def _with_dialect(connector: Declared, dialect: Dialect) -> Declared:
     """Return the connector with what of the dialect is not as usual."""
     usual = Dialect().model_dump(mode="json")
     said = {key: value for key, value in dialect.model_dump(mode="json").items() if value != usual[key]}
