@@ -19,9 +19,13 @@ from nightshift.alerts import Disk
 from nightshift.calendar import DateRange
 from nightshift.errors import RequestError
 from nightshift.objects import Objects
+from nightshift.records.ledger import TELL_OF_RENAME
+from nightshift.records.retention import SKETCHES
 from nightshift.runtime.housekeeping import marked_runs, remove_runs
 from nightshift.specs.project import Settings
 from nightshift.stages import Platform, Try
+from nightshift.warehouse import Warehouse
+from tests.integration.judged_versions import promoted as ledger_of
 
 pytestmark = pytest.mark.integration
 
@@ -356,3 +360,21 @@ def test_what_killed_writes_left_goes_after_a_day(loop: Platform) -> None:
         "oldest_kept": str(later()),
     }
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_rename_takes_nothing_from_the_version_that_may_come_back(warehouse: Warehouse) -> None:
+    ledger_of(warehouse, 1, 2, 3)
+    for version in (1, 2, 3):
+        warehouse.execute(
+            "INSERT INTO catalog.profile_counts (model, model_version, batch_date, features_sha256, counts_sha256, "
+            "counted) VALUES (%s, %s, %s, 'a', 'b', '{}')",
+            ("late_arrival", version, date(2013, 2, version)),
+        )
+
+    def needed() -> list[bool]:
+        found = sorted(warehouse.all(SKETCHES), key=lambda each: each.name)
+        return [bool(each.needed) for each in found]
+
+    assert needed() == [False, True, True]
+    warehouse.run(TELL_OF_RENAME, model="late_arrival", actor="me", reason="a better name")
+    assert needed() == [False, True, True]
