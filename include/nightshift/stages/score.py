@@ -1,9 +1,9 @@
 """Score: the champion of the night, resolved once, over the night's features; one partition replaced."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,7 +32,15 @@ from nightshift.records.features import PredictionBatch
 from nightshift.records.sketches import PredictionSketch, ProfileCounts
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
-from nightshift.warehouse import ROWS_A_PIECE, Lease, Reading, Table, feature_table, prediction_table
+from nightshift.warehouse import (
+    ROWS_A_PIECE,
+    Lease,
+    PartitionWrite,
+    Reading,
+    Table,
+    feature_table,
+    prediction_table,
+)
 
 # What all rows of a night have alike.
 ALIKE = ("arm", "model_version", "run_id", "feature_version")
@@ -50,6 +58,7 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
         NotReady: no champion, or no features, for one of the nights.
         ArtifactRefused: the model file is not the one that was promoted.
         BatchRejected: a fault in a night's features is open, and the model holds such nights; the others are scored.
+        ChampionChanged: another version became champion of a night meanwhile; nothing was written.
     """
     require_same_clock(platform)
     model = platform.project.model(name)
@@ -64,7 +73,15 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     lease = platform.warehouse.lease(table, nights.dates, asked.holder, CHAMPION_ARM)
     champions = Ledger(platform.warehouse, name)
     champions.check(platform.registry.champion(name))
-    batches = serve(platform, model, wanted, lambda night: champions.champion_on(night).version, lease, asked)
+    batches = serve(
+        platform,
+        model,
+        wanted,
+        lambda night: champions.champion_on(night).version,
+        lease,
+        asked,
+        confirm=partial(_still_champions, name),
+    )
     if held:
         raise _refused(name, feature_set, faults)
     scored = _told(model, nights, batches)
@@ -79,8 +96,11 @@ def serve(
     lease: Lease,
     asked: Try,
     arm: str = CHAMPION_ARM,
+    confirm: Callable[[PartitionWrite, Mapping[date, int]], None] | None = None,
 ) -> list[PredictionBatch]:
     """Replace the predictions of an arm's nights by those of the version of each, with their records and sketches.
+
+    ``confirm``: is given the version of each night last of all, and may raise: then nothing was written.
 
     Nights one after the other, each block by block; what is said waits in files, so that the transaction that replaces
     the nights, all or none, lasts no longer than a COPY and a newer try never waits for a model.
@@ -88,7 +108,6 @@ def serve(
     Raises:
         NotReady: no version, or no features, for one of the nights.
         ArtifactRefused: the model file is not the one that was promoted.
-        ChampionChanged: another version became champion of a night meanwhile.
     """
     table = prediction_table(model, platform.project.feature_set(model.features))
     engine = engine_of(model, platform.project.settings, platform.connection)
@@ -103,15 +122,16 @@ def serve(
                 write.run(sketches.KEEP_PREDICTIONS, night.sketch)
                 if night.counts:
                     write.run(sketches.KEEP_COUNTS, night.counts)
-            if arm == CHAMPION_ARM:
-                # Whoever promotes waits for this commit, and finds the night done; or has been, and is found here.
-                write.run(ledger.LOCK, model=model.name)
-                require_champions(
-                    Reading(write.cursor),
-                    model.name,
-                    {night.batch.batch_date: night.batch.model_version for night in found},
-                )
+            if confirm:
+                confirm(write, {night.batch.batch_date: night.batch.model_version for night in found})
     return [night.batch for night in found]
+
+
+def _still_champions(name: str, write: PartitionWrite, versions: Mapping[date, int]) -> None:
+    """Raise ChampionChanged if another version became champion of a night meanwhile."""
+    # Whoever promotes waits for this commit, and finds the night done; or has been, and is found here.
+    write.run(ledger.LOCK, model=name)
+    require_champions(Reading(write.cursor), name, versions)
 
 
 @dataclass(frozen=True)
