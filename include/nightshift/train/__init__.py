@@ -16,7 +16,7 @@ from nightshift.train.fitting import (
     predictions_sha256,
     require_fitted,
 )
-from nightshift.train.labels import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, outcomes, require_met
+from nightshift.train.labels import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, never_met, outcomes
 from nightshift.train.sample import drawn, require_enough, sampled
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
@@ -41,13 +41,13 @@ __all__ = [
     "judged_by",
     "labelled",
     "labels",
+    "never_met",
     "out_of_fold",
     "outcomes",
     "predict",
     "predictions_sha256",
     "require_enough",
     "require_fitted",
-    "require_met",
     "sampled",
     "script",
     "search",
