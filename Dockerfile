@@ -1,4 +1,5 @@
-# One image for Airflow's components, the MLflow server and the `nightshift` command; target `spark`: with Apache Spark.
+# One image for Airflow's components, the MLflow server and the `nightshift` command; target `spark`: with Apache Spark;
+# target `kubernetes`: with the executor that gives each task a pod.
 FROM python:3.11.14-slim-bookworm AS installed
 
 WORKDIR /build
@@ -14,6 +15,12 @@ COPY requirements/spark.lock ./
 # pyspark is a source archive: what builds it is in the lock, too.
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r bootstrap.lock \
     && /venv/bin/uv pip install --no-cache --python /venv/bin/python --require-hashes --build-constraints spark.lock -r spark.lock
+
+# No dependency is looked up: what is not in this file is in runtime.lock.
+FROM installed AS kubernetes-installed
+COPY requirements/kubernetes.lock ./
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r bootstrap.lock \
+    && /venv/bin/uv pip install --no-cache --python /venv/bin/python --require-hashes --no-deps --compile-bytecode --target /kubernetes -r kubernetes.lock
 
 FROM python:3.11.14-slim-bookworm AS nightshift
 
@@ -71,6 +78,10 @@ RUN apt-get update && apt-get install -y --no-install-recommends openjdk-17-jre-
 COPY --from=spark-installed /venv/lib/python3.11/site-packages/pyspark /venv/lib/python3.11/site-packages/pyspark
 COPY --from=spark-installed /venv/lib/python3.11/site-packages/py4j /venv/lib/python3.11/site-packages/py4j
 USER 10001:10001
+
+# For deploy/kubernetes: docker build --target kubernetes .
+FROM nightshift AS kubernetes
+COPY --from=kubernetes-installed /kubernetes /venv/lib/python3.11/site-packages
 
 # The last one is what is built where no target is named.
 FROM nightshift

@@ -5,7 +5,7 @@
   with rule, column and value. A batch that breaks its contract fails here; the rows of the night stay as they
   were and nothing downstream runs. Its link opens the data docs.
 - **publish** announces what is new; feature sets wait for all their sources. Nights that were corrected are
-  built anew where they were built before; unchanged ones wake nobody.
+  built anew where they were built before; unchanged ones wake nobody, but for sets whose build of the night failed.
 
 **When it fails.** *collect*: the upstream is down or changed; the message names connection and file. A night that
 the schedule started tries again by itself until `retry_until`; one by hand three times. Then clear the task.

@@ -23,6 +23,7 @@ from rich.table import Table
 from nightshift.calendar import DateRange
 from nightshift.cli.handles import of_the_stack
 from nightshift.errors import NightshiftError, NotReady
+from nightshift.freeform import Values
 from nightshift.runtime.api import Client
 from nightshift.runtime.state import Runtime
 from nightshift.specs import Project, load_project
@@ -43,7 +44,7 @@ NIGHTS = [date(2013, 7, 22) + timedelta(days=n) for n in range(6)]
 PICTURE = "docs/images/replay.png"
 RUN_SECONDS = 600
 LONGEST_REASON = 240
-Row = dict[str, Any]
+Row = Values
 
 # Logs have no width of their own: wide enough there for the table.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nightshift.runtime.configuration import endpoint
 from nightshift.runtime.health import fetch
+from nightshift.runtime.settings_file import Parts
 from nightshift.runtime.stack import Component, Extension, Stack
 from nightshift.runtime.state import Record, Runtime
 
@@ -17,10 +18,10 @@ def weather_folder(runtime: Runtime) -> Path:
     return runtime.home / "upstream" / "weather"
 
 
-def _connections(runtime: Runtime) -> Mapping[str, Mapping[str, object]]:
+def _connections(runtime: Runtime) -> Mapping[str, Parts]:
     return {
         "ops": endpoint(runtime.databases["ops"]),
-        "aircraft_api": endpoint(runtime.services["aircraft"]) | {"schema": "http"},
+        "aircraft_api": {**endpoint(runtime.services["aircraft"]), "schema": "http"},
         "weather_files": {"extra": json.dumps({"path": str(weather_folder(runtime))})},
     }
 

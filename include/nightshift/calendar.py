@@ -7,13 +7,12 @@ asks Airflow what day it is.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from nightshift.errors import RequestError
+from nightshift.freeform import Conf
 
 # fullmatch below, not ^...$: `$` would admit a trailing newline.
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -104,7 +103,7 @@ def parse_date(value: object, key: str) -> date:
 def resolve(
     calendar: Calendar,
     *,
-    params: Mapping[str, Any],
+    params: Conf,
     partition_key: str | None,
     logical_date: datetime | None,
     run_after: datetime,
@@ -132,7 +131,7 @@ def resolve(
     return asked
 
 
-def compared(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
+def compared(calendar: Calendar, params: Conf) -> DateRange | None:
     """Return the range to compare with (``compare_from``, optionally ``compare_until``), or None.
 
     Raises:
@@ -141,7 +140,7 @@ def compared(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
     return _checked(calendar, range_of(params, "compare_from", "compare_until"))
 
 
-def typed(calendar: Calendar, params: Mapping[str, Any]) -> DateRange | None:
+def typed(calendar: Calendar, params: Conf) -> DateRange | None:
     """Return the range that was typed in (``batch_date``, optionally ``until``), or None.
 
     Raises:
@@ -157,7 +156,7 @@ def _checked(calendar: Calendar, asked: DateRange | None) -> DateRange | None:
     return asked
 
 
-def range_of(params: Mapping[str, Any], from_key: str, until_key: str) -> DateRange | None:
+def range_of(params: Conf, from_key: str, until_key: str) -> DateRange | None:
     """Return the range that two fields name, or None.
 
     Raises:

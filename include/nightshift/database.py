@@ -1,6 +1,6 @@
 """Small statements on a PostgreSQL database. Light: the triggerer imports it, and no pandas with it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, LifoQueue
@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extras import Json
 
 from nightshift.errors import NightshiftError, Unreachable, WarehouseRefused
+from nightshift.freeform import Values
 from nightshift.rows import Command, Query, R, Row
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class Session:
         self.cursor.executemany(command.text, [bound(command, row, {}) for row in rows])
 
 
-def bound(command: Command, row: Row | None, values: Mapping[str, Any]) -> dict[str, Any]:
+def bound(command: Command, row: Row | None, values: Values) -> Values:
     """Return what a statement's placeholders stand for, JSON as psycopg2 takes it."""
     found = {**(row.values() if row else {}), **values}
     return {n: Json(v) if n in command.json and v is not None else v for n, v in found.items()}
@@ -130,22 +131,18 @@ class Database:
         finally:
             connection.close()
 
-    def rows(
-        self, statement: str | sql.Composed, values: Sequence[Any] | Mapping[str, Any] = ()
-    ) -> list[dict[str, Any]]:
+    def rows(self, statement: str | sql.Composed, values: Sequence[Any] | Values = ()) -> list[Values]:
         """Return the rows of a small query as dictionaries."""
         with self.transaction() as cursor:
             cursor.execute(statement, values)
             return [dict(row) for row in cursor.fetchall()]
 
-    def row(
-        self, statement: str | sql.Composed, values: Sequence[Any] | Mapping[str, Any] = ()
-    ) -> dict[str, Any] | None:
+    def row(self, statement: str | sql.Composed, values: Sequence[Any] | Values = ()) -> Values | None:
         """Return the first row of a small query, or None."""
         found = self.rows(statement, values)
         return found[0] if found else None
 
-    def execute(self, statement: str | sql.Composed, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
+    def execute(self, statement: str | sql.Composed, values: Sequence[Any] | Values = ()) -> int:
         """Run one statement in its own transaction; return the number of rows it touched."""
         with self.transaction() as cursor:
             cursor.execute(statement, values)

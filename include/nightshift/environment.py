@@ -12,7 +12,7 @@ from email.message import Message
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from threadpoolctl import threadpool_info
 
@@ -35,6 +35,19 @@ class Package:
     spdx: bool = False
 
 
+class Environment(TypedDict):
+    """What the numbers of a fit may depend on. ``blas``: its libraries and the processor each is for."""
+
+    python: str
+    machine: str
+    processor: str
+    processors: int | None
+    openmp_threads: int | None
+    blas: list[str]
+    blas_threads: int | None
+    packages: dict[str, str]
+
+
 @cache  # what is installed does not change under a process, and reading the metadata takes a second
 def packages(lock: Path = LOCK) -> tuple[Package, ...]:
     """Return the packages of a lock file that are installed, by name; none where there is no lock file."""
@@ -42,7 +55,7 @@ def packages(lock: Path = LOCK) -> tuple[Package, ...]:
     return tuple(package for name in names if (package := _installed(name)))
 
 
-def environment(lock: Path = LOCK) -> dict[str, Any]:
+def environment(lock: Path = LOCK) -> Environment:
     """Return what the numbers of a fit may depend on, ready for JSON.
 
     Threads and linear algebra are those of the libraries that are loaded by now: ask after the fit.

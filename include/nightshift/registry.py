@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nightshift.freeform import Jsonable, Values
+
 # Before mlflow is imported: its defaults keep a task waiting for four minutes on a dead server.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
@@ -145,7 +147,7 @@ class Registry:
         self,
         run_id: str,
         *,
-        params: Mapping[str, Any] | None = None,
+        params: Values | None = None,
         metrics: Mapping[str, float | None] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -170,7 +172,7 @@ class Registry:
         entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
         self._client.log_inputs(run_id, [entity])
 
-    def log_file(self, run_id: str, path: str, content: bytes | str | Mapping[str, Any]) -> None:
+    def log_file(self, run_id: str, path: str, content: bytes | str | Jsonable) -> None:
         """Log one artifact: bytes, text, or a mapping as JSON."""
         if isinstance(content, Mapping):
             content = json.dumps(content, indent=2, sort_keys=True)

@@ -6,12 +6,13 @@ for the answer. Placeholders are ``%(name)s`` everywhere.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
+
+from nightshift.freeform import Values
 
 # Marks a column of JSON: ``profile: Annotated[Profile, JSON]``.
 JSON = "json"
@@ -45,7 +46,7 @@ class Row:
         return tuple(each.name for each in fields(cls))  # type: ignore[arg-type]  # subclasses are dataclasses
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
+    def of(cls, row: Values) -> Self:
         """Return the row with its JSON columns as their types. Raises pydantic.ValidationError if one is no such."""
         typed = dict(row)
         for name, adapter in json_columns(cls).items():
@@ -53,7 +54,7 @@ class Row:
                 typed[name] = adapter.validate_python(typed[name])
         return cls(**typed)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> Values:
         """Return the columns that are written, JSON as plain values."""
         written = {name: getattr(self, name) for name in given(type(self))}
         for name, adapter in json_columns(type(self)).items():
@@ -93,7 +94,7 @@ class _Statement:
         names = tuple(dict.fromkeys(PLACEHOLDER.findall(self.text)))
         return PLACEHOLDER.sub(lambda found: f"${names.index(found[1]) + 1}", self.text), names
 
-    def positional(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    def positional(self, values: Values) -> tuple[str, list[Any]]:
         """Return the text with numbered placeholders, and what they stand for in their order."""
         text, names = self.numbered
         return text, [values[name] for name in names]

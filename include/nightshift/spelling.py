@@ -6,7 +6,7 @@ their offset, nothing as nothing. What the dialect cannot read becomes a text th
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -28,6 +28,8 @@ WORDS = r"(?i)(?:[+-]?(?:nan|inf|infinity))?"
 NAIVE = r"\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
 DAY = r"\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:?00)?)?"
 INSTANT = NAIVE + r" ?(?:Z|[+-]\d{2}(?::?\d{2})?)?"
+# Rows of a night may tell of earlier events; a year holds every change of the clocks.
+YEAR = timedelta(days=366)
 FIRST, LAST = EARLIEST.tz_localize(None), LATEST.tz_localize(None)
 
 
@@ -58,6 +60,29 @@ def days(
     instants = _local_days(plain(values, "timestamp", dialect, zone), home)
     as_dates = found.notna().sum() >= instants.notna().sum()
     return found.fillna(instants) if as_dates else instants.fillna(found)
+
+
+def spelled_otherwise(values: pd.Series, text: str) -> dict[str, int]:
+    """Return the values that are ``text`` but for case and spaces, each with its number of rows, the most first."""
+
+    def folded(one: str) -> str:
+        return "".join(one.split()).casefold()
+
+    counted = values.astype("str").value_counts()
+    return {str(each): int(rows) for each, rows in counted.items() if folded(str(each)) == folded(text)}
+
+
+def clocks_agree(one: str, other: str, first: date, last: date) -> bool:
+    """Return whether the clocks of two zones agree in every hour from a year before ``first`` to a year after ``last``.
+
+    Names do not tell: US/Eastern is America/New_York.
+    """
+    hours = pd.date_range(first - YEAR, last + YEAR, freq="h", tz="UTC")
+    try:
+        shown = [hours.tz_convert(zone).tz_localize(None) for zone in (one, other)]
+    except (KeyError, ValueError):  # a name that this machine's time zones no longer have
+        return False
+    return shown[0].equals(shown[1])
 
 
 def _of_texts(values: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:

@@ -1,6 +1,8 @@
-"""A night of flights whose champion is scored on Apache Spark, through the real scheduler, on a stack of its own."""
+"""A night of flights is scored on a cluster of Apache Spark, through the real scheduler, on a stack of its own."""
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from killing import child, shown, task, until
 from spark import NEEDS_SPARK
 
 from e2e.conftest import MODEL, nightshift
@@ -32,6 +35,9 @@ HISTORY, CHAMPION_AS_OF, NIGHT = (
     date(2013, 1, 30),
 )
 SECONDS = 1200
+SCORE = f"score_{MODEL}"
+# Two workers of a core each, with their master: processes of their own.
+MASTER = "local-cluster[2,1,1024]"
 
 
 def project_on_spark(project: Path) -> None:
@@ -48,7 +54,7 @@ def project_on_spark(project: Path) -> None:
     _write(project / "include/project.yaml", _yaml(ROOT / "include/project.yaml") | {"spark": "spark"})
     settings = _yaml(ROOT / "airflow_settings.yaml")
     settings["airflow"]["connections"].append(
-        {"conn_id": "spark", "conn_type": "generic", "conn_host": "local[2]"}
+        {"conn_id": "spark", "conn_type": "generic", "conn_host": MASTER}
     )
     _write(project / "airflow_settings.yaml", settings)
 
@@ -79,27 +85,47 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
-def test_a_night_is_scored_on_spark_by_the_scheduler(on_spark: Demo) -> None:
+def test_a_night_on_a_cluster_is_killed_in_the_middle_and_commits_once(on_spark: Demo) -> None:
     load_history(on_spark, HISTORY)
     on_spark.run(f"train_{MODEL}", conf={"as_of": str(CHAMPION_AS_OF), "reason": "the first"})
     sources = load_project().sources_of(MODEL)
     on_spark.all([f"collect_{source}" for source in sources], partition_key=str(NIGHT))
-    run = on_spark.ended(f"score_{MODEL}", on_spark.api.wait_for_run(f"score_{MODEL}", str(NIGHT), SECONDS))
+    run_id = _kill_when_workers_are_up(on_spark)
+    run = on_spark.ended(SCORE, on_spark.api.wait(SCORE, run_id, SECONDS))
     assert run["run_type"] == "asset_triggered"
-    log = on_spark.api.log(f"score_{MODEL}", run["dag_run_id"], "score")
-    assert [line for line in log if "1 shards to Spark at local[2]" in line], log[-30:]
+    assert task(on_spark.api, SCORE, run_id, "score")["try_number"] == 2
+    log = on_spark.api.log(SCORE, run_id, "score", try_number=2)
+    assert [line for line in log if f"1 shards to Spark at {MASTER}" in line], log[-30:]
     [row] = on_spark.warehouse.rows(
-        "SELECT p.run_id, count(*) AS rows, max(b.row_count) AS receipts FROM predictions.late_arrival p "
-        "JOIN catalog.prediction_batches b USING (batch_date) WHERE b.model = %s AND batch_date = %s GROUP BY 1",
+        "SELECT p.run_id, count(*) AS rows, count(DISTINCT flight_id) AS flights, max(b.row_count) AS receipts, "
+        "max(l.generation) AS tries FROM predictions.late_arrival p "
+        "JOIN catalog.prediction_batches b ON (b.model, b.batch_date) = (%s, p.batch_date) "
+        "JOIN catalog.leases l ON (l.table_name, l.batch_date) = ('predictions.late_arrival', p.batch_date) "
+        "WHERE p.batch_date = %s GROUP BY 1",
         (MODEL, NIGHT),
     )
-    assert row["run_id"] == run["dag_run_id"]
-    assert row["rows"] == row["receipts"] > 800
+    assert (row["run_id"], row["tries"]) == (run_id, 2)
+    assert row["rows"] == row["flights"] == row["receipts"] > 800
     assert _of_spark(on_spark) == []
 
 
-def _of_spark(demo: Demo) -> list[str]:
+def _kill_when_workers_are_up(demo: Demo) -> str:
+    """Kill the task that scores the night once the cluster's executors run; return the run."""
+    until(lambda: _executors(demo), "two executors of Spark run", SECONDS)
+    [run_id] = [r["dag_run_id"] for r in demo.api.runs(SCORE) if r.get("partition_key") == str(NIGHT)]
+    scored = "SELECT count(*) AS n FROM predictions.late_arrival WHERE batch_date = %s"
+    os.kill(child(demo.api, SCORE, run_id, "score"), signal.SIGKILL)
+    assert demo.warehouse.row(scored, (NIGHT,)) == {"n": 0}, "killed in the middle, not after it"
+    until(lambda: not _of_spark(demo), "Spark has ended with its task", 60)
+    return run_id
+
+
+def _executors(demo: Demo) -> bool:
+    return sum("CoarseGrainedExecutorBackend" in shown(pid) for pid in _of_spark(demo)) == 2
+
+
+def _of_spark(demo: Demo) -> list[int]:
     """Return what still runs of Spark below this stack."""
     stack = [Path(f"/proc/{process.pid}") for process in processes.marked(demo.runtime.home)]
-    environments = {each: each.joinpath("environ").read_bytes() for each in stack if each.exists()}
-    return [str(each) for each, environment in environments.items() if b"SPARK_CONF_DIR=" in environment]
+    environments = {int(each.name): each.joinpath("environ").read_bytes() for each in stack if each.exists()}
+    return [pid for pid, environment in environments.items() if b"SPARK_CONF_DIR=" in environment]

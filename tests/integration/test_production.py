@@ -245,3 +245,18 @@ def test_mlflow_takes_what_a_training_writes(mlflow: int, monkeypatch: pytest.Mo
 def test_the_health_check_tells_up_from_down(mlflow: int) -> None:
     assert _is_healthy(f"http://localhost:{mlflow}/health")
     assert not _is_healthy("http://localhost:1/health")
+
+
+def test_a_server_without_tls_is_not_spoken_to_where_tls_is_asked_for(postgres_url: str) -> None:
+    from airflow.sdk import Connection
+
+    from nightshift.database import Database
+    from nightshift.errors import Unreachable
+    from nightshift.orchestration import connections
+
+    uri = postgres_url.replace("postgresql://", "postgres://", 1)
+    plain = Connection.from_uri(uri, conn_id="warehouse_score")
+    assert Database(connections.postgres_url(plain)).rows("SELECT 1 AS one") == [{"one": 1}]
+    asks = Connection.from_uri(f"{uri}?sslmode=require", conn_id="warehouse_score")
+    with pytest.raises(Unreachable, match="does not support SSL"):
+        Database(connections.postgres_url(asks)).rows("SELECT 1 AS one")

@@ -215,6 +215,7 @@ WRITTEN_BY = {
     "stages/retrain": ("monitor",),
     "stages/publishing": ("collect", "features", "score", "operate"),
     "stages/quarantining": ("operate",),
+    "stages/rereading": ("collect", "operate"),
     "stages/governing": ("operate",),
     "stages/retention": ("operate",),
     "stages/explore": ("describe",),

@@ -287,6 +287,16 @@ def test_a_holdout_of_one_class_is_refused_before_a_run_begins(trained: Trained)
     assert "key 'target.equals'" in words
 
 
+def test_a_value_that_occurs_in_another_case_is_told_before_a_run_begins(trained: Trained) -> None:
+    target = {**spec().target.model_dump(), "classes": None, "equals": "On time"}
+    otherwise = spec("otherwise", target=target, gates=BINARY_GATES, performance=None)
+    told = (
+        r"key 'target\.equals': 'On time' is in 0 of \d+ rows of column 'outcome'.*Did you mean 'on time'\?"
+    )
+    with pytest.raises(SpecError, match=told):
+        stages.snapshot(with_models(trained.platform, otherwise), "otherwise", AS_OF, Try("otherwise"))
+
+
 @pytest.mark.slow
 def test_a_feature_that_is_the_answer_stops_at_a_gate_that_names_it(trained: Trained) -> None:
     target = {"source": "outcomes", "column": "airport", "equals": "EWR", "matures_after_days": 2}

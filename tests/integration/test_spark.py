@@ -25,6 +25,7 @@ from spark import NEEDS_SPARK
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.collect import Connection
+from nightshift.engine import dealing
 from nightshift.engine.spark import Spark
 from nightshift.errors import ArtifactRefused
 from nightshift.objects import Objects
@@ -33,7 +34,7 @@ from nightshift.root import ENGINE
 from nightshift.specs import Model, load_project
 from nightshift.stages import Platform, Try
 from nightshift.types import content_sha256
-from nightshift.warehouse import Warehouse, prediction_table
+from nightshift.warehouse import Warehouse, feature_table, prediction_table
 
 pytestmark = [
     pytest.mark.integration,
@@ -48,6 +49,7 @@ NIGHTS = DateRange(date(2013, 2, 1), date(2013, 2, 3))
 FEW_ROWS, LEAST_ROWS = 300, 8
 CLUSTER = "local-cluster[2,1,1024]"
 GONE_SECONDS = 60
+BUILT_BY = "SELECT run_id FROM catalog.feature_batches WHERE feature_set = 'departure' AND batch_date BETWEEN %s AND %s"
 
 
 @pytest.fixture
@@ -126,6 +128,34 @@ def test_nights_are_the_same_to_the_bit_here_and_on_spark(
         (NIGHTS.first, NIGHTS.last),
     )
     assert [row["run_id"] for row in runs] == ["spark"]
+    assert list(place.iterdir()) == []
+
+
+def test_features_are_the_same_to_the_bit_here_and_on_spark(
+    loop: Platform, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = on(loop, "here", "late_arrival", CLUSTER)
+    declared = platform.project.feature_set("departure").model_copy(update={"compute": "spark"})
+    project = platform.project.model_copy(update={"feature_sets": {"departure": declared}})
+    monkeypatch.setattr(dealing, "SHARD_ROWS", FEW_ROWS)
+
+    def kept() -> list:
+        of = "WHERE feature_set = 'departure' AND batch_date BETWEEN %s AND %s ORDER BY batch_date"
+        rows = platform.warehouse.read(feature_table(declared), NIGHTS.first, NIGHTS.last)
+        records = ("batch_date, content_sha256, row_count FROM catalog.feature_batches",)
+        records += ("batch_date, sketch_sha256 FROM catalog.feature_sketches",)
+        found = [
+            platform.warehouse.rows(f"SELECT {each} {of}", (NIGHTS.first, NIGHTS.last)) for each in records
+        ]
+        return [content_sha256(rows), *found]
+
+    stages.build_features(platform, "departure", NIGHTS, Try("here"))
+    here = kept()
+    stages.build_features(replace(platform, project=project), "departure", NIGHTS, Try("spark"))
+    assert kept() == here
+    assert {row["run_id"] for row in platform.warehouse.rows(BUILT_BY, (NIGHTS.first, NIGHTS.last))} == {
+        "spark"
+    }
     assert list(place.iterdir()) == []
 
 
@@ -278,4 +308,4 @@ def test_it_listens_on_this_machine_alone_and_shows_no_secret(
     assert shown == []
     settings = place / "spark" / "spark-defaults.conf"
     assert settings.stat().st_mode & 0o777 == 0o600
-    assert "spark.authenticate.secret canary-of-spark\n" in settings.read_text()
+    assert "spark.authenticate.secret=canary-of-spark\n" in settings.read_text()

@@ -2,7 +2,8 @@
 
 import re
 import time
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from nightshift.catalog import Standing, datasets, document
 from nightshift.pages import page
 from nightshift.pages.face import POLICY
+from nightshift.records.catalog import DescribedColumn, Freshness, Night
 from nightshift.specs import Project, load_project
 
 NIGHT = date(2013, 7, 3)
+RECORDED = datetime(2013, 7, 3, 5, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> https://evil.example"
 
 
@@ -33,19 +36,21 @@ def project() -> Project:
     return load_project()
 
 
-def nights(project: Project, count: int = 40) -> list[dict]:
+def nights(project: Project, count: int = 40) -> list[Night]:
     """Return a row of catalog.nights for each dataset and each of the last ``count`` nights."""
     return [
-        {
-            "kind": each.kind,
-            "name": each.name,
-            "batch_date": NIGHT - timedelta(days=back),
-            "row_count": 900 + back,
-            "status": "failed" if back == 2 else "published",
-            "rejected_share": 0.01 if each.kind == "source" else None,
-            "drift": "drifted" if each.kind == "model" and back == 0 else None,
-            "why": "",
-        }
+        Night(
+            kind=each.kind,
+            name=each.name,
+            batch_date=NIGHT - timedelta(days=back),
+            row_count=900 + back,
+            status="failed" if back == 2 else "published",
+            rejected_share=0.01 if each.kind == "source" else None,
+            drift="drifted" if each.kind == "model" and back == 0 else None,
+            why="",
+            run_id="scheduled",
+            recorded_at=RECORDED,
+        )
         for each in datasets(project)
         for back in range(count)
     ]
@@ -59,14 +64,9 @@ def test_every_source_feature_set_and_model_is_a_dataset_with_its_owner(project:
         *(f"model.{name}" for name in project.models),
     }
     assert found["source.weather"].owner == project.source("weather").owner
-    told = {column["name"]: column for column in found["source.weather"].schema}
-    assert told["temp"] == {
-        "name": "temp",
-        "type": "float",
-        "nullable": True,
-        "description": "degrees Fahrenheit",
-    }
-    assert told["origin"]["nullable"] is False
+    told = {column.name: column for column in found["source.weather"].schema}
+    assert told["temp"] == DescribedColumn("temp", "float", True, "degrees Fahrenheit")
+    assert told["origin"].nullable is False
     assert set(told) == {"batch_date", "known_at", *project.source("weather").columns}
 
 
@@ -118,7 +118,7 @@ def test_hostile_text_is_text_and_the_page_has_no_script_and_no_address(project:
     column = weather.columns["temp"].model_copy(update={"description": HOSTILE})
     weather = weather.model_copy(update={"columns": {**weather.columns, "temp": column}})
     hostile = project.model_copy(update={"sources": {**project.sources, "weather": weather}})
-    rows = [{**night, "why": HOSTILE, "status": HOSTILE} for night in nights(hostile, 2)]
+    rows = [replace(night, why=HOSTILE, status=HOSTILE) for night in nights(hostile, 2)]
     text = page(document(datasets(hostile), rows, [], NIGHT))
     assert text.count("&lt;script&gt;alert(1)") > 5
     tags = {tag for tag, _ in Elements(text).found}
@@ -132,12 +132,13 @@ def test_hostile_text_is_text_and_the_page_has_no_script_and_no_address(project:
 
 def test_what_is_stale_is_red_and_named_first(project: Project) -> None:
     fresh = [
-        {
-            "kind": "source",
-            "name": name,
-            "newest_batch_date": NIGHT - timedelta(days=back),
-            "newest_known_at": None,
-        }
+        Freshness(
+            kind="source",
+            name=name,
+            newest_batch_date=NIGHT - timedelta(days=back),
+            newest_known_at=None,
+            recorded_at=RECORDED,
+        )
         for name, back in [("weather", 8), ("flights", 0), ("arrivals", 1)]
     ]
     text = page(document(datasets(project), nights(project), fresh, NIGHT))

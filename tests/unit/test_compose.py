@@ -309,7 +309,7 @@ def test_the_image_is_pinned_unprivileged_and_checked_by_hash() -> None:
     assert all(re.fullmatch(r"python:3\.11\.\d+-slim-\w+", base) for base in bases if base not in own)
     assert bases[-1] == "nightshift"
     installs = re.findall(r"pip install .*", DOCKERFILE)
-    assert len(installs) == 4
+    assert len(installs) == 6
     assert all("--require-hashes" in line for line in installs)
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "10001:10001"
 

@@ -13,7 +13,7 @@ from nightshift.errors import SpecError
 from nightshift.root import INCLUDE
 from nightshift.specs import Model, Target, class_column, load_project
 from nightshift.specs.parts import build
-from nightshift.train import labels
+from nightshift.train import labels, require_spelled
 
 KNOWN = pd.Timestamp("2013-02-01", tz="UTC")
 BIG = 2**53 + 1
@@ -88,6 +88,51 @@ def test_values_outside_the_classes_are_refused_by_name_with_their_rows() -> Non
     assert "'snow' (2 rows), 'fog' (1 rows) and 1 more" in words
     assert "other_values: unlabelled" in words
     assert "example.com" not in words
+
+
+YES = ["yes"] * 30 + [" YES"] * 3 + ["Yes"] * 2 + ["no"] * 9
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "words"),
+    [
+        (
+            YES,
+            {"equals": "Yes"},
+            "key 'target.equals': 'Yes' is in 2 of 44 rows of column 'x' of source 'meters', 'yes' in 30, ' YES' in 3;",
+        ),
+        (
+            YES,
+            {"equals": "YES"},
+            "' YES' in 3, 'Yes' in 2; texts are compared to the letter. Did you mean 'yes'?",
+        ),
+        (
+            ["gold"] * 3 + ["Silver"],
+            {"classes": ["Gold", "Silver"], "other_values": "unlabelled"},
+            "key 'target.classes': 'Gold' is in 0 of 4 rows",
+        ),
+        (YES, {"equals": "yes"}, None),
+        (YES, {"equals": "never said"}, None),
+        (YES, {"classes": ["Yes", "yes", " YES", "no"]}, None),
+        ([1, 0], {"equals": 1}, None),
+    ],
+)
+def test_a_text_that_occurs_in_another_case_only_is_told_with_what_there_is(
+    values: list[Any], said: dict[str, Any], words: str | None
+) -> None:
+    truth = pd.DataFrame({"id": range(len(values)), "x": values, "known_at": KNOWN})
+    if words is None:
+        require_spelled(model(**said), truth, KNOWN)
+        return
+    with pytest.raises(SpecError) as refused:
+        require_spelled(model(**said), truth, KNOWN)
+    assert words in str(refused.value)
+    require_spelled(model(**said), truth, KNOWN - pd.Timedelta(days=1))
+
+
+def test_a_value_that_is_a_class_but_for_its_case_is_told_with_the_class() -> None:
+    with pytest.raises(SpecError, match=r"'A ' \(1 rows\); did you mean 'a'\? Add them to classes"):
+        labels_of(pd.Series(["a", "A "], dtype="str"), classes=["a", "b"])
 
 
 @pytest.mark.parametrize(

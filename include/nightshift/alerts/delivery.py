@@ -5,18 +5,19 @@ A webhook's address is often the secret itself: errors of libraries repeat addre
 
 import smtplib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 
 from nightshift.alerts import shapes
 from nightshift.alerts.sending import NotDelivered
+from nightshift.freeform import Json
 from nightshift.records.alerts import Message, Outgoing
 from nightshift.specs.alerts import Receiver, Smtp
 
@@ -34,7 +35,7 @@ class Door:
     login: str | None = None
     password: str | None = field(default=None, repr=False)
     schema: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    extra: Json = field(default_factory=dict, repr=False)
 
     @property
     def address(self) -> str:

@@ -1,16 +1,14 @@
 """A message as each kind of receiver takes it: pure functions from message to body."""
 
 from datetime import timedelta
-from typing import Any
 
+from nightshift.freeform import Json
 from nightshift.records.alerts import Message
 
 WORDS = {"opened": "New", "reminded": "Still", "resolved": "Resolved", "test": "Test"}
 COLOURS = {"warning": "warning", "error": "attention", "critical": "attention"}
 LONGEST_KEY = 255  # of PagerDuty
 UNTIL_REMINDED = timedelta(hours=48)
-
-Json = dict[str, Any]
 
 
 def headline(message: Message) -> str:

@@ -4,7 +4,6 @@ from nightshift.cards.card import SBOM_FILE, card
 from nightshift.cards.comparison import Comparison, Side, compared
 from nightshift.cards.record import Record, counts
 from nightshift.cards.reproduction import (
-    Difference,
     Predictions,
     Reproduction,
     differences,
@@ -15,6 +14,7 @@ from nightshift.cards.reproduction import (
 )
 from nightshift.cards.sbom import sbom
 from nightshift.pages import Document, markdown, page
+from nightshift.records.catalog import Difference
 
 __all__ = [
     "SBOM_FILE",

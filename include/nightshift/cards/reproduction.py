@@ -11,19 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightshift.freeform import Jsonable
 from nightshift.pages import Document, Note, Part, Section, Table
+from nightshift.records.catalog import Difference, Findings, PredictionsAgain, ScoreAgain
 
 UNRECORDED = "not recorded"
 MOST_SHOWN = 50
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Something that was otherwise when the version was trained."""
-
-    what: str
-    then: str
-    now: str
 
 
 @dataclass(frozen=True)
@@ -88,17 +81,16 @@ class Reproduction:
         fits_equal = all(each.equal for each in self.fits.values())
         return fits_equal and all(score.then == score.now for score in self.scores)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the findings as JSON-able values."""
-        return {
-            "snapshot_id": self.snapshot_id,
-            "predictions": {**asdict(self.predictions), "equal": self.predictions.equal},
-            "judged": {**asdict(self.judged), "equal": self.judged.equal} if self.judged else None,
-            "metrics": {
-                s.metric: {"then": s.then, "now": s.now, "difference": s.difference} for s in self.scores
-            },
-            "differences": [asdict(difference) for difference in self.differences],
-        }
+    @property
+    def findings(self) -> Findings:
+        """What the catalog keeps of it."""
+        return Findings(
+            snapshot_id=self.snapshot_id,
+            predictions=_kept(self.predictions),
+            judged=_kept(self.judged) if self.judged else None,
+            metrics={s.metric: ScoreAgain(s.then, s.now, s.difference) for s in self.scores},
+            differences=self.differences,
+        )
 
 
 def distance(registered: NDArray[np.float64], again: NDArray[np.float64]) -> tuple[int, float]:
@@ -115,7 +107,7 @@ def scores(then: Mapping[str, float | None], now: Mapping[str, float | None]) ->
     return tuple(Score(name, then.get(name), now.get(name)) for name in sorted({*then, *now}))
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[Difference]:
+def differences(then: Jsonable, now: Jsonable, prefix: str = "") -> Iterator[Difference]:
     """Yield every key whose value is another, down to the leaves; a key of one side only is ``-`` on the other."""
     for name in sorted({*then, *now}):
         old, new = then.get(name), now.get(name)
@@ -156,6 +148,10 @@ def verdict(found: Reproduction) -> str:
         f"Different: {said.differing} of {said.rows} predictions differ from the registered model's, by "
         f"{said.largest:.3g} at most; metrics that differ: {', '.join(worse) or 'none'}."
     )
+
+
+def _kept(said: Predictions) -> PredictionsAgain:
+    return PredictionsAgain(**asdict(said), equal=said.equal)
 
 
 def _predictions(said: Predictions) -> Table:

@@ -4,8 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from nightshift.records.catalog import DescribedColumn
 from nightshift.specs import FeatureSet, Model, Project, Source
 from nightshift.warehouse import Table, feature_table, prediction_table, raw_table
 
@@ -18,7 +18,7 @@ class Dataset:
     name: str
     owner: str
     description: str
-    schema: list[dict[str, Any]]
+    schema: tuple[DescribedColumn, ...]
     reads: list[str]
     spec_sha256: str
     read_by: tuple[str, ...] = ()
@@ -45,10 +45,10 @@ def datasets(project: Project) -> list[Dataset]:
 
 def _source(spec: Source) -> Dataset:
     told = {name: column.description for name, column in spec.columns.items()}
-    schema = _schema(raw_table(spec), told)
-    for column in schema:
-        if column["name"] in spec.columns:
-            column["nullable"] = spec.columns[column["name"]].nullable
+    schema = tuple(
+        replace(each, nullable=spec.columns[each.name].nullable) if each.name in spec.columns else each
+        for each in _schema(raw_table(spec), told)
+    )
     connection = getattr(spec.connector, "connection", None)
     reads = [f"connection.{connection}"] if connection else []
     return Dataset("source", spec.name, spec.owner, spec.description, schema, reads, _hash(spec))
@@ -69,16 +69,13 @@ def _model(project: Project, spec: Model) -> Dataset:
     return Dataset("model", spec.name, spec.owner, spec.description, schema, reads, _hash(spec))
 
 
-def _schema(table: Table, told: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "type": kind,
-            "nullable": name not in table.required and name not in table.key,
-            "description": (told or {}).get(name, ""),
-        }
+def _schema(table: Table, told: Mapping[str, str] | None = None) -> tuple[DescribedColumn, ...]:
+    return tuple(
+        DescribedColumn(
+            name, kind, name not in table.required and name not in table.key, (told or {}).get(name, "")
+        )
         for name, kind in table.columns.items()
-    ]
+    )
 
 
 def _hash(spec: Source | Model) -> str:

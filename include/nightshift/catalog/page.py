@@ -9,6 +9,7 @@ from nightshift.catalog.datasets import Dataset
 from nightshift.masks import masked
 from nightshift.pages import Cell, Document, Figure, Link, Note, Section, Status, Table, Tone
 from nightshift.pages.charts import night_bars
+from nightshift.records.catalog import Freshness, Night
 
 SHOWN_NIGHTS = 30
 MOST_NAMED = 5
@@ -21,7 +22,6 @@ TONES: dict[str, Tone] = {
     **dict.fromkeys(("failed", "breached", "drifted"), "bad"),
 }
 
-Night = Mapping[str, Any]  # a row of catalog.nights
 Nights = Mapping[date, Night]
 
 
@@ -43,15 +43,14 @@ class _Known:
 
     dataset: Dataset
     nights: Nights
-    fresh: Mapping[str, Any]
+    fresh: Freshness | None
     standing: Standing
     as_of: date
 
     @property
     def newest(self) -> date | None:
         """The newest night with rows; None if there never was one."""
-        found: date | None = self.fresh.get("newest_batch_date")
-        return found
+        return self.fresh.newest_batch_date if self.fresh else None
 
     @property
     def behind(self) -> int:
@@ -62,21 +61,21 @@ class _Known:
 def document(
     found: Sequence[Dataset],
     nights: Iterable[Night],
-    freshness: Iterable[Mapping[str, Any]],
+    freshness: Iterable[Freshness],
     as_of: date,
     standings: Mapping[str, Standing] | None = None,
 ) -> Document:
     """Return the catalog of ``found``, with what happened in the nights up to ``as_of``.
 
-    ``nights``, ``freshness``: rows of the views of these names. ``standings``: by a dataset's id.
+    ``standings``: by a dataset's id.
     """
     history: dict[tuple[str, str], dict[date, Night]] = {}
     for night in nights:
-        history.setdefault((night["kind"], night["name"]), {})[night["batch_date"]] = night
-    fresh = {(row["kind"], row["name"]): row for row in freshness}
+        history.setdefault((night.kind, night.name), {})[night.batch_date] = night
+    fresh = {(row.kind, row.name): row for row in freshness}
     now = standings or {}
     known = [
-        _Known(each, history.get(own, {}), fresh.get(own, {}), now.get(each.id, Standing()), as_of)
+        _Known(each, history.get(own, {}), fresh.get(own), now.get(each.id, Standing()), as_of)
         for each in found
         for own in [(each.kind, each.name)]
     ]
@@ -117,9 +116,9 @@ def _overview(known: Sequence[_Known]) -> list[Section]:
 
 def _overview_row(each: _Known) -> tuple[Cell, ...]:
     dataset = each.dataset
-    last = each.nights.get(each.newest, {}) if each.newest else {}
+    last = each.nights.get(each.newest) if each.newest else None
     name = Link(dataset.id, f"#{dataset.id}")
-    row = (name, dataset.owner, _newest(each), _value(last.get("row_count")), _last(each))
+    row = (name, dataset.owner, _newest(each), _value(last.row_count if last else None), _last(each))
     if dataset.kind == "source":
         return (*row, _open(each.standing))
     return (*row, _champion(each.standing)) if dataset.kind == "model" else row
@@ -136,7 +135,7 @@ def _last(each: _Known) -> Cell:
     if not each.nights:
         return "-"
     night = each.nights[max(each.nights)]
-    words = [str(night[what]) for what in ("status", "drift") if night.get(what)]
+    words = [word for word in (night.status, night.drift) if word]
     return tuple(Status(word, _tone(word, stale=each.behind > 0)) for word in words)
 
 
@@ -166,14 +165,14 @@ def _section(each: _Known, ids: set[str]) -> Section:
     facts: tuple[tuple[Cell, ...], ...] = (
         ("Owner", dataset.owner),
         ("Newest night", _newest(each)),
-        ("Newest known at", each.fresh.get("newest_known_at")),
+        ("Newest known at", each.fresh.newest_known_at if each.fresh else None),
         *own,
         ("Reads", _links(dataset.reads, ids) or "-"),
         ("Read by", _links(dataset.read_by, ids) or "nobody here"),
         ("Look at", tuple(Link(words, target) for words, target in standing.links) or "-"),
         ("Specification (sha256)", dataset.spec_sha256[:12]),
     )
-    columns = tuple((c["name"], c["type"], c["nullable"], c["description"]) for c in dataset.schema)
+    columns = tuple((c.name, c.type, c.nullable, c.description) for c in dataset.schema)
     schema = Table(("Column", "Type", "May be null", "Description"), columns)
     folded = Section(f"{len(columns)} columns of {dataset.id}", (schema,), folded=True)
     return Section(
@@ -197,21 +196,19 @@ def _charts(each: _Known) -> list[Figure]:
 def _bars(title: str, each: _Known, what: str) -> Figure:
     """Return one bar a night. A word (a status) fills the height; a night without a value has no bar."""
     days = [each.as_of - timedelta(days=n) for n in reversed(range(SHOWN_NIGHTS))]
-    values = [each.nights.get(day, {}).get(what) for day in days]
+    values = [getattr(each.nights.get(day), what, None) for day in days]
     largest = max((value for value in values if isinstance(value, int | float)), default=0)
-    bars = [
-        _bar(day, value, each.nights.get(day, {}), largest) for day, value in zip(days, values, strict=True)
-    ]
+    bars = [_bar(day, value, each.nights.get(day), largest) for day, value in zip(days, values, strict=True)]
     last = next((value for value in reversed(values) if value is not None), None)
     most = f" (most: {_value(largest)})" if largest else ""
     told = f"{title} of {each.dataset.id}, {days[0]} to {days[-1]}; the last: {_value(last)}{most}"
     return Figure(f"{title}: {_value(last)}{most}", night_bars(bars, told, (str(days[0]), str(days[-1]))))
 
 
-def _bar(day: date, value: Any, night: Night, largest: float) -> tuple[float | None, str, str]:
+def _bar(day: date, value: Any, night: Night | None, largest: float) -> tuple[float | None, str, str]:
     tall = None if value is None else 1.0 if isinstance(value, str) else value / (largest or 1)
-    why = f"; {masked(night['why'])}" if night.get("why") else ""
-    tone = TONES.get(value if isinstance(value, str) else str(night.get("status")), "warn")
+    why = f"; {masked(night.why)}" if night and night.why else ""
+    tone = TONES.get(value if isinstance(value, str) else night.status if night else "", "warn")
     return tall, tone if tone in ("good", "bad") else "some", f"{day}: {_value(value)}{why}"
 
 

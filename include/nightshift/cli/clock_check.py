@@ -1,4 +1,4 @@
-"""`nightshift check --deep`: whether the project's time zone is still the one that its nights were cut in."""
+"""`nightshift check --deep`: whether nights are still cut by the same clock, and sources read as their batches were."""
 
 import os
 
@@ -11,13 +11,17 @@ def run(project: Project) -> None:
     """Compare with the warehouse of NIGHTSHIFT_WAREHOUSE_URL, or of the stack that runs here; without one, nothing.
 
     Raises:
-        SpecError: the nights there were cut in another time zone.
+        SpecError: the nights there were cut in another time zone, or a source's batches read otherwise.
     """
     from nightshift.platform.clock import check_clock
+    from nightshift.stages.rereading import check_reading
     from nightshift.warehouse import Warehouse
 
     try:
         url = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL") or control.running().warehouse_as("reader")
     except NotReady:
         return
-    check_clock(project, Warehouse(url))
+    warehouse = Warehouse(url)
+    check_clock(project, warehouse)
+    for source in project.sources.values():
+        check_reading(project, warehouse, source)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from nightshift.errors import NightshiftError, RequestError
+from nightshift.freeform import Declared
 
 if TYPE_CHECKING:
     from nightshift.drafts.inference import Inferred
@@ -158,9 +159,7 @@ def model(
     )
 
 
-def _connector(
-    files: dict[str, Any], sql: dict[str, Any], http: dict[str, Any], offset_days: int
-) -> dict[str, Any]:
+def _connector(files: Declared, sql: Declared, http: Declared, offset_days: int) -> Declared:
     """Return the connector of the one kind that was asked for. Raises RequestError for none or several."""
     kinds = {"files": files, "sql": sql, "http": http}
     deciding = {"files": files["path"], "sql": sql["query"], "http": http["endpoint"]}

@@ -66,11 +66,21 @@ def retype(url: str, what: str, name: str | None, *, dry_run: bool) -> list[str]
         raise RequestError(f"migrate {what}: name which one")
     project = load_project()
     table = raw_table(project.source(name)) if what == "source" else feature_table(project.feature_set(name))
-    done = Warehouse(url).retype(table, f"migrate {what} {name}", dry_run=dry_run)
-    if not done:
-        return [f"{table.qualified} is what its spec declares."]
+    warehouse = Warehouse(url)
+    done = warehouse.retype(table, f"migrate {what} {name}", dry_run=dry_run)
     head = f"{table.qualified} would change" if dry_run else f"{table.qualified} has changed"
-    return [f"{head}:", *(f"  {line}" for line in done)]
+    told = [f"{head}:", *(f"  {line}" for line in done)] if done else []
+    if what == "source":
+        told += _reread(warehouse, project, name, dry_run=dry_run)
+    return told or [f"{table.qualified} is what its spec declares."]
+
+
+def _reread(warehouse: "Warehouse", project: Project, name: str, *, dry_run: bool) -> list[str]:
+    from nightshift.stages.rereading import accept_reading
+
+    found = accept_reading(project, warehouse, name, dry_run=dry_run)
+    head = f"source {name} {'would be' if dry_run else 'is'} read otherwise from now on"
+    return [f"{head}:", *(f"  {line}" for line in found)] if found else []
 
 
 def _tables(project: Project) -> Iterator["Table"]:

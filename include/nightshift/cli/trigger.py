@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nightshift.calendar import Calendar, compared, parse_date, typed
 from nightshift.cli.decided import decided
 from nightshift.cli.waiting import waiting
 from nightshift.database import Database
 from nightshift.errors import NotReady, RequestError, did_you_mean
+from nightshift.freeform import Conf
 from nightshift.runtime import control
 from nightshift.runtime.api import FINISHED, Client
 from nightshift.specs import Project, derived, load_project
@@ -21,7 +21,6 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_RUN = 7200
 SECONDS_TO_WAKE = 600
 TOLD = frozenset({"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed", "deferred"})
-Conf = dict[str, Any]
 Tell = Callable[[str], None]
 
 

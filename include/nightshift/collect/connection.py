@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 from sqlalchemy import Engine
 
 from nightshift.collect.secrets import struck_out
 from nightshift.errors import SourceError
+from nightshift.freeform import Json
 from nightshift.specs import Source
 
 Window = tuple[datetime, datetime]
@@ -33,7 +34,7 @@ class Connection:
     login: str | None = None
     password: str | None = field(default=None, repr=False)
     schema: str | None = None
-    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    extra: Json = field(default_factory=dict, repr=False)
     engine: Callable[[], Engine] | None = field(default=None, repr=False)
 
     def failure(self, source: Source, happened: object, remedy: str) -> SourceError:

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from nightshift.freeform import Declared
 from nightshift.spelling import number_pattern
 
 SPREAD = 20_000  # rows, from all over the file
@@ -40,7 +41,7 @@ INSTANT = (
     r"(?P<day>.*\d{2})(?P<between>T|, | )(?P<clock>\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\.\d+)?(?: [AaPp][Mm])?|\d{4}|\d{6})"
     r"(?P<zone> ?(?:Z|[+-]\d\d:?\d\d))?"
 )
-Guessed = tuple[dict[str, Any], list[str]]
+Guessed = tuple[Declared, list[str]]
 Columns = Mapping[str, pd.Series]
 
 
@@ -48,7 +49,7 @@ def guess(table: pd.DataFrame, delimiter: str) -> Guessed:
     """Return keys of a dialect with their values, and a sentence on each that the table leaves open."""
     columns = _columns(table)
     nothing, doubts = _nothing(columns)
-    found: dict[str, Any] = dict(nothing)
+    found: Declared = dict(nothing)
     there = {name: values[~values.isin(nothing.get("nulls", ()))] for name, values in columns.items()}
     for keys, more in (_numbers(there, delimiter), _moments(there)):
         found |= keys
@@ -93,7 +94,7 @@ def _numbers(columns: Columns, delimiter: str) -> Guessed:
     counts = {reading: int(every[[reading]].to_numpy().sum()) for reading in readings}
     best = max(readings, key=lambda reading: counts[reading])  # the first of equals
     decimal, thousands = best
-    found: dict[str, Any] = {} if decimal == "." else {"decimal": decimal}
+    found: Declared = {} if decimal == "." else {"decimal": decimal}
     found |= {"thousands": thousands} if thousands else {}
     return found, _doubtful_numbers(every["value"], best, counts)
 
@@ -172,7 +173,7 @@ class Moment(NamedTuple):
 def _moments(columns: Columns) -> Guessed:
     """Return the formats of dates and of timestamps, and where the order of day and month is a guess."""
     moments = [moment for name, values in columns.items() if (moment := _moment(name, values))]
-    found: dict[str, Any] = {}
+    found: Declared = {}
     doubts = []
     for key in ("dates", "timestamps"):
         forms = Counter(moment.forms[0] for moment in moments if moment.key == key and moment.forms)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nightshift.drafts.inference import NUMBERS, has_classes
+from nightshift.drafts.names import is_identifier
 from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs import FilesConnector, Source
 from nightshift.specs.tables import OURS_BESIDE_FEATURES, SYSTEM
@@ -15,7 +16,6 @@ from nightshift.specs.tables import OURS_BESIDE_FEATURES, SYSTEM
 LOOK_BACK_DAYS = 28
 VALUE_SET = "expect_column_values_to_be_in_set"
 SHARED = "    # Rows of the past, known by the cut-off of batch_date: nothing later is handed in.\n"
-IDENTIFIER = re.compile(r"(^|[_ ])(id|uuid|guid|index|idx)$|[a-z]Id$|[a-z]ID$", re.IGNORECASE)
 # A category beyond says little of a row that a model could learn.
 MOST_CATEGORIES, ROWS_A_CATEGORY = 50, 5
 MEASURED = "a guess, the first that is no key or identifier and varies; take what your target follows"
@@ -114,7 +114,7 @@ def _unfit(main: Source, name: str, values: pd.Series | None) -> str | None:
     kind = main.columns[name].type
     if kind in ("date", "timestamp"):
         return f"a {kind}; make a number of it, such as the days from then to the row's own day"
-    if IDENTIFIER.search(name):
+    if is_identifier(name):
         return "an identifier by its name"
     if values is not None and len(values) and values.nunique() < 2:
         return "the same in every row"

@@ -13,20 +13,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from nightshift.drafts.names import is_counted, may_be_key
 from nightshift.errors import NotReady, RequestError
 from nightshift.exact import kind_of
 from nightshift.featurise.giveaway import gives_away, is_classes, summed
+from nightshift.freeform import Arguments
 from nightshift.specs import Dialect, Source
 from nightshift.specs.parts import ColumnType
 from nightshift.spelling import PLAIN, plain
 from nightshift.validate.coerce import coerce
 
-IDENTIFIER = re.compile(
-    r"(^|[_ ])(id|key|code|uuid|guid|no|nr|num|number|name|index|idx|row|ref|reference)$|(id|num)$|^unnamed|^column_1$",
-    re.IGNORECASE,
-)
-# Those of bookings and customers, and not paid, humid or zip_code.
-COUNTED = re.compile(r"(^|[_ ])(?i:id|idx)$|[a-z]I[dD]$")
 BECAME_KNOWN = re.compile(r"publish|report|known|creat|updat|record|ingest|receiv|load", re.IGNORECASE)
 UTC = ZoneInfo("UTC")
 TRUTHS = {"true", "false"}
@@ -73,7 +69,7 @@ class Inferred:
     # Timestamps that are never after their night's cut-off; those whose name says so come first.
     known_at: list[str]
     targets: list[str]
-    expectations: list[dict[str, dict[str, Any]]]
+    expectations: list[dict[str, Arguments]]
     # What becomes known only with the outcome, each with why it is thought so; the outcome itself first.
     outcome: dict[str, str]
     # Some rows as delivered, and as they are read.
@@ -401,7 +397,7 @@ def _may_identify(values: pd.Series, name: str, kind: ColumnType) -> bool:
 
     A measurement is unique too, as long as few rows are looked at.
     """
-    if kind not in ("integer", "float") or IDENTIFIER.search(name):
+    if kind not in ("integer", "float") or may_be_key(name):
         return True
     return kind == "integer" and len(values) > 1 and values.is_monotonic_increasing
 
@@ -424,7 +420,7 @@ def _no_key(table: pd.DataFrame) -> str:
 def _identifies(name: str, kind: ColumnType) -> float:
     """Return how much a column looks like (a part of) an identifier."""
     by_type = {"string": 2.0, "date": 2.0, "timestamp": 1.0, "float": -2.0}.get(kind, 0.0)
-    return by_type + 3 * bool(IDENTIFIER.search(name)) - 3 * bool(BECAME_KNOWN.search(name))
+    return by_type + 3 * may_be_key(name) - 3 * bool(BECAME_KNOWN.search(name))
 
 
 def known_at_candidates(
@@ -469,7 +465,7 @@ def has_classes(values: pd.Series) -> bool:
 
 def expectations(
     table: pd.DataFrame, day: pd.Series, guesses: Mapping[str, ColumnGuess], key: tuple[str, ...]
-) -> Iterator[dict[str, dict[str, Any]]]:
+) -> Iterator[dict[str, Arguments]]:
     """Yield modest expectations: sets that are surely closed, ranges widened generously, numbers of rows."""
     for name, guess in guesses.items():
         values = table[name].dropna()
@@ -493,12 +489,12 @@ def expectations(
 
 def _grows(name: str, values: pd.Series, day: pd.Series) -> bool:
     """Return whether numbers grow, by their name or by their nights' maxima: a range would end nights to come."""
-    if COUNTED.search(name):
+    if is_counted(name):
         return True
     most = values.groupby(day[values.index]).max()
     # Of one night nothing says that a number of this name does not grow.
     grows = len(most) < 2 or (most.is_monotonic_increasing and most.iloc[-1] > most.iloc[0])
-    return bool(IDENTIFIER.search(name) and grows)
+    return may_be_key(name) and bool(grows)
 
 
 def _is_closed(values: pd.Series, day: pd.Series) -> bool:

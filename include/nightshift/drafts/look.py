@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pandas as pd
@@ -15,6 +14,7 @@ import sqlalchemy
 from nightshift.calendar import Calendar
 from nightshift.collect import Connection, Reader, Sniffed, content_of, open_source, sniff
 from nightshift.errors import NotReady, SourceError, SpecError
+from nightshift.freeform import Json
 from nightshift.records import deliveries
 from nightshift.root import ROOT
 from nightshift.runtime import components, control, settings_file, state
@@ -53,7 +53,7 @@ def find_connection(conn_id: str) -> Connection:
     )
 
 
-def connection(conn_id: str, parts: dict[str, Any]) -> Connection:
+def connection(conn_id: str, parts: Json) -> Connection:
     """Return the connection that ``parts`` (named as in Airflow's JSON) describe."""
     extra = parts.get("extra") or {}
     kind = parts.get("conn_type") or ""
@@ -74,17 +74,17 @@ def connection(conn_id: str, parts: dict[str, Any]) -> Connection:
     )
 
 
-def _of_environment(conn_id: str, given: str) -> dict[str, Any]:
+def _of_environment(conn_id: str, given: str) -> Json:
     if not given.lstrip().startswith("{"):
         return _of_uri(given)
     try:
-        parts: dict[str, Any] = json.loads(given)
+        parts: Json = json.loads(given)
     except ValueError as error:
         raise SpecError(f"AIRFLOW_CONN_{conn_id.upper()}: not JSON: {error}") from None
     return parts
 
 
-def _of_uri(uri: str) -> dict[str, Any]:
+def _of_uri(uri: str) -> Json:
     parts = urlsplit(uri)
     query = dict(parse_qsl(parts.query))
     # Airflow keeps an extra that is no flat mapping under this name.

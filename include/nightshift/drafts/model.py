@@ -11,6 +11,7 @@ from nightshift.drafts.look import Seen
 from nightshift.drafts.source import scalar
 from nightshift.errors import RequestError
 from nightshift.specs import FilesConnector, Source
+from nightshift.spelling import spelled_otherwise
 
 CLASS = "sklearn.ensemble.HistGradientBoosting"
 PARAMS = "{max_iter: 150, learning_rate: 0.06, max_leaf_nodes: 15, min_samples_leaf: 20, random_state: 0}"
@@ -191,13 +192,28 @@ def _binary_number(ask: Ask, found: list[Any]) -> Goal:
 
 
 def _one(ask: Ask, seen: Seen | None, value: Any, why: str) -> Goal:
+    _require_there(ask, seen, value)
     shares = _shares(seen.values == value) if seen else ()
     return Goal(
         "equals", value, f"equals: the positive class is {ask.column} {_shown(value)}; {why}.", shares
     )
 
 
+def _require_there(ask: Ask, seen: Seen | None, value: Any) -> None:
+    """Raise RequestError for a text that is nowhere, where it is but for its case and spaces."""
+    if seen is None or not isinstance(value, str) or (seen.values == value).any():
+        return
+    others = spelled_otherwise(seen.values, value)
+    if others:
+        raise RequestError(
+            f"{value!r} is in no row of '{ask.column}', and texts are compared to the letter; did you mean "
+            f"{next(iter(others))!r}?"
+        )
+
+
 def _several(ask: Ask, seen: Seen | None, values: tuple[Any, ...]) -> Goal:
+    for each in values:
+        _require_there(ask, seen, each)
     shares = tuple(float((seen.values == each).mean()) for each in values) if seen else ()
     told = ", ".join(f"{each} {share:.0%}" for each, share in zip(values, shares, strict=False))
     return Goal("classes", values, f"classes: {told or 'as asked'}. Add those that may still come.", shares)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from nightshift.collect import Sniffed, connection_of, spelled_as
 from nightshift.drafts import features as feature_module
 from nightshift.drafts import inference, look, model, source
 from nightshift.errors import NightshiftError, RequestError, SpecError, did_you_mean
+from nightshift.freeform import Declared
 from nightshift.root import INCLUDE
 from nightshift.specs import Dialect, FeatureSet, FilesConnector, Project, Source, load_project
 from nightshift.specs.leaks import is_announced_with_its_outcome, is_of_one_file
@@ -34,7 +35,7 @@ class Outcome:
 
 def new_source(
     name: str,
-    connector: dict[str, Any],
+    connector: Declared,
     night: str | None,
     *,
     outcome: Outcome | None = None,
@@ -81,7 +82,7 @@ def new_source(
 OUTCOME = "_outcome"
 
 
-def _undeclared(name: str, connector: dict[str, Any], project: Project) -> Source:
+def _undeclared(name: str, connector: Declared, project: Project) -> Source:
     """Return the source of which nothing but the connector is known yet."""
     placeholder = {"owner": "x", "description": "x", "columns": {"x": {"type": "string"}}, "key": ["x"]}
     content = {**placeholder, "name": name, "connector": connector, "timezone": project.calendar.zone.key}
@@ -90,8 +91,8 @@ def _undeclared(name: str, connector: dict[str, Any], project: Project) -> Sourc
 
 
 def spelled(
-    name: str, connector: dict[str, Any], night: str | None, project: Project
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+    name: str, connector: Declared, night: str | None, project: Project
+) -> tuple[Declared, tuple[str, ...]]:
     """Return the connector with the dialect that its file seems to be in, and what that leaves open."""
     asked = _undeclared(name, connector, project)
     where = connection_of(asked, look.find_connection, project.folder.parent)
@@ -101,7 +102,7 @@ def spelled(
     return _with_dialect(connector, dialect), doubts
 
 
-def _with_dialect(connector: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+def _with_dialect(connector: Declared, dialect: Dialect) -> Declared:
     """Return the connector with what of the dialect is not as usual."""
     usual = Dialect().model_dump(mode="json")
     said = {key: value for key, value in dialect.model_dump(mode="json").items() if value != usual[key]}
@@ -153,7 +154,7 @@ def _look(asked: Source, night: str | None, project: Project) -> dict[date, pd.D
     return look.look(asked, where, project.calendar, parse_date(night, "--night") if night else None)
 
 
-def _announced(connector: dict[str, Any]) -> dict[str, Any]:
+def _announced(connector: Declared) -> Declared:
     """Return the connector of rows that are there before their day begins. Raises RequestError: it cannot say that."""
     if connector["kind"] != "files":
         raise RequestError(
@@ -164,7 +165,7 @@ def _announced(connector: dict[str, Any]) -> dict[str, Any]:
 
 
 def _halves(
-    path: Path, connector: dict[str, Any], found: inference.Inferred, outcome: Outcome, owner: str
+    path: Path, connector: Declared, found: inference.Inferred, outcome: Outcome, owner: str
 ) -> dict[Path, str]:
     """Return the two sources that read one file: of what is known beforehand, and of what came of it later."""
     later, event = found.outcome, connector.get("date_column")
@@ -344,7 +345,7 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
     )
 
 
-def _what(connector: dict[str, Any]) -> str:
+def _what(connector: Declared) -> str:
     place = connector.get("folder") or connector.get("connection")
     return {
         "files": f"Rows of {connector.get('path')} below {place}.",

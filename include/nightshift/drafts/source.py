@@ -2,9 +2,9 @@
 
 import json
 import re
-from typing import Any
 
 from nightshift.drafts.inference import Inferred
+from nightshift.freeform import Declared, Jsonable
 from nightshift.specs.tables import OURS_BESIDE_ROWS
 
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.]*")
@@ -16,9 +16,7 @@ OFFSET = (
 )
 
 
-def draft(
-    connector: dict[str, Any], found: Inferred, *, owner: str, description: str, of_more: str = ""
-) -> str:
+def draft(connector: Declared, found: Inferred, *, owner: str, description: str, of_more: str = "") -> str:
     """Return the YAML of a source with this connector.
 
     ``of_more``: why it declares only some of the columns that its file has; the others are then left out.
@@ -61,7 +59,7 @@ def scalar(value: object) -> str:
     return json.dumps(value)
 
 
-def flow(mapping: dict[str, Any]) -> str:
+def flow(mapping: Jsonable) -> str:
     """Return a mapping on one line."""
     shown = (
         f"[{', '.join(map(scalar, value))}]" if isinstance(value, list) else scalar(value)
@@ -70,7 +68,7 @@ def flow(mapping: dict[str, Any]) -> str:
     return "{" + ", ".join(f"{scalar(key)}: {text}" for key, text in zip(mapping, shown, strict=True)) + "}"
 
 
-def _connector(connector: dict[str, Any], doubts: tuple[str, ...]) -> list[str]:
+def _connector(connector: Declared, doubts: tuple[str, ...]) -> list[str]:
     lines = []
     for key, value in connector.items():
         if key == "dialect":
@@ -109,7 +107,7 @@ def _clock(found: Inferred) -> list[str]:
 def _columns(found: Inferred) -> list[str]:
     lines = []
     for name, guess in found.columns.items():
-        about: dict[str, Any] = {"type": guess.type}
+        about: Declared = {"type": guess.type}
         about |= {"nullable": True} if guess.nullable else {}
         about |= {"may_be_empty": True} if guess.may_be_empty else {}
         note = "  # a name of ours: alias it in the source" if name in OURS_BESIDE_ROWS else ""

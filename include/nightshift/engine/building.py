@@ -1,10 +1,10 @@
-"""The features of nights, built a shard at a time: one where they are few, so many where they are large.
+"""The features of nights: of one frame where they are few, of shards where they are many.
 
 A night that was built of one frame is held as one; of several shards, its rows lie in files, in the order of their key.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,18 +15,17 @@ import pyarrow.parquet as pq
 
 from nightshift import featurise
 from nightshift.calendar import Calendar, DateRange
-from nightshift.engine import merging
+from nightshift.engine import merging, parts
+from nightshift.engine.compute import Engine
 from nightshift.engine.dealing import Shards
 from nightshift.engine.files import content, filed_rows
-from nightshift.errors import BatchRejected, NotReady, RunStage
+from nightshift.engine.parts import Batch, BuildJob, Part
+from nightshift.errors import BatchRejected, NotReady, RunStage, Unreconciled
 from nightshift.featurise.shards import repeated, require_alike
 from nightshift.platform.blocks import BLOCK_ROWS, Blocks
 from nightshift.specs import FeatureSet
-from nightshift.types import declared, to_arrow, to_frame
+from nightshift.types import to_frame
 from nightshift.warehouse.database import in_blocks
-
-# A source, and one of its batches.
-Batch = tuple[str, date]
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,6 @@ class Builder:
         """Return the night's features of what it may use."""
         return featurise.compute(self.spec, self.build, inputs, night)
 
-    def part(self, inputs: dict[str, pd.DataFrame], night: date) -> pd.DataFrame | None:
-        """Return the features of a shard of the night, None if it has none."""
-        return featurise.compute_part(self.spec, self.build, inputs, night)
-
 
 @dataclass(frozen=True)
 class Built:
@@ -58,7 +53,9 @@ class Built:
     of: Sequence[Batch]
 
 
-def built(builder: Builder, shards: Shards, nights: DateRange, folder: Path) -> dict[date, Built]:
+def built(
+    builder: Builder, shards: Shards, nights: DateRange, engine: Engine, folder: Path
+) -> dict[date, Built]:
     """Return each night built of all shards; what is too large to hold lies in ``folder``.
 
     Raises:
@@ -69,73 +66,63 @@ def built(builder: Builder, shards: Shards, nights: DateRange, folder: Path) -> 
     if shards.count == 1:
         frames = shards.load(0)
         return {night: _whole(builder, frames, night) for night in nights.dates}
-    spec, proof = builder.spec, _Proof(builder, shards)
-    parts: dict[date, list[Path]] = {night: [] for night in nights.dates}
-    of: dict[date, dict[Batch, None]] = {night: {} for night in nights.dates}
-    for number in range(shards.count):
-        frames = shards.load(number)
-        for night in nights.dates:
-            seen = builder.seen(frames, night)
-            of[night] |= dict.fromkeys(_batches(seen))
-            rows = builder.part(seen, night)
-            if rows is None:
-                continue
-            proof.look(night, number, rows)
-            part = folder / f"{night}-{number}.arrows"
-            parts[night].append(
-                merging.written(to_arrow(rows, declared(rows)), part, BLOCK_ROWS // shards.count)
-            )
-    return {night: _merged(spec, night, parts[night], list(of[night]), folder) for night in nights.dates}
-
-
-@dataclass
-class _Proof:
-    """That the first two shards with rows of one night come to the same together."""
-
-    builder: Builder
-    shards: Shards
-    first: dict[date, tuple[int, pd.DataFrame]] = field(default_factory=dict)
-    is_given: bool = False
-
-    def look(self, night: date, number: int, rows: pd.DataFrame) -> None:
-        if self.is_given:
-            return
-        if night not in self.first:
-            self.first[night] = number, rows
-            return
-        other, before = self.first[night]
-        seen = self.builder.seen(self.shards.load(other, number), night)
-        together = self.builder.part(seen, night)
-        apart = pd.concat([before, rows])
-        require_alike(self.builder.spec, apart, apart.iloc[:0] if together is None else together, night)
-        self.is_given = True
-        self.first.clear()
+    job = BuildJob(
+        builder.spec, featurise.definition_sha256(builder.spec), builder.calendar, nights, shards.whole
+    )
+    with engine.started(folder) as runner:
+        found = runner.build(job, shards.dealt, folder)
+    _prove(builder, shards, found)
+    return {
+        night: _merged(builder.spec, night, of_night, folder)
+        for night, of_night in zip(nights.dates, zip(*found, strict=True), strict=True)
+    }
 
 
 def _whole(builder: Builder, frames: Mapping[str, pd.DataFrame], night: date) -> Built:
     seen = builder.seen(frames, night)
-    of = _batches(seen)  # before build() has them
+    of = parts.batches(seen)  # before build() has them
     rows = builder.compute(seen, night)
     # As large nights are, however this one was dealt: its hash must be the same.
     return Built(Blocks.of(rows, BLOCK_ROWS if builder.spec.shards else None), of)
 
 
-def _batches(seen: Mapping[str, pd.DataFrame]) -> list[Batch]:
-    return [(source, day) for source, frame in seen.items() for day in frame["batch_date"].dt.date.unique()]
+def _prove(builder: Builder, shards: Shards, found: Sequence[Sequence[Part]]) -> None:
+    """Raise BatchRejected unless the first two shards with rows of one night come to the same built together."""
+    for of_night in zip(*found, strict=True):
+        two = [number for number, part in enumerate(of_night) if part.rows][:2]
+        if len(two) == 2:
+            night = of_night[0].night
+            apart = pa.concat_tables(
+                pa.Table.from_batches(merging.merged([file], builder.spec.entity))
+                for number in two
+                if (file := of_night[number].file)
+            )
+            together = featurise.compute_part(
+                builder.spec, builder.build, builder.seen(shards.load(*two), night), night
+            )
+            rows = to_frame(apart)
+            require_alike(builder.spec, rows, rows.iloc[:0] if together is None else together, night)
+            return
 
 
-def _merged(spec: FeatureSet, night: date, parts: Sequence[Path], of: Sequence[Batch], folder: Path) -> Built:
+def _merged(spec: FeatureSet, night: date, of_night: Sequence[Part], folder: Path) -> Built:
     """Return a night's shards as one, in blocks of the order of its key."""
-    _require_rows(spec, night, parts, of)
+    of = list(dict.fromkeys(batch for part in of_night for batch in part.of))
+    found = [part.file for part in of_night if part.file]
+    _require_rows(spec, night, found, of)
     files, rows = [], 0
     try:
-        for block in in_blocks(merging.merged(parts, spec.entity), BLOCK_ROWS):
+        for block in in_blocks(merging.merged(found, spec.entity), BLOCK_ROWS):
             files.append(filed_rows(block, folder, "block"))
             rows += block.num_rows
     except merging.Repeated as error:
         raise BatchRejected(repeated(spec, night, error.key)) from error
-    for part in parts:
-        part.unlink()
+    if rows != (told := sum(part.rows for part in of_night)):
+        raise Unreconciled(
+            f"feature set '{spec.name}', {night}: its shards have {rows} rows and told of {told}. Clear the task"
+        )
+    for file in {*found}:
+        file.unlink()
     return Built(Blocks(rows, partial(map, _read, files)), of)
 
 
@@ -143,7 +130,7 @@ def _read(file: Path) -> pd.DataFrame:
     return to_frame(pq.read_table(pa.BufferReader(content(file, "block"))))
 
 
-def _require_rows(spec: FeatureSet, night: date, parts: Sequence[Path], of: Sequence[Batch]) -> None:
+def _require_rows(spec: FeatureSet, night: date, found: Sequence[Path], of: Sequence[Batch]) -> None:
     there = {source for source, _ in of}
     for name, given in spec.inputs.items():
         if given.look_back_days == 0 and name not in there:
@@ -151,5 +138,5 @@ def _require_rows(spec: FeatureSet, night: date, parts: Sequence[Path], of: Sequ
                 f"feature set '{spec.name}', {night}: source '{name}' has no rows",
                 remedy=RunStage("collect", name),
             )
-    if not parts:
+    if not found:
         raise BatchRejected(f"{spec.path}: build() for {night}: no rows")

@@ -1,33 +1,38 @@
 """Rows of shards in the order of their key, a block at a time: however a night is dealt, it comes to the same."""
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Of each file so many rows are in memory, more where there are few files.
-FEWEST_ROWS = 1_000
+from nightshift.errors import ArtifactRefused
+from nightshift.freeform import Values
+
+# Of each file so many rows are in memory while it is merged with the others.
+PIECE_ROWS = 2_000
 
 
-def written(rows: pa.Table, file: Path, at_once: int) -> Path:
-    """Write rows that are in the order of their key, to be read so many at a time; return the file."""
+def in_pieces(rows: pa.Table, sink: IO[bytes]) -> None:
+    """Write rows that are in the order of their key, to be read a piece at a time."""
     options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with file.open("wb") as sink, pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
-        writer.write_table(rows.combine_chunks(), max_chunksize=max(at_once, FEWEST_ROWS))
-    return file
+    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
+        writer.write_table(rows.combine_chunks(), max_chunksize=PIECE_ROWS)
 
 
 def merged(files: Sequence[Path], key: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of files, each in the order of ``key`` and without a key twice, in the order of all.
 
     Raises:
+        ArtifactRefused: a file is not what was written.
         Repeated: a key is in two files.
     """
-    coming = [iter(pa.ipc.open_stream(file)) for file in files]
-    heads = {number: head for number, batches in enumerate(coming) if (head := next(batches, None))}
+    coming = [_pieces(file) for file in files]
+    heads = {number: head for number, pieces in enumerate(coming) if (head := next(pieces, None)) is not None}
     while heads:
         # Whatever comes later of any file is greater than the last row that is here of it.
         bound = min(_at(head, key, head.num_rows - 1) for head in heads.values())
@@ -36,10 +41,10 @@ def merged(files: Sequence[Path], key: Sequence[str]) -> Iterator[pa.RecordBatch
             upto = bisect_right(range(head.num_rows), bound, key=partial(_at, head, key))
             taken.append(head.slice(0, upto))
             rest = head.slice(upto) if upto < head.num_rows else next(coming[number], None)
-            if rest:
-                heads[number] = rest
-            else:
+            if rest is None:
                 del heads[number]
+            else:
+                heads[number] = rest
         rows = pa.Table.from_batches(taken).sort_by([(name, "ascending") for name in key]).combine_chunks()
         _require_once(rows, key)
         yield from rows.to_batches()
@@ -48,12 +53,21 @@ def merged(files: Sequence[Path], key: Sequence[str]) -> Iterator[pa.RecordBatch
 class Repeated(Exception):
     """A key is in two files. ``key``: which, by column."""
 
-    def __init__(self, key: dict[str, object]) -> None:
+    def __init__(self, key: Values) -> None:
         super().__init__(f"twice: {key}")
         self.key = key
 
 
-def _at(rows: pa.RecordBatch, key: Sequence[str], row: int) -> tuple[object, ...]:
+def _pieces(file: Path) -> Iterator[pa.RecordBatch]:
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+        if found != file.stem:
+            raise ArtifactRefused(f"part {file.name} has sha256 {found}: it is not what was stored")
+        content.seek(0)
+        yield from (piece for piece in pa.ipc.open_stream(content) if piece.num_rows)
+
+
+def _at(rows: pa.RecordBatch, key: Sequence[str], row: int) -> tuple[str, ...]:
     return tuple(rows.column(name)[row].as_py() for name in key)
 
 

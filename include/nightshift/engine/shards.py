@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from nightshift.engine import parts
 from nightshift.engine.files import content, filed, filed_rows
 from nightshift.engine.job import Job
+from nightshift.engine.parts import BuildJob, Dealt, Part
 from nightshift.engine.receipts import Receipt, written
 from nightshift.engine.work import said, served
 from nightshift.environment import lock_sha256
@@ -51,8 +53,29 @@ class Plan:
     shards: tuple[Shard, ...]
     made_by: dict[str, str]
 
+    def worked(self, number: int) -> Receipt:
+        """Do one shard."""
+        shard = self.shards[number]
+        block = pq.read_table(pa.BufferReader(content(shard.file, "shard")))
+        return written(served(self.job, said(self.job, block)), shard.file.parent)
 
-PLAN, RECEIPT = TypeAdapter(Plan), TypeAdapter(Receipt)
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """The same of a set's nights. ``folder``: where what is built is filed."""
+
+    build: BuildJob
+    shards: tuple[Dealt, ...]
+    folder: Path
+    made_by: dict[str, str]
+
+    def worked(self, number: int) -> list[Part]:
+        """Do one shard."""
+        return parts.built(self.build, self.shards[number], self.folder)
+
+
+PLAN: TypeAdapter[Plan | BuildPlan] = TypeAdapter(Plan | BuildPlan)
+RECEIPT: TypeAdapter[Receipt | list[Part]] = TypeAdapter(Receipt | list[Part])
 ANSWERS = pa.schema([("number", pa.int64()), ("answer", pa.string())])
 
 
@@ -67,8 +90,14 @@ def planned(job: Job, shards: Sequence[Shard], folder: Path) -> Path:
     return filed(PLAN.dump_json(plan, by_alias=True), folder, "plan")
 
 
+def planned_build(job: BuildJob, shards: Sequence[Dealt], folder: Path) -> Path:
+    """Write the plan of a build, as :func:`planned`."""
+    plan = BuildPlan(job, tuple(shards), folder, this_engine())
+    return filed(PLAN.dump_json(plan, by_alias=True), folder, "plan")
+
+
 @lru_cache(2)  # a worker does many shards of one plan
-def opened(file: Path) -> Plan:
+def opened(file: Path) -> Plan | BuildPlan:
     """Return the plan in a file.
 
     Raises:
@@ -79,16 +108,15 @@ def opened(file: Path) -> Plan:
     return plan
 
 
-def worked(plan: Plan, number: int) -> Receipt:
-    """Do one shard; return its receipt. The same shard gives the same file and receipt, whoever does it.
+def worked(plan: Plan | BuildPlan, number: int) -> Receipt | list[Part]:
+    """Do one shard; return its receipt, or its parts. The same shard gives the same files, whoever does it.
 
     Raises:
-        ArtifactRefused: a file is not what was written.
+        ArtifactRefused: a file is not what was written, or a set is defined otherwise here.
+        BatchRejected: ``build()`` returned something other than what its set declares.
         ValueError: a prediction is not a finite number.
     """
-    shard = plan.shards[number]
-    block = pq.read_table(pa.BufferReader(content(shard.file, "shard")))
-    return written(served(plan.job, said(plan.job, block)), shard.file.parent)
+    return plan.worked(number)
 
 
 def answers(plan: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -14,23 +14,25 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import pyarrow as pa
 
 from nightshift import errors, processes
 from nightshift.collect import Connection
 from nightshift.engine.job import Job
+from nightshift.engine.parts import BuildJob, Dealt, Part
 from nightshift.engine.receipts import Receipt, checked
-from nightshift.engine.shards import RECEIPT, planned, spread
-from nightshift.errors import NightshiftError, NotReady, SpecError, Unreachable
+from nightshift.engine.shards import RECEIPT, planned, planned_build, spread
+from nightshift.errors import ArtifactRefused, NightshiftError, NotReady, SpecError, Unreachable
 
 log = logging.getLogger(__name__)
+D = TypeVar("D")
 
 LOCAL = re.compile(r"local(\[(\*|\d+)(, *\d+)?\]|-cluster\[\d+, *\d+, *\d+\])?")
 REMOTE = re.compile(r"spark://[A-Za-z0-9.-]+:\d+(,[A-Za-z0-9.-]+:\d+)*")
@@ -93,7 +95,7 @@ class Spark:
         return bool(LOCAL.fullmatch(self.master))
 
     @contextmanager
-    def started(self, folder: Path) -> Iterator[Callable[[Job, Iterator[pa.Table], Path], list[Receipt]]]:
+    def started(self, folder: Path) -> Iterator["_Driver"]:
         """Yield what runs jobs there; all of it is ended with the block. Its own files lie in ``folder``.
 
         Raises:
@@ -120,7 +122,7 @@ class Spark:
         driver = _Driver(cast("IO[str]", process.stdin), cast("IO[str]", process.stdout), own / "log", self)
         try:
             log.info("Spark %s at %s started", driver.answer()["spark"], self.master)
-            yield driver.run
+            yield driver
         finally:
             _end(process, driver)
 
@@ -186,7 +188,7 @@ class _Driver:
     log: Path
     spark: Spark
 
-    def run(self, job: Job, blocks: Iterator[pa.Table], folder: Path) -> list[Receipt]:
+    def score(self, job: Job, blocks: Iterator[pa.Table], folder: Path) -> list[Receipt]:
         """Return a receipt a block, in their order; what is served of each lies in ``folder``.
 
         Raises:
@@ -196,14 +198,31 @@ class _Driver:
         shards = spread(blocks, folder)
         if not shards:
             return []
-        log.info("%d shards to Spark at %s", len(shards), self.spark.master)
-        self._say({"plan": str(planned(job, shards, folder)), "shards": len(shards)})
-        answers = self.answer()
-        receipts = [_receipt(answers.get(str(number)), number) for number in range(len(shards))]
+        receipts = self._done(planned(job, shards, folder), len(shards), Receipt)
         for shard, receipt in zip(shards, receipts, strict=True):
             checked(receipt, folder, shard.rows)
             shard.file.unlink()
         return receipts
+
+    def build(self, job: BuildJob, shards: Sequence[Dealt], folder: Path) -> list[list[Part]]:
+        """Return, of each shard, its part of each night; what is built lies in ``folder``.
+
+        Raises:
+            NightshiftError: what a worker refused.
+            Unreachable: Spark gave up: workers went away too often.
+        """
+        found = self._done(planned_build(job, shards, folder), len(shards), list)
+        for part in (part for of in found for part in of):
+            if part.file and part.file.parent != folder:
+                raise ArtifactRefused(f"part {part.file}: expected a file in {folder}")
+        return found
+
+    def _done(self, plan: Path, count: int, kind: type[D]) -> list[D]:
+        """Return what the workers say of each shard of a plan."""
+        log.info("%d shards to Spark at %s", count, self.spark.master)
+        self._say({"plan": str(plan), "shards": count})
+        answers = self.answer()
+        return [_receipt(answers.get(str(number)), number, kind) for number in range(count)]
 
     def answer(self) -> dict[str, Any]:
         """Return the next answer. Raises Unreachable, with the end of its log, if there is none."""
@@ -231,15 +250,18 @@ class _Driver:
         return "\n".join(told or lines[-LINES:])
 
 
-def _receipt(answer: Any, number: int) -> Receipt:
+def _receipt(answer: Any, number: int, kind: type[D]) -> D:
     """Return the receipt in an answer. Raises what the worker raised."""
     if not isinstance(answer, dict):
         raise Unreachable(f"Spark: shard {number} has no answer")
     if "receipt" in answer:
-        return RECEIPT.validate_python(answer["receipt"])
-    kind, words = getattr(errors, answer["error"], None), answer["words"]
-    if isinstance(kind, type) and issubclass(kind, NightshiftError):
-        raise kind(words)
+        found = RECEIPT.validate_python(answer["receipt"])
+        if not isinstance(found, kind):
+            raise Unreachable(f"Spark: shard {number} is answered by {type(found).__name__}")
+        return found
+    error, words = getattr(errors, answer["error"], None), answer["words"]
+    if isinstance(error, type) and issubclass(error, NightshiftError):
+        raise error(words)
     log.error("shard %d: %s", number, answer["trace"])
     raise ValueError(f"shard {number}: {answer['error']}: {words}")
 

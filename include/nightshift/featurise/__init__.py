@@ -24,8 +24,8 @@ from nightshift.specs.features import DECLARATION
 
 Build = Callable[[dict[str, pd.DataFrame], date], pd.DataFrame]
 Documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-# Keys of the declaration that change no value: those for people, and how a large night is dealt.
-BESIDE = ("owner", "description", "shards")
+# Keys of the declaration that change no value: those for people, and how and where a large night is built.
+BESIDE = ("owner", "description", "shards", "compute")
 
 
 def load_build(spec: FeatureSet) -> Build:
@@ -45,8 +45,7 @@ def load_build(spec: FeatureSet) -> Build:
 def definition_sha256(spec: FeatureSet, renamed: Mapping[str, str] | None = None) -> str:
     """Return the hash of what the module computes: its syntax tree, without words and without positions.
 
-    Formatting, comments, docstrings, owner, description and shards do not change it. What the module imports is not
-    in it.
+    Formatting, comments, docstrings and what is :data:`BESIDE` do not change it. What the module imports is not in it.
     ``renamed``: texts of the module that are read as others, such as the name of a source.
     """
     module = ast.parse(spec.path.read_text(encoding="utf-8"))

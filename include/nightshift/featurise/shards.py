@@ -13,6 +13,7 @@ import pandas as pd
 from nightshift.errors import BatchRejected, NightshiftError
 from nightshift.featurise import Build, compute, compute_part
 from nightshift.featurise.leaks import Case, Finding, differing
+from nightshift.freeform import Values
 from nightshift.specs import FeatureSet
 
 Frames = Mapping[str, pd.DataFrame]
@@ -94,7 +95,7 @@ def require_alike(spec: FeatureSet, apart: pd.DataFrame, together: pd.DataFrame,
         )
 
 
-def repeated(spec: FeatureSet, batch_date: date, entity: Mapping[str, object]) -> str:
+def repeated(spec: FeatureSet, batch_date: date, entity: Values) -> str:
     """Return why a night is refused of which two shards have rows of one entity."""
     which = ", ".join(f"{name}={value!r:.60}" for name, value in entity.items())
     return (

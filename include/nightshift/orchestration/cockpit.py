@@ -5,6 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from nightshift.cockpit.bundle import bundle_name
+from nightshift.freeform import Json
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -35,7 +36,7 @@ def api() -> "FastAPI":
     return app()
 
 
-def react_apps() -> list[dict[str, Any]]:
+def react_apps() -> list[Json]:
     """Return where the script is shown: in the navigation, as a tab of each DAG, and on Home."""
     url = f"{PREFIX.lstrip('/')}/{bundle_name()}"
     fleet = {"destination": "nav", "url_route": "nightshift", "nav_top_level": True}

@@ -2,7 +2,7 @@
 
 import logging
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -10,6 +10,9 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from nightshift.errors import SpecError
 
 log = logging.getLogger(__name__)
+
+# Of a connection's extra, what says who must answer: without these libpq takes any server, also in plain text.
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 
 
 def warehouse_url(role: str) -> str:
@@ -30,9 +33,11 @@ def warehouse_url(role: str) -> str:
 
 
 def postgres_url(found: Any) -> str:
-    """Return the ``postgresql://`` URL of a connection."""
+    """Return the ``postgresql://`` URL of a connection, with the TLS that its extra asks for."""
     login = f"{quote(found.login or '', safe='')}:{quote(found.password or '', safe='')}"
-    return f"postgresql://{login}@{found.host}:{found.port or 5432}/{found.schema or 'warehouse'}"
+    asked = urlencode({name: found.extra_dejson[name] for name in TLS if found.extra_dejson.get(name)})
+    url = f"postgresql://{login}@{found.host}:{found.port or 5432}/{found.schema or 'warehouse'}"
+    return f"{url}?{asked}" if asked else url
 
 
 def find(conn_id: str) -> Connection:

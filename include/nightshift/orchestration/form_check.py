@@ -6,15 +6,13 @@ tells nobody what he does not know, logged in or not.
 
 import json
 import re
-from collections.abc import MutableMapping
-from typing import Any
 
 from nightshift.errors import RequestError
+from nightshift.freeform import Message
 from nightshift.hosts import App, Receive, Scope, Send, refuse
 from nightshift.orchestration.forms import require_consistent
 from nightshift.specs.derived import is_of_a_spec
 
-Message = MutableMapping[str, Any]
 TRIGGER = re.compile(r"/api/v2/dags/([^/]+)/dagRuns/?\Z")
 LARGEST_FORM = 10_000_000  # bytes; a larger one is Airflow's to judge
 

@@ -15,6 +15,7 @@ from airflow.sdk import Param
 
 from nightshift.calendar import parse_date, range_of
 from nightshift.errors import RequestError, did_you_mean
+from nightshift.freeform import Conf
 from nightshift.specs import LONGEST_RULE, REPLAY_ACTIONS, Source, require_replay
 
 LONGEST_REASON = 500
@@ -301,7 +302,7 @@ def explore(targets: Sequence[str] = ()) -> dict[str, Param]:
     }
 
 
-def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], form: Form) -> dict[str, Any]:
+def checked(conf: Conf | None, params: Conf, form: Form) -> Conf:
     """Return the parameters of a run.
 
     Raises:
@@ -319,7 +320,7 @@ def checked(conf: Mapping[str, Any] | None, params: Mapping[str, Any], form: For
     return values
 
 
-def require_consistent(values: Mapping[str, Any]) -> None:
+def require_consistent(values: Conf) -> None:
     """Raise RequestError for fields that contradict each other; ``values`` may be a part of a form."""
     for keys, rule in RULES.items():
         if values.keys() & keys:
@@ -371,7 +372,7 @@ def _check_text(key: str, given: str) -> None:
         raise RequestError(f"{key}: expected text of at most {LONGEST_TEXT} characters")
 
 
-def _both_or_neither(values: Mapping[str, Any], file: str, until: str) -> None:
+def _both_or_neither(values: Conf, file: str, until: str) -> None:
     if (values.get(file) is None) != (values.get(until) is None):
         raise RequestError(
             f"{file}, {until}: give both, or neither; the gates judge a model on days later than those it was "
@@ -379,12 +380,12 @@ def _both_or_neither(values: Mapping[str, Any], file: str, until: str) -> None:
         )
 
 
-def _either(values: Mapping[str, Any], one: str, other: str) -> None:
+def _either(values: Conf, one: str, other: str) -> None:
     if bool(values.get(one)) == bool(values.get(other)):
         raise RequestError(f"give either {one} or {other}: which entities are to be scored")
 
 
-def _replay(values: Mapping[str, Any], *keys: str) -> None:
+def _replay(values: Conf, *keys: str) -> None:
     require_replay(*(values.get(key) for key in keys))
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import Asset, Param, PartitionedAssetTimetable
 
+from nightshift.freeform import Arguments
 from nightshift.orchestration.retries import FIRST_DELAY, LONGEST_DELAY, RETRIES, USUAL, until
 from nightshift.orchestration.telemetry import tell
 from nightshift.orchestration.timetable import NightlyTimetable
@@ -34,7 +35,7 @@ def nightly(cron: str | None = None) -> NightlyTimetable:
     )
 
 
-def patient(source: Source) -> dict[str, Any]:
+def patient(source: Source) -> Arguments:
     """Return the arguments of a task that asks a source's upstream: tried until somebody counts on the night."""
     settings = project().settings
     minute, hour = map(int, settings.cron.split()[:2])
@@ -84,7 +85,7 @@ def lifecycle(
     params: dict[str, Param],
     tags: Collection[str] = (),
     **more: Any,
-) -> dict[str, Any]:
+) -> Arguments:
     """Return the arguments of ``@dag`` for one stage of one source, feature set or model; ``tags``: more of them."""
     return {
         "dag_id": dag_id(stage, spec),
@@ -108,14 +109,14 @@ def names(spec: Source | FeatureSet | Model) -> set[str]:
 
 def of_project(
     dag_id: str, description: str, doc: str | None, *, params: dict[str, Param], **more: Any
-) -> dict[str, Any]:
+) -> Arguments:
     """Return the arguments of ``@dag`` for what the project has one of."""
     owner = project().settings.owner
     about = {"dag_id": dag_id, "description": description, "doc_md": doc, "tags": {dag_id, owner}}
     return {**about, **_shared(owner, params), **more}
 
 
-def _shared(owner: str, params: dict[str, Param]) -> dict[str, Any]:
+def _shared(owner: str, params: dict[str, Param]) -> Arguments:
     return {
         "catchup": False,
         "max_active_runs": 4,

@@ -25,8 +25,9 @@ def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = (), corrected_only
     """Return a task that announces on ``asset`` the run's nights whose content is news, or as the form says.
 
     ``rebuilds``: for a source, the sets that read it. For each a task follows that announces as stale the nights
-    which were built from batches that this run has corrected; it is skipped without being started if there are
-    none. ``corrected_only``: the run's other nights are not news.
+    which were built from batches that this run has corrected, and those whose build did not end; where there is
+    news and no such night, it is skipped without being started. ``corrected_only``: the run's other nights are not
+    news.
     """
     source = asset.name.removeprefix("raw.")
 
@@ -58,7 +59,8 @@ def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = (), corrected_only
 def rebuild(spec: FeatureSet, source: str) -> Any:
     """Return a task that announces a set's stale nights; a task of its own, for Airflow announces every outlet."""
 
-    @task(task_id=f"rebuild_{spec.name}", outlets=[stale(spec)], pool=POOL)
+    # Also where there was no news: a night whose build did not end is owed all the same.
+    @task(task_id=f"rebuild_{spec.name}", outlets=[stale(spec)], pool=POOL, trigger_rule="none_failed")
     def announce_stale() -> None:
         """Announce the nights to build again."""
         from nightshift.orchestration.run import this_run
@@ -73,7 +75,7 @@ def rebuild(spec: FeatureSet, source: str) -> Any:
 
 
 def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
-    """Return the nights of a set that were built from batches which this run has corrected.
+    """Return the nights of a set that were built from batches which this run has corrected, or whose build did not end.
 
     Also the run's own night, where it was built before: its other sources are no news, and nothing else would wake it.
     """
@@ -81,7 +83,10 @@ def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
 
     if run.downstream == "leave" or run.asked.is_backfill:
         return []
-    return stages.stale(run.platform, spec, source, stages.corrected(run.platform, source, run.asked))
+    changed = stages.corrected(run.platform, source, run.asked)
+    own = sorted({*run.nights.dates, *changed})
+    owed = stages.owed(run.platform, spec, source, own, run.asked)
+    return sorted({*owed, *stages.stale(run.platform, spec, source, changed)})
 
 
 def is_rebuild() -> bool:

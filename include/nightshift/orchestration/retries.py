@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from nightshift.calendar import next_at
 from nightshift.errors import NightshiftError, SourceError, SourceRefused, Unreachable
+from nightshift.freeform import Arguments
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -80,7 +81,7 @@ class UntilTheHour(RetryPolicy):
         return self.retries - (max_tries - try_number)
 
 
-def until(hour: time, zone: ZoneInfo, began: time) -> dict[str, Any]:
+def until(hour: time, zone: ZoneInfo, began: time) -> Arguments:
     """Return the arguments of a task that is tried until ``hour``, of a night that begins at ``began``."""
     day = datetime(2000, 1, 1)  # noqa: DTZ001 - any: only the distance counts
     wait = (datetime.combine(day, hour) - datetime.combine(day, began)) % timedelta(days=1)

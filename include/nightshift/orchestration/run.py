@@ -2,7 +2,6 @@
 
 import csv
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from airflow.sdk import get_current_context
 
 from nightshift.calendar import DateRange, compared, parse_date, resolve, typed
 from nightshift.errors import ClearTask, NotReady, RequestError
+from nightshift.freeform import Conf
 from nightshift.orchestration.forms import checked
 from nightshift.orchestration.platform import platform
 from nightshift.specs import Project, Source, load_project
@@ -35,7 +35,7 @@ class Undated:
     asked: Try
     actor: str
     reason: str
-    values: Mapping[str, Any]
+    values: Conf
     person: str | None
     kind: str
 
@@ -164,7 +164,7 @@ def undated_run() -> Undated:
     )
 
 
-def _caller(context: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+def _caller(context: Any, values: Conf) -> dict[str, Any]:
     dag_run = context["dag_run"]
     kind = _kind(dag_run)
     person = getattr(dag_run, "triggering_user_name", None)
@@ -212,7 +212,7 @@ def sound_id(run_id: str) -> str:
     return run_id
 
 
-def is_nightly(dag_run: Any, values: Mapping[str, Any]) -> bool:
+def is_nightly(dag_run: Any, values: Conf) -> bool:
     """Whether a run is for its own partition, as the schedule's are. A backfill touches no other dates."""
     of_partition = getattr(dag_run, "partition_key", None) is not None and values.get("batch_date") is None
     return of_partition and not _kind(dag_run).startswith("backfill")
@@ -222,7 +222,7 @@ def _kind(dag_run: Any) -> str:
     return str(getattr(dag_run.run_type, "value", dag_run.run_type))
 
 
-def asked_for(project: Project, context: Any) -> tuple[dict[str, Any], DateRange]:
+def asked_for(project: Project, context: Any) -> tuple[Conf, DateRange]:
     """Return the run's checked parameters and its nights."""
     dag_run, params = context["dag_run"], context["params"]
     values = checked(dag_run.conf, params, dict(context["dag"].params.items()))

@@ -14,6 +14,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from nightshift.errors import NotReady, Unreachable
+from nightshift.freeform import Json
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class VerdictTrigger(BaseTrigger):
         self.batch_date = batch_date
         self.deadline = deadline
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
+    def serialize(self) -> tuple[str, Json]:
         """Return what the triggerer needs to make this trigger again."""
         arguments = {"model": self.model, "batch_date": self.batch_date, "deadline": self.deadline}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
@@ -71,7 +72,7 @@ class VerdictSensor(BaseSensorOperator):
         trigger = VerdictTrigger(self.model, str(nights.first), deadline)
         self.defer(trigger=trigger, method_name="arrived", kwargs={"batch_date": str(nights.first)})
 
-    def arrived(self, context: Any, event: dict[str, Any], batch_date: str) -> str:
+    def arrived(self, context: Any, event: Json, batch_date: str) -> str:
         """Return the night whose verdict is there.
 
         Raises:

@@ -15,6 +15,7 @@ from airflow.sdk.timezone import utcnow
 
 from nightshift import results
 from nightshift.errors import RequestError
+from nightshift.freeform import Json
 
 COMMENT = Param(
     None,
@@ -49,7 +50,7 @@ class SignOff(ApprovalOperator):
         """Ask, and wait as long as the spec says."""
         self._wait(context, utcnow() + self.within)
 
-    def execute_complete(self, context: Any, event: dict[str, Any], until: str | None = None) -> Any:
+    def execute_complete(self, context: Any, event: Json, until: str | None = None) -> Any:
         """Record the answer, then let the promotion follow, or skip it. An answer that does not count: ask again."""
         try:
             if "error" not in event:
@@ -68,7 +69,7 @@ class SignOff(ApprovalOperator):
             waiting.kwargs = {"until": until.isoformat()}
             raise
 
-    def _record(self, event: dict[str, Any]) -> results.Signed:
+    def _record(self, event: Json) -> results.Signed:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 

@@ -10,6 +10,8 @@ from typing import Any
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 from airflow.timetables.trigger import CronPartitionTimetable
 
+from nightshift.freeform import Json
+
 KEY_FORMAT = "%Y-%m-%d"
 
 
@@ -21,12 +23,12 @@ class NightlyTimetable(CronPartitionTimetable):
         self._first = first
         self._last = last
 
-    def serialize(self) -> dict[str, Any]:
+    def serialize(self) -> Json:
         """Return what :meth:`deserialize` needs."""
         return {**super().serialize(), "first": self._first, "last": self._last}
 
     @classmethod
-    def deserialize(cls, data: dict[str, Any]) -> "NightlyTimetable":
+    def deserialize(cls, data: Json) -> "NightlyTimetable":
         """Return the timetable that was serialized."""
         from airflow.timetables.trigger import parse_timezone
 

@@ -41,28 +41,39 @@ def _require(model: Model, nights: Iterable[date], there: Iterable[date]) -> Non
 
 def read_labels(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
     """Return the labels of entities of ``first`` .. ``as_of`` as they were known at the cut-off of ``as_of``."""
-    platform.warehouse.ensure(raw_table(platform.project.source(model.truth.source)))
-    with platform.warehouse.reading() as reading:
-        return known_labels(reading, platform, model, first, as_of)[0]
+    truth = _truth(platform, model, first, as_of)
+    return train.labels(model, truth, *_known(platform, model, as_of))
 
 
 def read_outcomes(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
     """Return the same labels, and when each was known first; entities reported without an outcome too."""
-    source = platform.project.source(model.truth.source)
-    platform.warehouse.ensure(raw_table(source))
-    truth = platform.warehouse.read(raw_table(source), first, as_of)
+    truth = _truth(platform, model, first, as_of)
+    return train.outcomes(model, truth, *_known(platform, model, as_of))
+
+
+def _truth(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
+    table = raw_table(platform.project.source(model.truth.source))
+    platform.warehouse.ensure(table)
+    return platform.warehouse.read(table, first, as_of)
+
+
+def _known(platform: Platform, model: Model, as_of: date) -> tuple[list[str], pd.Timestamp]:
+    """Return what labels are joined on, and by when they must be known."""
     entity = platform.project.feature_set(model.features).entity
-    known_by = pd.Timestamp(platform.project.calendar.cutoff(as_of))
-    return train.outcomes(model, truth, entity, known_by)
+    return entity, pd.Timestamp(platform.project.calendar.cutoff(as_of))
 
 
 def known_labels(
     reading: Reading, platform: Platform, model: Model, first: date, as_of: date
 ) -> tuple[pd.DataFrame, set[date]]:
-    """Return the same labels, and the batches of the target's source that had reports by then."""
+    """Return the same labels, to learn from, and the batches of the target's source that had reports by then.
+
+    Raises:
+        SpecError: a text of the target is hardly ever reported, and oftener in another spelling.
+    """
     truth = reading.read(raw_table(platform.project.source(model.truth.source)), first, as_of)
-    known_by = pd.Timestamp(platform.project.calendar.cutoff(as_of))
-    entity = platform.project.feature_set(model.features).entity
+    entity, known_by = _known(platform, model, as_of)
+    train.require_spelled(model, truth, known_by)
     reported = set(truth.loc[truth["known_at"] <= known_by, "batch_date"].dt.date)
     return train.labels(model, truth, entity, known_by), reported
 

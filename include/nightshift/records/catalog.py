@@ -1,22 +1,33 @@
 """The catalog: what there is, how fresh and how good; explorations; reproductions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
+from nightshift.freeform import Json
 from nightshift.rows import JSON, Command, Query, Row, insert, numbered, select, stamped, upsert
+
+
+@dataclass(frozen=True)
+class DescribedColumn:
+    """A column of a dataset: its declared type, and what its owner says of it."""
+
+    name: str
+    type: str
+    nullable: bool
+    description: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Row, table="catalog.datasets", key=("kind", "name")):
-    """A source, feature set or model. ``schema``: [{name, type, nullable, description}]."""
+    """A source, feature set or model."""
 
     kind: str
     name: str
     owner: str
     description: str
-    schema: Annotated[list[dict[str, Any]], JSON]
+    schema: Annotated[Sequence[DescribedColumn], JSON]
     reads: list[str]
     read_by: list[str]
     spec_sha256: str
@@ -141,6 +152,51 @@ RENAME_SUBJECT = Command("UPDATE catalog.explorations SET subject = %(new)s WHER
 RENAME_TARGET = Command("UPDATE catalog.explorations SET target = %(new)s WHERE target = %(old)s")
 
 
+@dataclass(frozen=True)
+class Difference:
+    """Something that was otherwise when a version was trained."""
+
+    what: str
+    then: str
+    now: str
+
+
+@dataclass(frozen=True)
+class PredictionsAgain:
+    """Hashes of a version's predictions: recorded, by the registered model and by the one made again.
+
+    ``differing``: rows on which the last two differ, and ``largest``: by how much at most.
+    """
+
+    rows: int
+    recorded_sha256: str | None
+    registered_sha256: str
+    again_sha256: str
+    differing: int
+    largest: float
+    equal: bool
+
+
+@dataclass(frozen=True)
+class ScoreAgain:
+    """A metric on the holdout, of the version and of the one made again. None: not defined."""
+
+    then: float | None
+    now: float | None
+    difference: float | None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a version made again came to. ``judged``: of what was judged, if another fit serves; metrics by name."""
+
+    snapshot_id: str
+    predictions: PredictionsAgain
+    judged: PredictionsAgain | None
+    metrics: Mapping[str, ScoreAgain]
+    differences: Sequence[Difference]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reproduced(Row, table="governance.reproductions", key=("model", "version", "run_id")):
     """A version that was made again from its record, and whether it came out equal."""
@@ -149,7 +205,7 @@ class Reproduced(Row, table="governance.reproductions", key=("model", "version",
     version: int
     run_id: str
     equal: bool
-    findings: Annotated[Mapping[str, Any], JSON]
+    findings: Annotated[Findings, JSON]
     page_key: str
     reason: str
     reproduced_at: datetime = stamped()
@@ -171,7 +227,7 @@ class Event(Row, table="catalog.events", key=("event",)):
     run_id: str | None
     actor: str | None
     why: str
-    about: Annotated[dict[str, Any], JSON]
+    about: Annotated[Json, JSON]
 
 
 EVENTS = select(Event, "kind = %(kind)s AND name = %(name)s", order="event DESC LIMIT %(most)s")

@@ -1,9 +1,12 @@
 """Deliveries and batches: what each run landed, how each night was judged, what was announced, by whose clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Annotated
 
-from nightshift.rows import Command, Query, Row, select, stamped, upsert
+from nightshift.freeform import Declared
+from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, upsert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,17 +160,23 @@ ACCOUNTS = Query(
 
 @dataclass(frozen=True, kw_only=True)
 class Announcement(Row, table="catalog.announcements", key=("asset", "batch_date")):
-    """The last word on a partition: told to what follows, or left; with the hash of what it held."""
+    """The last word on a partition: told to what follows, or left; with the hash of what it held.
+
+    ``first_run_id``: of the run that told it first; None: it was never told.
+    """
 
     asset: str
     batch_date: date
     announced: bool
     content_sha256: str | None
     run_id: str
+    first_run_id: str | None
     decided_at: datetime = stamped()
 
 
-ANNOUNCE = upsert(Announcement)
+ANNOUNCE = upsert(
+    Announcement, first_run_id="coalesce(catalog.announcements.first_run_id, excluded.first_run_id)"
+)
 ANNOUNCED = select(Announcement, "asset = %(asset)s AND batch_date BETWEEN %(first)s AND %(last)s")
 # ``night``: of that night; else of the ``days`` before the newest that anything was said of, and of it.
 LATELY = select(
@@ -197,6 +206,29 @@ RENAME_CLOCK = Command(
 )
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a source's values are read: the zone of each timestamp column, and a CSV's dialect as its spec has it."""
+
+    zones: Mapping[str, str]
+    dialect: Declared | None
+    format: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadBy(Row, table="catalog.readings", key=("source",)):
+    """How the batches of a source were read."""
+
+    source: str
+    reading: Annotated[Reading, JSON]
+    recorded_at: datetime = stamped()
+
+
+READ_BY = select(ReadBy, "source = %(source)s")
+START_READING = insert(ReadBy, "ON CONFLICT (source) DO NOTHING")
+CHANGE_READING = upsert(ReadBy)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Exists(Row):
     """Whether a table is there: it is not before ``nightshift migrate``."""
@@ -205,6 +237,7 @@ class Exists(Row):
 
 
 HAS_CLOCK = Query("SELECT to_regclass('catalog.clock') IS NOT NULL AS found", Exists)
+HAS_READINGS = Query("SELECT to_regclass('catalog.readings') IS NOT NULL AS found", Exists)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,5 +252,10 @@ class Span(Row):
 CUT = Query(
     "SELECT count(DISTINCT batch_date) AS nights, min(batch_date) AS first, max(batch_date) AS last "
     "FROM catalog.batches",
+    Span,
+)
+PUBLISHED = Query(
+    "SELECT count(*) AS nights, min(batch_date) AS first, max(batch_date) AS last "
+    "FROM catalog.batches WHERE source = %(source)s AND published_sha256 IS NOT NULL",
     Span,
 )

@@ -37,6 +37,12 @@ NIGHTS = Query(
     "AND batch_date BETWEEN %(first)s AND %(last)s ORDER BY batch_date",
     Night,
 )
+# A build takes its lease before it reads anything. ``table``: the set's, as leases spell it.
+UNFINISHED = Query(
+    "SELECT DISTINCT batch_date FROM catalog.leases WHERE table_name = %(table)s AND batch_date = ANY(%(nights)s) "
+    f"EXCEPT SELECT batch_date FROM catalog.feature_batches WHERE {_OF_SET} ORDER BY batch_date",
+    Night,
+)
 NEWEST = Query(
     f"SELECT batch_date FROM catalog.feature_batches WHERE {_OF_SET} "
     "ORDER BY batch_date DESC LIMIT %(count)s",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
+from nightshift.freeform import Arguments
 from nightshift.records.profile import Profile
 from nightshift.rows import JSON, Query, Row, insert, select, stamped
 
@@ -161,8 +162,8 @@ class Tried(Row, table="governance.trials", key=("training_id", "search_sha256",
     trial: int
     model: str
     estimator: str
-    params: Annotated[dict[str, Any], JSON]
-    sampled: Annotated[dict[str, Any], JSON]
+    params: Annotated[Arguments, JSON]
+    sampled: Annotated[Arguments, JSON]
     metric: str
     scores: list[float]
     state: Literal["complete", "pruned", "failed"]

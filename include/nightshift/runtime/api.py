@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from nightshift.errors import NotReady, RequestError
+from nightshift.freeform import Conf, Json
 from nightshift.runtime.state import Runtime
 
-Json = dict[str, Any]
 FINISHED = frozenset({"success", "failed"})
 
 
@@ -67,7 +67,7 @@ class Client:
         dag_id: str,
         *,
         partition_key: str | None = None,
-        conf: Json | None = None,
+        conf: Conf | None = None,
         run_id: str | None = None,
     ) -> str:
         """Start a run and return its id."""

@@ -8,7 +8,7 @@ DAG file and no trigger has it in its environment. Airflow is configured here an
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.engine import URL, make_url
 
@@ -16,6 +16,7 @@ from nightshift.hosts import listed, names_of
 from nightshift.processes import MARK
 from nightshift.root import ENGINE, INCLUDE, ROOT
 from nightshift.runtime.credentials import Credentials
+from nightshift.runtime.settings_file import Parts
 from nightshift.runtime.state import Runtime
 from nightshift.runtime.work import PARALLELISM
 
@@ -221,25 +222,29 @@ def _one_thread() -> dict[str, str]:
     }
 
 
-def connections(runtime: Runtime, extension: "Extension") -> dict[str, Mapping[str, object]]:
+def connections(runtime: Runtime, extension: "Extension") -> dict[str, Parts]:
     """Return what is laid over the connections of ``airflow_settings.yaml``, by connection id: ours last."""
     return {
         **extension.connections(runtime),
         # Not the owner's, for only migrations are its. The reader's is the cockpit's.
         **{f"warehouse_{role}": endpoint(url) for role, url in runtime.warehouse_urls.items()},
-        "mlflow": endpoint(runtime.mlflow_url)
-        | {"schema": "http", "login": runtime.mlflow_user, "password": runtime.mlflow_password},
+        "mlflow": {
+            **endpoint(runtime.mlflow_url),
+            "schema": "http",
+            "login": runtime.mlflow_user,
+            "password": runtime.mlflow_password,
+        },
     }
 
 
-def endpoint(url: str) -> dict[str, object]:
+def endpoint(url: str) -> Parts:
     """Return the parts of a URL as the columns of an Airflow connection."""
     parts = make_url(url)
-    found = {
-        "host": parts.host,
-        "port": parts.port,
-        "schema": parts.database,
-        "login": parts.username,
-        "password": parts.password,
-    }
-    return {key: value for key, value in found.items() if value is not None}
+    found = Parts(
+        host=parts.host,
+        port=parts.port,
+        schema=parts.database,
+        login=parts.username,
+        password=parts.password,
+    )
+    return cast("Parts", {key: value for key, value in found.items() if value is not None})

@@ -10,8 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
+from nightshift.freeform import Json
 from nightshift.processes import alive
 from nightshift.runtime import components, databases, work
 from nightshift.runtime.state import Record, Runtime
@@ -52,7 +52,7 @@ def execution_api_answers(runtime: Runtime) -> bool:
     return fetch(f"{runtime.airflow_url}/execution/health", timeout=3) is not None
 
 
-def fetch(url: str, timeout: float = 5) -> dict[str, Any] | None:
+def fetch(url: str, timeout: float = 5) -> Json | None:
     """Return the JSON object at ``url`` (an empty one if the answer is other text), None on any failure."""
     try:
         with _OPENER.open(url, timeout=timeout) as answer:
@@ -64,9 +64,7 @@ def fetch(url: str, timeout: float = 5) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else {}
 
 
-def beats(
-    status: Mapping[str, Any] | None, record: Record | None, database_since: float, now: float
-) -> bool | None:
+def beats(status: Json | None, record: Record | None, database_since: float, now: float) -> bool | None:
     """Whether the heartbeat is fresh, is this process's own, and was written to the server that runs now.
 
     A component that is ending because it lost the database still has the heartbeat of a moment before.

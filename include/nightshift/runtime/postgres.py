@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy.engine import make_url
 
@@ -35,7 +35,7 @@ VARIABLES = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "dbname": "PGDATABASE",
 }
-SETTINGS: Mapping[str, object] = {
+SETTINGS: Mapping[str, str | int] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
@@ -53,6 +53,14 @@ SETTINGS: Mapping[str, object] = {
 }
 
 
+class Identity(TypedDict, total=False):
+    """Arguments of ``subprocess``: the account that a program is to run as."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
 @dataclass(frozen=True)
 class Account:
     """Who runs the server."""
@@ -62,7 +70,7 @@ class Account:
     gid: int
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Identity:
         """What ``subprocess`` needs to become this account; nothing if it is ours already."""
         if self.uid == os.geteuid():
             return {}

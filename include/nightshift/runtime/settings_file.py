@@ -6,12 +6,13 @@ laid over it. Airflow has no command that reads the file, so applying it is ours
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nightshift.errors import SpecError
+from nightshift.freeform import Json
 
 
 class _Entry(BaseModel):
@@ -29,7 +30,18 @@ class Connection(_Entry):
     conn_password: str | None = None
     conn_port: int | str | None = None
     conn_uri: str | None = None
-    conn_extra: dict[str, Any] | str | None = None
+    conn_extra: Json | str | None = None
+
+
+class Parts(TypedDict, total=False):
+    """What is laid over a connection of the file: columns of Airflow's table of connections."""
+
+    host: str | None
+    port: int | None
+    schema: str | None
+    login: str | None
+    password: str | None
+    extra: str | Json
 
 
 class Pool(_Entry):
@@ -73,7 +85,7 @@ def read(path: Path) -> Settings:
         raise SpecError(f"{path}: airflow.{place}: {first['msg']}") from error
 
 
-def overlay(connection: Connection, local: Mapping[str, Any]) -> dict[str, Any]:
+def overlay(connection: Connection, local: Parts) -> Json:
     """Return the arguments of Airflow's ``Connection``: the file's, with ``local`` laid over them."""
     declared = {
         "conn_type": connection.conn_type or None,
@@ -86,10 +98,10 @@ def overlay(connection: Connection, local: Mapping[str, Any]) -> dict[str, Any]:
     }
     if connection.conn_uri and not local:
         declared = {"uri": connection.conn_uri}
-    return declared | dict(local)
+    return {**declared, **local}
 
 
-def apply(settings: Settings, local: Mapping[str, Mapping[str, Any]]) -> None:
+def apply(settings: Settings, local: Mapping[str, Parts]) -> None:
     """Write the settings into Airflow's metadata database, over what is there.
 
     ``local`` holds, by connection id, what wins over the file: host, port, schema, login, password, extra.

@@ -19,6 +19,7 @@ from nightshift.root import ENGINE, ROOT
 from nightshift.runtime.airflow_launcher import LARGEST_ORDER
 from nightshift.runtime.configuration import environment, secrets_of
 from nightshift.runtime.credentials import Credentials
+from nightshift.runtime.settings_file import Parts
 from nightshift.runtime.state import Record, Runtime
 
 SECONDS_TO_FORK = 20
@@ -195,5 +196,5 @@ class Extension:
     components: tuple[Component, ...] = ()
     services: Mapping[str, int] = field(default_factory=dict)
     databases: tuple[str, ...] = ()
-    connections: Callable[[Runtime], Mapping[str, Mapping[str, object]]] = lambda runtime: {}
+    connections: Callable[[Runtime], Mapping[str, Parts]] = lambda runtime: {}
     demo: Callable[[Runtime, float], None] | None = None

@@ -4,12 +4,13 @@ import ast
 import re
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from nightshift.errors import SpecError
-from nightshift.specs.parts import Name, Spec, Tag, build
+from nightshift.freeform import Declared
+from nightshift.specs.parts import Compute, Name, Spec, Tag, build
 from nightshift.specs.tables import BATCH, OURS_BESIDE_FEATURES, check_columns, check_key, check_width
 
 FeatureType = Literal["float", "integer", "boolean", "string"]
@@ -57,6 +58,7 @@ class FeatureSet(Spec):
     inputs: dict[Name, FeatureInput] = Field(min_length=1)
     columns: dict[Name, FeatureType] = Field(min_length=1)
     shards: Shards | None = None
+    compute: Compute = "here"
     path: Path = Field(strict=False)
 
     @field_validator("entity")
@@ -95,6 +97,14 @@ class FeatureSet(Spec):
             raise ValueError(f"version: the file name says {named[2]}, {DECLARATION} says {self.version}")
         return self
 
+    @model_validator(mode="after")
+    def _spark_has_shards(self) -> "FeatureSet":
+        if self.compute == "spark" and self.shards is None:
+            raise ValueError(
+                "compute: spark builds shards, and key 'shards' is missing: say what belongs together"
+            )
+        return self
+
     @property
     def set(self) -> str:
         """The name that all versions of the set share."""
@@ -126,7 +136,7 @@ def load_feature_set(path: Path) -> FeatureSet:
     return build(FeatureSet, {**described, "name": path.stem, "path": path}, path)
 
 
-def _literal(module: ast.Module, path: Path) -> dict[str, Any]:
+def _literal(module: ast.Module, path: Path) -> Declared:
     for node in module.body:
         if isinstance(node, ast.Assign) and any(
             isinstance(t, ast.Name) and t.id == DECLARATION for t in node.targets

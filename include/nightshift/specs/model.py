@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from nightshift.errors import SpecError
-from nightshift.specs.parts import Name, Spec, Tag
+from nightshift.freeform import Arguments
+from nightshift.specs.parts import Compute, Name, Spec, Tag
 from nightshift.specs.search import Tune, families, preset_of
 from nightshift.specs.target import Target
 
@@ -48,7 +49,7 @@ class Estimator(Spec):
     path: DottedPath | None = Field(default=None, alias="class")
     # Of a module under include/: called with the features, the label and ``params``.
     function: DottedPath | None = None
-    params: dict[str, Any] = {}
+    params: Arguments = {}
 
     @model_validator(mode="after")
     def _one_way(self) -> "Estimator":
@@ -308,7 +309,7 @@ class Model(Spec):
     approvers: list[Tag] = []
     approve_within_hours: int = Field(default=72, ge=1, le=24 * 60)
     # Where its nights are scored: by the task itself, or by workers of Apache Spark (`spark` in project.yaml).
-    compute: Literal["here", "spark"] = "here"
+    compute: Compute = "here"
     drift: Drift = Drift()
     performance: Performance | None = None
     # Without it, what the model says is served as it is.

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from nightshift.errors import SpecError, did_you_mean
+from nightshift.freeform import Declared
 
 # Names become table names, DAG ids and file names. 40: PostgreSQL ends identifiers at 63 bytes.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}\z")]
@@ -27,6 +28,8 @@ Hour = Annotated[
     str, BeforeValidator(_as_on_a_clock), StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\z")
 ]
 TAGS = {"kind", "gate"}  # the keys that say which of several models a mapping is
+# Where work is done: by the task itself, or by workers of Apache Spark.
+Compute = Literal["here", "spark"]
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 
 
@@ -40,7 +43,7 @@ class Spec(BaseModel):
 S = TypeVar("S", bound=Spec)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Declared:
     """Return the mapping in a YAML file.
 
     Raises:
@@ -62,7 +65,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def build(kind: type[S], content: dict[str, Any], path: Path) -> S:
+def build(kind: type[S], content: Declared, path: Path) -> S:
     """Return ``content`` as a spec.
 
     Raises:

@@ -47,7 +47,7 @@ class Settings(Spec):
     allowed_types: list[DottedPath] = []
     # What the local stack has beside the engine's own servers. Nothing reads it in production.
     components: Annotated[str, Field(pattern=COMPONENTS)] | None = None
-    # The Airflow connection of Apache Spark, for models with `compute: spark`.
+    # The Airflow connection of Apache Spark, for models and feature sets with `compute: spark`.
     spark: Annotated[str, Field(pattern=CONNECTION)] | None = None
     # Who is told of what is wrong.
     alerts: Alerts = Alerts()
@@ -141,6 +141,7 @@ def load_project(folder: Path = INCLUDE) -> Project:
     sets = _keep_sound(
         sets, lambda s: _check_feature_set(s, sets, sources, problems), problems, folder / "features", ".py"
     )
+    sets = _keep_sound(sets, lambda s: _check_compute(s, settings), problems, folder / "features", ".py")
     sets = _named_apart(sets, [*sources.values()], problems, folder / "features")
     models = _keep_sound(
         models, lambda m: _check_model(m, sets, sources, problems), problems, folder / "models", ".yaml"
@@ -274,7 +275,7 @@ def _check_target(
         )
 
 
-def _check_compute(spec: Model, settings: Settings) -> None:
+def _check_compute(spec: Model | FeatureSet, settings: Settings) -> None:
     if spec.compute == "spark" and settings.spark is None:
         raise SpecError(
             "key 'compute': spark needs `spark: CONNECTION` in project.yaml, the Airflow connection of its master"

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from nightshift.errors import RequestError, did_you_mean
+from nightshift.freeform import Arguments
 from nightshift.specs.dialect import Dialect, Zone
 from nightshift.specs.parts import ColumnType, Hour, Name, Spec, Tag
 from nightshift.specs.tables import OURS_BESIDE_ROWS, RAW, check_columns, check_key, check_width
@@ -275,7 +276,7 @@ class Source(Spec):
     # The column (timestamp) that says when a row became known; null: known at the night's cut-off.
     known_at: str | None = None
     # Great Expectations, by their own names: {expect_column_values_to_be_between: {column: ..., ...}}
-    expectations: list[dict[str, dict[str, Any]]] = []
+    expectations: list[dict[str, Arguments]] = []
     budget: Budget = Budget()
     # Each night collects the batches of so many nights before it again: for rows that come late or are corrected.
     look_back_days: int = Field(default=0, ge=0, le=31)
@@ -321,9 +322,7 @@ class Source(Spec):
 
     @field_validator("expectations")
     @classmethod
-    def _one_expectation_an_item(
-        cls, items: list[dict[str, dict[str, Any]]]
-    ) -> list[dict[str, dict[str, Any]]]:
+    def _one_expectation_an_item(cls, items: list[dict[str, Arguments]]) -> list[dict[str, Arguments]]:
         for item in items:
             if len(item) != 1 or not next(iter(item)).startswith("expect_"):
                 raise ValueError(f"expected one 'expect_...' with its arguments, got {item}")

@@ -1,7 +1,6 @@
 """Describe: the catalog, replaced whole from the specs and from what the nights have recorded."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import date, timedelta
 
 from nightshift import catalog, kept, results
@@ -34,8 +33,8 @@ def describe(
         session.run(records.CLEAR)
         session.each(records.DESCRIBE, [_row(each, batch_date, actor) for each in found])
         first = batch_date - timedelta(days=SHOWN_NIGHTS - 1)
-        nights = [asdict(night) for night in session.all(records.NIGHTS, first=first, last=batch_date)]
-        fresh = [asdict(each) for each in session.all(records.FRESHNESS)]
+        nights = session.all(records.NIGHTS, first=first, last=batch_date)
+        fresh = session.all(records.FRESHNESS)
         standings = _standings(platform, session, found, batch_date, dag)
         content = page(catalog.document(found, nights, fresh, batch_date, standings)).encode()
         platform.objects.put(kept.CATALOG, content)

@@ -20,6 +20,7 @@ from nightshift.records import deliveries, quarantine
 from nightshift.records.deliveries import Batch, Judged, Landing
 from nightshift.specs import Source
 from nightshift.stages.reconciling import require_balance
+from nightshift.stages.rereading import require_same_reading
 from nightshift.types import content_sha256
 from nightshift.warehouse import PartitionWrite, quarantine_table, raw_table
 
@@ -36,10 +37,11 @@ def collect(
 
     Raises:
         SourceError: the upstream is down, or answers nonsense. Nothing was overwritten.
-        SpecError: the project's time zone is not the one that older nights were cut in.
+        SpecError: older nights were cut in another time zone, or read otherwise, than the specs say now.
     """
     require_same_clock(platform)
     source = platform.project.source(name)
+    require_same_reading(platform, source)
     must = set((must_pass or nights).dates)
     landed = []
     beside = platform.project.folder.parent
@@ -85,6 +87,7 @@ def validate(
     """
     require_same_clock(platform)
     source = platform.project.source(name)
+    require_same_reading(platform, source)
     table = raw_table(source)
     platform.warehouse.ensure(table)
     must = set((must_pass or nights).dates)

@@ -1,16 +1,18 @@
 """Build feature partitions from raw ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from nightshift import featurise, results
 from nightshift.calendar import DateRange
 from nightshift.engine.building import Builder, Built, built
+from nightshift.engine.compute import engine_of
 from nightshift.engine.dealing import Shards, shards
 from nightshift.errors import NotReady, RunStage, SpecError, Subject
 from nightshift.featurise.origins import origins
@@ -30,6 +32,7 @@ from nightshift.types import as_numbers, content_sha256
 from nightshift.warehouse import (
     ROWS_A_PIECE,
     PartitionWrite,
+    Table,
     feature_inputs_table,
     feature_table,
     raw_table,
@@ -61,29 +64,17 @@ def build_features(
     platform.warehouse.ensure(table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder)
     builder = Builder(spec, featurise.load_build(spec), platform.project.calendar)
-    with scratch("features") as folder:
+    engine = engine_of(spec, platform.project.settings, platform.connection)
+    with scratch("features", engine.folder) as folder:
         dealt, landed = _inputs(platform, spec, nights, folder)
-        found_of = built(builder, dealt, nights, folder)
+        found_of = built(builder, dealt, nights, engine, folder)
         edges = edges_for(platform, spec, {night: each.rows for night, each in found_of.items()})
         looked = {night: _looked_at(spec, night, each, edges) for night, each in found_of.items()}
         sketched = [each.sketch for each in looked.values()]
-        origins_of = _origins(platform, builder, dealt)
-        found = look(platform, spec, sketched, edges, origins_of, asked.run_id)
+        found = look(platform, spec, sketched, edges, _origins(platform, builder, dealt), asked.run_id)
         with platform.warehouse.write(lease) as write:
-            rows = write.replace(
-                table,
-                lambda: (
-                    piece
-                    for each in found_of.values()
-                    for block in each.rows.each()
-                    for piece in table.arrow(block).to_batches(max_chunksize=ROWS_A_PIECE)
-                ),
-            )
+            rows = _replace(write, table, found_of)
             _record(write, spec, found_of, looked, landed, asked)
-            for each in sketched:
-                write.run(sketches.KEEP_FEATURES, each)
-                of = {"feature_set": spec.set, "version": spec.version, "batch_date": each.batch_date}
-                write.run(faults.CORRECTED, sketch_sha256=each.sketch_sha256, **of)
             for fault in found:
                 write.run(faults.FIND, fault)
     told: results.Built = {"feature_set": spec.table, "nights": str(nights), "rows": rows}
@@ -172,6 +163,15 @@ def _require_batches(platform: Platform, source: str, nights: DateRange) -> None
         )
 
 
+def _replace(write: PartitionWrite, table: Table, nights: Mapping[date, Built]) -> int:
+    def pieces() -> Iterator[pa.RecordBatch]:
+        for each in nights.values():
+            for block in each.rows.each():
+                yield from table.arrow(block).to_batches(max_chunksize=ROWS_A_PIECE)
+
+    return write.replace(table, pieces)
+
+
 def _record(
     write: PartitionWrite,
     spec: FeatureSet,
@@ -192,6 +192,10 @@ def _record(
             run_id=asked.run_id,
         )
         write.run(features.BUILT, batch, earlier=looked[batch_date].first)
+        sketch = looked[batch_date].sketch
+        write.run(sketches.KEEP_FEATURES, sketch)
+        of = {"feature_set": spec.set, "version": spec.version, "batch_date": batch_date}
+        write.run(faults.CORRECTED, sketch_sha256=sketch.sketch_sha256, **of)
     table = feature_inputs_table()
     used = [
         (spec.set, spec.version, batch_date, source, day, *landed[source].get(day, UNKNOWN))

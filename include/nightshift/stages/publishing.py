@@ -1,7 +1,8 @@
 """Which nights to announce: those whose content is news. And which feature nights a corrected batch makes stale.
 
 An announcement is remembered with the hash of what was announced. A run that finds the same content again
-wakes nobody; the run that wrote it may announce it again, since its first announcement may have been lost.
+wakes nobody; the run that wrote it may announce it again, since its first announcement may have been lost. A feature
+night whose build did not end is owed: whichever of its sources is collected again has it built.
 """
 
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ from nightshift.platform import Platform, Try
 from nightshift.records import deliveries, features
 from nightshift.records.deliveries import Announcement, Content
 from nightshift.specs import FeatureSet
+from nightshift.warehouse import feature_table
 
 Choice = Literal["changed", "wake", "leave"]
 # Predictions have no hash: they are written when their features changed, or because somebody asked.
@@ -25,7 +27,8 @@ def announce(
 
     Args:
         choice: ``changed`` announces news only, ``wake`` every night, ``leave`` none.
-        rebuilt: an input was corrected. A night that was never announced, such as history, stays unannounced.
+        rebuilt: an input was corrected. A night that was never announced, such as history, stays unannounced, unless
+            all sources of the set had announced it and nothing was said of it since.
     """
     if not nights:
         return []
@@ -34,7 +37,12 @@ def announce(
     contents = {each.batch_date: each.content_sha256 for each in _contents(platform, kind, name, span)}
     told = platform.warehouse.all(deliveries.ANNOUNCED, asset=asset, first=span.first, last=span.last)
     known = {each.batch_date: each for each in told}
-    news = [n for n in nights if _is_news(known.get(n), contents.get(n), asked, rebuilt)]
+    if rebuilt and kind == "features":
+        unsaid = [night for night in nights if night not in known]
+        first = _told_by_all(platform, _set_of(platform, name), unsaid)
+    else:
+        first = []
+    news = [n for n in nights if n in first or _is_news(known.get(n), contents.get(n), asked, rebuilt)]
     chosen = {"changed": news, "wake": nights, "leave": []}[choice]
     # Not those that are no news: what was said of them still holds.
     decided = nights if choice == "leave" else chosen
@@ -48,6 +56,7 @@ def announce(
                     announced=choice != "leave",
                     content_sha256=contents.get(night),
                     run_id=asked.run_id,
+                    first_run_id=None if choice == "leave" else asked.run_id,
                 )
                 for night in decided
             ],
@@ -78,6 +87,48 @@ def stale(platform: Platform, feature_set: FeatureSet, source: str, changed: lis
         for each in built
         if any(night <= each.batch_date <= night + timedelta(days=look_back) for night in changed)
     ]
+
+
+def owed(
+    platform: Platform, feature_set: FeatureSet, source: str, nights: list[date], asked: Try
+) -> list[date]:
+    """Return those of ``nights`` that all sources have announced, whose build has begun and did not end.
+
+    Not those that this run is the first to announce for ``source``: Airflow starts these by itself.
+    """
+    if not nights:
+        return []
+    asset, span = f"raw.{source}", {"first": min(nights), "last": max(nights)}
+    before = {
+        each.batch_date
+        for each in platform.warehouse.all(deliveries.ANNOUNCED, asset=asset, **span)
+        if each.announced and each.first_run_id != asked.run_id
+    }
+    unfinished = platform.warehouse.all(
+        features.UNFINISHED,
+        table=feature_table(feature_set).qualified,
+        nights=sorted(before & set(nights)),
+        feature_set=feature_set.set,
+        version=feature_set.version,
+    )
+    return _told_by_all(platform, feature_set, [each.batch_date for each in unfinished])
+
+
+def _told_by_all(platform: Platform, feature_set: FeatureSet, nights: list[date]) -> list[date]:
+    """Return those of ``nights`` that every source of the set has announced."""
+    if not nights:
+        return []
+    found = set(nights)
+    for source in feature_set.inputs:
+        told = platform.warehouse.all(
+            deliveries.ANNOUNCED, asset=f"raw.{source}", first=min(nights), last=max(nights)
+        )
+        found &= {each.batch_date for each in told if each.announced}
+    return sorted(found)
+
+
+def _set_of(platform: Platform, table: str) -> FeatureSet:
+    return next(spec for spec in platform.project.feature_sets.values() if spec.table == table)
 
 
 def _contents(platform: Platform, kind: str, name: str, span: DateRange) -> list[Content]:

@@ -31,6 +31,7 @@ from nightshift.stages.collect import (
     record_batches,
     validate,
 )
+from nightshift.stages.rereading import require_same_reading
 from nightshift.warehouse import PartitionWrite, raw_table
 
 Rows = Mapping[date, np.ndarray]  # row numbers, from 1 as delivered, by date
@@ -57,6 +58,7 @@ def replay(platform: Platform, name: str, nights: DateRange, asked: Try, wanted:
     """
     require_same_clock(platform)
     source = platform.project.source(name)
+    require_same_reading(platform, source)
     _check(source, wanted)
     return ACTIONS.get(wanted.action, _replayed)(platform, source, nights, asked, wanted)
 

@@ -6,7 +6,6 @@ code, the packages or the machine is reported.
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from nightshift import cards, kept, metrics, results, train
 from nightshift.environment import environment, lock_sha256
 from nightshift.errors import NotReady
+from nightshift.freeform import Json
 from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform import fitted as files
@@ -52,7 +52,7 @@ def reproduce(
             version=found.version,
             run_id=asked.run_id,
             equal=found.equal,
-            findings=found.to_dict(),
+            findings=found.findings,
             page_key=key,
             reason=reason,
         ),
@@ -160,14 +160,14 @@ def _differences(
     platform: Platform, recorded: Version, spec: Model, frozen: FeatureSet
 ) -> tuple[cards.Difference, ...]:
     feature_set = platform.project.feature_set(spec.features)
-    then: dict[str, Any] = {
+    then: Json = {
         "code_commit": recorded.code_commit,
         "lock_sha256": recorded.lock_sha256,
         "environment": "not recorded",
         "spec": spec.model_dump(mode="json", by_alias=True),
         "features": {"version": recorded.feature_version, "columns": list(frozen.columns)},
     }
-    now: dict[str, Any] = {
+    now: Json = {
         "code_commit": code_commit(),
         "lock_sha256": lock_sha256(),
         "environment": "not compared",
@@ -177,7 +177,7 @@ def _differences(
     run_id, declared = recorded.mlflow_run_id, platform.project.models.get(spec.name)
     if ENVIRONMENT_FILE in platform.registry.files(run_id):
         then["environment"] = json.loads(platform.registry.file(run_id, ENVIRONMENT_FILE))
-        now["environment"] = environment()
+        now["environment"] = {**environment()}
         if "own_code" in then["environment"]:
             now["environment"]["own_code"] = platform.project.own.code([spec.estimator.named])
     if declared:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nightshift import metrics, results, train
 from nightshift.calendar import DateRange
-from nightshift.engine.compute import Run, engine_of
+from nightshift.engine.compute import Runner, engine_of
 from nightshift.engine.job import BLOCK_ROWS, Job
 from nightshift.engine.receipts import Receipt, pieces, read, summed
 from nightshift.errors import BatchRejected, Unreconciled
@@ -92,8 +92,8 @@ def serve(
     table = prediction_table(model, platform.project.feature_set(model.features))
     engine = engine_of(model, platform.project.settings, platform.connection)
     with scratch("score", engine.folder) as folder:
-        with engine.started(folder) as run:
-            found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), folder, run)
+        with engine.started(folder) as runner:
+            found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), folder, runner)
         with platform.warehouse.write(lease) as write:
             rows = write.replace(table, lambda: _rows(table, found), dates=nights, arm=arm)
             _require_whole(table, rows, sum(night.batch.row_count for night in found))
@@ -122,9 +122,9 @@ def _predicted(
     version_on: Callable[[date], int],
     whose: tuple[str, str],
     folder: Path,
-    run: Run,
+    runner: Runner,
 ) -> list[_Night]:
-    """Return what is served of each night's version, done by ``run``. ``whose``: arm and run."""
+    """Return what is served of each night's version, done by ``runner``. ``whose``: arm and run."""
     feature_set = platform.project.feature_set(model.features)
     platform.warehouse.ensure(feature_table(feature_set))
     ensure_past(platform, model)
@@ -141,7 +141,7 @@ def _predicted(
             by = past.recalibration(batch_date, version) if past else None
             job = replace(job_of(version), by=by)
             blocks = reading.blocks(feature_table(feature_set), batch_date, batch_date, BLOCK_ROWS)
-            receipts = run(job, blocks, folder)
+            receipts = runner.score(job, blocks, folder)
             batch = PredictionBatch(
                 model=model.name,
                 batch_date=batch_date,

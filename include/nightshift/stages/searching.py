@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 from nightshift import train
+from nightshift.freeform import Arguments, Jsonable
 from nightshift.platform import Platform
 from nightshift.records import versions
 from nightshift.records.versions import Tried
@@ -42,7 +42,7 @@ class Found:
             f"search_declared_{metric}": self.trials[0].score,
         }
 
-    def table(self) -> dict[str, object]:
+    def table(self) -> Jsonable:
         """Return every trial, for a file."""
         return {"metric": train.judged_by(self.model), "trials": [asdict(trial) for trial in self.trials]}
 
@@ -106,7 +106,7 @@ class Journal:
         return _trial(kept or mine)
 
 
-def _readable(params: Mapping[str, Any]) -> Any:
+def _readable(params: Arguments) -> Any:
     """Return parameters as JSON may hold them: YAML's dates, NaN and infinity become text."""
     return json.loads(json.dumps(dict(params), default=str), parse_constant=str)
 

@@ -16,7 +16,15 @@ from nightshift.train.fitting import (
     predictions_sha256,
     require_fitted,
 )
-from nightshift.train.labels import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, never_met, outcomes
+from nightshift.train.labels import (
+    FIRST_KNOWN,
+    FIRST_REPORTED,
+    labelled,
+    labels,
+    never_met,
+    outcomes,
+    require_spelled,
+)
 from nightshift.train.sample import drawn, require_enough, sampled
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
@@ -48,6 +56,7 @@ __all__ = [
     "predictions_sha256",
     "require_enough",
     "require_fitted",
+    "require_spelled",
     "sampled",
     "script",
     "search",

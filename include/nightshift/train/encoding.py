@@ -5,7 +5,7 @@ The default, over the rows to fit on: up to ``FEW`` values, ``one_hot``; text of
 columns of one feature. The fitted encoders are in the model's file: numbers, text and arrays, and nothing that runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -152,7 +152,7 @@ def _tfidf(encoder: Any, _: int) -> str:
     return f"tfidf: {len(encoder.vocabulary_)} words, weighed by how rare they are"
 
 
-WORDS_OF: dict[str, Any] = {
+WORDS_OF: dict[str, Callable[..., str]] = {
     "one_hot": _one_hot,
     "ordinal": _ordinal,
     "target": _target,

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils._param_validation import InvalidParameterError
 
 from nightshift.errors import SpecError
+from nightshift.freeform import Arguments
 from nightshift.specs import NOTHING, Model, Own
 
 LIBRARIES = ("sklearn", "lightgbm")
@@ -100,7 +101,7 @@ def require_estimator(model: Model, own: Own = NOTHING) -> None:
         made(model, own)
 
 
-def training_function(model: Model, params: Mapping[str, Any], own: Own) -> Callable[..., Any]:
+def training_function(model: Model, params: Arguments, own: Own) -> Callable[..., Any]:
     """Return the function of the project that trains a model.
 
     Raises:

@@ -8,6 +8,7 @@ from nightshift.distributions import nameable
 from nightshift.errors import NotReady, SpecError
 from nightshift.specs import Model
 from nightshift.specs.tables import LABEL
+from nightshift.spelling import spelled_otherwise
 from nightshift.types import as_text
 
 MOST_NAMED = 5
@@ -103,6 +104,28 @@ def _class(model: Model, values: pd.Series) -> pd.Series:
     return numbers.astype("float64").reindex(values.index)
 
 
+def require_spelled(model: Model, truth: pd.DataFrame, known_by: pd.Timestamp) -> None:
+    """Raise SpecError where a text of the target is hardly ever reported, and oftener in another case or with spaces.
+
+    ``truth``: the target's source, as :func:`labels` takes it. Such rows would be labelled as what they are not.
+    """
+    target = model.truth
+    asked = [each for each in (target.equals, *(target.classes or ())) if isinstance(each, str)]
+    if not asked:
+        return
+    values = truth.loc[truth["known_at"] <= known_by, target.column].dropna().astype("str")
+    for text in asked:
+        there, others = int((values == text).sum()), spelled_otherwise(values[~values.isin(asked)], text)
+        if sum(others.values()) > there:
+            named = [f"{each!r} in {rows}" for each, rows in others.items() if nameable(each)][:MOST_NAMED]
+            raise SpecError(
+                f"model '{model.name}': key 'target.{target.form}': {text!r} is in {there} of {len(values)} rows of "
+                f"column '{target.column}' of source '{target.source}', {', '.join(named)}; texts are compared to the "
+                f"letter. Did you mean {next(iter(others))!r}? If several are meant, have the source deliver one, and "
+                "hold it to that with expect_column_values_to_be_in_set"
+            )
+
+
 def _refuse_others(model: Model, others: pd.Series) -> None:
     if others.empty:
         return
@@ -111,11 +134,13 @@ def _refuse_others(model: Model, others: pd.Series) -> None:
         :MOST_NAMED
     ]
     more = len(counted) - len(named)
+    meant = [each for each in model.classes if spelled_otherwise(others, each)]
+    did_you_mean = f"; did you mean '{meant[0]}'?" if meant else "."
     raise SpecError(
         f"model '{model.name}': key 'target.classes': column '{model.truth.column}' of source "
         f"'{model.truth.source}' has {len(counted)} values that are no class: {', '.join(named)}"
-        f"{f' and {more} more' if more else ''}. Add them to classes, or write other_values: unlabelled, and rows with "
-        "them have no label"
+        f"{f' and {more} more' if more else ''}{did_you_mean} Add them to classes, or write other_values: unlabelled, "
+        "and rows with them have no label"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from nightshift import metrics
+from nightshift.freeform import Arguments
 from nightshift.records.snapshots import Snapshot
 from nightshift.specs import Kind, Model
 from nightshift.train import encoding
@@ -224,7 +225,7 @@ def _imports(*groups: Mapping[str, set[str]]) -> str:
     return "\n".join(f"from {module} import {', '.join(sorted(names[module]))}" for module in modules)
 
 
-def _call(name: str, params: Mapping[str, Any]) -> str:
+def _call(name: str, params: Arguments) -> str:
     arguments = "".join(f"        {key}={_literal(value)},\n" for key, value in params.items())
     return f"{name}(\n{arguments}    )" if arguments else f"{name}()"
 

@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nightshift import artifacts, metrics
 from nightshift.errors import FitFailed, NotReady, SpecError
+from nightshift.freeform import Arguments
 from nightshift.specs import (
     FAMILIES,
     NOTHING,
@@ -56,9 +57,9 @@ class Trial:
     number: int
     estimator: str
     # For people: a number as a key, say, does not come back from JSON as it was.
-    params: Mapping[str, Any]
+    params: Arguments
     # What the sampler chose, by the sampler's names; the estimator follows from it. Empty: the declared one.
-    sampled: Mapping[str, Any]
+    sampled: Arguments
     scores: tuple[float, ...]
     state: State
     seconds: float
@@ -179,7 +180,7 @@ class Search:
         for name, values in self.presets[family].space.items():
             _suggest(asked, f"{family}.{name}", values)
 
-    def _estimator(self, sampled: Mapping[str, Any]) -> Estimator:
+    def _estimator(self, sampled: Arguments) -> Estimator:
         if not sampled:
             return self.model.estimator
         family = sampled.get(FAMILY, next(iter(self.presets)))

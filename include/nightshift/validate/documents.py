@@ -10,7 +10,7 @@ from datetime import date
 from nightshift.masks import masked
 from nightshift.pages import Cell, Document, Note, Section, Status, Table, page
 from nightshift.specs import Source
-from nightshift.validate.verdict import BatchVerdict, Validation
+from nightshift.validate.verdict import BatchRule, BatchVerdict, Broken, RowRule, Validation
 
 MOST_DATES = 400
 MOST_RULES = 100
@@ -111,7 +111,7 @@ def _verdict(day: date, verdict: BatchVerdict, length: int) -> tuple[Cell, ...]:
     return day, word, verdict.collected, verdict.accepted, verdict.rejected, why
 
 
-def _broken(broken: list[dict[str, object]]) -> Rows:
+def _broken(broken: list[Broken]) -> Rows:
     return tuple(
         (one["rule"], masked(one["column"]), one["rows"], one["dates"], _listed(one["examples"]))
         for one in broken[:MOST_RULES]
@@ -123,11 +123,11 @@ def _columns(source: Source) -> Rows:
     return tuple((name, column.type, column.nullable) for name, column in columns)
 
 
-def _row_rules(rules: list[dict[str, object]]) -> Rows:
+def _row_rules(rules: list[RowRule]) -> Rows:
     return tuple((one["rule"], one["column"], one["arguments"], one["rows"]) for one in rules[:MOST_RULES])
 
 
-def _batch_rules(rules: list[dict[str, object]]) -> Rows:
+def _batch_rules(rules: list[BatchRule]) -> Rows:
     return tuple(
         (one["rule"], one["column"], one["arguments"], one["passed"], one["failed"], _listed(one["failures"]))
         for one in rules[:MOST_RULES]

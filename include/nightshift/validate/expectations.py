@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift.errors import SpecError, did_you_mean
+from nightshift.freeform import Arguments
 from nightshift.specs import Source
 from nightshift.validate.rules import Outcome, Rule
 
@@ -115,7 +116,7 @@ def _compiled(name: str, declared: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _rule(name: str, arguments: dict[str, Any], types: dict[str, str]) -> Rule:
+def _rule(name: str, arguments: Arguments, types: dict[str, str]) -> Rule:
     if name in REFUSED:
         raise SpecError(f"not used here: {REFUSED[name]}")
     known = set(list_registered_expectation_implementations()) - set(REFUSED)
@@ -133,7 +134,7 @@ def _rule(name: str, arguments: dict[str, Any], types: dict[str, str]) -> Rule:
     return rule
 
 
-def _check_arguments(arguments: dict[str, Any], known: set[str]) -> None:
+def _check_arguments(arguments: Arguments, known: set[str]) -> None:
     for key, value in arguments.items():
         if key in REFUSED_ARGUMENTS:
             raise SpecError(f"argument '{key}' is not used here: {REFUSED_ARGUMENTS[key]}")
@@ -146,7 +147,7 @@ def _check_arguments(arguments: dict[str, Any], known: set[str]) -> None:
         raise SpecError(f"says nothing; give one of: {', '.join(sorted(decisive))}")
 
 
-def _columns(arguments: dict[str, Any], types: dict[str, str]) -> tuple[str, ...]:
+def _columns(arguments: Arguments, types: dict[str, str]) -> tuple[str, ...]:
     one = [arguments[key] for key in ("column", "column_A", "column_B") if key in arguments]
     columns = [*one, *arguments.get("column_list", [])]
     for column in columns:
@@ -155,7 +156,7 @@ def _columns(arguments: dict[str, Any], types: dict[str, str]) -> tuple[str, ...
     return tuple(columns)
 
 
-def _converted(arguments: dict[str, Any], types: set[str], name: str) -> dict[str, Any]:
+def _converted(arguments: Arguments, types: set[str], name: str) -> Arguments:
     """Return the arguments with bounds and sets as the columns' type has them."""
     if len(types) != 1 or "length" in name or "count" in name or "proportion" in name:
         return arguments

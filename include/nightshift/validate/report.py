@@ -3,13 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
 
 from nightshift.specs import Source
 from nightshift.validate.batches import Batches
 from nightshift.validate.quarantine import values_as_text
 from nightshift.validate.rules import Outcome, Rule
-from nightshift.validate.verdict import BatchVerdict
+from nightshift.validate.verdict import BatchRule, BatchVerdict, Broken, Judged, Report, RowRule
 from nightshift.validate.violations import Violation
 
 MOST_RULES = 200
@@ -25,7 +24,7 @@ def report_of(
     outcomes: Mapping[int, Sequence[tuple[Rule, Outcome | None]]],
     batches: Batches,
     verdicts: Mapping[date, BatchVerdict],
-) -> dict[str, Any]:
+) -> Report:
     """Return counts, each rule's outcome and a few examples: at most 100 KB as JSON."""
     broken = [_broken(violation, batches) for violation in violations]
     kept = [rule for rule in rules if rule.judges_rows]
@@ -43,7 +42,7 @@ def report_of(
     }
 
 
-def _broken(violation: Violation, batches: Batches) -> dict[str, Any]:
+def _broken(violation: Violation, batches: Batches) -> Broken:
     column = violation.columns[0]
     examples = []
     if column in batches.frame:
@@ -57,15 +56,15 @@ def _broken(violation: Violation, batches: Batches) -> dict[str, Any]:
     }
 
 
-def _row_rule(rule: Rule, violations: Sequence[Violation]) -> dict[str, Any]:
+def _row_rule(rule: Rule, violations: Sequence[Violation]) -> RowRule:
     failing = sum(len(v.rows) for v in violations if (v.rule, v.columns) == (rule.name, rule.columns))
     return {**_described(rule), "rows": failing}
 
 
 def _batch_rules(
     rules: Sequence[Rule], outcomes: Mapping[int, Sequence[tuple[Rule, Outcome | None]]], batches: Batches
-) -> list[dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {
+) -> list[BatchRule]:
+    found: dict[int, BatchRule] = {
         id(rule): {**_described(rule), "passed": 0, "failed": 0, "nothing_to_judge": 0, "failures": []}
         for rule in rules
         if not rule.judges_rows
@@ -81,7 +80,7 @@ def _batch_rules(
     return list(found.values())
 
 
-def _described(rule: Rule) -> dict[str, Any]:
+def _described(rule: Rule) -> Judged:
     return {
         "rule": rule.name,
         "column": ", ".join(rule.columns)[:100],

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nightshift.freeform import Arguments
+
 # Judged within each batch date: their answer for a row depends on the rows beside it.
 WITHIN_DATE = {
     "expect_column_values_to_be_unique",
@@ -17,7 +19,7 @@ class Rule:
     """One expectation of a source. A row rule says which rows fail; a batch rule fails a whole batch."""
 
     name: str
-    arguments: dict[str, Any]
+    arguments: Arguments
     columns: tuple[str, ...]
     expectation: Any
     judges_rows: bool  # whether it names the rows that fail

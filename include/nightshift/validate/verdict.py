@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import pandas as pd
 
@@ -29,6 +29,61 @@ class BatchVerdict:
     notes: tuple[str, ...] = ()
 
 
+class Broken(TypedDict):
+    """A rule that rows break: of which columns, on how many dates, and some of the values."""
+
+    rule: str
+    column: str
+    rows: int
+    dates: int
+    examples: list[str | None]
+
+
+class Judged(TypedDict):
+    """A rule as it is declared."""
+
+    rule: str
+    column: str
+    arguments: str
+
+
+class RowRule(Judged):
+    """A rule of rows, and how many fail it."""
+
+    rows: int
+
+
+class Failure(TypedDict):
+    """What a rule of batches found on a date that fails it."""
+
+    date: str
+    observed: str
+
+
+class BatchRule(Judged):
+    """A rule of batches: on how many dates it passed, failed, had nothing to judge."""
+
+    passed: int
+    failed: int
+    nothing_to_judge: int
+    failures: list[Failure]
+
+
+class Report(TypedDict):
+    """A validation's summary, as JSON: counts, each rule's outcome and a few examples."""
+
+    source: str
+    dates: int
+    failed_dates: int
+    collected: int
+    accepted: int
+    rejected: int
+    columns: int
+    broken: list[Broken]
+    row_rules: list[RowRule]
+    batch_rules: list[BatchRule]
+
+
 @dataclass(frozen=True)
 class Validation:
     """Rows accepted and rejected, a verdict for every date asked for, and a summary for people.
@@ -45,7 +100,7 @@ class Validation:
     accepted: pd.DataFrame
     rejected: pd.DataFrame
     verdicts: dict[date, BatchVerdict]
-    report: dict[str, Any]
+    report: Report
 
     @property
     def passed(self) -> bool:

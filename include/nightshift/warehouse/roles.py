@@ -63,7 +63,7 @@ SKETCHER = Grants(_each(KEEP, "catalog.feature_edges", "catalog.feature_sketches
 COLLECT = (
     Grants(
         {
-            **_each(KEEP, "catalog.landings", "catalog.batches"),
+            **_each(KEEP, "catalog.landings", "catalog.batches", "catalog.readings"),
             "quarantine.rows": REPLACE,
             "quarantine.resolutions": READ,
         },

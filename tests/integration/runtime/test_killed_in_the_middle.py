@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 from integration.runtime.conftest import stack_in
+from killing import child, task, until
 
 from examples.nyc_flights.demo import Demo, load_history, set_aside
 from nightshift import processes
@@ -41,32 +42,6 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         set_aside(demo)
         load_history(demo, HISTORY)
         yield demo
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
-
-
-def task(loop: Demo, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
-    return next(t for t in loop.api.task_instances(dag_id, run_id) if t["task_id"] == task_id)
-
-
-def child(loop: Demo, dag_id: str, run_id: str, task_id: str) -> int:
-    """Return the process that runs a task's code, which has the largest memory: the kernel would choose it."""
-    title = f"airflow worker -- {task(loop, dag_id, run_id, task_id)['id']}"
-    (found,) = [p.pid for p in processes.everyone() if title in shown(p.pid)]
-    return found
-
-
-def shown(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/cmdline") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def fits(loop: Demo, training: str) -> bool:
@@ -123,9 +98,9 @@ def test_a_fit_that_runs_out_of_memory_is_done_by_the_next_try_as_one_version(lo
     train = f"train_{MODEL}"
     run_id = loop.api.trigger(train, conf={"as_of": str(AS_OF), "reason": "the first"})
     until(lambda: fits(loop, run_id), "the fit has begun", SECONDS)
-    os.kill(child(loop, train, run_id, "fit"), signal.SIGKILL)
+    os.kill(child(loop.api, train, run_id, "fit"), signal.SIGKILL)
     loop.ended(train, loop.api.wait(train, run_id, SECONDS))
-    assert task(loop, train, run_id, "fit")["try_number"] == 2
+    assert task(loop.api, train, run_id, "fit")["try_number"] == 2
     assert registered(loop, run_id) == (1, 1)
     assert fits(loop, run_id), "one run"
     ledger = loop.warehouse.rows("SELECT version FROM governance.promotions WHERE model = %s", (MODEL,))
@@ -153,10 +128,10 @@ def test_a_score_that_runs_out_of_memory_is_done_by_the_next_try_once(loop: Demo
     with held(loop, f"LOCK TABLE {TABLE} IN SHARE MODE"):  # all is predicted, nothing written
         run_id = loop.api.trigger(SCORE, conf={"batch_date": str(NIGHT), **leave})
         until(lambda: server.rows(waits, (f"DELETE FROM%{MODEL}%",)), "the write waits", SECONDS)
-        os.kill(child(loop, SCORE, run_id, "score"), signal.SIGKILL)
+        os.kill(child(loop.api, SCORE, run_id, "score"), signal.SIGKILL)
         assert predicted(loop)["rows"] == 0
     loop.ended(SCORE, loop.api.wait(SCORE, run_id, SECONDS))
-    assert task(loop, SCORE, run_id, "score")["try_number"] == 2
+    assert task(loop.api, SCORE, run_id, "score")["try_number"] == 2
     found = predicted(loop)
     flights = loop.warehouse.row("SELECT count(*) AS n FROM raw.flights WHERE batch_date = %s", (NIGHT,))
     assert flights is not None
@@ -185,10 +160,10 @@ def test_a_machine_that_restarts_in_a_build_goes_on_with_it(loop: Demo) -> None:
     asked = {"batch_date": str(HISTORY.first), "until": str(HISTORY.last), "downstream": "leave"}
     run_id = loop.api.trigger(BUILD, conf=asked)
     until(lambda: leases(loop) > taken, "the build has begun")
-    assert task(loop, BUILD, run_id, "build")["state"] == "running"
+    assert task(loop.api, BUILD, run_id, "build")["state"] == "running"
     restart(loop)
     loop.ended(BUILD, loop.api.wait(BUILD, run_id, SECONDS))
-    assert task(loop, BUILD, run_id, "build")["try_number"] == 2
+    assert task(loop.api, BUILD, run_id, "build")["try_number"] == 2
     assert built(loop) == before
 
 
@@ -196,11 +171,11 @@ def test_a_machine_that_restarts_in_a_fit_goes_on_to_the_decision_with_one_versi
     train = f"train_{OTHER}"
     run_id = loop.api.trigger(train, conf={"as_of": str(AS_OF), "reason": "the first"})
     until(lambda: fits(loop, run_id), "the fit has begun", SECONDS)
-    assert task(loop, train, run_id, "fit")["state"] == "running"
+    assert task(loop.api, train, run_id, "fit")["state"] == "running"
     restart(loop)
     decided = "SELECT challenger FROM governance.decisions WHERE training_id = %s"
     until(lambda: loop.warehouse.rows(decided, (run_id,)), "the version is judged", SECONDS)
     # A second try may find MLflow not up yet.
-    assert task(loop, train, run_id, "fit")["try_number"] in {2, 3}
+    assert task(loop.api, train, run_id, "fit")["try_number"] in {2, 3}
     assert registered(loop, run_id) == (1, 1)
     assert loop.warehouse.rows(decided, (run_id,)) == [{"challenger": 1}]

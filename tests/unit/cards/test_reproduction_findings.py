@@ -15,6 +15,7 @@ from nightshift.cards import (
     report,
     scores,
 )
+from nightshift.records.catalog import ScoreAgain
 from nightshift.train import predictions_sha256
 
 SAME = Predictions(10, "a", "a", "a", 0, 0.0)
@@ -69,9 +70,9 @@ def test_what_differs_is_said_in_numbers() -> None:
         "Different: 3 of 10 predictions differ from the registered model's, by 0.0625 at most; metrics that differ: "
         "log_loss by +0.25."
     )
-    assert made.to_dict()["metrics"] == {
-        "brier": {"then": 0.1, "now": 0.1, "difference": 0.0},
-        "log_loss": {"then": 0.5, "now": 0.75, "difference": 0.25},
+    assert made.findings.metrics == {
+        "brier": ScoreAgain(0.1, 0.1, 0.0),
+        "log_loss": ScoreAgain(0.5, 0.75, 0.25),
     }
     assert "| log_loss | 0.5 | 0.75 | 0.25 |" in markdown(report(made)).splitlines()
 

@@ -652,6 +652,13 @@ def test_what_was_asked_is_not_guessed(kind: str, ask: dict, says: str) -> None:
     assert f"column: x, {says}" in model.draft(Ask("set", "x", **ask), of_one_column(kind), None, owner="me")
 
 
+@pytest.mark.parametrize("ask", [{"equals": "Yes"}, {"classes": ("no", "Yes")}])
+def test_a_value_that_is_there_in_another_case_is_asked_for(include: Path, ask: dict) -> None:
+    seen = look.Seen(pd.Series(["yes", "no", "yes"] * 20), rows_a_night=20.0, matures_after=1)
+    with pytest.raises(RequestError, match=r"'Yes' is in no row of 'x', .* did you mean 'yes'"):
+        model.draft(Ask("set", "x", **ask), of_one_column("string"), seen, owner="me")
+
+
 @pytest.mark.parametrize(
     ("kind", "ask", "says"),
     [

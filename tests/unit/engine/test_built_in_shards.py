@@ -1,10 +1,13 @@
 """A night that is built a shard at a time comes to what all its rows come to, and is refused if it does not."""
 
-from collections.abc import Callable, Iterator
+import io
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import mkdtemp
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,7 +18,12 @@ import pytest
 from nightshift.calendar import Calendar, DateRange
 from nightshift.engine import building, dealing, merging
 from nightshift.engine.building import Builder, Built, built
-from nightshift.errors import BatchRejected, NotReady
+from nightshift.engine.compute import Engine, Here
+from nightshift.engine.files import filed
+from nightshift.engine.parts import BuildJob, Dealt, Part
+from nightshift.engine.shards import RECEIPT, planned_build
+from nightshift.errors import ArtifactRefused, BatchRejected, NotReady
+from nightshift.featurise import load_build
 from nightshift.featurise.shards import dealt, hashes
 from nightshift.platform.blocks import Blocks, content_of
 from nightshift.specs import FeatureSet
@@ -71,7 +79,13 @@ def inputs() -> dict[str, pd.DataFrame]:
     }
 
 
-def build(seen: dict[str, pd.DataFrame], batch_date: date) -> pd.DataFrame:
+MODULE = """
+'Trips.'
+import pandas as pd
+FEATURES = {}
+
+
+def build(seen, batch_date):
     trips, earlier = seen["trips"], seen["earlier"]
     trips["rider"] = trips["rider"].fillna("nobody")  # a module may change what it is given
     of = trips.groupby("rider")["paid"]
@@ -86,27 +100,31 @@ def build(seen: dict[str, pd.DataFrame], batch_date: date) -> pd.DataFrame:
             "price": seen["prices"]["paid"].sum(),
         }
     )
-
-
-def across(seen: dict[str, pd.DataFrame], batch_date: date) -> pd.DataFrame:
-    rows = build(seen, batch_date)
-    return rows.assign(
-        before=rows["before"].fillna(rows["paid"].mean()), paid=rows["paid"] - rows["paid"].mean()
-    )
+"""
+ACROSS = MODULE.replace('"paid": trips["paid"],', '"paid": trips["paid"] - trips["paid"].mean(),')
+ONE_NAME = MODULE.replace('"rider": trips["rider"],', '"rider": "x",').replace(
+    "    )\n", "    ).drop_duplicates('trip')\n"
+)
 
 
 def of_shards(
-    numbers: int, folder: Path, build: Callable = build, frames: dict[str, pd.DataFrame] | None = None
+    numbers: int,
+    folder: Path,
+    module: str = MODULE,
+    frames: dict[str, pd.DataFrame] | None = None,
+    engine: Engine = Here(),  # noqa: B008 it holds nothing
 ) -> dict[date, Built]:
     given = inputs() if frames is None else frames
-    builder = Builder(SPEC, build, Calendar(ZoneInfo("UTC"), NIGHTS.first))
+    spec = SPEC.model_copy(update={"path": folder / "trips.py"})
+    spec.path.write_text(module)
     tables = {name: Table("raw", name, declared(frame), key=("batch_date",)) for name, frame in given.items()}
     rows = max(len(given[name]) for name in ("trips", "earlier"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dealing, "SHARD_ROWS", -(-rows // numbers))
-        inputs_of = dealing.shards(Rows(given), SPEC, tables, NIGHTS, Path(mkdtemp(dir=folder)))
-    assert inputs_of.count == numbers
-    return built(builder, inputs_of, NIGHTS, folder)
+        shards = dealing.shards(Rows(given), spec, tables, NIGHTS, folder)
+    assert shards.count == numbers
+    builder = Builder(spec, load_build(spec), Calendar(ZoneInfo("UTC"), NIGHTS.first))
+    return built(builder, shards, NIGHTS, engine, folder)
 
 
 @dataclass
@@ -128,6 +146,30 @@ class Rows:
         return in_blocks(table.arrow(self.read(table, first, last)).to_batches(), 70)
 
 
+OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from nightshift.engine import shards
+plan = shards.opened(Path(sys.argv[1]))
+for number in reversed(range(len(plan.shards))):
+    print(shards.RECEIPT.dump_json(shards.worked(plan, number)).decode())
+"""
+
+
+class OtherProcess(Here):
+    """Shards are built by a process that is given the plan alone, the last one first."""
+
+    @contextmanager
+    def started(self, folder: Path) -> Iterator[Here]:
+        yield self
+
+    def build(self, job: BuildJob, shards: Sequence[Dealt], folder: Path) -> list[list[Part]]:
+        plan = planned_build(job, shards, folder)
+        command = [sys.executable, "-c", OTHER_PROCESS, plan]
+        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        return [RECEIPT.validate_json(line) for line in reversed(lines)]
+
+
 def content(night: Built) -> str:
     return content_of(map(content_sha256, night.rows.each()))
 
@@ -142,7 +184,7 @@ def test_nights_come_to_the_same_however_they_are_dealt(
     numbers: int, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(building, "BLOCK_ROWS", block)
-    monkeypatch.setattr(merging, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(merging, "PIECE_ROWS", 3)
     whole, found = of_shards(1, tmp_path), of_shards(numbers, tmp_path)
     for night in NIGHTS.dates:
         assert content(found[night]) == content(whole[night])
@@ -152,6 +194,52 @@ def test_nights_come_to_the_same_however_they_are_dealt(
         assert max(map(len, found[night].rows.each())) <= block
         assert content(whole[night]).startswith("2-" if block > 200 else "3-")
     assert len(list(whole[NIGHT].rows.each())) == -(-200 // block)
+
+
+def test_another_process_builds_the_same_nights_from_the_plan_alone(tmp_path: Path) -> None:
+    here, there = of_shards(3, tmp_path), of_shards(3, tmp_path, engine=OtherProcess())
+    assert [content(there[night]) for night in NIGHTS.dates] == [
+        content(here[night]) for night in NIGHTS.dates
+    ]
+
+
+def test_a_worker_where_the_set_is_defined_otherwise_refuses(tmp_path: Path) -> None:
+    class Changed(Here):
+        def build(self, job: BuildJob, shards: Sequence[Dealt], folder: Path) -> list[list[Part]]:
+            job.spec.path.write_text(MODULE.replace("mean", "median"))
+            return super().build(job, shards, folder)
+
+    with pytest.raises(
+        ArtifactRefused, match=r"trips.py: defines feature set 'trips' otherwise .* same image"
+    ):
+        of_shards(3, tmp_path, engine=Changed())
+
+
+@pytest.mark.parametrize("what", ["rows", "part", "block"])
+def test_a_file_of_a_night_that_is_not_what_was_written_is_refused(tmp_path: Path, what: str) -> None:
+    class Altered(Here):
+        def build(self, job: BuildJob, shards: Sequence[Dealt], folder: Path) -> list[list[Part]]:
+            if what == "rows":
+                alter(folder, what)
+            found = super().build(job, shards, folder)
+            if what == "part":
+                alter(folder, what)
+            return found
+
+    def read() -> None:
+        night = of_shards(3, tmp_path, engine=Altered())[NIGHT]
+        alter(tmp_path, "block")
+        rows(night)
+
+    with pytest.raises(ArtifactRefused, match="it is not what was stored"):
+        read()
+
+
+def alter(folder: Path, what: str) -> None:
+    for file in folder.glob(f"*.{what}"):
+        changed = bytearray(file.read_bytes())
+        changed[len(changed) // 2] ^= 1
+        file.write_bytes(changed)
 
 
 def test_what_belongs_together_stays_together_in_every_input() -> None:
@@ -179,13 +267,10 @@ def test_a_definition_that_looks_across_shards_is_refused_in_its_first_ones(tmp_
         BatchRejected,
         match=r"rows of two shards come out otherwise .* in paid.*another rider.*check features trips --shards",
     ):
-        of_shards(2, tmp_path, across)
+        of_shards(2, tmp_path, ACROSS)
 
 
 def test_an_entity_of_two_shards_is_refused(tmp_path: Path) -> None:
-    def one_name(seen: dict[str, pd.DataFrame], batch_date: date) -> pd.DataFrame:
-        return build(seen, batch_date).assign(rider="x").drop_duplicates("trip")
-
     frames = inputs()
     doubled = (
         frames["trips"]
@@ -196,7 +281,7 @@ def test_an_entity_of_two_shards_is_refused(tmp_path: Path) -> None:
         "batch_date", kind="stable", ignore_index=True
     )
     with pytest.raises(BatchRejected, match="two shards have rows of rider='x', trip='0-"):
-        of_shards(40, tmp_path, one_name, frames)
+        of_shards(40, tmp_path, ONE_NAME, frames)
 
 
 def test_a_night_without_rows_of_an_input_is_not_ready_in_shards_as_in_one(tmp_path: Path) -> None:
@@ -216,10 +301,11 @@ def test_merged_rows_are_in_the_order_of_their_key_and_none_is_lost(tmp_path: Pa
     )
     table = to_arrow(key.sort_values(["a", "b"]), {"a": "string", "b": "string"})
     shard = pa.array(draw.integers(0, 7, 900))
-    files = [
-        merging.written(table.filter(pa.compute.equal(shard, n)), tmp_path / f"{n}", at_once=1)
-        for n in range(8)
-    ]
+    files = []
+    for n in range(8):
+        sink = io.BytesIO()
+        merging.in_pieces(table.filter(pa.compute.equal(shard, n)), sink)
+        files.append(filed(sink.getvalue(), tmp_path, "part"))
     merged = pa.Table.from_batches(merging.merged(files, ["a", "b"]))
     assert merged.equals(table.combine_chunks())
     assert files[7].stat().st_size > 0, "an empty file is a file"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import explored_nights
@@ -18,6 +18,7 @@ from nightshift.govern.request import request
 from nightshift.monitor.report import Decided
 from nightshift.monitor.report import render as drift_report
 from nightshift.pages import Document
+from nightshift.records.catalog import DescribedColumn, Freshness, Night
 from nightshift.validate import data_docs, validate
 
 NIGHT = date(2013, 7, 3)
@@ -90,7 +91,8 @@ def sign_off() -> Document:
 
 def catalog() -> Document:
     """A source, a feature set and a model, the attack in all that a spec or a night can say."""
-    schema = [{"name": "temp", "type": "float", "nullable": True, "description": ATTACK}]
+    schema = (DescribedColumn("temp", "float", True, ATTACK),)
+    recorded = datetime(2013, 7, 3, 5, tzinfo=UTC)
     datasets = [
         Dataset(
             kind,
@@ -105,30 +107,29 @@ def catalog() -> Document:
         for kind, name in [("source", "weather"), ("features", "departure_v1"), ("model", "late_arrival")]
     ]
     nights = [
-        {
-            **{
-                "kind": each.kind,
-                "name": each.name,
-                "batch_date": NIGHT - timedelta(days=back),
-                "row_count": 900 + back,
-            },
-            **{
-                "status": ATTACK if back else "published",
-                "rejected_share": 0.01,
-                "drift": "drifted",
-                "why": PERSONAL,
-            },
-        }
+        Night(
+            kind=each.kind,
+            name=each.name,
+            batch_date=NIGHT - timedelta(days=back),
+            row_count=900 + back,
+            status=ATTACK if back else "published",
+            rejected_share=0.01,
+            drift="drifted",
+            why=PERSONAL,
+            run_id="scheduled",
+            recorded_at=recorded,
+        )
         for each in datasets
         for back in range(20)
     ]
     fresh = [
-        {
-            "kind": "source",
-            "name": "weather",
-            "newest_batch_date": NIGHT - timedelta(days=8),
-            "newest_known_at": None,
-        }
+        Freshness(
+            kind="source",
+            name="weather",
+            newest_batch_date=NIGHT - timedelta(days=8),
+            newest_known_at=None,
+            recorded_at=recorded,
+        )
     ]
     standing = Standing(
         (7, NIGHT), 1234, ((ATTACK, f"javascript:{ATTACK}"), ("card", "../cards/late_arrival/7/card.html"))

@@ -1,0 +1,92 @@
+"""A feature night whose build did not end is built once a source of it is collected again, and only then."""
+
+from datetime import date
+
+import pytest
+
+from nightshift import stages
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady
+from nightshift.stages import Platform, Try
+
+pytestmark = pytest.mark.integration
+NIGHT = date(2013, 1, 8)
+TONIGHT = DateRange(NIGHT, NIGHT)
+SET, SOURCES = "departure", ("flights", "arrivals", "weather", "aircraft")
+ASSET = "features.departure_v1"
+
+
+@pytest.fixture
+def announced(platform: Platform) -> Platform:
+    """Return the platform with a night that all sources have announced, and whose weather is gone since."""
+    for source in SOURCES:
+        stages.collect(platform, source, TONIGHT, Try("night"))
+        stages.validate(platform, source, TONIGHT, Try("night"))
+        assert told(platform, source, "night") == [NIGHT]
+    platform.warehouse.execute("DELETE FROM raw.weather WHERE batch_date = %s", (NIGHT,))
+    return platform
+
+
+def told(platform: Platform, source: str, run: str, choice: stages.Choice = "changed") -> list[date]:
+    return stages.announce(platform, f"raw.{source}", [NIGHT], Try(run), choice=choice)
+
+
+def owed(
+    platform: Platform, run: str, source: str = "weather", nights: tuple[date, ...] = (NIGHT,)
+) -> list[date]:
+    return stages.owed(platform, platform.project.feature_set(SET), source, list(nights), Try(run))
+
+
+def built(platform: Platform, run: str, *, rebuilt: bool = True) -> list[date]:
+    """Build the night, and return what its run announces."""
+    stages.build_features(platform, SET, TONIGHT, Try(run))
+    return stages.announce(platform, ASSET, [NIGHT], Try(run), choice="changed", rebuilt=rebuilt)
+
+
+def collected_again(platform: Platform, run: str) -> None:
+    stages.collect(platform, "weather", TONIGHT, Try(run))
+    stages.validate(platform, "weather", TONIGHT, Try(run))
+    assert told(platform, "weather", run) == [], "it is no news"
+
+
+def test_a_night_whose_build_failed_is_built_and_announced_when_a_source_is_collected_again(
+    announced: Platform,
+) -> None:
+    with pytest.raises(NotReady, match="source 'weather' has no batch"):
+        built(announced, "asset")
+    collected_again(announced, "again")
+    assert owed(announced, "again") == owed(announced, "again", "flights") == [NIGHT]
+    assert owed(announced, "again", nights=()) == []
+    assert owed(announced, "again", nights=(date(2013, 1, 9),)) == []
+    assert built(announced, "rebuild") == [NIGHT], "the models have waited for it"
+    assert owed(announced, "once more") == [], "what is built is owed no more"
+    assert built(announced, "another rebuild") == []
+
+
+def test_a_night_that_was_never_tried_is_not_owed(announced: Platform) -> None:
+    """A new version of a set has no night of before; what was collected again by hand must not build them all."""
+    collected_again(announced, "again")
+    assert owed(announced, "again") == []
+
+
+def test_the_run_that_announces_a_night_first_wakes_its_set_by_itself(announced: Platform) -> None:
+    with pytest.raises(NotReady):
+        built(announced, "by hand")
+    assert owed(announced, "night") == [], "its own asset completes the night"
+    announced.warehouse.execute("UPDATE catalog.announcements SET content_sha256 = 'other', run_id = 'old'")
+    assert told(announced, "weather", "corrected") == [NIGHT]
+    assert owed(announced, "corrected") == [NIGHT], "its asset alone would wait for the other sources"
+    assert owed(announced, "night") == []
+
+
+def test_a_night_is_owed_only_once_all_sources_have_announced_it(announced: Platform) -> None:
+    with pytest.raises(NotReady):
+        built(announced, "by hand")
+    told(announced, "aircraft", "history", "leave")
+    assert owed(announced, "again") == []
+
+
+def test_history_that_was_left_unsaid_is_not_announced_by_a_rebuild(announced: Platform) -> None:
+    collected_again(announced, "again")
+    told(announced, "aircraft", "history", "leave")
+    assert built(announced, "rebuild") == []
