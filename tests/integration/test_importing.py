@@ -213,3 +213,16 @@ def test_a_model_without_labels_is_imported_signed_scored_and_watched(
     assert stages.decide_verdict(platform, name, night, asked)["status"]
     card = platform.objects.get(stages.write_card(platform, name, asked)["card"]).decode()
     assert "Nothing was measured: there are no labels." in card
+
+
+def test_labels_that_meet_no_features_are_told_as_each_spells_the_entity(platform: Platform) -> None:
+    table, made = raw_table(platform.project.source("brought_truth")), rows()
+    known_at = pd.to_datetime(made["batch_date"]).dt.tz_localize("UTC")
+    padded = made[["batch_date", "y"]].assign(id=made["id"].str.zfill(9), known_at=known_at)
+    lease = platform.warehouse.lease(table, sorted(set(made["batch_date"])), "padded")
+    with platform.warehouse.write(lease) as write:
+        write.replace(table, padded)
+    with pytest.raises(
+        NotReady, match=r"none of \d+ labels .*: labels are of id '0{5}\d{4}', features of id '\d{1,4}'"
+    ):
+        stages.snapshot(platform, "brought_labelled", AS_OF, Try("padded"))

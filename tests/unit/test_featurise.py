@@ -111,6 +111,13 @@ def test_what_build_returns_is_kept_to_the_bit() -> None:
     assert list(frame["size"]) == [0.0, 1.0]
 
 
+def test_categories_of_whole_numbers_may_lack_one() -> None:
+    of = pd.Categorical([2**60 + 1, None])
+    assert sorted(built(count=of)["count"].dropna()) == [2**60 + 1]
+    assert sorted(built(kind=of)["kind"].dropna()) == [str(2**60 + 1)]
+    assert list(built(flag=pd.Categorical([True, None]))["flag"].dropna()) == [True]
+
+
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA], ids=["None", "NaN", "NA"])
 def test_nothing_is_nothing_however_it_is_said(nothing: Any) -> None:
     frame = built(

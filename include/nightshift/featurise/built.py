@@ -68,7 +68,9 @@ def _checked(spec: FeatureSet, built: object, where: str) -> pd.DataFrame:
 def _typed(frame: pd.DataFrame, name: str, kind: str, entity: list[str], where: str) -> pd.Series:
     given = frame[name]
     if isinstance(given.dtype, pd.CategoricalDtype):
-        given = given.astype(given.cat.categories.dtype)
+        kept = given.cat.categories.dtype
+        # NumPy has no integer and no truth value beside a null.
+        given = given.astype(object if kept.kind in "iub" else kept)
     typed = _text(given) if kind == "string" else _number(given, kind)
     wrong = (typed.isna() & given.notna()).to_numpy()
     if wrong.any():

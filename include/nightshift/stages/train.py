@@ -281,8 +281,10 @@ def _known_rows(
             return features.assign(label=np.nan), origin(reading, feature_set, nights, source, ())
         truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
         made_of = origin(reading, feature_set, nights, source, reported)
-    train.require_met(model, features, truth, feature_set.entity)
-    return train.labelled(features, truth, feature_set.entity), made_of
+    rows = train.labelled(features, truth, feature_set.entity)
+    if rows.empty and len(features) and len(truth):
+        raise train.never_met(model, features, truth, feature_set.entity)
+    return rows, made_of
 
 
 def _fit_and_log(

@@ -64,11 +64,9 @@ def labelled(features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> 
     return features.merge(truth, on=entity, how="inner", validate="one_to_one")
 
 
-def require_met(model: Model, features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> None:
-    """Raise NotReady if there are features and labels, and no label is of an entity that has features."""
-    if features.empty or truth.empty or not features.merge(truth, on=entity).empty:
-        return
-    raise NotReady(
+def never_met(model: Model, features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> NotReady:
+    """Return the error for features and labels, some of each, of which none are of one entity."""
+    return NotReady(
         f"model '{model.name}': none of {len(truth)} labels is of an entity that has features: labels are of "
         f"{_named(truth.iloc[-1], entity)}, features of {_named(features.iloc[-1], entity)}. If both mean the same "
         f"things, have source '{model.truth.source}' and build() of {model.features} spell them alike: they are "
