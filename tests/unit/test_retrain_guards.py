@@ -49,12 +49,6 @@ def request(*earlier: tuple[int, str | None], **known: Any) -> Request:
         (request((7, "rejected")), None, "carriers drifted"),
         (request((1, None)), "one_at_a_time", "training 't' has not ended"),
         (request((2, None)), "one_at_a_time", "training 't' has not ended"),
-        # asked by hand for a night of before, while that of a later one is under way
-        (
-            request((9, "rejected"), later=Started(batch_date=ago(-1), training_id="next", outcome=None)),
-            "one_at_a_time",
-            "training 'next' has not ended",
-        ),
         # lost without a trace: it blocks two nights, then as one that was not promoted
         (request((3, None)), "retry", "(without an outcome)"),
         (request((30, None)), None, "carriers drifted"),

@@ -394,11 +394,6 @@ STARTED = Query(
     "AND status = 'started' AND batch_date < %(batch_date)s ORDER BY batch_date DESC LIMIT 400",
     Started,
 )
-UNDER_WAY_LATER = Query(
-    "SELECT batch_date, training_id, outcome FROM monitoring.retrain_requests WHERE model = %(model)s "
-    "AND status = 'started' AND outcome IS NULL AND batch_date > %(batch_date)s ORDER BY batch_date LIMIT 1",
-    Started,
-)
 
 
 @dataclass(frozen=True, kw_only=True)

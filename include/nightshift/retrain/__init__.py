@@ -17,8 +17,7 @@ PROMOTED = "promoted"
 class Request:
     """A night's request to retrain, and what the guards need to know of the past.
 
-    ``started``: earlier requests that started a training, newest first. ``later``: one of a later night that has not
-    ended: this night is asked after it. ``promoted``: the night as of which the
+    ``started``: earlier requests that started a training, newest first. ``promoted``: the night as of which the
     champion was trained, if by one of these or by hand since the first. ``rolled_back``: the first night after the
     newest rollback. ``fault``: the newest open fault in the features of the last seven nights, in words.
     ``fair_from``: the first night as of which a holdout begins after all that the champion was trained on.
@@ -30,7 +29,6 @@ class Request:
     reason: str
     is_backfill: bool = False
     started: tuple[Started, ...] = ()
-    later: Started | None = None
     promoted: date | None = None
     rolled_back: date | None = None
     fault: str | None = None
@@ -105,7 +103,7 @@ def fresh(_: Retrain, request: Request) -> Objection | None:
 
 def one_at_a_time(_: Retrain, request: Request) -> Objection | None:
     """A second training cannot know what the first will decide. One lost without a trace blocks two nights."""
-    last = request.later or (request.started[0] if request.started else None)
+    last = request.started[0] if request.started else None
     if last is None or last.outcome is not None or request.batch_date - last.batch_date > LOST_AFTER:
         return None
     return Objection(f"training '{last.training_id}' has not ended")

@@ -109,7 +109,6 @@ def _request(
         reason=reason,
         is_backfill=asked.is_backfill,
         started=tuple(session.all(records.STARTED, model=name, batch_date=batch_date)),
-        later=session.one(records.UNDER_WAY_LATER, model=name, batch_date=batch_date),
         promoted=champion.as_of if champion and not champion.is_first else None,
         rolled_back=rolled_back.night if rolled_back else None,
         fault=f"{faults[-1].batch_date}, {faults[-1].told}" if faults else None,
