@@ -34,13 +34,18 @@ test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(BIN)/python tests/axe.py
 # End to end much is waited for: what needs no month of nights runs beside it, in one process.
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= beside e2e
-	@$(BIN)/python -m pytest -m "not slow and history" $(BESIDE) tests/integration --ignore tests/integration/runtime
-	@$(BIN)/python -m pytest $(QUICK) tests/integration/runtime
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target history runtime
 
-# The unit tests, then the integration tests without a history.
-.PHONY: beside
+# The unit tests, then the integration tests without a history. Then those with one; the stack's own wait beside them.
+.PHONY: beside history runtime
 beside: unit
 	@$(BIN)/python -m pytest -m "not slow and not history" tests/integration --ignore tests/integration/runtime
+
+history:
+	@$(BIN)/python -m pytest -m "not slow and history" $(BESIDE) tests/integration --ignore tests/integration/runtime
+
+runtime:
+	@$(BIN)/python -m pytest $(QUICK) tests/integration/runtime
 
 test-slow: install ## the tests that `make test` leaves out, because they take long
 	@$(BIN)/python -m pytest -m slow tests/unit tests/dags tests/integration tests/e2e
