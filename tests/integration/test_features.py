@@ -116,6 +116,32 @@ def test_a_definition_changed_in_place_is_refused_until_it_is_meant(loop: Platfo
     assert table_hash(loop, table) == before
 
 
+def test_a_column_that_is_taken_out_or_added_in_place_is_sketched_as_it_is_now(
+    loop: Platform, tmp_path: Path
+) -> None:
+    def sketched() -> list[str]:
+        edges = (
+            "SELECT edges FROM catalog.feature_edges WHERE feature_set = 'departure' AND feature_version = 1"
+        )
+        return [column["name"] for column in loop.warehouse.rows(edges)[0]["edges"]["columns"]]
+
+    (tmp_path / "less").mkdir()
+    less = with_features(
+        loop,
+        tmp_path / "less",
+        {
+            "departure": lambda text: text.replace('        "delay_origin_1d": "float",\n', "").replace(
+                '    "delay_origin_1d": (["origin"], "delay", 1),\n', ""
+            )
+        },
+    )
+    assert "delay_origin_1d" in sketched()
+    stages.build_features(less, "departure", ONE, Try("less"), redefine=True)
+    assert sketched() == list(less.project.feature_set("departure").columns)
+    stages.build_features(loop, "departure", ONE, Try("as before"), redefine=True)
+    assert sketched() == list(loop.project.feature_set("departure").columns)
+
+
 def test_words_and_layout_do_not_make_another_definition(loop: Platform, tmp_path: Path) -> None:
     told = with_features(
         loop, tmp_path, {"departure": lambda text: text.replace("What the planner", "What one")}

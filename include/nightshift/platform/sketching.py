@@ -31,14 +31,18 @@ class Nights:
 
 
 def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks]) -> Edges:
-    """Return the bins for nights that are being built: those of the set, made or made anew where that is due."""
+    """Return the bins for nights that are being built: those of the set, made or made anew where that is due.
+
+    Also where a definition that was changed in place has other columns.
+    """
     of = {"feature_set": spec.set, "version": spec.version}
     found = platform.warehouse.one(sketches.EDGES, **of)
     known = {
         n.batch_date for n in platform.warehouse.all(features.NIGHTS, **of, first=date.min, last=date.max)
     }
     nights = sorted(known | built.keys())
-    if found and not any(found.edges.nights < at <= len(nights) for at in MADE_ANEW_AT):
+    same = found and {column.name for column in found.edges.columns} == set(spec.columns)
+    if found and same and not any(found.edges.nights < at <= len(nights) for at in MADE_ANEW_AT):
         return found.edges
     chosen = nights[:MOST_NIGHTS]
     rows = [_some(built[day] if day in built else _stored(platform, spec, day), spec) for day in chosen]
