@@ -124,7 +124,11 @@ def load(content: bytes, expected_sha256: str, more: Collection[str] = ()) -> An
 
 def check_sha256(content: bytes, expected: str, what: str) -> None:
     """Raise ArtifactRefused, naming ``what``, unless ``content`` has this hash."""
-    actual = hashlib.sha256(content).hexdigest()
+    require_same_sha256(hashlib.sha256(content).hexdigest(), expected, what)
+
+
+def require_same_sha256(actual: str, expected: str, what: str) -> None:
+    """Raise ArtifactRefused, naming ``what``, unless its hash is the one that was recorded."""
     if actual != expected:
         raise ArtifactRefused(
             f"{what} has sha256 {actual}, {expected} was recorded: it is not what was stored"

@@ -244,14 +244,19 @@ def cut_short(mine: tuple[Platform, str, int], request: pytest.FixtureRequest) -
     return platform, name, frozen
 
 
+def begin_anew(client: Any, name: str) -> None:
+    """Leave the registry with an empty model of this name, as one that was restored from before has it."""
+    client.rename_registered_model(name, f"{name}_before")
+    client.create_registered_model(name)
+
+
 def test_a_registry_restored_from_before_the_champion_gives_its_number_to_nobody(
     mine: tuple[Platform, str, int],
 ) -> None:
     platform, name, champion = mine
     client = platform.registry._client
     # As a restore does: the ledger's version is gone, and its number is the next one.
-    client.rename_registered_model(name, f"{name}_before")
-    client.create_registered_model(name)
+    begin_anew(client, name)
     fitted = judged(platform, name, NIGHT, "after the restore")
     assert fitted["version"] == champion + 1
     found = {v.version: v.is_orphan for v in platform.registry.versions(name)}
@@ -283,8 +288,7 @@ def test_a_champion_whose_version_the_registry_lost_is_registered_again_by_its_n
     mine: tuple[Platform, str, int],
 ) -> None:
     platform, name, champion = mine
-    platform.registry._client.rename_registered_model(name, f"{name}_before")
-    platform.registry._client.create_registered_model(name)
+    begin_anew(platform.registry._client, name)
     with pytest.raises(LedgerMismatch, match=f"nightshift reconcile {name} --register-again"):
         reconcile(platform)
     registered_again(platform, name, champion)
@@ -328,8 +332,7 @@ def test_files_that_are_gone_of_a_run_that_is_there_are_put_back(
     run, client = row["mlflow_run_id"], platform.registry._client
     client.download_artifacts(run, "", str(tmp_path))
     if not is_registered:
-        client.rename_registered_model(name, f"{name}_before")
-        client.create_registered_model(name)
+        begin_anew(client, name)
     _delete_artifacts(client, platform.registry.uri, run)
     with pytest.raises(NotReady, match=r"has no model/model.skops. Give the folder"):
         stages.register_again(platform, name, None)
@@ -361,8 +364,7 @@ def test_a_number_that_the_registry_has_given_to_another_run_cannot_be_had_again
     mine: tuple[Platform, str, int],
 ) -> None:
     platform, name, champion = mine
-    platform.registry._client.rename_registered_model(name, f"{name}_before")
-    platform.registry._client.create_registered_model(name)
+    begin_anew(platform.registry._client, name)
     judged(platform, name, NIGHT, "after the restore")
     with pytest.raises(
         LedgerMismatch, match=f"numbers up to {champion + 1}, so no version can be {champion} again"

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from nightshift import featurise
 from nightshift.calendar import Calendar, DateRange
 from nightshift.engine import merging, parts
 from nightshift.engine.compute import Engine
 from nightshift.engine.dealing import Shards
-from nightshift.engine.files import content, filed_rows
+from nightshift.engine.files import filed_rows, rows_of
 from nightshift.engine.parts import Batch, BuildJob, Part
-from nightshift.errors import BatchRejected, NotReady, RunStage, Unreconciled
+from nightshift.errors import BatchRejected, Unreconciled
+from nightshift.featurise.built import no_rows
 from nightshift.featurise.shards import repeated, require_alike
 from nightshift.platform.blocks import BLOCK_ROWS, Blocks
 from nightshift.specs import FeatureSet
@@ -127,16 +127,10 @@ def _merged(spec: FeatureSet, night: date, of_night: Sequence[Part], folder: Pat
 
 
 def _read(file: Path) -> pd.DataFrame:
-    return to_frame(pq.read_table(pa.BufferReader(content(file, "block"))))
+    return to_frame(rows_of(file, "block"))
 
 
 def _require_rows(spec: FeatureSet, night: date, found: Sequence[Path], of: Sequence[Batch]) -> None:
-    there = {source for source, _ in of}
-    for name, given in spec.inputs.items():
-        if given.look_back_days == 0 and name not in there:
-            raise NotReady(
-                f"feature set '{spec.name}', {night}: source '{name}' has no rows",
-                remedy=RunStage("collect", name),
-            )
+    featurise.require_inputs(spec, {source for source, _ in of}, night)
     if not found:
-        raise BatchRejected(f"{spec.path}: build() for {night}: no rows")
+        raise no_rows(spec, night)

@@ -1,6 +1,5 @@
 """Inputs of nights too large for one frame: dealt into files while they are read once, then a shard at a time."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from nightshift.calendar import DateRange
+from nightshift.engine.files import named, stream
 from nightshift.engine.parts import PLACE, Dealt, frames_of
 from nightshift.featurise import earliest_input
 from nightshift.featurise.shards import hashes
@@ -74,11 +74,10 @@ def _dealt(
 ) -> list[Path]:
     """Write the rows of each shard to a file, in their order; return the files, named by their content."""
     schema, before = schema.append(pa.field(PLACE, pa.int64())), 0
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
     files = [folder / f"{uuid4().hex}.half" for _ in range(numbers)]
     with ExitStack() as opened:
         sinks = [opened.enter_context(file.open("wb")) for file in files]
-        writers = [opened.enter_context(pa.ipc.new_stream(sink, schema, options=options)) for sink in sinks]
+        writers = [opened.enter_context(stream(sink, schema)) for sink in sinks]
         for block in blocks:
             place = pa.array(np.arange(before, before + len(block)))
             before += len(block)
@@ -89,15 +88,10 @@ def _dealt(
             for writer, begin, end in zip(writers, [0, *ends[:-1]], ends, strict=True):
                 if begin < end:
                     writer.write_table(rows.slice(begin, end - begin))
-    return [_named(file) for file in files]
+    return [named(file, "rows") for file in files]
 
 
 def _shards_of(block: pa.Table, by: list[str], numbers: int) -> np.ndarray:
     if not by:
         return np.zeros(len(block), np.uint64)
     return hashes(to_frame(block.select(by)), by) % np.uint64(numbers)
-
-
-def _named(file: Path) -> Path:
-    with file.open("rb") as content:
-        return file.rename(file.with_name(f"{hashlib.file_digest(content, 'sha256').hexdigest()}.rows"))

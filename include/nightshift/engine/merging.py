@@ -1,6 +1,5 @@
 """Rows of shards in the order of their key, a block at a time: however a night is dealt, it comes to the same."""
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -10,7 +9,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.errors import ArtifactRefused
+from nightshift.engine.files import pieces, stream
 from nightshift.freeform import Values
 
 # Of each file so many rows are in memory while it is merged with the others.
@@ -19,8 +18,7 @@ PIECE_ROWS = 2_000
 
 def in_pieces(rows: pa.Table, sink: IO[bytes]) -> None:
     """Write rows that are in the order of their key, to be read a piece at a time."""
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
+    with stream(sink, rows.schema) as writer:
         writer.write_table(rows.combine_chunks(), max_chunksize=PIECE_ROWS)
 
 
@@ -32,7 +30,7 @@ def merged(files: Sequence[Path], key: Sequence[str]) -> Iterator[pa.RecordBatch
         Repeated: a key is in two files.
     """
     coming = [_pieces(file) for file in files]
-    heads = {number: head for number, pieces in enumerate(coming) if (head := next(pieces, None)) is not None}
+    heads = {number: head for number, each in enumerate(coming) if (head := next(each, None)) is not None}
     while heads:
         # Whatever comes later of any file is greater than the last row that is here of it.
         bound = min(_at(head, key, head.num_rows - 1) for head in heads.values())
@@ -59,12 +57,7 @@ class Repeated(Exception):
 
 
 def _pieces(file: Path) -> Iterator[pa.RecordBatch]:
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-        if found != file.stem:
-            raise ArtifactRefused(f"part {file.name} has sha256 {found}: it is not what was stored")
-        content.seek(0)
-        yield from (piece for piece in pa.ipc.open_stream(content) if piece.num_rows)
+    return (piece for piece in pieces(file, "part") if piece.num_rows)
 
 
 def _at(rows: pa.RecordBatch, key: Sequence[str], row: int) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshift.engine.files import content, filed_rows
+from nightshift.engine.files import content, filed_rows, rows_of
 from nightshift.engine.work import Served
 from nightshift.errors import ArtifactRefused
 from nightshift.monitor import profile, sketches
 from nightshift.records.profile import Profile
 from nightshift.records.sketches import Counted, Edges, Sketch
 from nightshift.types import to_frame
+
+WHAT = "what is served,"
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,12 @@ def checked(receipt: Receipt, folder: Path, rows: int) -> Receipt:
 
 def _content(receipt: Receipt) -> pa.BufferReader:
     """Return what is in a receipt's file. Raises ArtifactRefused if that is not what was written."""
-    return pa.BufferReader(content(receipt.file, "what is served,"))
+    return pa.BufferReader(content(receipt.file, WHAT))
 
 
 def read(receipts: Sequence[Receipt]) -> pd.DataFrame:
     """Return the rows behind receipts in their order, as one frame."""
-    return to_frame(pa.concat_tables(pq.read_table(_content(receipt)) for receipt in receipts))
+    return to_frame(pa.concat_tables(rows_of(receipt.file, WHAT) for receipt in receipts))
 
 
 def pieces(

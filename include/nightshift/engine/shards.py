@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from nightshift.engine import parts
-from nightshift.engine.files import content, filed, filed_rows
+from nightshift.engine.files import content, filed, filed_rows, rows_of
 from nightshift.engine.job import Job
 from nightshift.engine.parts import BuildJob, Dealt, Part
 from nightshift.engine.receipts import Receipt, written
@@ -56,7 +55,7 @@ class Plan:
     def worked(self, number: int) -> Receipt:
         """Do one shard."""
         shard = self.shards[number]
-        block = pq.read_table(pa.BufferReader(content(shard.file, "shard")))
+        block = rows_of(shard.file, "shard")
         return written(served(self.job, said(self.job, block)), shard.file.parent)
 
 

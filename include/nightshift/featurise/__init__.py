@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, timedelta
 from types import ModuleType
 
@@ -114,13 +114,18 @@ def compute(
         NotReady: an input that must have rows for this very date has none.
         BatchRejected: the result is not what the set declares: see :func:`as_declared`.
     """
+    require_inputs(spec, [name for name, frame in inputs.items() if not frame.empty], batch_date)
+    return as_declared(spec, _run(spec, build, inputs, batch_date), batch_date)
+
+
+def require_inputs(spec: FeatureSet, there: Collection[str], batch_date: date) -> None:
+    """Raise NotReady if an input that must have rows for this very date is not among those that have some."""
     for name, given in spec.inputs.items():
-        if given.look_back_days == 0 and inputs[name].empty:
+        if given.look_back_days == 0 and name not in there:
             raise NotReady(
                 f"feature set '{spec.name}', {batch_date}: source '{name}' has no rows",
                 remedy=RunStage("collect", name),
             )
-    return as_declared(spec, _run(spec, build, inputs, batch_date), batch_date)
 
 
 def compute_part(

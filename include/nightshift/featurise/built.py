@@ -31,8 +31,8 @@ def as_declared(spec: FeatureSet, built: object, batch_date: date) -> pd.DataFra
         BatchRejected: no frame, other columns, no rows, entities that repeat, are null or too long, infinities,
             or a value that its column's type cannot hold.
     """
-    where = f"{spec.path}: build() for {batch_date}"
-    frame = _checked(spec, built, where)
+    where = _where(spec, batch_date)
+    frame = _checked(spec, built, batch_date)
     entity = {name: _typed(frame, name, "string", spec.entity, where) for name in spec.entity}
     columns = {name: _typed(frame, name, kind, spec.entity, where) for name, kind in spec.columns.items()}
     typed = pd.DataFrame({**entity, **columns}).sort_values(spec.entity, ignore_index=True)
@@ -48,7 +48,17 @@ def as_declared(spec: FeatureSet, built: object, batch_date: date) -> pd.DataFra
     return typed
 
 
-def _checked(spec: FeatureSet, built: object, where: str) -> pd.DataFrame:
+def no_rows(spec: FeatureSet, batch_date: date) -> BatchRejected:
+    """Return why a night is refused of which nothing was built."""
+    return BatchRejected(f"{_where(spec, batch_date)}: no rows")
+
+
+def _where(spec: FeatureSet, batch_date: date) -> str:
+    return f"{spec.path}: build() for {batch_date}"
+
+
+def _checked(spec: FeatureSet, built: object, batch_date: date) -> pd.DataFrame:
+    where = _where(spec, batch_date)
     if not isinstance(built, pd.DataFrame):
         raise BatchRejected(f"{where}: expected a DataFrame, got {type(built).__name__}; return the frame")
     names = [str(name) for name in built.columns]
@@ -61,7 +71,7 @@ def _checked(spec: FeatureSet, built: object, where: str) -> pd.DataFrame:
             f"{where}: missing columns {sorted(expected - got)}, undeclared columns {sorted(got - expected)}"
         )
     if built.empty:
-        raise BatchRejected(f"{where}: no rows")
+        raise no_rows(spec, batch_date)
     return built.reset_index(drop=True)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from nightshift.errors import BatchRejected, NightshiftError
 from nightshift.featurise import Build, compute, compute_part
+from nightshift.featurise.built import no_rows
 from nightshift.featurise.leaks import Case, Finding, differing
 from nightshift.freeform import Values
 from nightshift.specs import FeatureSet
@@ -41,18 +42,18 @@ def dealt(spec: FeatureSet, frames: Frames, numbers: int) -> list[dict[str, pd.D
     ]
 
 
-def built_in_shards(
-    spec: FeatureSet, build: Build, seen: Frames, batch_date: date, numbers: int
+def _built(
+    spec: FeatureSet, build: Build, shards: list[dict[str, pd.DataFrame]], batch_date: date
 ) -> pd.DataFrame:
-    """Return a night as it comes out of so many shards, ordered by entity.
+    """Return a night as it comes out of its shards, ordered by entity.
 
     Raises:
         BatchRejected: a shard's result is not what the set declares, or two have rows of one entity.
     """
-    parts = [compute_part(spec, build, shard, batch_date) for shard in dealt(spec, seen, numbers)]
+    parts = [compute_part(spec, build, shard, batch_date) for shard in shards]
     found = [part for part in parts if part is not None]
     if not found:
-        raise BatchRejected(f"{spec.path}: build() for {batch_date}: no rows")
+        raise no_rows(spec, batch_date)
     rows = pd.concat(found).sort_values(spec.entity, ignore_index=True)
     twice = rows.duplicated(spec.entity).to_numpy()
     if twice.any():
@@ -72,12 +73,11 @@ def check(case: Case) -> list[Finding]:
 
 def _finding(case: Case, seen: Frames, expected: pd.DataFrame, numbers: int) -> Finding:
     by = case.spec.shards.deals(seen) if case.spec.shards else []
-    each = [sum(len(shard[name]) for name in by) for shard in dealt(case.spec, seen, numbers)]
+    shards = dealt(case.spec, seen, numbers)
+    each = [sum(len(shard[name]) for name in by) for shard in shards]
     attack = f"dealt into {numbers} shards, {sum(map(bool, each))} with rows"
     try:
-        changed, columns = differing(
-            case.spec, expected, built_in_shards(case.spec, case.load(), seen, case.night, numbers)
-        )
+        changed, columns = differing(case.spec, expected, _built(case.spec, case.load(), shards, case.night))
     except NightshiftError as error:
         return Finding(attack, sum(each), len(expected), len(expected), [str(error)])
     return Finding(attack, sum(each), len(expected), changed, columns)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from nightshift.database import Reads, Session
 from nightshift.errors import SpecError
 from nightshift.platform import Platform
 from nightshift.records import deliveries
@@ -20,14 +21,15 @@ def require_same_reading(platform: Platform, source: Source) -> None:
         SpecError: naming the keys, their values then and now, the nights, and the ways out.
     """
     started = deliveries.ReadBy(source=source.name, reading=reading_of(source))
-    platform.warehouse.run(deliveries.START_READING, started)
-    check_reading(platform.project, platform.warehouse, source)
-    _write_down(platform.warehouse, source)
+    with platform.warehouse.session() as session:
+        session.run(deliveries.START_READING, started)
+        check_reading(platform.project, session, source)
+        _write_down(session, source)
 
 
-def check_reading(project: Project, warehouse: Warehouse, source: Source) -> None:
+def check_reading(project: Project, reads: Reads, source: Source) -> None:
     """Compare how a source is read with how its batches were, without writing anything down. Raises as above."""
-    found, nights = _edits(warehouse, source)
+    found, nights = _edits(reads, source)
     if found:
         raise SpecError(
             f"{project.folder / 'sources' / source.name}.yaml: {'; '.join(map(str, found))}: {_told(nights)} the old "
@@ -40,9 +42,10 @@ def check_reading(project: Project, warehouse: Warehouse, source: Source) -> Non
 def accept_reading(project: Project, warehouse: Warehouse, name: str, *, dry_run: bool = False) -> list[str]:
     """Write down that a source is read otherwise from now on; return what that means, a line each. Rows stay."""
     source = project.source(name)
-    found, nights = _edits(warehouse, source)
-    if found and not dry_run:
-        _write_down(warehouse, source)
+    with warehouse.session() as session:
+        found, nights = _edits(session, source)
+        if found and not dry_run:
+            _write_down(session, source)
     again = f"nightshift trigger collect_{name} --from {nights.first} --to {nights.last}"
     ending = f"{_told(nights)} the old way and stay so; if that was wrong, collect them again: {again}"
     return [*map(str, found), ending] if found else []
@@ -52,20 +55,20 @@ def _told(nights: deliveries.Span) -> str:
     return f"{nights.nights} nights ({nights.first} to {nights.last}) were read"
 
 
-def _edits(warehouse: Warehouse, source: Source) -> tuple[list[Edit], deliveries.Span]:
-    there = warehouse.one(deliveries.HAS_READINGS)
-    before = warehouse.one(deliveries.READ_BY, source=source.name) if there and there.found else None
-    nights = warehouse.one(deliveries.PUBLISHED, source=source.name)
+def _edits(reads: Reads, source: Source) -> tuple[list[Edit], deliveries.Span]:
+    there = reads.one(deliveries.HAS_READINGS)
+    before = reads.one(deliveries.READ_BY, source=source.name) if there and there.found else None
+    nights = reads.one(deliveries.PUBLISHED, source=source.name)
     if nights is None or nights.first is None or nights.last is None or before is None:
         return [], deliveries.Span(nights=0, first=None, last=None)
     return edits(source, before.reading, nights.first, nights.last), nights
 
 
-def _write_down(warehouse: Warehouse, source: Source) -> None:
+def _write_down(session: Session, source: Source) -> None:
     """Write down how a source is read now; what it no longer declares stays, for it may declare it again."""
-    before, now = warehouse.one(deliveries.READ_BY, source=source.name), reading_of(source)
+    before, now = session.one(deliveries.READ_BY, source=source.name), reading_of(source)
     if before:
         now = Reading({**before.reading.zones, **now.zones}, now.dialect or before.reading.dialect)
         if now == replace(before.reading, format=now.format):
             return
-    warehouse.run(deliveries.CHANGE_READING, deliveries.ReadBy(source=source.name, reading=now))
+    session.run(deliveries.CHANGE_READING, deliveries.ReadBy(source=source.name, reading=now))
