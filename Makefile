@@ -69,7 +69,8 @@ e2e: install ## the end-to-end tests alone
 bench: install ## landing, validation, writing and reading beside another revision's: make bench BEFORE=<revision>
 	@PYTHONPATH=. $(BIN)/python benchmarks/typed.py $(BEFORE)
 
-bench-decisions: install ## what the declared reasons and guards gain on a year of flights
+bench-decisions: install ## what a year of flights says of faults, harm, and what the declared reasons and guards gain
+	@PYTHONPATH=. $(BIN)/python benchmarks/faults.py $(or $(FOLDER),.nightshift/benchmarks)
 	@PYTHONPATH=. $(BIN)/python benchmarks/decisions.py $(or $(FOLDER),.nightshift/benchmarks)
 
 lint: install ## ruff, mypy, import contracts, schemas

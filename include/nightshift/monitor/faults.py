@@ -12,7 +12,9 @@ from datetime import date
 from functools import cached_property
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from nightshift.distributions import Floats
 from nightshift.monitor import shift
@@ -32,7 +34,15 @@ UNKNOWN = 0.02
 ABSENT_ROWS = 20
 MIXED, MIXED_TIMES = 0.15, 1.5
 LEVEL_DEVIATIONS, LEVEL_TIMES, LEVEL = 3.5, 1.5, 0.1
+APART, APART_TIMES, LATEST_WEEKDAYS, FEWEST_APART = 0.12, 2.5, 8, 28
+# Two that changed places: each lies where the other was, to less than a third of how far they went.
+SWAPPED, SWAPPED_LEFT = 0.08, 0.3
+# Beyond the range of all earlier nights by a quarter of it.
+BEYOND, BEYOND_ROWS = 0.25, 0.05
 UNSEEN, USUALLY_UNSEEN, RECENT, FEWEST_VALUES = 0.9, 0.1, 28, 8
+# Numbers that lie on steps of one width, at most so many between the first and the last. So many different ones must
+# have kept to the steps since these were last made finer: each would leave too coarse ones every second time.
+OFF_STEPS, MOST_STEPS, KEPT_TO_STEPS = 0.5, 10_000, 12
 TOO_FEW = 0.5
 
 
@@ -50,7 +60,8 @@ class Column:
     """A column tonight and on the earlier nights, oldest first. ``alike``: which of these are of tonight's weekday.
 
     ``moved``: by how many standard deviations of a night each night's middle rank moved, (nights + 1,), tonight last;
-    ``ranks``: from which to which it did tonight. Numbers only.
+    ``apart``: how far it lies from that of the latest nights of its weekday; ``ranks``: from which to which it went
+    tonight. Numbers only.
     """
 
     edges: ColumnEdges
@@ -58,6 +69,7 @@ class Column:
     past: tuple[ColumnSketch, ...]
     alike: NDArray[np.bool_]
     moved: Floats
+    apart: Floats
     ranks: tuple[float, float]
 
     @cached_property
@@ -110,6 +122,8 @@ def outside(column: Column) -> str | None:
         return None
     ends = [0, len(column.edges.edges), len(column.edges.edges) + 1]
     share = _beyond(column, column.counts[ends].sum(), column.before[:, ends].sum(axis=1), OUTSIDE)
+    if share is None and (rows := _beyond_range(column)) >= max(3, BEYOND_ROWS * column.counts.sum()):
+        share = f"{rows / column.counts.sum():.1%}", ""
     return (
         share
         and f"{share[0]} of rows far outside everything seen in {len(column.past)} nights{_range(column)}"
@@ -143,7 +157,11 @@ def stuck(column: Column) -> str | None:
     before = column.before[:, : -column.valueless]
     usual = float((before / np.maximum(before.sum(axis=1, keepdims=True), 1)).max())
     likely = 0.0 if column.edges.kind == "numeric" and usual < 1 else usual ** counts.sum()
-    return "one value in all rows; rows differed on every night before" if likely < 1e-6 else None
+    return (
+        None
+        if likely >= 1e-6 or _nearly_alike(column)
+        else "one value in all rows; rows differed on every night before"
+    )
 
 
 def absent(column: Column) -> str | None:
@@ -168,12 +186,15 @@ def mixed(column: Column) -> str | None:
     shares = before / np.maximum(before.sum(axis=1, keepdims=True), 1)
     mean = shares.mean(axis=0)
     distances = np.abs(shares - mean).sum(axis=1) / 2 * len(shares) / max(len(shares) - 1, 1)
-    distance = float(np.abs(column.counts / column.counts.sum() - mean).sum() / 2)
-    if distance <= max(MIXED, MIXED_TIMES * distances.max()):
+    tonight = column.counts / column.counts.sum()
+    distance = float(np.abs(tonight - mean).sum() / 2)
+    each_other = np.abs(tonight[:, None] - mean)
+    changed = each_other[linear_sum_assignment(each_other)].sum() / 2 <= SWAPPED_LEFT * distance
+    if distance <= max(SWAPPED if changed else MIXED, MIXED_TIMES * distances.max()):
         return None
     return (
         f"{distance:.0%} of rows in other categories than usual; never more than {distances.max():.0%} in "
-        f"{len(column.past)} nights"
+        f"{len(column.past)} nights{'; some changed places' if changed else ''}"
     )
 
 
@@ -185,8 +206,13 @@ def level(column: Column) -> str | None:
     if column.edges.kind != "numeric" or not _varies(column):
         return None
     now, most = column.moved[-1], column.moved[:-1].max()
+    apart, farthest = column.apart[-1], np.nanmax(column.apart[:-1], initial=0)
     usual, rank = column.ranks
-    if now <= max(LEVEL_DEVIATIONS, LEVEL_TIMES * most) or abs(rank - usual) < LEVEL:
+    sudden = now > max(LEVEL_DEVIATIONS, LEVEL_TIMES * most) and abs(rank - usual) >= LEVEL
+    # What moves with the seasons has gone as far from the same weekday of weeks ago, and as suddenly.
+    seen = np.isfinite(column.apart[:-1]).sum() >= FEWEST_APART
+    never = seen and apart > max(APART, APART_TIMES * farthest)
+    if not never and (not sudden or apart <= farthest):
         return None
     return (
         f"a row exceeds an earlier one with probability {rank:.2f}, usually {usual:.2f}: {now:.0f} standard deviations "
@@ -197,7 +223,7 @@ def level(column: Column) -> str | None:
 def unseen(column: Column) -> str | None:
     """Of a column of few different numbers: nearly all rows have ones that were never there. Another unit, or scale.
 
-    A night of three numbers, one an airport, has three new ones on the first warm day: it is not looked at.
+    A night of three numbers, one an airport, has three new ones on the first warm day: :func:`off_steps` looks at it.
     """
     if not column.now.values or not _varies(column):
         return None
@@ -215,6 +241,31 @@ def unseen(column: Column) -> str | None:
     return f"{share:.0%} of rows have numbers that none of {len(column.past)} nights had{_range(column)}: another unit?"
 
 
+def off_steps(column: Column) -> str | None:
+    """Numbers between the steps on which all earlier ones lay, such as knots told in miles. Another unit.
+
+    However few numbers a night has: it does not matter where they lie, only whether they could have been.
+    """
+    if not column.now.values or column.counts.sum() < FEWEST_ROWS:
+        return None
+    seen: dict[float, None] = {}
+    for night in column.past:
+        if night.values is None:
+            return None
+        seen.update(dict.fromkeys(value for value, _ in night.values))
+    first, step = _steps(np.array(list(seen)))
+    if not step:
+        return None
+    numbers, rows = (np.array(each) for each in zip(*column.now.values, strict=True))
+    share = rows[_off(numbers - first, step)].sum() / rows.sum()
+    if share < OFF_STEPS:
+        return None
+    return (
+        f"{share:.0%} of rows lie between the steps of {step:.4g} on which all {len(seen)} numbers of "
+        f"{len(column.past)} nights lay{_range(column)}: another unit?"
+    )
+
+
 # A measure is a function from a column to words, or to None where nothing is wrong.
 MEASURES: Mapping[str, Callable[[Column], str | None]] = {
     "outside": outside,
@@ -225,23 +276,76 @@ MEASURES: Mapping[str, Callable[[Column], str | None]] = {
     "mixed": mixed,
     "level": level,
     "unseen": unseen,
+    "off_steps": off_steps,
 }
+
+
+def _steps(numbers: Floats) -> tuple[float, float]:
+    """Return the first of (n,) different numbers, as they came, and the width of the steps on which all of them lie.
+
+    The width is zero where there is none, it is too fine to tell, or too few numbers have kept to it.
+    """
+    if numbers.size <= KEPT_TO_STEPS:
+        return 0.0, 0.0
+    finest = float(np.ptp(numbers)) / MOST_STEPS
+    beyond = numbers - numbers[0]
+    step, at = abs(float(beyond[1])), 1
+    while step >= finest and (off := np.flatnonzero(_off(beyond[at + 1 :], step))).size:
+        at += 1 + int(off[0])
+        step = _common(step, abs(float(beyond[at])), finest)
+    return float(numbers[0]), step if step >= finest and numbers.size - 1 - at >= KEPT_TO_STEPS else 0.0
+
+
+def _common(one: float, other: float, finest: float) -> float:
+    """Return the widest step of which both are multiples, by Euclid's algorithm, or one finer than ``finest``."""
+    while other > finest / 100:
+        one, other = other, one % other
+        other = min(other, abs(one - other))
+    return one
+
+
+def _off(beyond: Floats, step: float) -> NDArray[np.bool_]:
+    """Return which are no multiple of a step, to a hundredth of it."""
+    steps = beyond / step
+    return np.abs(steps - np.rint(steps)) > 0.01
 
 
 def _moved(
     edges: Edges, earlier: Mapping[date, Sketch], night: date, tonight: Sketch
-) -> dict[str, tuple[Floats, tuple[float, float]]]:
-    """Return how far each column's middle rank moved on each night, and from which to which tonight."""
+) -> dict[str, tuple[Floats, Floats, tuple[float, float]]]:
+    """Return of each column ``moved``, ``apart`` and ``ranks``."""
     before = shift.trained(edges, earlier)
     now = shift.series(edges, earlier, {night: tonight})
     usual = shift.usual(before)
     moved = np.abs(shift.innovations(shift.followed(before, now), usual))
     levels = usual.levels[night.weekday()]
+    weekdays = np.array([day.weekday() for day in (*before.nights, night)])
+    apart = _apart(np.concatenate([before.values, now.values]), weekdays)
     return {
-        column: (moved[:, number], (float(levels[number]), float(now.values[0, number])))
+        column: (
+            moved[:, number],
+            apart[:, number],
+            (float(levels[number]), float(now.values[0, number])),
+        )
         for number, (column, measure) in enumerate(before.names)
         if measure == "rank"
     }
+
+
+def _apart(ranks: Floats, weekdays: NDArray[np.int64]) -> Floats:
+    """Return how far each night's middle ranks, (nights, k), lie from the median of the latest nights of its weekday.
+
+    NaN where these are few.
+    """
+    found = np.full_like(ranks, np.nan)
+    for day in range(7):
+        of = np.flatnonzero(weekdays == day)[FEWEST_WEEKDAYS:]
+        padded = np.pad(ranks[weekdays == day], ((LATEST_WEEKDAYS, 0), (0, 0)), constant_values=np.nan)
+        latest = sliding_window_view(padded[:-1], LATEST_WEEKDAYS, axis=0)[FEWEST_WEEKDAYS:]
+        few = np.isfinite(latest).sum(axis=-1) < FEWEST_WEEKDAYS
+        middle = np.nanmedian(np.where(few[..., None], 0, latest), axis=-1)
+        found[of] = np.where(few, np.nan, np.abs(ranks[of] - middle))
+    return found
 
 
 def _beyond(column: Column, rows: float, before: Floats, floor: float) -> tuple[str, str] | None:
@@ -254,6 +358,25 @@ def _beyond(column: Column, rows: float, before: Floats, floor: float) -> tuple[
     if rows / n <= max(TIMES * most + floor, most + DEVIATIONS * np.sqrt(chance * (1 - chance) / n)):
         return None
     return f"{rows / n:.1%}", f"{most:.1%}"
+
+
+def _nearly_alike(column: Column) -> bool:
+    """Return whether a night has had two of many numbers: three airports that agree are the next step, and no fault."""
+    pairs = [night.values for night in column.past if night.values and len(night.values) == 2]
+    return bool(pairs) and any(
+        night.values is None or {value for value, _ in night.values} - {value for value, _ in pairs[0]}
+        for night in column.past
+    )
+
+
+def _beyond_range(column: Column) -> int:
+    """Return how many rows lie beyond the range of all earlier nights by a quarter of it, where numbers are few."""
+    ends = [(night.low, night.high) for night in column.past if night.low is not None]
+    if not ends or not column.now.values or not _varies(column):
+        return 0
+    low, high = (pick(each) for pick, each in zip((min, max), zip(*ends, strict=True), strict=True))
+    room = BEYOND * (high - low)
+    return sum(rows for value, rows in column.now.values if not low - room <= value <= high + room)
 
 
 def _varies(column: Column) -> bool:

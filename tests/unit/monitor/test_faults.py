@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightshift.monitor.faults import MEASURES, Fault, find
+from nightshift.monitor.faults import MEASURES, Fault, _steps, find
 from nightshift.monitor.sketches import edges_of, sketch
 from nightshift.records.sketches import Edges, Sketch
 
@@ -24,6 +24,8 @@ def rows(night: int, n: int = 400) -> pd.DataFrame:
             "temp": hours * 1.0,
             "distance": random.choice([185.0, 200, 500, 530, 760, 940, 1090, 1400, 2240, 2475], n),
             "score": random.normal(size=n),
+            "wind": random.choice(1.15078 * np.round(9 + 4 * random.normal(size=3)).clip(0), n),
+            "planes": random.choice([8.0, 12, 13, 15, 16, 18, 20, 22, 24, 26, 28], n),
             "carrier": random.choice(["UA", "B6", "EV", "DL", "AA"], n, p=[0.35, 0.25, 0.2, 0.12, 0.08]),
             "origin": random.choice(["EWR", "JFK"], n),
         }
@@ -49,6 +51,14 @@ def changed(name: str, change: object, share: float = 1.0) -> pd.DataFrame:
 CASES = {
     "another unit": ("temp", lambda v: (v - 32) / 1.8, 1.0, "unseen"),
     "another scale": ("distance", lambda v: v * 2, 1.0, "level"),
+    "another unit of three numbers a night": ("wind", lambda v: v * 0.44704, 1.0, "off_steps"),
+    "counted twice": ("planes", lambda v: v * 2, 1.0, "outside"),
+    "two categories that differ little changed places": (
+        "carrier",
+        lambda v: v.replace({"UA": "B6", "B6": "UA"}),
+        1.0,
+        "mixed",
+    ),
     "thousands instead of units": ("score", lambda v: v * 1000 + 5000, 1.0, "outside"),
     "a number with zeros too many": ("score", 1e9, 0.05, "outside"),
     "infinity": ("score", np.inf, 0.05, "outside"),
@@ -124,6 +134,30 @@ def test_later_nights_say_nothing_of_this_one(past: tuple[Edges, dict[date, Sket
     earlier = {each: made for each, made in nights.items() if each < day}
 
     assert find(edges, nights, day, tonight) == find(edges, earlier, day, tonight) != ()
+
+
+def test_a_number_between_whole_ones_that_comes_now_and_then_is_no_other_unit() -> None:
+    def seen(night: int) -> pd.DataFrame:
+        """Return miles of visibility: nearly always whole, in fog a quarter; one number a night."""
+        random = np.random.default_rng(night)
+        return pd.DataFrame({"visib": np.full(100, float(random.integers(1, 11)) if night % 20 else 0.25)})
+
+    nights = {FIRST + timedelta(days=n): seen(n) for n in range(1, 200)}
+    edges = edges_of(pd.concat(list(nights.values())[:28]), 28)
+    sketches = {day: sketch(each, edges) for day, each in nights.items()}
+    found = {day: find(edges, sketches, day, each) for day, each in sketches.items()}
+
+    assert {day for day, faults in found.items() if "off_steps" in {f.measure for f in faults}} == set()
+
+
+def test_steps_are_told_from_numbers_that_came_in_any_order() -> None:
+    fahrenheit = 32 + 0.18 * np.random.default_rng(0).permutation(300)[:60]
+    first, step = _steps(fahrenheit)
+
+    assert (first, step) == (fahrenheit[0], pytest.approx(0.18))
+    assert _steps(np.random.default_rng(0).normal(size=60))[1] == 0
+    # The last number made the steps finer: nothing has kept to these yet.
+    assert _steps(np.array([*np.arange(30.0), 0.5]))[1] == 0
 
 
 def test_every_measure_has_a_case() -> None:
