@@ -127,11 +127,11 @@ def judge(
     found = shift.joined(features, predictions.evidence(profile, said))
     kept, asks = list(counts.values()), []
     for number, (night, total) in enumerate(zip(found.nights, found.totals, strict=True)):
-        drift = DriftResult()
+        moved = Shift(total, shift.ALARM, number + 1, (), "")
+        drift = DriftResult(shift=moved)
         if number >= len(found.nights) - windows:
             window = summed(kept[max(number - WINDOW + 1, 0) : number + 1], profile)
-            drift = decide(profile, window, Drift())
-        drift = replace(drift, shift=Shift(total, shift.ALARM, number + 1, (), ""))
+            drift = replace(decide(profile, window, Drift()), shift=moved)
         asks.append(decide_night(spec, Seen(night=night, drift=drift)).retrain)
     return asks
 
