@@ -11,11 +11,13 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -39,12 +41,14 @@ from nightshift.warehouse import Warehouse, feature_table, prediction_table
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.timeout(1200),
+    pytest.mark.timeout(3600),
     NEEDS_SPARK,
 ]
 # Not the stage of that name, which `nightshift.stages` has instead.
 scoring = importlib.import_module("nightshift.stages.score")
 NIGHTS = DateRange(date(2013, 2, 1), date(2013, 2, 3))
+# Every night that two weeks have, for what must be the same everywhere.
+FORTNIGHT = DateRange(date(2013, 1, 26), date(2013, 2, 8))
 # So that a night of some 900 flights is several shards, and a hundred.
 FEW_ROWS, LEAST_ROWS = 300, 8
 CLUSTER = "local-cluster[2,1,1024]"
@@ -76,12 +80,14 @@ def on(platform: Platform, compute: str, name: str, master: str = "local[2]", **
     )
 
 
-def served(platform: Platform, name: str) -> tuple[str, list[dict], list[dict], list[dict]]:
+def served(
+    platform: Platform, name: str, nights: DateRange = NIGHTS
+) -> tuple[str, list[dict], list[dict], list[dict]]:
     """Return the nights' rows as the hash of their content, and their records, sketches and counts."""
     model = platform.project.model(name)
     table = prediction_table(model, platform.project.feature_set(model.features))
-    rows = platform.warehouse.read(table, NIGHTS.first, NIGHTS.last).drop(columns="run_id")
-    of = (name, NIGHTS.first, NIGHTS.last)
+    rows = platform.warehouse.read(table, nights.first, nights.last).drop(columns="run_id")
+    of = (name, nights.first, nights.last)
     where = "WHERE model = %s AND batch_date BETWEEN %s AND %s ORDER BY batch_date"
     batches, sketches, counts = (
         platform.warehouse.rows(f"SELECT {columns} FROM catalog.{table} {where}", of)
@@ -91,47 +97,54 @@ def served(platform: Platform, name: str) -> tuple[str, list[dict], list[dict], 
             ("profile_counts", "batch_date, counts_sha256, counted"),
         )
     )
-    assert len(batches) == len(sketches) == len(NIGHTS.dates)
+    assert len(batches) == len(sketches) == len(nights.dates)
     return content_sha256(rows), batches, sketches, counts
 
 
 def score(platform: Platform, name: str, run_id: str, version: int) -> None:
-    """Score the nights by a version, as the task does once it knows which."""
+    """Score the fortnight by a version, as the task does once it knows which."""
     model = platform.project.model(name)
     table = prediction_table(model, platform.project.feature_set(model.features))
     platform.warehouse.ensure(table)
-    lease = platform.warehouse.lease(table, NIGHTS.dates, run_id, "champion")
-    scoring.serve(platform, model, NIGHTS.dates, lambda _: version, lease, Try(run_id))
+    lease = platform.warehouse.lease(table, FORTNIGHT.dates, run_id, "champion")
+    scoring.serve(platform, model, FORTNIGHT.dates, lambda _: version, lease, Try(run_id))
 
 
-@pytest.mark.parametrize("name", ["late_arrival", "arrival_delay"])
-def test_nights_are_the_same_to_the_bit_here_and_on_spark(
+@pytest.mark.parametrize("name", ["late_arrival", "arrival_delay", "hourly_departures"])
+def test_a_fortnight_is_the_same_to_the_bit_here_in_two_processes_and_on_a_cluster(
     loop: Platform, name: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declared = load_project().model(name).model_dump(by_alias=True)
     declared["train"] = {"window_days": 14, "holdout_days": 7, "min_rows": 500, "refit": False}
-    declared["estimator"]["params"] |= {"max_iter": 25, "learning_rate": 0.2}
+    if "max_iter" in declared["estimator"]["params"]:
+        declared["estimator"]["params"] |= {"max_iter": 25, "learning_rate": 0.2}
     model = Model.model_validate(declared)
-    assert model.recalibrate
     platform = replace(loop, project=loop.project.model_copy(update={"models": {name: model}}))
     asked = Try("here")
+    if name == "hourly_departures":
+        nights = DateRange(date(2013, 1, 2), FORTNIGHT.last)
+        stages.collect(platform, "departures", nights, asked)
+        stages.validate(platform, "departures", nights, asked)
+        stages.build_features(platform, model.features, nights, asked)
     frozen = stages.snapshot(platform, name, date(2013, 1, 28), asked)["snapshot_id"]
     version = stages.fit(platform, name, frozen, asked, reason="a test")["version"]
-    monkeypatch.setattr(scoring, "BLOCK_ROWS", FEW_ROWS)
+    # An hour of an airport is a row of the third: a night has some 55.
+    monkeypatch.setattr(scoring, "BLOCK_ROWS", FEW_ROWS if model.features == "departure" else LEAST_ROWS)
     score(platform, name, "here", version)
-    expected = served(platform, name)
-    assert any(json.dumps(batch["recalibration"]) for batch in expected[1])
-    score(on(platform, "spark", name), name, "spark", version)
-    assert served(platform, name) == expected
-    runs = platform.warehouse.rows(
-        f"SELECT DISTINCT run_id FROM predictions.{name} WHERE batch_date BETWEEN %s AND %s",
-        (NIGHTS.first, NIGHTS.last),
-    )
-    assert [row["run_id"] for row in runs] == ["spark"]
+    expected = served(platform, name, FORTNIGHT)
+    assert model.recalibrate is None or any(json.dumps(batch["recalibration"]) for batch in expected[1])
+    for master in ("local[2]", CLUSTER):
+        score(on(platform, "spark", name, master), name, master, version)
+        assert served(platform, name, FORTNIGHT) == expected
+        runs = platform.warehouse.rows(
+            f"SELECT DISTINCT run_id FROM predictions.{name} WHERE batch_date BETWEEN %s AND %s",
+            (FORTNIGHT.first, FORTNIGHT.last),
+        )
+        assert [row["run_id"] for row in runs] == [master]
     assert list(place.iterdir()) == []
 
 
-def test_features_are_the_same_to_the_bit_here_and_on_spark(
+def test_a_fortnight_of_features_is_the_same_to_the_bit_here_and_on_spark(
     loop: Platform, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform = on(loop, "here", "late_arrival", CLUSTER)
@@ -141,21 +154,23 @@ def test_features_are_the_same_to_the_bit_here_and_on_spark(
 
     def kept() -> list:
         of = "WHERE feature_set = 'departure' AND batch_date BETWEEN %s AND %s ORDER BY batch_date"
-        rows = platform.warehouse.read(feature_table(declared), NIGHTS.first, NIGHTS.last)
+        rows = platform.warehouse.read(feature_table(declared), FORTNIGHT.first, FORTNIGHT.last)
         records = ("batch_date, content_sha256, row_count FROM catalog.feature_batches",)
         records += ("batch_date, sketch_sha256 FROM catalog.feature_sketches",)
         found = [
-            platform.warehouse.rows(f"SELECT {each} {of}", (NIGHTS.first, NIGHTS.last)) for each in records
+            platform.warehouse.rows(f"SELECT {each} {of}", (FORTNIGHT.first, FORTNIGHT.last))
+            for each in records
         ]
         return [content_sha256(rows), *found]
 
-    stages.build_features(platform, "departure", NIGHTS, Try("here"))
+    stages.build_features(platform, "departure", FORTNIGHT, Try("here"))
     here = kept()
-    stages.build_features(replace(platform, project=project), "departure", NIGHTS, Try("spark"))
-    assert kept() == here
-    assert {row["run_id"] for row in platform.warehouse.rows(BUILT_BY, (NIGHTS.first, NIGHTS.last))} == {
-        "spark"
-    }
+    for master in ("local[2]", CLUSTER):
+        spark = replace(on(platform, "here", "late_arrival", master), project=project)
+        stages.build_features(spark, "departure", FORTNIGHT, Try(master))
+        assert kept() == here
+        built = platform.warehouse.rows(BUILT_BY, (FORTNIGHT.first, FORTNIGHT.last))
+        assert {row["run_id"] for row in built} == {master}
     assert list(place.iterdir()) == []
 
 
@@ -209,6 +224,68 @@ def test_a_worker_that_is_killed_changes_nothing(loop: Platform, expected: tuple
     assert done < expected[1][0]["row_count"] // LEAST_ROWS
     assert served(platform, "late_arrival") == expected
     assert of_spark(place) == []
+
+
+def executors(place: Path) -> list[psutil.Process]:
+    """Return the cluster's workers, once a shard is done."""
+    return [
+        each
+        for each in of_spark(place)
+        if list(place.rglob("*.parquet")) and "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())
+    ]
+
+
+def kill_workers(place: Path, scored: Future) -> int:
+    """Kill one of two workers again and again until the night is scored; return how many were.
+
+    The other works on, and speculates on what the first was at.
+    """
+    killed = 0
+    while not scored.done():
+        with suppress(psutil.NoSuchProcess):
+            if len(found := executors(place)) == 2:
+                found[killed % 2].kill()
+                killed += 1
+        time.sleep(0.3)
+    return killed
+
+
+def seen(platform: Platform, over: Event) -> set[tuple]:
+    """Return what a reader has seen: of a night its rows, flights and runs, again and again."""
+    counted = (
+        "SELECT batch_date, count(*) AS rows, count(DISTINCT flight_id) AS flights, count(DISTINCT run_id) AS runs "
+        "FROM predictions.late_arrival WHERE batch_date BETWEEN %s AND %s GROUP BY 1"
+    )
+    found = set()
+    while not over.wait(0.1):
+        found |= {
+            tuple(row.values()) for row in platform.warehouse.rows(counted, (NIGHTS.first, NIGHTS.last))
+        }
+    return found
+
+
+def test_fifty_workers_that_are_killed_while_others_speculate_lose_and_double_nothing(
+    loop: Platform, expected: tuple, place: Path
+) -> None:
+    conf = {"spark.speculation": "true", "spark.speculation.quantile": "0.5", "spark.task.maxFailures": "50"}
+    platform, over = on(loop, "spark", "late_arrival", CLUSTER, conf=conf), Event()
+    killed = rounds = 0
+    with ThreadPoolExecutor() as threads:
+        reader = threads.submit(seen, loop, over)
+        try:
+            while killed < 50:
+                rounds += 1
+                asked = Try(f"round-{rounds}")
+                scored = threads.submit(stages.score, platform, "late_arrival", NIGHTS, asked)
+                killed += kill_workers(place, scored)
+                scored.result()
+                assert {row["run_id"] for row in _runs(loop)} == {asked.run_id}
+                assert served(loop, "late_arrival") == expected
+        finally:
+            over.set()
+    whole = {(batch["batch_date"], batch["row_count"], batch["row_count"], 1) for batch in expected[1]}
+    assert reader.result() == whole
+    print(f"{killed} workers killed in {rounds} scorings")
 
 
 def test_a_worker_of_another_engine_refuses_and_nothing_is_written(
