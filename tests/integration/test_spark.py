@@ -51,6 +51,7 @@ NIGHTS = DateRange(date(2013, 2, 1), date(2013, 2, 3))
 FORTNIGHT = DateRange(date(2013, 1, 26), date(2013, 2, 8))
 # So that a night of some 900 flights is several shards, and a hundred.
 FEW_ROWS, LEAST_ROWS = 300, 8
+SHARDS_A_KILL = 12
 CLUSTER = "local-cluster[2,1,1024]"
 GONE_SECONDS = 60
 BUILT_BY = "SELECT run_id FROM catalog.feature_batches WHERE feature_set = 'departure' AND batch_date BETWEEN %s AND %s"
@@ -227,26 +228,24 @@ def test_a_worker_that_is_killed_changes_nothing(loop: Platform, expected: tuple
 
 
 def executors(place: Path) -> list[psutil.Process]:
-    """Return the cluster's workers, once a shard is done."""
-    return [
-        each
-        for each in of_spark(place)
-        if list(place.rglob("*.parquet")) and "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())
-    ]
+    """Return the cluster's workers."""
+    return [each for each in of_spark(place) if "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())]
 
 
 def kill_workers(place: Path, scored: Future) -> int:
-    """Kill one of two workers again and again until the night is scored; return how many were.
+    """Kill one of two workers whenever some shards more are done, until the night is scored; return how many were.
 
     The other works on, and speculates on what the first was at.
     """
-    killed = 0
+    killed, done = 0, 0
     while not scored.done():
-        with suppress(psutil.NoSuchProcess):
-            if len(found := executors(place)) == 2:
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            now = len(list(place.rglob("*.parquet")))
+            if now >= done + SHARDS_A_KILL and len(found := executors(place)) == 2:
                 found[killed % 2].kill()
-                killed += 1
-        time.sleep(0.3)
+                killed, done = killed + 1, now
+            done = min(done, now)  # the next night begins anew
+        time.sleep(0.2)
     return killed
 
 
