@@ -10,7 +10,7 @@ from e2e.test_loop import wait_until
 from examples.nyc_flights.demo import Demo
 from nightshift.specs import load_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 MISSED = date(2013, 9, 3)
 TONIGHT = MISSED + timedelta(days=1)

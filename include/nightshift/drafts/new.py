@@ -338,9 +338,9 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
         f"--target: the rows of source '{spec.name}' that feature set '{ask.features}' is about hold '{ask.column}' "
         f"themselves: the model would be told what it is to predict.{told}\nDraft the source in two halves:\n"
         f"  rm include/sources/{spec.name}.yaml include/features/{ask.features}.py\n"
-        f"  .venv/bin/nightshift new source {spec.name} {remade}\n"
-        f"  .venv/bin/nightshift new features {ask.features} --source {spec.name} --source {spec.name}{OUTCOME}\n"
-        f"  .venv/bin/nightshift new model {name} --features {ask.features} "
+        f"  nightshift new source {spec.name} {remade}\n"
+        f"  nightshift new features {ask.features} --source {spec.name} --source {spec.name}{OUTCOME}\n"
+        f"  nightshift new model {name} --features {ask.features} "
         f"--target {spec.name}{OUTCOME}.{ask.column}"
     )
 
