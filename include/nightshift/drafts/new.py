@@ -180,7 +180,8 @@ def _halves(
         found.only([column for column in found.columns if column not in later]),
         owner=owner,
         description=f"{_what(connector)} What is known beforehand.",
-        of_more=f"Left to source {name}{OUTCOME}, since it becomes known later; edit both if that is wrong:\n{told}",
+        of_more=f"Left to source {name}{OUTCOME}, since it becomes known later; edit both if that is wrong:\n{told}"
+        + _doubted(found),
     )
     after = source.draft(
         {**connector, "offset_days": connector["offset_days"] - outcome.after},
@@ -190,6 +191,11 @@ def _halves(
         of_more=f"The other half of the file of source {name}:\n{told}",
     )
     return {path: before, path.with_stem(f"{name}{OUTCOME}"): after}
+
+
+def _doubted(found: inference.Inferred) -> str:
+    told = "".join(f"\n  {name}: {why}" for name, why in found.telling.items())
+    return f"\nIs it known beforehand? If not, name it in --outcome too:{told}" if told else ""
 
 
 def _write_sources(

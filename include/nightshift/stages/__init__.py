@@ -12,7 +12,7 @@ from nightshift.platform import Platform, Try
 from nightshift.stages.alerts import evaluate_alerts, send_alerts, silence_alert, try_receiver
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
 from nightshift.stages.catalog import describe
-from nightshift.stages.checking import check_features, check_shards, features_that_give_away, newest_nights
+from nightshift.stages.checking import check_features, check_shards, newest_nights, what_features_say_alone
 from nightshift.stages.closing import close_faults
 from nightshift.stages.collect import collect, validate
 from nightshift.stages.documenting import compare_versions, write_card
@@ -64,7 +64,6 @@ __all__ = [
     "evaluate_alerts",
     "explore_features",
     "explore_source",
-    "features_that_give_away",
     "fit",
     "judge_again",
     "judge_probation",
@@ -98,5 +97,6 @@ __all__ = [
     "validate",
     "verdict_of",
     "verify_ledgers",
+    "what_features_say_alone",
     "write_card",
 ]
