@@ -72,6 +72,7 @@ def _decided(dag_id: str, run_id: str) -> list[str]:
 
 
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
+SWITCHES = {"dry_run"}  # and those that take true or false
 # The forms' fields that take a date, each with the option that gives it, if one does.
 DATES = {
     "batch_date": "--from",
@@ -96,10 +97,16 @@ def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
             raise RequestError(f"--set {setting!r}: expected KEY=VALUE")
         if key in conf:
             raise RequestError(f"--set {setting!r}: '{key}' is given already")
-        conf[key] = int(value) if key in NUMBERS and value.isdecimal() else value
+        conf[key] = _typed(key, value)
     for key in conf.keys() & DATES.keys():
         parse_date(conf[key], DATES[key] if options.get(key) else f"--set {key}")
     return conf
+
+
+def _typed(key: str, value: str) -> str | int:
+    if key in SWITCHES and value in ("true", "false"):
+        return value == "true"
+    return int(value) if key in NUMBERS and value.isdecimal() else value
 
 
 def require_nights(calendar: Calendar, conf: Conf) -> None:
@@ -199,7 +206,12 @@ class Woken:
                 why = "; ".join(missing()) or "another source is missing, or what came was not new"
                 raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        wait(api, self.dag_id, found[0]["dag_run_id"], lambda news: tell(f"{self.dag_id}, {news}"))
+        wait(
+            api,
+            self.dag_id,
+            found[0]["dag_run_id"],
+            lambda news: tell(f"{self.dag_id}, {self.night}, {news}"),
+        )
         tell(f"{self.dag_id}, {self.night}: success")
 
     def _require_goes_on(self, api: Client, dag_id: str, run: Conf) -> None:
