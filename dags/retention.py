@@ -12,7 +12,9 @@ Runs of MLflow are only marked here, and Airflow's own tables are not touched: t
 
 **By hand.** *Dry run* is on: nothing goes, and the log says what would.
 
-**When it fails.** *As of*: the night is later than any that was collected. Clearing is safe: what is marked goes then.
+As of a night that nobody has collected yet, it is as of the newest that somebody has, and says so.
+
+**When it fails.** A disk, the warehouse or MLflow is away. Clearing is safe: what is marked goes then.
 """
 
 from datetime import time

@@ -347,10 +347,12 @@ class Waiting(TypedDict):
 class Retained(TypedDict):
     """A retention: what goes, or went, in all and of each kind.
 
-    ``waiting``: of the runs of MLflow among these, those that an earlier retention marked and told of.
+    ``as_of``: ``asked_for``, or the newest night that was collected by then. ``waiting``: of the runs of MLflow among
+    these, those that an earlier retention marked and told of.
     """
 
     as_of: str
+    asked_for: str
     dry_run: bool
     things: int
     bytes: int
