@@ -114,7 +114,9 @@ def missing(column: Column, _: Drift) -> str | None:
     then, now = column.then.missing_share, float(column.current[-1] / m)
     if now - then <= max(RUINED_RISE, min(column.then.missing_envelope, RUINED_RISE_AT_MOST)):
         return None
-    return f"{now:.0%} missing, {then:.0%} in training" if surely_more(then, n, now, m, column.error) else None
+    return (
+        f"{now:.0%} missing, {then:.0%} in training" if surely_more(then, n, now, m, column.error) else None
+    )
 
 
 def surely_more(then: float, n: int, now: float, m: int, error: float) -> bool:
