@@ -144,11 +144,8 @@ def dag_files() -> set[str]:
 
 
 def test_the_folder_is_the_architecture(processed: dict) -> None:
-    project = load_project()
-    every = [spec for part in PARTS.values() for spec in getattr(project, part).values()]
-    named = {derived.dag_id(stage, spec) for spec in every for stage in derived.STAGES[type(spec)]}
     files = {stem: set(file["dags"]) for stem, file in processed["files"].items()}
-    assert set().union(*files.values()) == named | {*derived.OF_THE_PROJECT}
+    assert set().union(*files.values()) == declared_dags(load_project())
     assert {stem for stem, declared in files.items() if not declared} == {"broken_specs"}
 
 
