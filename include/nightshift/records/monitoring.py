@@ -10,7 +10,10 @@ from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, 
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """One column of the window against the profile. ``psi`` has no unit; shares run from 0 to 1."""
+    """One column of the window against the profile. ``psi`` has no unit; shares run from 0 to 1.
+
+    ``ruins``: in words, what makes it ruined, a measure each.
+    """
 
     name: str
     psi: float
@@ -21,6 +24,7 @@ class FeatureDrift:
     importance: float
     drifted: bool
     ruined: bool
+    ruins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
