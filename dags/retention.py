@@ -35,7 +35,7 @@ def retain() -> results.Retained:
     from nightshift.orchestration.run import this_run
     from nightshift.retention import lines
 
-    run = this_run()
+    run = this_run(newest=True)
     found = stages.retain(run.platform, run.night, run.asked, dry_run=run.is_dry)
     print(*lines(found), sep="\n")
     return found
@@ -47,7 +47,7 @@ def logs() -> results.Taken:
     from nightshift.orchestration.old_logs import clear
     from nightshift.orchestration.run import this_run
 
-    run = this_run()
+    run = this_run(newest=True)
     return clear(run.night, run.platform.project.settings.retention.logs, dry_run=run.is_dry)
 
 
