@@ -44,8 +44,8 @@ PACKAGE = Path(nightshift.__file__).parent
 LEDGER = ("promotions", "decisions", "versions", "signatures", "outcomes", "bars", "renames", "seals")
 # Schemas whose tables a role does not see at all.
 CLOSED = {
-    "collect": ("governance", "features", "predictions", "adhoc", "monitoring"),
-    "features": ("governance", "predictions", "adhoc", "monitoring", "quarantine"),
+    "collect": ("governance", "features", "predictions", "labels", "adhoc", "monitoring"),
+    "features": ("governance", "predictions", "labels", "adhoc", "monitoring", "quarantine"),
     "score": ("monitoring", "quarantine"),
     "train": ("predictions", "adhoc", "quarantine"),
     "monitor": ("quarantine", "adhoc"),
@@ -167,14 +167,15 @@ def test_other_schemas_and_other_databases_are_closed(
     owned: Warehouse, entered: Callable[..., Warehouse], role: str
 ) -> None:
     owned.execute(
-        "CREATE TABLE IF NOT EXISTS raw.seen (a int); CREATE TABLE IF NOT EXISTS features.seen (a int)"
+        "CREATE TABLE IF NOT EXISTS raw.seen (a int); CREATE TABLE IF NOT EXISTS features.seen (a int); "
+        "CREATE TABLE IF NOT EXISTS labels.seen (a int)"
     )
     for schema in CLOSED[role]:
         tables = owned.rows("SELECT tablename AS name FROM pg_tables WHERE schemaname = %s", (schema,))
         for table in {f"{schema}.{row['name']}" for row in tables} - OPEN.get(role, set()):
             with pytest.raises(WarehouseRefused, match="permission denied"):
                 entered(role).execute(f"SELECT 1 FROM {table}")
-    owned.execute("DROP TABLE raw.seen, features.seen")
+    owned.execute("DROP TABLE raw.seen, features.seen, labels.seen")
     for database in ("postgres", "template1", "airflow", "mlflow", "ops"):
         with pytest.raises(WarehouseRefused, match="permission denied for database"):
             entered(role, database).execute("SELECT 1")
@@ -183,7 +184,19 @@ def test_other_schemas_and_other_databases_are_closed(
 def test_a_reader_reads_all_and_writes_nothing(owned: Warehouse, entered: Callable[..., Warehouse]) -> None:
     tables = owned.rows(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY(%s)",
-        (["raw", "quarantine", "features", "predictions", "adhoc", "monitoring", "catalog", "governance"],),
+        (
+            [
+                "raw",
+                "quarantine",
+                "features",
+                "predictions",
+                "labels",
+                "adhoc",
+                "monitoring",
+                "catalog",
+                "governance",
+            ],
+        ),
     )
     assert len(tables) > 25
     for table in [row["name"] for row in tables]:
@@ -416,7 +429,7 @@ def test_every_type_of_a_spec_can_be_made_and_no_other(
     owned.execute("DROP TABLE raw.typed")
 
 
-@pytest.mark.parametrize("schema", ["raw", "features", "predictions", "adhoc"])
+@pytest.mark.parametrize("schema", ["raw", "features", "predictions", "labels", "adhoc"])
 def test_a_role_makes_tables_in_its_own_schemas_only(entered: Callable[..., Warehouse], schema: str) -> None:
     from nightshift.warehouse.roles import GRANTS
 
