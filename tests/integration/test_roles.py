@@ -27,6 +27,7 @@ from nightshift.alerts.silencing import silence
 from nightshift.calendar import DateRange
 from nightshift.errors import WarehouseRefused
 from nightshift.govern import Ledger, Rollback, write_rollback
+from nightshift.platform.inputs import read_labels
 from nightshift.records import alerts
 from nightshift.records.alerts import Outgoing
 from nightshift.registry import Registry
@@ -478,6 +479,10 @@ def test_the_nights_stages_run_with_their_logins(acting: Callable[[str], Platfor
         stages.decide_verdict(acting("monitor"), MODEL, night, asked)
         stages.decide_retraining(acting("monitor"), MODEL, night, asked)
     stages.render_report(acting("monitor"), MODEL, NIGHT, asked)
+    for role in ("score", "train", "operate", "describe"):
+        assert len(read_labels(acting(role), project.model(MODEL), SCORED.first, NIGHT)) > 500
+        with pytest.raises(WarehouseRefused, match="permission denied"):
+            acting(role).warehouse.execute(f"DELETE FROM labels.{MODEL}")
     facts, _ = stages.score_entities(acting("score"), MODEL, None, asked, Wanted(where=("origin=JFK",)))
     assert acting("reader").warehouse.rows(f"SELECT 1 FROM {facts['table']} LIMIT 1")
 
