@@ -198,6 +198,21 @@ class Outcomes(Row, table="monitoring.outcomes", key=("model", "batch_date", "ar
 
 
 KEEP_OUTCOMES = upsert(Outcomes, where="outcomes.known_on <= excluded.known_on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestLook(Row):
+    """Of which predictions and reports the newest look at a night was."""
+
+    batch_date: date
+    inputs_sha256: str
+
+
+NEWEST_LOOKS = Query(
+    "SELECT batch_date, inputs_sha256 FROM monitoring.outcomes WHERE model = %(model)s AND arm = 'champion' "
+    "AND batch_date BETWEEN %(first)s AND %(last)s",
+    NewestLook,
+)
 FORGET_OUTCOMES = Command(
     "DELETE FROM monitoring.outcomes WHERE model = %(model)s AND batch_date < %(first)s"
 )

@@ -28,8 +28,8 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a night sees of the nights before.
+class Window:
+    """What a night knows of the nights before.
 
     ``inputs``: of each night and arm that was scored, the hash of what its performance is made of; None: not known.
     ``measured``: what was measured of it, as the night knows it. ``rows``: those of the nights to measure anew, with
@@ -48,7 +48,7 @@ class Seen:
 
 def look(
     platform: Platform, model: Model, nights: DateRange, batch_date: date, asked: Try, looked: set[date]
-) -> Seen:
+) -> Window:
     """Look at scored ``nights`` as ``batch_date`` knows them, and read those of which something changed.
 
     ``looked``: nights whose arrivals of labels are recorded: others are read in any case.
@@ -63,31 +63,19 @@ def look(
         }
         known = reading.all(monitoring.KNOWN_ON, known_on=batch_date, **of)
         measured = {(each.batch_date, each.arm): each for each in known}
+        # What is kept of arrivals is the newest look's, which a night that is run again may not be.
+        newest = {each.batch_date: each.inputs_sha256 for each in reading.all(monitoring.NEWEST_LOOKS, **of)}
         anew = {night for night, _ in inputs} - looked
-        anew |= {
-            key[0]
-            for key, sha in inputs.items()
-            if sha is None or key not in measured or measured[key].inputs_sha256 != sha
-        }
+        for (night, arm), sha in inputs.items():
+            before = measured.get((night, arm))
+            stands = before is not None and sha is not None and before.inputs_sha256 == sha
+            if not stands or (arm == CHAMPION_ARM and newest.get(night) != sha):
+                anew.add(night)
         rows = _rows(reading, model, said, reported, sorted(anew))
-    return Seen(inputs, measured, rows)
+    return Window(inputs, measured, rows)
 
 
-def outcomes_of(model: Model, part: pd.DataFrame) -> Floats:
-    """Return the rows of ``part`` that have a label as (n, 1 + scores): the label, then what was said."""
-    known = part[part["label"].notna()]
-    said = predicted(known, model.classes).reshape(len(known), -1)
-    return np.column_stack([known["label"].to_numpy(dtype="float64"), said])
-
-
-def kept(outcomes: Floats) -> bytes:
-    """Return outcomes as they are kept."""
-    sink = io.BytesIO()
-    np.save(sink, outcomes, allow_pickle=False)
-    return sink.getvalue()
-
-
-def keep(model: Model, measured: Sequence[tuple[Performance, pd.DataFrame]]) -> list[Outcomes]:
+def pairs(model: Model, measured: Sequence[tuple[Performance, pd.DataFrame]]) -> list[Outcomes]:
     """Return what verdicts pool of the nights that were measured anew: the champions' rows."""
     return [
         Outcomes(
@@ -95,7 +83,7 @@ def keep(model: Model, measured: Sequence[tuple[Performance, pd.DataFrame]]) -> 
             batch_date=row.batch_date,
             known_on=row.known_on,
             inputs_sha256=row.inputs_sha256,
-            outcomes=kept(outcomes_of(model, part)),
+            outcomes=_npy(_pairs(model, part)),
         )
         for row, part in measured
         if row.arm == CHAMPION_ARM and row.inputs_sha256
@@ -124,7 +112,7 @@ def pooled(
             rows = _rows(reading, model, said, reported, rest)
         mine = rows[(rows["model_version"] == version) & (rows["arm"] == CHAMPION_ARM)]
         parts |= {
-            night: (len(part), outcomes_of(model, part))
+            night: (len(part), _pairs(model, part))
             for night, part in mine.groupby(mine["batch_date"].dt.date)
         }
     width = 1 + max(len(model.classes), 1)
@@ -153,6 +141,19 @@ def _rows(
     rows = came_of(reading, said, reported, nights, columns)
     train.require_classes(model, rows[NO_CLASS])
     return rows
+
+
+def _pairs(model: Model, part: pd.DataFrame) -> Floats:
+    """Return the rows of ``part`` that have a label as (n, 1 + scores): the label, then what was said."""
+    known = part[part["label"].notna()]
+    said = predicted(known, model.classes).reshape(len(known), -1)
+    return np.column_stack([known["label"].to_numpy(dtype="float64"), said])
+
+
+def _npy(pairs: Floats) -> bytes:
+    sink = io.BytesIO()
+    np.save(sink, pairs, allow_pickle=False)
+    return sink.getvalue()
 
 
 def _inputs(model: Model, batch: features.PredictionBatch | None, digest: str) -> str | None:

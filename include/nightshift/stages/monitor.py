@@ -42,8 +42,7 @@ from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
 from nightshift.stages.maturing import arrivals_of, arrived_now, looked_at, matured, told
-from nightshift.stages.measuring import Seen as SeenNights
-from nightshift.stages.measuring import keep, look, pooled
+from nightshift.stages.measuring import Window, look, pairs, pooled
 from nightshift.warehouse import feature_table
 
 MOST_TOLD = 3
@@ -66,26 +65,26 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
         }
     nights = looked_at(platform, model, batch_date)
     looked = arrivals_of(platform, model, batch_date)
-    seen = look(platform, model, nights, batch_date, asked, {each.night for each in looked})
+    window = look(platform, model, nights, batch_date, asked, {each.night for each in looked})
     bases = cache(lambda version: _base(platform, model, version))
     measured = [
-        (_measured_now(model, part, batch_date, seen, bases), part)
-        for _, part in seen.rows.groupby(["batch_date", "arm"])
+        (_measured_now(model, part, batch_date, window, bases), part)
+        for _, part in window.rows.groupby(["batch_date", "arm"])
     ]
-    anew = seen.rows[seen.rows["arm"] == CHAMPION_ARM]
-    arrivals = arrived_now(platform, model, seen.champions, anew, looked, batch_date)
+    anew = window.rows[window.rows["arm"] == CHAMPION_ARM]
+    arrivals = arrived_now(platform, model, window.champions, anew, looked, batch_date)
     with platform.warehouse.session() as session:  # one: a night that stands has its arrivals as well
         session.each(records.MEASURED, [row for row, _ in measured])
         session.each(records.UNCHANGED, [row for row, _ in measured])
-        session.each(records.KEEP_OUTCOMES, keep(model, measured))
+        session.each(records.KEEP_OUTCOMES, pairs(model, measured))
         session.run(records.FORGET_OUTCOMES, model=name, first=nights.first)
         session.each(records.ARRIVED, arrivals)
-    now = {**seen.measured, **{(row.batch_date, row.arm): row for row, _ in measured}}
+    now = {**window.measured, **{(row.batch_date, row.arm): row for row, _ in measured}}
     found: results.Measured = {
         "model": name,
-        "nights_measured": len(seen.champions),
-        "nights_read": seen.rows["batch_date"].nunique(),
-        "labels": sum(now[night, CHAMPION_ARM].labelled for night in seen.champions),
+        "nights_measured": len(window.champions),
+        "nights_read": window.rows["batch_date"].nunique(),
+        "labels": sum(now[night, CHAMPION_ARM].labelled for night in window.champions),
     }
     if words := matured(platform, model, batch_date).words:
         found["reason"] = words
@@ -98,7 +97,7 @@ def _measured_now(
     model: Model,
     part: pd.DataFrame,
     batch_date: date,
-    seen: SeenNights,
+    window: Window,
     bases: Callable[[int], Sequence[float]],
 ) -> Performance:
     """Return what an arm's rows of one night came to."""
@@ -114,7 +113,7 @@ def _measured_now(
         metrics=metrics.score(model.kind, part["label"], predicted(part, model.classes)),
         known_on=batch_date,
         losses=_losses(model, part, bases(version)),
-        inputs_sha256=seen.inputs[night, arm],
+        inputs_sha256=window.inputs[night, arm],
     )
 
 
