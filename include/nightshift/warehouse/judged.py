@@ -89,12 +89,10 @@ def digests(
         sql.SQL("p.{} = l.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in entity
     )
     query = sql.SQL(
-        "SELECT p.batch_date, p.arm, count(l.known_at) || ' ' || coalesce(sum(hashtextextended(concat_ws(' ', "
-        "l.batch_date, extract(epoch FROM l.known_at), coalesce(l.label::text, '-'), l.no_class, {entity}), 0)"
-        "::numeric), 0) FROM {said} p LEFT JOIN (SELECT * FROM {labels} WHERE {known}) l ON {together} "
-        "WHERE p.batch_date BETWEEN {first} AND {last} GROUP BY p.batch_date, p.arm"
+        "SELECT p.batch_date, p.arm, concat_ws(' ', count(l.known_at), sum(hash_record_extended(l, 0)) FILTER "
+        "(WHERE l.known_at IS NOT NULL)) FROM {said} p LEFT JOIN (SELECT * FROM {labels} WHERE {known}) l "
+        "ON {together} WHERE p.batch_date BETWEEN {first} AND {last} GROUP BY p.batch_date, p.arm"
     ).format(
-        entity=sql.SQL(", ").join(sql.SQL("l.{}").format(sql.Identifier(name)) for name in entity),
         said=said.identifier,
         labels=reported.table.identifier,
         known=reported.known,
