@@ -182,10 +182,14 @@ class Asked(TypedDict):
 
 
 class Measured(TypedDict):
-    """How many past nights have a performance now, by how many labels; what tonight's is expected to be, in words."""
+    """How many past nights have a performance now, by how many labels; what tonight's is expected to be, in words.
+
+    ``nights_read``: of which something had changed.
+    """
 
     model: str
     nights_measured: int
+    nights_read: int
     labels: int
     reason: NotRequired[str]
     expected: NotRequired[str]

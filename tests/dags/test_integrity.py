@@ -512,6 +512,8 @@ MARKED = {
     ("catalog.py", "', '.join(Night.columns())"),  # the fields of row types
     ("catalog.py", "', '.join(Freshness.columns())"),
     ("monitoring.py", "', '.join(Night.columns())"),
+    ("monitoring.py", "_NEWEST.format(', '.join(Performance.columns()))"),
+    ("monitoring.py", "_NEWEST.format('model, batch_date, arm, model_version, scored, inputs_sha256')"),
     ("alerts.py", "', '.join(Outgoing.columns())"),
     ("retention.py", "', '.join(Found.columns())"),
     ("retention.py", "each.text"),  # the questions beside it

@@ -145,6 +145,11 @@ PREDICTED_NIGHTS = select(
     "model = %(model)s AND arm IN ('champion', %(arm)s) AND batch_date BETWEEN %(first)s AND %(last)s",
     order="batch_date, arm = %(arm)s",
 )
+SCORED_NIGHTS = select(
+    PredictionBatch,
+    "model = %(model)s AND batch_date BETWEEN %(first)s AND %(last)s",
+    order="batch_date, arm",
+)
 SCORED_SINCE = select(
     PredictionBatch,
     "model = %(model)s AND batch_date >= %(night)s AND arm = 'champion'",

@@ -19,6 +19,7 @@ SCHEMAS = (
     "quarantine",
     "features",
     "predictions",
+    "labels",
     "adhoc",
     "monitoring",
     "catalog",
@@ -60,6 +61,8 @@ WRITER = Grants({"catalog.leases": KEEP}) | CLOCK
 PUBLISHER = Grants({"catalog.announcements": KEEP, "catalog.feature_batches": READ})
 # Who asks for a night's sketch makes the one that is not there.
 SKETCHER = Grants(_each(KEEP, "catalog.feature_edges", "catalog.feature_sketches"))
+# Who reads labels derives from the raw rows those that are not kept.
+LABELS = Grants({"catalog.label_batches": READ, "catalog.batches": READ}, _each(READ, "labels", "raw"))
 COLLECT = (
     Grants(
         {
@@ -94,6 +97,7 @@ SCORE = (
         {"raw": READ, "features": READ, "predictions": REPLACE, "adhoc": REPLACE},
         ("raw", "features", "predictions", "adhoc"),
     )
+    | LABELS
     | WRITER
     | PUBLISHER
 )
@@ -117,6 +121,7 @@ TRAIN = (
         {"raw": READ, "features": READ},
         ("raw", "features"),
     )
+    | LABELS
     | CLOCK
     | LEDGER
 )
@@ -130,9 +135,12 @@ MONITOR = (
             **_each(READ, "catalog.prediction_sketches", "monitoring.faults", "monitoring.gains"),
             **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
             "governance.snapshots": READ,
+            # It keeps the labels of all who read them.
+            **_each(KEEP, "catalog.label_batches", "catalog.leases"),
+            "monitoring.outcomes": "SELECT, INSERT, UPDATE, DELETE",
         },
-        _each(READ, "raw", "features", "predictions"),
-        ("raw", "features", "predictions"),
+        {**_each(READ, "raw", "features", "predictions"), "labels": REPLACE},
+        ("raw", "features", "predictions", "labels"),
     )
     | SKETCHER
 )
