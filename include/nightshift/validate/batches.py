@@ -98,14 +98,14 @@ def groups_of(delivered: Mapping[date, Delivered], most: int) -> list[Group]:
     rows = 0
     for number, day in enumerate(dates):
         night = delivered[day]
-        if night.rows > most:
-            groups.append(Group(partial(_blocks, night, number, dates, columns), several=True))
-            continue
         if small and rows + night.rows > most:
             groups.append(Group(partial(_together, delivered, tuple(small), dates, columns)))
             small, rows = [], 0
-        small.append(number)
-        rows += night.rows
+        if night.rows > most:
+            groups.append(Group(partial(_blocks, night, number, dates, columns), several=True))
+        else:
+            small.append(number)
+            rows += night.rows
     if small or not groups:
         groups.append(Group(partial(_together, delivered, tuple(small), dates, columns)))
     return groups

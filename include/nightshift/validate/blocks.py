@@ -55,13 +55,13 @@ class Terms:
 class Block:
     """A block, judged. ``where``: which rows it has, without a column.
 
-    ``good``: the rows that break no rule by themselves, at the positions ``places``. ``out``: the mask over these of
-    those that go for their key.
+    ``good``: the rows that break no rule by themselves, of which ``passed`` is the mask. ``out``: the mask over these
+    of those that go for their key.
     """
 
     where: Batches
     violations: list[Violation]
-    places: np.ndarray
+    passed: np.ndarray
     good: Callable[[], pd.DataFrame]
     out: np.ndarray | None = None
 
@@ -72,13 +72,14 @@ class Block:
 
     def days(self) -> np.ndarray:
         """Return of each of these rows the index of its date."""
-        return self.where.day[self.places if self.out is None else self.places[~self.out]]
+        days = self.where.day[self.passed]
+        return days if self.out is None else days[~self.out]
 
     def refuse(self, key: tuple[str, ...], repeated: np.ndarray, different: np.ndarray) -> list[Violation]:
         """Take good rows out for their key, by masks over them; return the violations."""
-        masks = {"repeated": repeated, "unique_key": different}
+        masks, places = {"repeated": repeated, "unique_key": different}, np.flatnonzero(self.passed)
         found = [
-            Violation(rule, key, self.places[mask], (KEYED, place))
+            Violation(rule, key, places[mask], (KEYED, place))
             for place, (rule, mask) in enumerate(masks.items())
             if mask.any()
         ]
@@ -170,13 +171,14 @@ def _block(
     found += of_expectations(terms.rules, typed, batches, rows, within)
     found += of_discarded(source, batches, rows, among(rows, found), known.discarded)
     bad = among(rows, found)
-    places = rows[~bad]
-    nights = pd.Series(np.array(batches.dates, dtype="datetime64[s]")[batches.day[places]], name="batch_date")
+    passed = np.zeros(len(batches.frame), dtype=bool)
+    passed[rows[~bad]] = True
+    nights = pd.Series(np.array(batches.dates, dtype="datetime64[s]")[batches.day[passed]], name="batch_date")
     good = pd.concat([nights, typed[~bad].reset_index(drop=True)], axis=1)
     violations = [violation for violation in [*misfits, *found] if len(violation.rows)]
     findings.count(batches, violations)
     where = replace(batches, frame=batches.frame.iloc[:, :0])
-    return Block(where, violations, places, terms.keep(good)), good
+    return Block(where, violations, passed, terms.keep(good)), good
 
 
 def among(rows: np.ndarray, violations: Sequence[Violation]) -> np.ndarray:
@@ -195,16 +197,16 @@ def _ask(terms: Terms, blocks: Sequence[Block], findings: Findings) -> None:
     for block in blocks:
         days = block.days()
         findings.accepted += np.bincount(days, minlength=len(findings.dates))
-        # A rule may count rows, and name no column.
-        rows = block.accepted() if names or event else pd.DataFrame(index=pd.RangeIndex(len(days)))
+        rows = block.accepted() if names or event else None
         for number in map(int, np.unique(days)):
-            of_day = rows[days == number]
-            if rules:
-                asked.setdefault(number, []).append(of_day[names])
-            if event:
-                findings.see(number, of_day[event].max())
-    for number, frames in asked.items():
-        batch = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+            held = asked.setdefault(number, [])
+            if rows is not None:
+                of_day = rows[days == number]
+                held += [of_day[names]] if names else []
+                findings.see(number, of_day[event].max() if event else pd.NaT)
+    for number, frames in asked.items() if rules else ():
+        # A rule may count rows, and name no column.
+        batch = pd.concat(frames) if frames else pd.DataFrame(index=pd.RangeIndex(findings.accepted[number]))
         findings.outcomes[number] = _outcomes(rules, batch)
 
 

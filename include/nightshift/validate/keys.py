@@ -42,8 +42,7 @@ def of_keys(
     key: Sequence[str], claims: Sequence[Callable[[], pd.DataFrame]], numbers: Sequence[np.ndarray]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return :func:`of_key` of each of a night's blocks. ``numbers``: the hashes of their keys."""
-    every = np.sort(np.concatenate(numbers))
-    twice = np.unique(every[1:][every[1:] == every[:-1]])
+    twice = np.concatenate([_twice([of_block[of_block >> 60 == top] for of_block in numbers]) for top in range(16)])
     places = [np.flatnonzero(np.isin(of_block, twice)) for of_block in numbers]
     found = [_digests(key, block().iloc[at]) for block, at in zip(claims, places, strict=True) if len(at)]
     if not found:
@@ -58,6 +57,12 @@ def of_keys(
         for mask in masks
     )
     return list(zip(repeated, different, strict=True))
+
+
+def _twice(numbers: Sequence[np.ndarray]) -> np.ndarray:
+    every = np.concatenate(numbers)
+    every.sort()
+    return np.unique(every[1:][every[1:] == every[:-1]])
 
 
 def _digests(key: Sequence[str], rows: pd.DataFrame) -> pd.DataFrame:
