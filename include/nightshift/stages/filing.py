@@ -33,8 +33,12 @@ def kept_in(folder: Path, frame: pd.DataFrame) -> Callable[[], pd.DataFrame]:
     half = folder / f"{uuid4().hex}.half"
     with half.open("wb") as sink, stream(sink, rows.schema) as writer:
         writer.write_table(rows)
-    file = named(half, "good")
-    return lambda: to_frame(pa.Table.from_batches(pieces(file, "block"), rows.schema))
+    # Bound to the file and nothing else: a reference to the rows would keep them.
+    return partial(_read, named(half, "good"), rows.schema)
+
+
+def _read(file: Path, schema: pa.Schema) -> pd.DataFrame:
+    return to_frame(pa.Table.from_batches(pieces(file, "block"), schema))
 
 
 def contents_of(

@@ -177,7 +177,7 @@ def _block(
     good = pd.concat([nights, typed[~bad].reset_index(drop=True)], axis=1)
     violations = [violation for violation in [*misfits, *found] if len(violation.rows)]
     findings.count(batches, violations)
-    where = replace(batches, frame=batches.frame.iloc[:, :0])
+    where = replace(batches, frame=pd.DataFrame(index=pd.RangeIndex(len(passed))))
     return Block(where, violations, passed, terms.keep(good)), good
 
 
