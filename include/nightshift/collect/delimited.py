@@ -56,8 +56,12 @@ def read_csv(content: bytes, dialect: Dialect = PLAIN) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
 
 
-def frames_of(content: bytes, dialect: Dialect, *, strictly: bool) -> Iterator[pd.DataFrame]:
+def frames_of(
+    content: bytes, dialect: Dialect, *, strictly: bool, piece: int = PIECE
+) -> Iterator[pd.DataFrame]:
     """Yield the rows of :func:`read_csv` some at a time, all with the same columns; at least one frame.
+
+    ``piece``: about so many bytes at a time, unless ``strictly``.
 
     Raises:
         NotPlain: unless ``strictly``, where Arrow could read otherwise than csv does. What came does not count.
@@ -66,7 +70,9 @@ def frames_of(content: bytes, dialect: Dialect, *, strictly: bool) -> Iterator[p
     text = encoded(content, dialect)
     head = header(text, dialect)
     names = [_decoded(name or b"", text, head.start) for name in head.fields]
-    tables = _strict(names, text, head.end, dialect) if strictly else _plain(names, text, head.end, dialect)
+    tables = (
+        _strict(names, text, head.end, dialect) if strictly else _plain(names, text, head.end, dialect, piece)
+    )
     if not all(name.strip() for name in names):
         tables = iter(
             [pa.concat_tables(tables)]
@@ -156,10 +162,10 @@ def _line(text: bytes, place: int) -> int:
     return sum(1 for _ in LINE_END.finditer(text, 0, place)) + 1
 
 
-def _plain(names: list[str], text: bytes, start: int, dialect: Dialect) -> Iterator[pa.Table]:
+def _plain(names: list[str], text: bytes, start: int, dialect: Dialect, piece: int) -> Iterator[pa.Table]:
     """Yield the tables of pieces as Arrow reads them. Raises NotPlain where it could read otherwise than csv does."""
     while True:
-        end = _last_line_end(text, start, dialect.quote.encode())
+        end = _last_line_end(text, start, dialect.quote.encode(), piece)
         table = _piece(names, text[start:end], dialect)
         if table is None:
             raise NotPlain
@@ -169,9 +175,8 @@ def _plain(names: list[str], text: bytes, start: int, dialect: Dialect) -> Itera
         start = end
 
 
-def _last_line_end(text: bytes, start: int, mark: bytes) -> int:
+def _last_line_end(text: bytes, start: int, mark: bytes, reach: int) -> int:
     """Return where a piece ends: behind its last line end that is not within quotes, each of which has two marks."""
-    reach = PIECE
     while start + reach < len(text):
         end = text.rfind(b"\n", start, start + reach) + 1
         odd = mark and text.count(mark, start, end) % 2 if end else 0

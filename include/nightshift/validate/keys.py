@@ -42,7 +42,9 @@ def of_keys(
     key: Sequence[str], claims: Sequence[Callable[[], pd.DataFrame]], numbers: Sequence[np.ndarray]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return :func:`of_key` of each of a night's blocks. ``numbers``: the hashes of their keys."""
-    twice = np.concatenate([_twice([of_block[of_block >> 60 == top] for of_block in numbers]) for top in range(16)])
+    twice = np.concatenate(
+        [_twice([of_block[of_block >> 60 == top] for of_block in numbers]) for top in range(16)]
+    )
     places = [np.flatnonzero(np.isin(of_block, twice)) for of_block in numbers]
     found = [_digests(key, block().iloc[at]) for block, at in zip(claims, places, strict=True) if len(at)]
     if not found:
