@@ -357,6 +357,7 @@ def test_opentelemetry_takes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         assert declared.kind == "gauge" or data.aggregation_temporality == AGGREGATION_TEMPORALITY_DELTA
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.slow  # the same of real runs: each number is its row's
 def test_what_is_sent_is_what_the_table_names_and_the_rows_hold(
     ran: tuple[Sink, list[Any], list[dict[str, Any]]], loop: Platform, tmp_path: Path
