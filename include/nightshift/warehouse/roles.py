@@ -228,13 +228,14 @@ def _statements(
     """Return what grants it. ``known``: tables that are there; ``schemas`` too: a revision before may have fewer."""
     every, to = ", ".join(schemas), f"TO {login}"
     granted = {name: what for name, what in grants.schemas.items() if name in schemas}
+    makes = [name for name in grants.makes if name in schemas]
     nothing = [f"REVOKE ALL ON ALL {kind} IN SCHEMA {every} FROM {login}" for kind in KINDS]
     defaults = f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA"
     nothing.append(f"{defaults} {every} REVOKE ALL ON TABLES FROM {login}")
     nothing.append(f"REVOKE ALL ON SCHEMA {every} FROM {login}")
-    used = {name.partition(".")[0] for name in grants.tables if name in known} | {*granted, *grants.makes}
-    functions = [f"{schema}.ensure_table" for schema in grants.makes]
-    functions += ["predictions.ensure_view"] if "predictions" in grants.makes else []
+    used = {name.partition(".")[0] for name in grants.tables if name in known} | {*granted, *makes}
+    functions = [f"{schema}.ensure_table" for schema in makes]
+    functions += ["predictions.ensure_view"] if "predictions" in makes else []
     return [
         *nothing,
         f"GRANT USAGE ON SCHEMA {', '.join(sorted(used))} {to}",
