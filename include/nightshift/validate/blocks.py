@@ -193,11 +193,12 @@ def _ask(terms: Terms, blocks: Sequence[Block], findings: Findings) -> None:
     rules = [rule for rule in terms.rules if not rule.judges_rows]
     event = terms.source.freshness.column if terms.source.freshness else None
     names = list(dict.fromkeys(column for rule in rules for column in rule.columns))
+    looked_at = [*names, *([event] if event and event not in names else [])]
     asked: dict[int, list[pd.DataFrame]] = {}
     for block in blocks:
         days = block.days()
         findings.accepted += np.bincount(days, minlength=len(findings.dates))
-        rows = block.accepted() if names or event else None
+        rows = block.accepted()[looked_at] if looked_at else None
         for number in map(int, np.unique(days)):
             held = asked.setdefault(number, [])
             if rows is not None:
