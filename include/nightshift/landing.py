@@ -57,15 +57,9 @@ class Delivered:
     each: Callable[[], Iterator[pd.DataFrame]]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, most: int | None = None) -> "Delivered":
-        """Return the rows of a frame that is in memory, at most so many a block."""
-        step = most or max(len(frame), 1)
-        starts = range(0, max(len(frame), 1), step)
-        return cls(
-            len(frame),
-            tuple(apart(map(str, frame.columns))),
-            lambda: (frame.iloc[n : n + step].reset_index(drop=True) for n in starts),
-        )
+    def of(cls, frame: pd.DataFrame) -> "Delivered":
+        """Return the rows of a frame that is in memory: one block."""
+        return cls(len(frame), tuple(apart(map(str, frame.columns))), lambda: iter([frame]))
 
 
 def parquet(frame: pd.DataFrame) -> bytes:
