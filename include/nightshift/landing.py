@@ -82,9 +82,11 @@ def landed_file(blocks: Iterable[pd.DataFrame], folder: Path) -> tuple[int, byte
     first, second = next(coming), next(coming, None)
     if second is None:
         return len(first), parquet(first)
+    coming = chain((first, second), coming)
+    del first, second  # held no longer than the others
     rows, files = 0, []
     kinds: dict[str, set[pa.DataType | None]] = {}
-    for block in chain((first, second), coming):
+    for block in coming:
         table = _encoded(block, before=rows)
         for field in table.schema:
             kinds.setdefault(field.name, set()).add(None if _is_json(field) else field.type)
