@@ -57,15 +57,9 @@ class Delivered:
     each: Callable[[], Iterator[pd.DataFrame]]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, most: int | None = None) -> "Delivered":
-        """Return the rows of a frame that is in memory, at most so many a block."""
-        step = most or max(len(frame), 1)
-        starts = range(0, max(len(frame), 1), step)
-        return cls(
-            len(frame),
-            tuple(apart(map(str, frame.columns))),
-            lambda: (frame.iloc[n : n + step].reset_index(drop=True) for n in starts),
-        )
+    def of(cls, frame: pd.DataFrame) -> "Delivered":
+        """Return the rows of a frame that is in memory: one block."""
+        return cls(len(frame), tuple(apart(map(str, frame.columns))), lambda: iter([frame]))
 
 
 def parquet(frame: pd.DataFrame) -> bytes:
@@ -88,9 +82,11 @@ def landed_file(blocks: Iterable[pd.DataFrame], folder: Path) -> tuple[int, byte
     first, second = next(coming), next(coming, None)
     if second is None:
         return len(first), parquet(first)
+    coming = chain((first, second), coming)
+    del first, second  # held no longer than the others
     rows, files = 0, []
     kinds: dict[str, set[pa.DataType | None]] = {}
-    for block in chain((first, second), coming):
+    for block in coming:
         table = _encoded(block, before=rows)
         for field in table.schema:
             kinds.setdefault(field.name, set()).add(None if _is_json(field) else field.type)

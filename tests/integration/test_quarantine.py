@@ -680,3 +680,12 @@ def test_large_and_small_nights_of_one_run_are_filed_each_whole(house: House) ->
     assert {night: sum(house.counts(night)) for night in sizes} == sizes
     house.reconcile(DateRange(NIGHT, NIGHT + 2 * DAY))
     assert [house.batch(night)["content_sha256"][:2] for night in sizes] == ["2-", "3-", "2-"]
+
+
+def test_a_night_whose_file_is_gone_says_how_to_have_it_again(house: House) -> None:
+    house.deliver(batch(3))
+    house.collect()
+    house.platform.objects.delete("landed")
+    with pytest.raises(NotReady, match="no such object; retention takes away what was landed long ago"):
+        house.replay("revalidate")
+    assert house.replay("recollect", run="again")["dates"] == []

@@ -193,20 +193,22 @@ def _ask(terms: Terms, blocks: Sequence[Block], findings: Findings) -> None:
     rules = [rule for rule in terms.rules if not rule.judges_rows]
     event = terms.source.freshness.column if terms.source.freshness else None
     names = list(dict.fromkeys(column for rule in rules for column in rule.columns))
+    looked_at = [*names, *([event] if event and event not in names else [])]
     asked: dict[int, list[pd.DataFrame]] = {}
     for block in blocks:
         days = block.days()
         findings.accepted += np.bincount(days, minlength=len(findings.dates))
-        rows = block.accepted() if names or event else None
+        rows = block.accepted()[looked_at] if looked_at else None
         for number in map(int, np.unique(days)):
-            held = asked.setdefault(number, [])
+            frames = asked.setdefault(number, [])
             if rows is not None:
                 of_day = rows[days == number]
-                held += [of_day[names]] if names else []
+                frames += [of_day[names]] if names else []
                 findings.see(number, of_day[event].max() if event else pd.NaT)
     for number, frames in asked.items() if rules else ():
         # A rule may count rows, and name no column.
-        batch = pd.concat(frames) if frames else pd.DataFrame(index=pd.RangeIndex(findings.accepted[number]))
+        counted = pd.DataFrame(index=pd.RangeIndex(findings.accepted[number]))
+        batch = pd.concat(frames, ignore_index=True) if frames else counted
         findings.outcomes[number] = _outcomes(rules, batch)
 
 

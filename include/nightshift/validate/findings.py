@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import NaTType
 
 from nightshift.specs import Source
 from nightshift.validate.batches import Batches
@@ -62,7 +63,7 @@ class Findings:
         for name in self.filled:
             self.filled[name] += batches.per_date(rows[typed[name].notna().to_numpy()])
 
-    def see(self, number: int, newest: pd.Timestamp) -> None:
+    def see(self, number: int, newest: pd.Timestamp | NaTType) -> None:
         """Keep the newest event of a date."""
         if not pd.isna(newest):
             self.newest[number] = max(newest.to_pydatetime(), self.newest.get(number, newest))
@@ -76,12 +77,15 @@ class Findings:
             )
             days = batches.day[violation.rows]
             counts = np.bincount(days, minlength=len(self.dates))
-            one.values += self._texts(batches, violation, violation.rows[: MOST_VALUES - len(one.values)])
-            for number in np.flatnonzero(counts):
-                held = one.of_date.setdefault(int(number), [])
-                if len(held) < MOST_VALUES_A_DATE:
-                    rows = violation.rows[days == number]
-                    held += self._texts(batches, violation, rows[: MOST_VALUES_A_DATE - len(held)])
+            first = self._texts(batches, violation, violation.rows[:MOST_VALUES])
+            one.values += first[: MOST_VALUES - len(one.values)]
+            for number in map(int, np.flatnonzero(counts)):
+                held = one.of_date.setdefault(number, [])
+                at = np.flatnonzero(days == number)[: MOST_VALUES_A_DATE - len(held)]
+                known = len(at) == 0 or at[-1] < len(first)
+                held += (
+                    [first[n] for n in at] if known else self._texts(batches, violation, violation.rows[at])
+                )
             one.counts += counts
 
     def _texts(self, batches: Batches, violation: Violation, rows: np.ndarray) -> list[str | None]:

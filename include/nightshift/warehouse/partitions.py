@@ -86,8 +86,8 @@ class PartitionWrite:
         """Replace ``dates`` of ``table`` (all that are leased, if not given) by ``rows``; return their number.
 
         ``rows``: also as a function that gives them piece by piece, in the table's own types, anew each time. ``only``
-        narrows what is replaced (``source="weather"``), for tables that several writers share. What giving them raises is
-        raised here.
+        narrows what is replaced (``source="weather"``), for tables that several writers share. What giving the rows
+        raises is raised here.
         """
         pieces = rows if callable(rows) else _pieces(table, rows)
         conditions = [sql.SQL("batch_date BETWEEN $1 AND $2"), *_equal(only)]
