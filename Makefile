@@ -32,6 +32,7 @@ test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python tests/axe.py
+	@$(BIN)/python tests/prometheus.py
 # End to end much is waited for: what needs no month of nights runs beside it, in one process.
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= beside e2e
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target history runtime
@@ -53,6 +54,7 @@ test-slow: install ## the tests that `make test` leaves out, because they take l
 unit: install ## the tests that need no server
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python tests/axe.py
+	@$(BIN)/python tests/prometheus.py
 	@$(BIN)/python -m pytest $(QUICK) $(BESIDE) tests/unit tests/dags
 
 unit-others: ## the same on the other Pythons that are here, each in an environment of its own

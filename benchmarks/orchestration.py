@@ -130,7 +130,7 @@ def begin(demo: Demo) -> None:
         "downstream": "leave",
         "reason": "nights to learn from",
     }
-    demo.api.wait_for_dags({"collect_rides", "collect_outcomes", "features_rides", "train_late"})
+    demo.api.wait_for_dags({"collect_rides", "collect_outcomes", "features_rides", "train_late"}, SECONDS)
     demo.all(["collect_rides", "collect_outcomes"], conf=conf)
     demo.run("features_rides", conf=conf)
     demo.run("train_late", conf={"as_of": str(last), "reason": "the first"})

@@ -28,7 +28,7 @@ def describe() -> results.Described:
     from nightshift.orchestration.links import dag_url, file_url
     from nightshift.orchestration.run import this_run
 
-    run = this_run()
+    run = this_run(newest=True)
     facts = stages.describe(run.platform, run.night, run.asked, actor=run.actor, dag=dag_url)
     facts["url"] = file_url(kept.CATALOG)
     return facts

@@ -1,6 +1,7 @@
 """Watch the model: what came of its predictions, and whether the data has moved away from its training.
 
-- **performance** measures past predictions whose labels have arrived.
+- **performance** derives the labels that were reported (`labels.NAME`), and measures past predictions whose labels have
+  arrived: again where they or the predictions changed.
 - **verdict** asks every reason of `retrain.when` (evidence of a shift or of harm, age, ...) and writes the night's
   verdict, with what each said, to `monitoring.verdicts`.
 - **probation** compares a new champion with the version before, on the nights that both scored, and keeps what it finds
@@ -14,7 +15,7 @@ from airflow.sdk import chain, dag, task
 
 from nightshift import results
 from nightshift.orchestration import forms
-from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project
+from nightshift.orchestration.lifecycle import after, features, lifecycle, predictions, project, raw
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
 from nightshift.orchestration.trigger import start_rollback
@@ -66,6 +67,9 @@ def monitor_dag(model: Model) -> None:
         read = [features(project().feature_set(model.features)).name, predictions(model.name).name]
         decided = traced(verdict(), reads=read, writes=[f"verdicts.{model.name}"])
         measured = performance()
+        if model.target:
+            told = [raw(model.target.source).name, predictions(model.name).name]
+            traced(measured, reads=told, writes=[f"labels.{model.name}"])
         chain(measured, decided, linked(report(), "Drift report", "url"))
         if model.target and model.retrain.probation_nights:
             chain(measured, probation(), start_rollback("roll_back", model, decided_by="probation"))

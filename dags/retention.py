@@ -12,7 +12,9 @@ Runs of MLflow are only marked here, and Airflow's own tables are not touched: t
 
 **By hand.** *Dry run* is on: nothing goes, and the log says what would.
 
-**When it fails.** *As of*: the night is later than any that was collected. Clearing is safe: what is marked goes then.
+As of a night that nobody has collected yet, it is as of the newest that somebody has, and says so.
+
+**When it fails.** A disk, the warehouse or MLflow is away. Clearing is safe: what is marked goes then.
 """
 
 from datetime import time
@@ -33,7 +35,7 @@ def retain() -> results.Retained:
     from nightshift.orchestration.run import this_run
     from nightshift.retention import lines
 
-    run = this_run()
+    run = this_run(newest=True)
     found = stages.retain(run.platform, run.night, run.asked, dry_run=run.is_dry)
     print(*lines(found), sep="\n")
     return found
@@ -45,7 +47,7 @@ def logs() -> results.Taken:
     from nightshift.orchestration.old_logs import clear
     from nightshift.orchestration.run import this_run
 
-    run = this_run()
+    run = this_run(newest=True)
     return clear(run.night, run.platform.project.settings.retention.logs, dry_run=run.is_dry)
 
 

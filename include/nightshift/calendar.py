@@ -107,12 +107,14 @@ def resolve(
     partition_key: str | None,
     logical_date: datetime | None,
     run_after: datetime,
+    newest: bool = False,
 ) -> DateRange:
     """Return the batch dates a run is for, however it was started.
 
     In order: the dates typed by hand (``batch_date``, optionally ``until``); the run's partition key
     (cron, asset and backfill runs); the date of its logical date (a dated manual run); the date of its
-    ``run_after`` (an undated manual run means the night it was asked for in).
+    ``run_after`` (an undated manual run means the night it was asked for in; with ``newest``, for what looks at the
+    newest night that there is, the project's last one once that is over).
 
     Raises:
         RequestError: the dates are malformed, reversed, too many, outside the project's nights, or
@@ -124,7 +126,8 @@ def resolve(
         raise RequestError(f"batch_date: the form says {asked}, the run's partition key says {keyed}")
     if asked is None:
         # run_after, not logical_date, is always set: asset-triggered and undated runs have no logical date.
-        night = keyed or calendar.date_of(logical_date or run_after)
+        now = calendar.date_of(logical_date or run_after)
+        night = keyed or (min(now, calendar.last_night or now) if newest else now)
         asked = DateRange(night, night)
     calendar.check(asked.first)
     calendar.check(asked.last)

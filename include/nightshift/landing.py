@@ -4,18 +4,24 @@ A column of one kind that Arrow can hold exactly is stored as such. Any other (s
 beyond 64 bits, decimals of several scales, nested values, half a surrogate pair) is stored as JSON text, a value
 each, and its field says so: what a row holds never depends on the rows beside it. What JSON has no type for stands
 in an object of one key: ``{"$decimal": "1.50"}``; see TAGS.
+
+A night of many rows is written and read a block at a time, each a row group of its own. What its columns are stored as
+is known with the last block: until then the blocks wait in files.
 """
 
 import io
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from math import isfinite
-from typing import Any
-from uuid import UUID
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID, uuid4
 
 import numpy as np
 import pandas as pd
@@ -27,6 +33,7 @@ from nightshift.exact import kind_of
 
 FIELD = {b"nightshift.values": b"json"}
 UNREADABLE = (pa.ArrowException, ValueError, TypeError, OverflowError)
+COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 @dataclass(frozen=True)
@@ -41,33 +48,97 @@ class Other:
         return self.text
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """The rows of a night as delivered. ``each`` yields them anew each time, in blocks; of none an empty one."""
+
+    rows: int
+    columns: tuple[str, ...]
+    each: Callable[[], Iterator[pd.DataFrame]]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> "Delivered":
+        """Return the rows of a frame that is in memory: one block."""
+        return cls(len(frame), tuple(apart(map(str, frame.columns))), lambda: iter([frame]))
+
+
 def parquet(frame: pd.DataFrame) -> bytes:
     """Return the rows as delivered.
 
     Raises:
         SourceError: a value is nested too deeply to be written down.
     """
-    frame = frame.set_axis(apart(map(str, frame.columns)), axis=1)
-    spelled_out = [name for name in frame.columns if not _is_plain(frame[name])]
-    table = pa.Table.from_pandas(
-        frame.assign(**{name: _as_json(frame[name]) for name in spelled_out}), preserve_index=False
-    )
-    for name in spelled_out:
-        place = table.schema.get_field_index(name)
-        table = table.cast(table.schema.set(place, table.schema.field(place).with_metadata(FIELD)))
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(_encoded(frame), sink, compression="zstd")
     return sink.getvalue()
+
+
+def landed_file(blocks: Iterable[pd.DataFrame], folder: Path) -> tuple[int, bytes | Path]:
+    """Return how many rows blocks have, and their file: what :func:`parquet` makes of one; of several, in ``folder``.
+
+    The columns of the file are those of all blocks. Raises as :func:`parquet`.
+    """
+    coming = iter(blocks)
+    first, second = next(coming), next(coming, None)
+    if second is None:
+        return len(first), parquet(first)
+    coming = chain((first, second), coming)
+    del first, second  # held no longer than the others
+    rows, files = 0, []
+    kinds: dict[str, set[pa.DataType | None]] = {}
+    for block in coming:
+        table = _encoded(block, before=rows)
+        for field in table.schema:
+            kinds.setdefault(field.name, set()).add(None if _is_json(field) else field.type)
+        files.append(folder / f"{uuid4().hex}.block")
+        with pa.ipc.new_file(str(files[-1]), table.schema, options=COMPRESSED) as waiting:
+            waiting.write_table(table)
+        rows += len(block)
+    schema = pa.schema([_field(name, found) for name, found in kinds.items()])
+    whole = folder / f"{uuid4().hex}.parquet"
+    with pq.ParquetWriter(whole, schema, compression="zstd") as writer:
+        for file in files:
+            with pa.OSFile(str(file)) as waiting:
+                table = pa.ipc.open_file(waiting).read_all()
+            writer.write_table(_fitted(table, schema), row_group_size=max(len(table), 1))
+            file.unlink()
+    return rows, whole
+
+
+def delivered(file: Callable[[], AbstractContextManager[IO[bytes]]], most: int) -> Delivered:
+    """Return the rows of a landing's file, at most so many a block. ``file`` opens it, anew each time."""
+
+    def each() -> Iterator[pd.DataFrame]:
+        with file() as opened, pq.ParquetFile(opened) as found:
+            if found.metadata.num_rows <= most:
+                yield _decoded(found.read())
+                return
+            for batch in found.iter_batches(most):
+                yield _decoded(pa.Table.from_batches([batch]))
+
+    with file() as opened, pq.ParquetFile(opened) as found:
+        return Delivered(found.metadata.num_rows, tuple(found.schema_arrow.names), each)
 
 
 def rows_of(content: bytes) -> pd.DataFrame:
     """Return the rows that :func:`parquet` wrote."""
-    table = pq.read_table(io.BytesIO(content))
-    frame = table.to_pandas(integer_object_nulls=True)
-    for field in table.schema:
-        if FIELD.items() <= (field.metadata or {}).items():
-            frame[field.name] = _from_json(frame[field.name])
-    return frame
+    return _decoded(pq.read_table(io.BytesIO(content)))
+
+
+def in_blocks(frames: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
+    """Yield the rows of frames, ``rows`` at a time, the last ones fewer; one block without any where there are none."""
+    held: list[pd.DataFrame] = []
+    count = 0
+    for frame in frames:
+        held.append(frame)
+        count += len(frame)
+        if count > rows:
+            whole = stacked(held)
+            last = (count - 1) // rows * rows  # a row at least is left, for the end
+            for start in range(0, last, rows):
+                yield whole.iloc[start : start + rows].reset_index(drop=True)
+            held, count = [whole.iloc[last:].reset_index(drop=True)], count - last
+    yield stacked(held)
 
 
 def stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
@@ -108,6 +179,77 @@ def spelled(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def _encoded(frame: pd.DataFrame, before: int = 0) -> pa.Table:
+    """Return the rows as they are stored, the columns that are spelled out as such. ``before``: rows above them."""
+    frame = frame.set_axis(apart(map(str, frame.columns)), axis=1)
+    spelled_out = [name for name in frame.columns if not _is_plain(frame[name])]
+    table = pa.Table.from_pandas(
+        frame.assign(**{name: _as_json(frame[name], before) for name in spelled_out}), preserve_index=False
+    )
+    for name in spelled_out:
+        place = table.schema.get_field_index(name)
+        table = table.cast(table.schema.set(place, table.schema.field(place).with_metadata(FIELD)))
+    return table
+
+
+def _decoded(table: pa.Table) -> pd.DataFrame:
+    frame = table.to_pandas(integer_object_nulls=True)
+    for field in table.schema:
+        if _is_json(field):
+            frame[field.name] = _from_json(frame[field.name])
+    return frame
+
+
+def _is_json(field: pa.Field) -> bool:
+    return bool(FIELD.items() <= (field.metadata or {}).items())
+
+
+def _field(name: str, kinds: set[pa.DataType | None]) -> pa.Field:
+    """Return what a column of blocks of these types is stored as; None: one that is spelled out."""
+    kind = None if None in kinds else _common({kind for kind in kinds if kind is not None})
+    return pa.field(name, pa.string(), metadata=FIELD) if kind is None else pa.field(name, kind)
+
+
+def _common(kinds: set[pa.DataType]) -> pa.DataType | None:
+    """Return the type that holds every value of these as it is, or None: integers beside floats have no such."""
+    found = {_widest(kind) for kind in kinds if not pa.types.is_null(kind)}
+    if (
+        len(found) > 1
+        and all(map(pa.types.is_decimal128, found))
+        and len({kind.scale for kind in found}) == 1
+    ):
+        return max(found, key=lambda kind: kind.precision)
+    if len(found) > 1:
+        return None
+    return found.pop() if found else pa.null()
+
+
+def _widest(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):  # each block has its own
+        return _widest(kind.value_type)
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        return pa.int64()
+    return pa.large_string() if kind == pa.string() else kind
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of a block as those of its file: nothing where it has none."""
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(len(table), field.type))
+        elif _is_json(field) and not _is_json(table.field(field.name)):
+            values = table.select([field.name]).to_pandas(integer_object_nulls=True)[field.name]
+            columns.append(pa.array(_as_json(values), type=field.type, from_pandas=True))
+        else:
+            columns.append(_plainly(table[field.name]).cast(field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _plainly(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
 def _is_plain(values: pd.Series) -> bool:
     """Return whether Arrow holds these values as they are."""
     if values.dtype != object:
@@ -137,9 +279,9 @@ ONE_WAY: dict[str, Callable[[Any], object]] = {
 }
 
 
-def _as_json(values: pd.Series) -> pd.Series:
+def _as_json(values: pd.Series, before: int = 0) -> pd.Series:
     texts = []
-    for number, value in enumerate(values, start=1):
+    for number, value in enumerate(values, start=before + 1):
         try:
             texts.append(None if _is_absent(value) else json.dumps(_tagged(value), separators=(",", ":")))
         except RecursionError as error:

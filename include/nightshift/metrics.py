@@ -25,12 +25,14 @@ class Metric:
     """``function(y_true, y_score) -> float``, its direction, and the tasks it belongs to.
 
     ``too_good``: no honest model of data that leaves anything open scores above it.
+    ``in_unit``: it is in the unit of the target.
     """
 
     function: Callable[[Array, Array], float]
     greater_is_better: bool
     tasks: tuple[Task, ...]
     too_good: float = inf
+    in_unit: bool = False
 
 
 def row_losses(task: Task, truth: Array, predictions: Array) -> Array:
@@ -210,7 +212,7 @@ METRICS: dict[str, Metric] = {
     "roc_auc_ovr": Metric(roc_auc_ovr, greater_is_better=True, tasks=SEVERAL, too_good=0.995),
     "balanced_accuracy": Metric(balanced_accuracy, greater_is_better=True, tasks=SEVERAL),
     "macro_f1": Metric(macro_f1, greater_is_better=True, tasks=SEVERAL),
-    "mae": Metric(mae, greater_is_better=False, tasks=REGRESSION),
-    "rmse": Metric(rmse, greater_is_better=False, tasks=REGRESSION),
+    "mae": Metric(mae, greater_is_better=False, tasks=REGRESSION, in_unit=True),
+    "rmse": Metric(rmse, greater_is_better=False, tasks=REGRESSION, in_unit=True),
     "r2": Metric(r2, greater_is_better=True, tasks=REGRESSION, too_good=0.999),
 }

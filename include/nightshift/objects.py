@@ -7,11 +7,11 @@ import errno
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import fsspec
@@ -26,6 +26,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 def sha256(content: bytes) -> str:
     """Return the hex SHA-256 of ``content``."""
     return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of(file: Path) -> str:
+    """Return the hex SHA-256 of what a file holds, however large."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,16 @@ class Objects:
             raise
         return self.uri(key)
 
-    def put_once(self, prefix: str, content: bytes, suffix: str) -> tuple[str, str]:
-        """Write ``content`` under its own hash; return (key, sha256). The same content is the same file."""
-        digest = sha256(content)
+    def put_once(self, prefix: str, content: bytes | Path, suffix: str) -> tuple[str, str]:
+        """Write ``content``, or what a file holds, under its own hash; return (key, sha256).
+
+        The same content is the same file.
+        """
+        digest = sha256(content) if isinstance(content, bytes) else sha256_of(content)
         key = f"{prefix}/{digest}{suffix}"
         filesystem, path = self._locate(key)
         if not filesystem.exists(path):
-            self.put(key, content)
+            self.put(key, content) if isinstance(content, bytes) else self.put_file(key, content)
         return key, digest
 
     def get(self, key: str) -> bytes:
@@ -80,6 +89,17 @@ class Objects:
             return bytes(filesystem.cat_file(path))
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{self.uri(key)}: no such object") from error
+
+    @contextmanager
+    def opened(self, key: str) -> Iterator[IO[bytes]]:
+        """Yield the file at ``key``, to be read here and there. Raises FileNotFoundError naming its URI."""
+        filesystem, path = self._locate(key)
+        try:
+            file = filesystem.open(path, "rb")
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{self.uri(key)}: no such object") from error
+        with file:
+            yield file
 
     def find(self, key: str) -> bytes | None:
         """Return the content at ``key``, or None."""

@@ -182,10 +182,14 @@ class Asked(TypedDict):
 
 
 class Measured(TypedDict):
-    """How many past nights have a performance now, by how many labels; what tonight's is expected to be, in words."""
+    """How many past nights have a performance now, by how many labels; what tonight's is expected to be, in words.
+
+    ``nights_read``: of which something had changed.
+    """
 
     model: str
     nights_measured: int
+    nights_read: int
     labels: int
     reason: NotRequired[str]
     expected: NotRequired[str]
@@ -347,10 +351,12 @@ class Waiting(TypedDict):
 class Retained(TypedDict):
     """A retention: what goes, or went, in all and of each kind.
 
-    ``waiting``: of the runs of MLflow among these, those that an earlier retention marked and told of.
+    ``as_of``: ``asked_for``, or the newest night that was collected by then. ``waiting``: of the runs of MLflow among
+    these, those that an earlier retention marked and told of.
     """
 
     as_of: str
+    asked_for: str
     dry_run: bool
     things: int
     bytes: int

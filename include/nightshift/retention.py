@@ -97,7 +97,12 @@ def oldest_kept(things: Iterable[Thing], going: Iterable[Going]) -> dict[str, da
 def lines(found: results.Retained) -> list[str]:
     """Return what goes, or went, a line a kind."""
     goes = "would go" if found["dry_run"] else "went"
-    told = []
+    later = found["asked_for"] != found["as_of"]
+    told = (
+        [f"as of {found['as_of']}, the newest night: nothing was collected of {found['asked_for']}"]
+        if later
+        else []
+    )
     for kind, taken in found["kinds"].items():
         why = f" ({'; '.join(taken['why'])})" if taken["why"] else ""
         oldest = f"; the oldest that stays is of {taken['oldest_kept']}" if taken["oldest_kept"] else ""

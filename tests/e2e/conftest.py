@@ -55,7 +55,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         if not kept:
             nightshift(home, "down")
             left = processes.marked(home)
-            nightshift(home, "down", "--purge")
+            nightshift(home, "down", "--purge", "--yes")
             assert left == [], "processes of the stack are left"
 
 
@@ -84,7 +84,13 @@ def nightshift(home: Path, *words: str) -> None:
     environment = os.environ | chosen | {"NIGHTSHIFT_HOME": str(home)}
     command = [sys.executable, "-m", "nightshift.cli", *words]
     done = subprocess.run(
-        command, env=environment, input="y\n", capture_output=True, text=True, check=False, timeout=400
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
     )
     if done.returncode:
         raise RuntimeError(f"nightshift {' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")

@@ -73,7 +73,7 @@ def on_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
     finally:
         nightshift(home, "down")
         left = processes.marked(home)
-        nightshift(home, "down", "--purge")
+        nightshift(home, "down", "--purge", "--yes")
         assert left == [], "processes of the stack are left"
 
 

@@ -41,9 +41,8 @@ def test_who_waits_for_a_night_that_brings_nothing_new_is_told(loop: Demo) -> No
     last = f"monitor_{MODEL}"
     way = (*between(load_project(), last), last)
     assert way == ("features_departure", f"score_{MODEL}", last)
-    asked = {"batch_date": str(TONIGHT)}
-    woken = Woken.of(loop.api, way, asked)
-    run_id = loop.api.trigger("collect_weather", conf=asked)
+    woken = Woken.of(loop.api, way, str(TONIGHT))
+    run_id = loop.api.trigger("collect_weather", conf={"batch_date": str(TONIGHT)})
     wait(loop.api, "collect_weather", run_id, print)
     told = f"{last} was not woken for {TONIGHT}: what collect_weather found is not new; --set downstream=wake"
     with pytest.raises(NotReady, match=told):

@@ -1,7 +1,7 @@
 """A month of real nights with a champion, made once: each test gets a copy of its own to change or to break."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -56,6 +56,15 @@ def with_model(platform: Platform, change: Callable[[dict], object]) -> Platform
     change(content)
     project = platform.project.model_copy(update={"models": {MODEL: Model.model_validate(content)}})
     return replace(platform, project=project)
+
+
+def redelivered(platform: Platform, statement: str, values: Sequence[object] = ()) -> int:
+    """Change rows of raw.arrivals, and the records of their batches with them, as another delivery does."""
+    changed = platform.warehouse.execute(statement, values)
+    platform.warehouse.execute(
+        "UPDATE catalog.batches SET recorded_at = clock_timestamp() WHERE source = 'arrivals'"
+    )
+    return changed
 
 
 def train(platform: Platform, as_of: date, run_id: str, *, promote: bool = True) -> dict:

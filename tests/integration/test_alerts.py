@@ -17,6 +17,7 @@ from types import ModuleType
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
 from integration import smtp_server
 from integration.conftest import _admin, _beside
@@ -25,6 +26,7 @@ from nightshift.alerts.delivery import Door, deliver
 from nightshift.alerts.evaluating import evaluate, post_test
 from nightshift.alerts.sending import NotDelivered, send, send_one
 from nightshift.alerts.silencing import silence
+from nightshift.cli.alerts import app
 from nightshift.database import Database
 from nightshift.errors import RequestError, SpecError, Unreachable, WarehouseRefused
 from nightshift.records import alerts as records
@@ -450,6 +452,9 @@ def test_who_is_outside_tells_of_the_missing_night_when_airflow_does_not_look(
     """The command that a timer runs, in a process of its own, with connections of its environment."""
     include = tmp_path / "include"
     shutil.copytree(INCLUDE, include, ignore=shutil.ignore_patterns("__pycache__", "nightshift"))
+    long_ago = NOW.timestamp()
+    for spec in (include / "sources").iterdir():
+        os.utime(spec, (long_ago, long_ago))
     text = (include / "project.yaml").read_text().replace("last_night: 2013-12-31", "")
     told = "alerts: {receivers: {team: {kind: webhook, connection: team}}, routes: [{to: [team]}]}"
     (include / "project.yaml").write_text(f"{text}\n{told}\n")
@@ -496,3 +501,24 @@ def test_killed_at_any_moment_nothing_is_lost_and_little_comes_twice(
     assert found.lost == 0
     # One kill repeats one message at most; how seldom it does, `benchmarks/alerts.py` measures on more kills.
     assert sum(found.twice.values()) <= found.kills, found
+
+
+def test_who_asks_on_a_command_line_is_told_when_somebody_looked(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_WAREHOUSE_URL", warehouse.url)
+
+    def said() -> tuple[int, str]:
+        found = CliRunner().invoke(app)
+        return found.exit_code, found.output
+
+    assert said() == (1, "Nobody has looked yet: the DAG `alerts` does, every five minutes\n")
+    warehouse.run(records.BEAT, now=datetime.now(UTC) - timedelta(minutes=11), by="run")
+    code, words = said()
+    assert code == 0
+    assert words.startswith("Nothing is wrong.\nLooked at ")
+    warehouse.run(records.BEAT, now=NOW, by="run")
+    code, words = said()
+    assert code == 1
+    assert words.startswith("Nobody has looked since 2026-03-02 12:00 UTC:")
+    assert "Nothing is wrong" not in words

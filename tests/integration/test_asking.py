@@ -52,7 +52,8 @@ def test_given_entities_get_what_the_night_said_of_them_and_the_others_are_named
 def test_whatever_is_named_after_specs_bears_a_name_that_they_are_checked_for(loop: Platform) -> None:
     wanted = Wanted([(nightly(loop)[0]["flight_id"],)])
     stages.score_entities(loop, MODEL, NIGHT, Try("named"), wanted)
-    schemas = ["raw", "features", "predictions", "adhoc"]
+    stages.measure_performance(loop, MODEL, NIGHT, Try("named"))
+    schemas = ["raw", "features", "predictions", "labels", "adhoc"]
     there = loop.warehouse.rows(
         "SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'i', 'v')",

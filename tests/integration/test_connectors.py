@@ -135,6 +135,19 @@ def test_pages_are_read_to_the_end_though_the_server_caps_their_size(api):
     assert {query["as_of"] for _, query, _ in api.asked} == {"2013-02-08"}
 
 
+def test_the_rows_of_many_pages_come_in_frames_and_a_later_page_may_have_a_key_more(api):
+    pages = [[{"id": n} for n in range(start, start + 30_000)] for start in (0, 30_000, 60_000)]
+    pages[2][0]["seats"] = 2**60
+    api.answer = lambda path, query: js(pages[int(query["page"]) - 1] if int(query["page"]) < 4 else [])
+    spec = source({"kind": "http", "endpoint": "/aircraft", "paging": {"kind": "page"}})
+    with open_source(spec, api.connection, HOME) as reader:
+        sizes = reader.take(DAY, WINDOW, lambda frames: [len(frame) for frame in frames])
+        frame = reader.read(DAY, WINDOW)
+    assert sizes == [60_000, 30_000]
+    assert frame["id"].to_list() == list(range(90_000))
+    assert frame["seats"].dropna().to_dict() == {60_000: 2**60}
+
+
 def test_the_login_is_sent_and_the_connection_kept(api):
     api.answer = lambda path, query: js([{"id": "a"}])
     with open_source(source({"kind": "http", "endpoint": "/aircraft"}), api.connection, HOME) as reader:

@@ -153,4 +153,5 @@ def test_a_feature_that_becomes_known_only_with_the_label_is_named(include: Path
     stages.build_features(platform, "staying", DateRange(NIGHTS.dates[2], NIGHTS.last), asked)
     # The past's mean by the status says it too.
     told = {"leaving": ["status", "gone_mean_by_status_28d"]}
-    assert stages.features_that_give_away(platform, "staying") == told
+    found = stages.what_features_say_alone(platform, "staying")
+    assert {name: alone.giving_away for name, alone in found.items()} == told

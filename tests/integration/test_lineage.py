@@ -12,6 +12,7 @@ import pytest
 from nightshift import featurise, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import BatchRejected
+from nightshift.landing import stacked
 from nightshift.objects import sha256
 from nightshift.root import ROOT
 from nightshift.stages import Platform, Try, features
@@ -90,8 +91,7 @@ def test_a_failed_delivery_is_not_named_where_the_rows_of_an_older_one_stand(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {row["landed_sha256"] for row in origins(loop) if row["source"] == "weather"}
-    real = collect.parquet
-    monkeypatch.setattr(collect, "parquet", lambda frame: real(frame.assign(temp="hot")))
+    monkeypatch.setattr(collect, "in_blocks", lambda frames, rows: [stacked(list(frames)).assign(temp="hot")])
     stages.collect(loop, "weather", ONE, Try("broken"))
     with pytest.raises(BatchRejected):
         stages.validate(loop, "weather", ONE, Try("broken"))
@@ -104,12 +104,11 @@ def test_a_failed_delivery_is_not_named_where_the_rows_of_an_older_one_stand(
 def test_what_is_delivered_anew_is_named_once_it_is_built_from(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = collect.parquet
+    def corrected(frames: Iterable[pd.DataFrame], rows: int) -> list[pd.DataFrame]:
+        frame = stacked(list(frames))
+        return [frame.assign(temp=frame["temp"].to_numpy()[::-1])]
 
-    def corrected(frame: pd.DataFrame) -> bytes:
-        return real(frame.assign(temp=frame["temp"].to_numpy()[::-1]))
-
-    monkeypatch.setattr(collect, "parquet", corrected)
+    monkeypatch.setattr(collect, "in_blocks", corrected)
     stages.collect(loop, "weather", ONE, Try("corrected"))
     stages.validate(loop, "weather", ONE, Try("corrected"))
     assert {row["landed_by"] for row in origins(loop)} == {"history"}, "nothing has been built from it"

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import sqlalchemy
 
-from integration.conftest import FIRST, SCORED, History
+from integration.conftest import FIRST, SCORED, History, redelivered
 from nightshift import artifacts, registry, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import (
@@ -869,7 +869,8 @@ def test_a_night_restated_keeps_what_was_known_of_it_before(loop: Platform) -> N
     before = known(CHAMPION_AS_OF)
     measure(loop, later - DAY)
     assert known(CHAMPION_AS_OF) == before, "a night that knows nothing else adds nothing"
-    corrected = loop.warehouse.execute(
+    corrected = redelivered(
+        loop,
         "UPDATE raw.arrivals SET arr_delay = 170, known_at = %s WHERE flight_date = %s",
         (datetime.combine(later - DAY, time(12), UTC), CHAMPION_AS_OF),
     )
@@ -911,7 +912,8 @@ def test_late_and_corrected_labels_change_their_own_nights_and_no_others(loop: P
     corrected = date(2013, 2, 2)
     # The corrections reach the warehouse with the next night, and once more with the one after it.
     for night in (NIGHT + DAY, NIGHT + 2 * DAY):
-        loop.warehouse.execute(
+        redelivered(
+            loop,
             "INSERT INTO raw.arrivals SELECT %s, flight_id, flight_date, carrier, flight, origin, dest, dep_delay, "
             "500, '2013-02-06 20:00+00', '2013-02-06 20:00+00' FROM raw.arrivals WHERE flight_date = %s "
             "AND batch_date < %s ON CONFLICT DO NOTHING",

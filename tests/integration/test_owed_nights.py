@@ -1,6 +1,6 @@
 """A feature night whose build did not end is built once a source of it is collected again, and only then."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -90,3 +90,49 @@ def test_history_that_was_left_unsaid_is_not_announced_by_a_rebuild(announced: P
     collected_again(announced, "again")
     told(announced, "aircraft", "history", "leave")
     assert built(announced, "rebuild") == []
+
+
+NEXT = NIGHT + timedelta(days=1)
+
+
+def missed(platform: Platform, source: str = SOURCES[-1], night: date = NEXT) -> list[date]:
+    return stages.missed(platform, platform.project.feature_set(SET), source, night)
+
+
+@pytest.fixture
+def paused(announced: Platform) -> Platform:
+    """Return the platform where the night before was built, and the announced one has woken nobody."""
+    before = NIGHT - timedelta(days=1)
+    announced.warehouse.execute(
+        "INSERT INTO catalog.feature_batches "
+        "(feature_set, feature_version, batch_date, row_count, content_sha256, code_sha256, run_id) "
+        "VALUES (%s, 1, %s, 1, 'x', 'x', 'before')",
+        (SET, before),
+    )
+    collected_again(announced, "mended")
+    return announced
+
+
+def test_a_night_that_was_announced_to_a_paused_dag_is_built_by_the_next(paused: Platform) -> None:
+    assert missed(paused) == [NIGHT]
+    assert missed(paused, night=NIGHT + timedelta(days=30)) == [NIGHT]
+    assert missed(paused, night=NIGHT + timedelta(days=31)) == [], "of a month at most"
+    assert missed(paused, night=NIGHT) == [], "tonight's own sources wake it"
+    assert [missed(paused, source) for source in SOURCES[:-1]] == [[], [], []], (
+        "one source of the set has it built"
+    )
+
+
+def test_a_night_that_was_missed_is_announced_once_it_is_built(announced: Platform) -> None:
+    collected_again(announced, "mended")
+    assert built(announced, "rebuild") == [NIGHT], "the models have waited for it"
+
+
+def test_a_night_is_missed_only_if_all_sources_announced_it(paused: Platform) -> None:
+    told(paused, "weather", "history", "leave")
+    assert missed(paused) == []
+
+
+def test_a_new_version_of_a_set_has_missed_no_night(announced: Platform) -> None:
+    collected_again(announced, "mended")
+    assert missed(announced) == []

@@ -1,11 +1,13 @@
 """Exactly-once effect per partition, on a real PostgreSQL."""
 
+from collections.abc import Iterator
 from datetime import date
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from nightshift.errors import Superseded, WarehouseRefused
+from nightshift.errors import NotReady, Superseded, WarehouseRefused
 from nightshift.warehouse import Table, Warehouse
 
 pytestmark = pytest.mark.integration
@@ -78,4 +80,19 @@ def test_rows_that_come_piece_by_piece_replace_a_partition_and_the_refused_one_i
         warehouse.write(lease) as write,
     ):
         write.replace(TABLE, lambda: twice)
+    assert len(warehouse.read(TABLE, NIGHT, NIGHT)) == 50
+
+
+def test_what_giving_rows_raises_is_raised_as_it_is_and_the_partition_stands(warehouse: Warehouse) -> None:
+    warehouse.ensure(TABLE)
+    lease = warehouse.lease(TABLE, [NIGHT], "test")
+    with warehouse.write(lease) as write:
+        write.replace(TABLE, rows(50))
+
+    def pieces() -> Iterator[pa.RecordBatch]:
+        yield from TABLE.arrow(rows(7)).to_batches()
+        raise NotReady("the file is gone")
+
+    with pytest.raises(NotReady, match="the file is gone"), warehouse.write(lease) as write:
+        write.replace(TABLE, pieces)
     assert len(warehouse.read(TABLE, NIGHT, NIGHT)) == 50

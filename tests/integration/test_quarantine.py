@@ -9,6 +9,7 @@ from threading import Barrier
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from nightshift import stages
@@ -26,6 +27,7 @@ from nightshift.errors import (
     Unreconciled,
 )
 from nightshift.objects import Objects
+from nightshift.platform.blocks import BLOCK_ROWS, content_of
 from nightshift.registry import Registry
 from nightshift.specs import Project, Source
 from nightshift.specs.project import Settings
@@ -625,3 +627,65 @@ def test_an_old_file_delivered_again_is_not_fresh(house: House) -> None:
     says = "the newest 'seen_at' is 2013-02-07 16:39 UTC, 36.4 hours before the cut-off .freshness: within 14 hours"
     with pytest.raises(BatchRejected, match=says):
         house.collect(DateRange(NIGHT + DAY, NIGHT + DAY))
+
+
+# A night of several blocks
+
+LARGE = 2 * BLOCK_ROWS + 10_000
+
+
+def in_blocks(house: House) -> str:
+    """Return the hash of what the night holds, made of blocks in the order of its key, as nights of one are."""
+    rows = house.raw().drop(columns="known_at")
+    parts = [rows.iloc[n : n + BLOCK_ROWS] for n in range(0, len(rows), BLOCK_ROWS)]
+    return content_of(map(content_sha256, parts))
+
+
+def test_a_large_night_is_landed_judged_hashed_and_mended_in_blocks(house: House) -> None:
+    frame = batch(20, LARGE)
+    frame.loc[LARGE - 2, "wind"] = 900.5
+    frame.loc[LARGE - 1] = frame.loc[100]  # in another block, a row again
+    house.deliver(frame)
+    assert house.collect()["quarantined"] == 22
+    [landing] = house.platform.warehouse.rows("SELECT object_key, row_count FROM catalog.landings")
+    with house.platform.objects.opened(landing["object_key"]) as file:
+        assert pq.ParquetFile(file).num_row_groups == 3
+    assert (landing["row_count"], house.counts()) == (LARGE, (LARGE - 22, 22))
+    assert house.raw()["number"].nunique() == LARGE - 22
+    aside = house.platform.warehouse.read(quarantine_table(), NIGHT, NIGHT).set_index("row_number")["rule"]
+    assert aside.to_dict() == {**dict.fromkeys([*range(1, 21), LARGE - 1], BETWEEN), LARGE: "repeated"}
+    first = house.batch()["content_sha256"]
+    assert first == in_blocks(house)
+    assert first.startswith("3-")
+
+    assert house.replay("wind_in_tenths", run="mend")["moved"] == 21
+    assert (house.counts(), house.replay("revalidate")["moved"]) == ((LARGE - 1, 1), 0)
+    assert house.batch()["content_sha256"] == in_blocks(house) != first
+    house.reconcile()
+    assert house.replay("recollect", run="again")["dates"] == []  # the same file, mended as before
+
+
+def test_a_large_night_over_its_budget_is_refused_in_words_and_none_of_it_is_filed(house: House) -> None:
+    house.deliver(batch(150, LARGE))
+    with pytest.raises(BatchRejected, match="150 of 210000 rows set aside, over the budget"):
+        house.collect()
+    assert (house.counts(), house.batch()["accepted"]) == ((0, 0), LARGE - 150)
+
+
+def test_large_and_small_nights_of_one_run_are_filed_each_whole(house: House) -> None:
+    sizes = {NIGHT: 500, NIGHT + DAY: BLOCK_ROWS + 4, NIGHT + 2 * DAY: 300}
+    for night, rows in sizes.items():
+        house.deliver(batch(3, rows), night)
+    house.collect(DateRange(NIGHT, NIGHT + 2 * DAY))
+    assert {night: sum(house.counts(night)) for night in sizes} == sizes
+    house.reconcile(DateRange(NIGHT, NIGHT + 2 * DAY))
+    assert [house.batch(night)["content_sha256"][:2] for night in sizes] == ["2-", "3-", "2-"]
+
+
+def test_a_night_whose_file_is_gone_says_how_to_have_it_again(house: House) -> None:
+    house.deliver(batch(3))
+    house.collect()
+    house.platform.objects.delete("landed")
+    with pytest.raises(NotReady, match="no such object; retention takes away what was landed long ago"):
+        house.replay("revalidate")
+    assert house.replay("recollect", run="again")["dates"] == []

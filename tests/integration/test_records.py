@@ -29,6 +29,7 @@ PYTHON = {
     "date": date,
     "timestamptz": datetime,
     "float8": float,
+    "bytea": bytes,
     "_text": list,
     "_int8": list,
     "_float8": list,

@@ -333,7 +333,7 @@ def test_files_that_are_gone_of_a_run_that_is_there_are_put_back(
     client.download_artifacts(run, "", str(tmp_path))
     if not is_registered:
         begin_anew(client, name)
-    _delete_artifacts(client, platform.registry.uri, run)
+    delete_artifacts(client, platform.registry.uri, run)
     with pytest.raises(NotReady, match=r"has no model/model.skops. Give the folder"):
         stages.register_again(platform, name, None)
     said = stages.register_again(platform, name, tmp_path)
@@ -343,7 +343,7 @@ def test_files_that_are_gone_of_a_run_that_is_there_are_put_back(
     assert stages.register_again(platform, name, None).endswith("of the run that the ledger knows")
 
 
-def _delete_artifacts(client: Any, uri: str, run: str) -> None:
+def delete_artifacts(client: Any, uri: str, run: str) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     repository = get_artifact_repository(client.get_run(run).info.artifact_uri, tracking_uri=uri)

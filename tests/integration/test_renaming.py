@@ -32,6 +32,7 @@ def mine(loop: Platform) -> Mine:
     """Return the month with a model that has a champion, nights and a card, and the name it will get."""
     platform, name, _ = owned(loop)
     stages.score(platform, name, DateRange(NIGHT, NIGHT), Try("night"))
+    stages.measure_performance(platform, name, NIGHT, Try("night"))
     stages.decide_verdict(platform, name, NIGHT, Try("night"))
     stages.write_card(platform, name, Try(f"first of {name}"))
     return platform, name, f"new_{uuid4().hex[:12]}"
@@ -45,6 +46,13 @@ def test_a_renamed_model_keeps_its_champion_and_its_nights_go_on(mine: Mine) -> 
     renamed = with_spec(platform, lambda _: None, new)
     told = stages.rename(renamed, "model", old, new, **WHY)
     assert f"predictions.{old}_champion: view" in " ".join(told["moved"])
+    assert f"labels.{old}: table of " in " ".join(told["moved"])
+    labels = platform.warehouse.row(f"SELECT count(*) AS n FROM labels.{new}") or {}
+    kept = platform.warehouse.row(
+        "SELECT sum(row_count) AS n FROM catalog.label_batches WHERE model = %s", (new,)
+    )
+    assert labels == kept
+    assert labels["n"] > 0
     assert any(words.startswith(f"cards/{old}: 3 files") for words in told["moved"])
 
     head = Ledger(platform.warehouse, new).head()

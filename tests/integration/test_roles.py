@@ -27,6 +27,7 @@ from nightshift.alerts.silencing import silence
 from nightshift.calendar import DateRange
 from nightshift.errors import WarehouseRefused
 from nightshift.govern import Ledger, Rollback, write_rollback
+from nightshift.platform.inputs import read_labels
 from nightshift.records import alerts
 from nightshift.records.alerts import Outgoing
 from nightshift.registry import Registry
@@ -44,8 +45,8 @@ PACKAGE = Path(nightshift.__file__).parent
 LEDGER = ("promotions", "decisions", "versions", "signatures", "outcomes", "bars", "renames", "seals")
 # Schemas whose tables a role does not see at all.
 CLOSED = {
-    "collect": ("governance", "features", "predictions", "adhoc", "monitoring"),
-    "features": ("governance", "predictions", "adhoc", "monitoring", "quarantine"),
+    "collect": ("governance", "features", "predictions", "labels", "adhoc", "monitoring"),
+    "features": ("governance", "predictions", "labels", "adhoc", "monitoring", "quarantine"),
     "score": ("monitoring", "quarantine"),
     "train": ("predictions", "adhoc", "quarantine"),
     "monitor": ("quarantine", "adhoc"),
@@ -167,14 +168,15 @@ def test_other_schemas_and_other_databases_are_closed(
     owned: Warehouse, entered: Callable[..., Warehouse], role: str
 ) -> None:
     owned.execute(
-        "CREATE TABLE IF NOT EXISTS raw.seen (a int); CREATE TABLE IF NOT EXISTS features.seen (a int)"
+        "CREATE TABLE IF NOT EXISTS raw.seen (a int); CREATE TABLE IF NOT EXISTS features.seen (a int); "
+        "CREATE TABLE IF NOT EXISTS labels.seen (a int)"
     )
     for schema in CLOSED[role]:
         tables = owned.rows("SELECT tablename AS name FROM pg_tables WHERE schemaname = %s", (schema,))
         for table in {f"{schema}.{row['name']}" for row in tables} - OPEN.get(role, set()):
             with pytest.raises(WarehouseRefused, match="permission denied"):
                 entered(role).execute(f"SELECT 1 FROM {table}")
-    owned.execute("DROP TABLE raw.seen, features.seen")
+    owned.execute("DROP TABLE raw.seen, features.seen, labels.seen")
     for database in ("postgres", "template1", "airflow", "mlflow", "ops"):
         with pytest.raises(WarehouseRefused, match="permission denied for database"):
             entered(role, database).execute("SELECT 1")
@@ -183,7 +185,19 @@ def test_other_schemas_and_other_databases_are_closed(
 def test_a_reader_reads_all_and_writes_nothing(owned: Warehouse, entered: Callable[..., Warehouse]) -> None:
     tables = owned.rows(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY(%s)",
-        (["raw", "quarantine", "features", "predictions", "adhoc", "monitoring", "catalog", "governance"],),
+        (
+            [
+                "raw",
+                "quarantine",
+                "features",
+                "predictions",
+                "labels",
+                "adhoc",
+                "monitoring",
+                "catalog",
+                "governance",
+            ],
+        ),
     )
     assert len(tables) > 25
     for table in [row["name"] for row in tables]:
@@ -416,7 +430,7 @@ def test_every_type_of_a_spec_can_be_made_and_no_other(
     owned.execute("DROP TABLE raw.typed")
 
 
-@pytest.mark.parametrize("schema", ["raw", "features", "predictions", "adhoc"])
+@pytest.mark.parametrize("schema", ["raw", "features", "predictions", "labels", "adhoc"])
 def test_a_role_makes_tables_in_its_own_schemas_only(entered: Callable[..., Warehouse], schema: str) -> None:
     from nightshift.warehouse.roles import GRANTS
 
@@ -465,6 +479,10 @@ def test_the_nights_stages_run_with_their_logins(acting: Callable[[str], Platfor
         stages.decide_verdict(acting("monitor"), MODEL, night, asked)
         stages.decide_retraining(acting("monitor"), MODEL, night, asked)
     stages.render_report(acting("monitor"), MODEL, NIGHT, asked)
+    for role in ("score", "train", "operate", "describe"):
+        assert len(read_labels(acting(role), project.model(MODEL), SCORED.first, NIGHT)) > 500
+        with pytest.raises(WarehouseRefused, match="permission denied"):
+            acting(role).warehouse.execute(f"DELETE FROM labels.{MODEL}")
     facts, _ = stages.score_entities(acting("score"), MODEL, None, asked, Wanted(where=("origin=JFK",)))
     assert acting("reader").warehouse.rows(f"SELECT 1 FROM {facts['table']} LIMIT 1")
 

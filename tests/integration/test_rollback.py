@@ -11,10 +11,13 @@ import pytest
 
 from integration.champions import MODEL, better, interrupted, judged, promoted
 from integration.conftest import History
+from integration.test_registry_faults import delete_artifacts
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import Barred, LedgerMismatch, RequestError
 from nightshift.govern import Ledger
+from nightshift.platform.papers import version_row
+from nightshift.registry import Registry
 from nightshift.stages import Platform, Try
 from nightshift.types import content_sha256
 from nightshift.warehouse import Json, prediction_table
@@ -133,6 +136,34 @@ def test_what_cannot_be_gone_back_to_changes_nothing(
     assert platform.registry.champion(MODEL) == second
     assert len(platform.warehouse.rows("SELECT * FROM governance.promotions")) == 2
     assert platform.warehouse.rows("SELECT * FROM governance.bars") == []
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # MLflow's own store
+def test_a_version_that_the_registry_has_lost_does_not_come_back(
+    bad: tuple[Platform, int, int], tmp_path: Path
+) -> None:
+    """It is looked for before the ledger is written: the champion of now serves on."""
+    platform, first, second = bad
+    elsewhere = replace(platform, registry=Registry(f"sqlite:///{tmp_path / 'mlflow.db'}"))
+    with pytest.raises(
+        LedgerMismatch, match=f"version {first} cannot serve: it is gone from the registry. Nothing"
+    ):
+        back(elsewhere)
+    run = version_row(platform, MODEL, first).mlflow_run_id
+    client = platform.registry._client
+    (tmp_path / "files").mkdir()
+    client.download_artifacts(run, "", str(tmp_path / "files"))
+    delete_artifacts(client, platform.registry.uri, run)
+    try:
+        with pytest.raises(
+            LedgerMismatch, match=f"version {first} cannot serve: .* lost files of its run {run}"
+        ):
+            back(platform)
+    finally:
+        platform.registry.log_files(run, tmp_path / "files")
+    assert platform.registry.champion(MODEL) == second
+    assert len(platform.warehouse.rows("SELECT * FROM governance.promotions")) == 2
+    assert back(platform)["version"] == first
 
 
 def test_a_rollback_may_begin_with_a_later_night(bad: tuple[Platform, int, int]) -> None:

@@ -1,5 +1,6 @@
 """What tasks tell, as it arrives: a UDP sink receives what Airflow sends of real runs, a file holds their events."""
 
+import atexit
 import json
 import os
 import re
@@ -9,22 +10,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+import httpx
+import prometheus
 import pytest
 import yaml
 from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
+from airflow.sdk._shared.observability.metrics.otel_logger import flush_otel_metrics
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics import stats_utils
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_DELTA
 
 from integration.conftest import MODEL, small
 from nightshift.orchestration.telemetry import METRICS, TOLD, tell
 from nightshift.root import INCLUDE
+from nightshift.runtime.endpoints import any_free_port
 from nightshift.specs import load_project
 from nightshift.specs.derived import OF_THE_PROJECT
 from nightshift.stages import Platform
@@ -33,7 +42,14 @@ from tests.conftest import Upstream
 pytestmark = pytest.mark.integration
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DEPLOY = REPOSITORY / "deploy" / "metrics"
+# By Airflow's name, Prometheus'.
+NAMED: dict[str, str] = {
+    each["match"].removeprefix("airflow."): each["name"]
+    for each in yaml.safe_load((DEPLOY / "statsd-mapping.yaml").read_text())["mappings"]
+}
 NIGHT = date(2013, 2, 6)
+Ask = Callable[..., Any]
 # Metrics are set up as Airflow does it when a task's process begins; dag.test() runs the tasks in this process.
 RUN = """
 import json, sys
@@ -41,6 +57,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.configuration import conf
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics import stats_utils
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_DELTA
 from airflow.utils.db import initdb
 initdb()
 dags = {}
@@ -159,6 +177,84 @@ def an_event_a_task(events: list[dict[str, Any]], ended: list[Any]) -> None:
     assert len(told) == len(well - quiet)
 
 
+@contextmanager
+def served(lines: list[str], folder: Path) -> Iterator[Ask]:
+    """Give the lines to statsd-exporter, which Prometheus reads; yield how Prometheus is asked."""
+    programs = [prometheus.find(name) for name in ("statsd_exporter", "prometheus")]
+    if None in programs:
+        pytest.skip("no statsd_exporter on the path, or no prometheus: docs/metrics.md")
+    exporter, server = (str(program) for program in programs)
+    udp, web, api = any_free_port(), any_free_port(), any_free_port()
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(DEPLOY / "prometheus-rules.yaml")],
+        "scrape_configs": [{"job_name": "nightshift", "static_configs": [{"targets": [f"127.0.0.1:{web}"]}]}],
+    }
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    commands = [
+        [exporter, f"--statsd.mapping-config={DEPLOY / 'statsd-mapping.yaml'}", "--statsd.listen-tcp=",
+         f"--statsd.listen-udp=127.0.0.1:{udp}", f"--web.listen-address=127.0.0.1:{web}"],
+        [server, f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
+         f"--web.listen-address=127.0.0.1:{api}"],
+    ]  # fmt: skip
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "servers.log").open("w"))
+        for command in commands:
+            process = stack.enter_context(subprocess.Popen(command, stdout=log, stderr=log))
+            stack.callback(process.kill)
+        client = stack.enter_context(httpx.Client())
+
+        def ask(path: str, **query: str) -> Any:
+            answer = client.get(f"http://127.0.0.1:{api}/api/v1/{path}", params=query).json()
+            assert answer["status"] == "success", (query, answer)
+            return answer["data"]
+
+        ready(lambda: client.get(f"http://127.0.0.1:{web}/metrics").is_success, folder)
+        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        for line in lines:
+            sender.sendto(line.encode(), ("127.0.0.1", udp))
+        # rate() and increase() need two readings.
+        read = "count_over_time(nightshift_night_timestamp_seconds[1m]) > 2"
+        ready(lambda: bool(ask("query", query=read)["result"]), folder)
+        yield ask
+
+
+def ready(is_so: Callable[[], bool], folder: Path) -> None:
+    """Wait until a server answers as it should."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with suppress(httpx.TransportError):
+            if is_so():
+                return
+        time.sleep(0.2)
+    raise AssertionError((folder / "servers.log").read_text()[-3000:])
+
+
+def everything_is_found(lines: list[str], sent: Collection[str], folder: Path) -> None:
+    """Hold that each name is there with its labels, that no rule is broken, and that each panel shows something."""
+    with served(lines, folder) as ask:
+        for metric in sent:
+            series = ask("series", **{"match[]": f'{{__name__=~"{NAMED[metric]}(_bucket)?"}}'})
+            labels = {frozenset(each.keys() - {"__name__", "instance", "job", "le"}) for each in series}
+            assert labels == {frozenset(METRICS[metric].tags)}, metric
+        rules = yaml.safe_load((DEPLOY / "prometheus-rules.yaml").read_text())["groups"][0]["rules"]
+        assert [rule["health"] for rule in ask("rules")["groups"][0]["rules"]] == ["ok"] * len(rules)
+        for asked in panels():
+            if {of for of, name in NAMED.items() if re.search(rf"\b{name}(_bucket)?\b", asked)} <= set(sent):
+                assert ask("query", query=asked)["result"], asked
+        assert MODEL in ask(
+            "label/name/values", **{"match[]": 'nightshift_night_timestamp_seconds{stage="score"}'}
+        )
+
+
+def panels() -> list[str]:
+    """Return what the dashboard asks, of all models."""
+    board = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+    return [
+        target["expr"].replace("$model", ".*") for panel in board["panels"] for target in panel["targets"]
+    ]
+
+
 # A result of each task that is told of.
 RESULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("retention", "retain"): {
@@ -182,38 +278,95 @@ RESULTS: dict[tuple[str, str], dict[str, Any]] = {
 HELD = (("retrain", "decide"), {"start": False, "reason": "too soon", "guard": "cooldown"})
 
 
-def test_each_result_arrives_by_the_names_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert RESULTS.keys() == TOLD.keys()
+def tell_all() -> None:
+    for (stage, task), result in [*RESULTS.items(), HELD]:
+        ti = SimpleNamespace(task_id=task, start_date=datetime.now(UTC), run_id="r", try_number=1)
+        dag = SimpleNamespace(dag_id=stage if stage in OF_THE_PROJECT else f"{stage}_{MODEL}")
+        tell({"ti": ti, "dag": dag}, result)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Sink:
+    """Return what was sent of each result."""
     sink = Sink()
     for key, value in {"ON": "True", "PORT": str(sink.port), "INFLUXDB_ENABLED": "True"}.items():
         monkeypatch.setenv(f"AIRFLOW__METRICS__STATSD_{key}", value)
     backend = stats_utils.get_stats_factory()()
     stats.initialize(factory=lambda: backend, export_legacy_names=False)
     try:
-        for (stage, task), result in [*RESULTS.items(), HELD]:
-            ti = SimpleNamespace(task_id=task, start_date=datetime.now(UTC), run_id="r", try_number=1)
-            dag = SimpleNamespace(dag_id=stage if stage in OF_THE_PROJECT else f"{stage}_{MODEL}")
-            tell({"ti": ti, "dag": dag}, result)
+        tell_all()
         until = time.monotonic() + 10
         while {name for name, *_ in sink.received()} != METRICS.keys() and time.monotonic() < until:
             time.sleep(0.05)
     finally:
         backend.statsd.close()
         stats.initialize(factory=NoStatsLogger, export_legacy_names=False)
-    as_the_table_names_them(sink.received(), METRICS.keys())
-    assert ("nightshift.trainings", {"name": MODEL, "outcome": "timed_out"}, 1.0, "c") in sink.received()
+    return sink
 
 
+def test_each_result_arrives_by_the_names_of_the_table(told: Sink) -> None:
+    assert RESULTS.keys() == TOLD.keys()
+    as_the_table_names_them(told.received(), METRICS.keys())
+    assert ("nightshift.trainings", {"name": MODEL, "outcome": "timed_out"}, 1.0, "c") in told.received()
+
+
+def test_rules_and_panels_find_what_is_sent(told: Sink, tmp_path: Path) -> None:
+    everything_is_found(told.lines, METRICS.keys(), tmp_path)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes OTLP over HTTP, as a collector does."""
+
+    taken: ClassVar[list[Any]]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            self.taken += [metric for scope in resource.scope_metrics for metric in scope.metrics]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Keep quiet."""
+
+
+def test_opentelemetry_takes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    Receiver.taken = []
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AIRFLOW__METRICS__OTEL_ON", "True")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+    backend = stats_utils.get_stats_factory()()
+    stats.initialize(factory=lambda: backend, export_legacy_names=False)
+    try:
+        tell_all()
+    finally:
+        backend.otel.shutdown()  # which sends what waits, as the end of a task's process does
+        atexit.unregister(flush_otel_metrics)
+        stats.initialize(factory=NoStatsLogger, export_legacy_names=False)
+        server.shutdown()
+        server.server_close()
+    kinds = {"gauge": "gauge", "counter": "sum", "timer": "exponential_histogram"}
+    assert {metric.name.removeprefix("airflow.") for metric in Receiver.taken} == METRICS.keys()
+    for metric in Receiver.taken:
+        declared = METRICS[metric.name.removeprefix("airflow.")]
+        data = getattr(metric, kinds[declared.kind])
+        assert {tag.key for point in data.data_points for tag in point.attributes} == set(declared.tags)
+        # Each task is a process, whose count begins at nothing: only differences add up.
+        assert declared.kind == "gauge" or data.aggregation_temporality == AGGREGATION_TEMPORALITY_DELTA
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.slow  # the same of real runs: each number is its row's
 def test_what_is_sent_is_what_the_table_names_and_the_rows_hold(
-    ran: tuple[Sink, list[Any], list[dict[str, Any]]], loop: Platform
+    ran: tuple[Sink, list[Any], list[dict[str, Any]]], loop: Platform, tmp_path: Path
 ) -> None:
     sink, ended, events = ran
     received = sink.received()
     # A calm night asks for no training.
-    as_the_table_names_them(
-        received, METRICS.keys() - {"nightshift.retrainings", "nightshift.retrainings.held"}
-    )
+    sent = METRICS.keys() - {"nightshift.retrainings", "nightshift.retrainings.held"}
+    as_the_table_names_them(received, sent)
     told = {(name, *tags.values()): value for name, tags, value, _ in received}
     scored = loop.warehouse.row(
         "SELECT row_count FROM catalog.prediction_batches WHERE model = %s AND batch_date = %s",
@@ -241,3 +394,4 @@ def test_what_is_sent_is_what_the_table_names_and_the_rows_hold(
     # A calm night has the rest of its run skipped, and is told of.
     assert runs["retrain", "decide"]["start"] is False
     an_event_a_task(events, ended)
+    everything_is_found(sink.lines, sent, tmp_path)

@@ -307,6 +307,17 @@ def test_dates_that_python_cannot_say_are_set_aside_as_they_are_spelled(url: str
     }
 
 
+def test_a_date_that_python_cannot_say_in_the_last_of_many_rows_changes_no_other(url: str) -> None:
+    spec, frame = of_query(
+        url,
+        "SELECT n AS id, CASE WHEN n < 60000 THEN DATE '2013-02-08' ELSE 'infinity' END AS d "
+        "FROM generate_series(1, 60000) AS n",
+        {"d": "date"},
+    )
+    assert frame["id"].to_list() == list(range(1, 60_001))
+    assert verdicts(judged(spec, frame)) == {60_000: ("d", "infinity")}
+
+
 def test_bytes_of_an_ascii_database_that_are_no_text_are_set_aside(postgres_url: str) -> None:
     _alone(postgres_url, "CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
     url = f"{postgres_url.rpartition('/')[0]}/ascii"

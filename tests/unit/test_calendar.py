@@ -100,6 +100,16 @@ def asked(**how: Any) -> DateRange:
     return resolve(calendar(), **given)
 
 
+def test_what_looks_at_the_newest_night_looks_at_the_last_one_once_that_is_over() -> None:
+    last = calendar().last_night
+    assert last
+    assert asked(run_after=YEARS_LATER, newest=True) == DateRange(last, last)
+    assert asked(newest=True) == DateRange(NIGHT, NIGHT)
+    assert asked(params={"batch_date": "2013-02-08"}, run_after=YEARS_LATER, newest=True).first == NIGHT
+    with pytest.raises(RequestError, match="outside the project's nights"):
+        asked(run_after=YEARS_LATER)
+
+
 @pytest.mark.parametrize(
     "how",
     [

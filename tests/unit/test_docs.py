@@ -8,9 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import browser as chromium
 import jsonschema
 import pytest
 import yaml
+from playwright.sync_api import expect, sync_playwright
 
 from nightshift.alerts import KINDS
 from nightshift.root import INCLUDE
@@ -18,7 +20,7 @@ from nightshift.specs import load_project
 from nightshift.specs.project import Settings
 
 ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+DOCS, SITE = ROOT / "docs", ROOT / "site"
 MOST_BYTES = 100_000
 
 
@@ -129,6 +131,32 @@ def test_the_site_asks_no_other_host() -> None:
     lock = (ROOT / "requirements" / "docs.lock").read_text()
     assert "://" not in lock
     assert "--hash=sha256:" in lock
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+def test_diagrams_are_drawn_and_ask_no_other_host() -> None:
+    pages = [path for path in DOCS.glob("*.md") if "```mermaid" in path.read_text()]
+    assert pages
+    path = chromium.find()
+    if path is None or not (SITE / "assets" / "javascripts" / "mermaid.min.js").exists():
+        pytest.skip("no Chromium, or no site with diagrams: make docs, with npm")
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("request", lambda request: asked.append(request.url))
+        for each in pages:
+            page.goto((SITE / f"{each.stem}.html").as_uri())
+            diagrams = page.locator("div.mermaid")
+            expect(diagrams).to_have_count(each.read_text().count("```mermaid"))
+            for diagram in diagrams.all():
+                box = diagram.bounding_box()
+                assert box
+                assert box["height"] > 100
+                assert box["x"] + box["width"] <= 390
+        browser.close()
+    assert all(address.startswith("file:") for address in asked), asked
 
 
 def test_each_picture_is_shown_and_those_of_the_script_are_small() -> None:

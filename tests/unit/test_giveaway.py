@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from nightshift.featurise.giveaway import gives_away, is_classes, summed
+from nightshift.featurise.giveaway import gives_away, is_classes, summed, telling
 
 ROWS = 2000
 RANDOM = np.random.default_rng(0)
@@ -95,3 +96,57 @@ def test_several_classes_are_given_away_too() -> None:
 )
 def test_a_few_whole_values_are_classes(values: list, classes: bool) -> None:
     assert is_classes(pd.Series(values)) == classes
+
+
+SCORE = pd.Series(np.where(LATE, RANDOM.normal(3.1, 1, ROWS), RANDOM.normal(0, 1, ROWS)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        SCORE,
+        -SCORE,
+        SCORE.round(),
+        SCORE.where(RANDOM.random(ROWS) < 0.97),
+        (SCORE * 10).round().astype("str"),
+    ],
+)
+def test_what_says_it_nearly_as_well_is_told_with_how_well(values: pd.Series) -> None:
+    """Its area is that of the gate `credible`: of plain estimators that know nothing else."""
+    assert not gives_away(values, LATE)
+    said = telling(values, LATE)
+    assert said is not None
+    exact = roc_auc_score(LATE, SCORE)
+    assert 0.97 < exact < 0.995
+    assert said == pytest.approx(exact, abs=0.02)
+
+
+def test_of_several_classes_and_of_numbers_it_is_told_too() -> None:
+    classes = pd.Series(RANDOM.choice(["a", "b", "c"], ROWS))
+    mostly = classes.where(RANDOM.random(ROWS) < 0.97, "a")
+    assert telling(mostly, classes) is not None
+    number = pd.Series(RANDOM.normal(50, 9, ROWS))
+    near = number + RANDOM.normal(0, 0.9, ROWS)
+    assert not gives_away(near, number)
+    assert telling(near, number) == pytest.approx(0.99, abs=0.01)
+    assert telling(number + RANDOM.normal(0, 3, ROWS), number) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([f"id-{n}" for n in range(ROWS)]),
+        pd.Series(range(ROWS)),
+        ARRIVAL,
+        pd.Series([None] * ROWS, dtype="float64"),
+        pd.Series(np.where(LATE, RANDOM.normal(2, 1, ROWS), RANDOM.normal(0, 1, ROWS))),
+    ],
+)
+def test_what_a_good_feature_says_is_not_suspicious(values: pd.Series) -> None:
+    assert telling(values, LATE) is None
+
+
+def test_too_few_rows_are_no_ground_for_suspicion() -> None:
+    assert telling(SCORE.head(30), LATE.head(30)) is None
+    rare = pd.Series(np.arange(ROWS) < 4)
+    assert telling(SCORE, rare) is None

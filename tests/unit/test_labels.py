@@ -9,7 +9,7 @@ import pytest
 
 from nightshift.errors import SpecError
 from nightshift.specs import Model
-from nightshift.train import FIRST_KNOWN, FIRST_REPORTED, labelled, labels, never_met, outcomes
+from nightshift.train import labelled, labels, never_met, reports
 
 ENTITY = ["flight_id"]
 
@@ -34,17 +34,23 @@ def at(text: str) -> pd.Timestamp:
     return pd.Timestamp(text, tz="UTC")
 
 
-def reports(*rows: tuple[str, float | None, str]) -> pd.DataFrame:
+def arrivals(*rows: tuple[str, float | None, str]) -> pd.DataFrame:
     """Return arrivals as the warehouse gives them: (flight, minutes late, known at)."""
     flights, delays, known = zip(*rows, strict=True) if rows else ((), (), ())
     known_at = pd.to_datetime(pd.Series(known, dtype="str"), utc=True)
     return pd.DataFrame(
-        {"flight_id": flights, "arr_delay": np.array(delays, dtype=float), "known_at": known_at}
+        {
+            "batch_date": pd.Timestamp("2013-02-01"),
+            "flight_id": flights,
+            "arr_delay": np.array(delays, dtype=float),
+            "known_at": known_at,
+        }
     )
 
 
 def known_by(when: str, *rows: tuple[str, float | None, str], above: float | None = 15) -> dict[str, float]:
-    found = labels(model(above), reports(*rows), ENTITY, at(when))
+    spec = model(above)
+    found = labels(spec, reports(spec, arrivals(*rows), ENTITY), ENTITY, at(when))
     assert list(found.columns) == ["flight_id", "label"]
     return dict(zip(found["flight_id"], found["label"], strict=True))
 
@@ -159,9 +165,10 @@ def test_labels_and_features_that_never_meet_are_told_as_each_is_spelled() -> No
     ],
 )
 def test_a_label_finds_its_entity_whether_the_source_keeps_dates_numbers_or_text(day: Any, shop: Any) -> None:
-    truth = pd.DataFrame({"day": day, "shop": shop, "arr_delay": [20.0, 10.0], "known_at": at("2013-02-03")})
+    on = {"batch_date": pd.Timestamp("2013-02-03"), "known_at": at("2013-02-03")}
+    truth = pd.DataFrame({"day": day, "shop": shop, "arr_delay": [20.0, 10.0], **on})
     features = pd.DataFrame({"day": ["2013-02-02", "2013-02-01"], "shop": ["8", "7"]})
-    known = labels(model(), truth, ["day", "shop"], at("2013-02-03"))
+    known = labels(model(), reports(model(), truth, ["day", "shop"]), ["day", "shop"], at("2013-02-03"))
     assert labelled(features, known, ["day", "shop"])["label"].tolist() == [0.0, 1.0]
 
 
@@ -172,36 +179,20 @@ def test_an_integer_entity_joins_also_where_one_of_the_range_is_null() -> None:
             "shop": pd.Series([large, None, 7], dtype="Int64"),
             "arr_delay": [20.0, 20.0, 0.0],
             "known_at": pd.to_datetime(pd.Series(["2013-02-01"] * 3), utc=True),
+            "batch_date": pd.Timestamp("2013-02-01"),
         }
     )
-    found = labels(model(), truth, ["shop"], at("2013-02-02"))
+    found = labels(model(), reports(model(), truth, ["shop"]), ["shop"], at("2013-02-02"))
     features = pd.DataFrame({"shop": [str(large), "7"], "size": [1.0, 2.0]})
     assert labelled(features, found, ["shop"])["label"].to_list() == [1.0, 0.0]
 
 
-def test_what_is_repeated_or_corrected_was_known_since_its_first_report() -> None:
-    found = outcomes(
-        model(),
-        reports(
-            ("a", 20, "2013-02-03 08:00"),
-            ("a", 5, "2013-02-01 08:00"),
-            ("b", None, "2013-02-01 09:00"),
-            ("b", 30, "2013-02-02 09:00"),
-            ("c", None, "2013-02-02 10:00"),
-            ("d", 1, "2013-02-09 00:00"),
-        ),
-        ENTITY,
-        at("2013-02-04 00:00"),
-    ).set_index("flight_id")
-    assert found["label"].to_dict() == pytest.approx({"a": 1.0, "b": 1.0, "c": np.nan}, nan_ok=True)
-    first, reported = found[FIRST_KNOWN], found[FIRST_REPORTED]
-    assert first["a"] == reported["a"] == at("2013-02-01 08:00")
-    assert (reported["b"], first["b"]) == (at("2013-02-01 09:00"), at("2013-02-02 09:00"))
-    assert pd.isna(first["c"])
-    assert reported["c"] == at("2013-02-02 10:00")
-
-
-def test_where_nothing_is_reported_there_are_no_outcomes() -> None:
-    found = outcomes(model(), reports(), ENTITY, at("2013-02-04 00:00"))
-    assert found.empty
-    assert set(found.columns) == {"flight_id", "label", FIRST_KNOWN, FIRST_REPORTED}
+def test_reports_of_one_moment_in_two_batches_are_two_and_the_later_batch_counts() -> None:
+    early, late = (
+        arrivals(("a", minutes, "2013-02-01 20:00")).assign(batch_date=pd.Timestamp(day))
+        for minutes, day in ((60.0, "2013-02-01"), (0.0, "2013-02-02"))
+    )
+    found = reports(model(), pd.concat([early, late]), ENTITY)
+    assert list(found.columns) == ["batch_date", "flight_id", "known_at", "label", "no_class"]
+    assert found["label"].to_list() == [1.0, 0.0]
+    assert labels(model(), found, ENTITY, at("2013-02-03"))["label"].to_list() == [0.0]

@@ -2,16 +2,19 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightshift.errors import SourceError
-from nightshift.landing import parquet, rows_of, stacked
+from nightshift.landing import delivered, in_blocks, landed_file, parquet, rows_of, stacked
 
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -37,11 +40,11 @@ def there_and_back(values: list[Any]) -> list[Any]:
 @given(st.lists(st.one_of(json_like, driver), min_size=1, max_size=6))
 def test_whatever_is_delivered_comes_back_as_it_was(values: list[Any]) -> None:
     back = there_and_back(values)
-    for delivered, kept in zip(values, back, strict=True):
-        if delivered is None:
+    for came, kept in zip(values, back, strict=True):
+        if came is None:
             assert pd.isna(kept)
         else:
-            assert (repr(kept), type(kept)) == (repr(delivered), type(delivered)) or kept == delivered
+            assert (repr(kept), type(kept)) == (repr(came), type(came)) or kept == came
 
 
 @pytest.mark.parametrize(
@@ -86,3 +89,70 @@ def test_integers_of_one_frame_stay_integers_beside_floats_of_another() -> None:
 def test_integers_of_one_frame_stay_integers_beside_a_frame_without_them() -> None:
     frames = [pd.DataFrame({"x": [2**53 + 1], "y": ["a"]}), pd.DataFrame({"y": ["b"]})]
     assert stacked(frames)["x"].dropna().to_list() == [2**53 + 1]
+
+
+def landed(frames: list[pd.DataFrame], folder: Path, most: int) -> Path:
+    _, file = landed_file(in_blocks(frames, most), folder)
+    assert isinstance(file, Path)
+    return file
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(json_like, driver), min_size=3, max_size=9), st.integers(1, 2))
+def test_whatever_is_delivered_in_blocks_comes_back_as_it_does_as_one(values: list[Any], most: int) -> None:
+    frame = pd.DataFrame({"x": pd.Series(values, dtype=object)})
+    with TemporaryDirectory() as folder:
+        file = landed([frame], Path(folder), most)
+        night = delivered(lambda: file.open("rb"), most)
+        assert (night.rows, night.columns) == (len(values), ("x",))
+        back = [value for block in night.each() for value in block["x"]]
+    for one, other in zip(back, there_and_back(values), strict=True):
+        if not isinstance(other, list | dict) and pd.isna(other):
+            assert pd.isna(one)
+        else:
+            # A column that one block could hold as a timestamp or a decimal holds the same instant, or number.
+            assert repr(one) == repr(other) or one == other
+
+
+def test_a_night_of_one_block_is_the_file_that_it_always_was(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": [1, None, 2**60], "t": ["a", "b", None], "x": [1, "2", [3]]}, dtype=object)
+    cut = [frame.iloc[:1], frame.iloc[1:1], frame.iloc[1:]]
+    assert landed_file(in_blocks(cut, 3), tmp_path) == (3, parquet(frame))
+    assert landed_file(in_blocks([frame.iloc[:0]], 3), tmp_path) == (0, parquet(frame.iloc[:0]))
+
+
+def test_a_file_of_blocks_depends_on_its_rows_and_not_on_how_they_came(tmp_path: Path) -> None:
+    rows = [{"n": n, "t": str(n), "late": None if n < 7 else n * 1.5, "m": n or "none"} for n in range(20)]
+    frame = pd.DataFrame(rows, dtype=object)
+    files = [
+        landed([frame.iloc[n : n + step] for n in range(0, 20, step)], tmp_path, 6) for step in (20, 1, 7, 6)
+    ]
+    assert len({file.read_bytes() for file in files}) == 1
+    found = pq.ParquetFile(files[0])
+    assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [6, 6, 6, 2]
+    kinds = {field.name: (str(field.type), field.metadata is not None) for field in found.schema_arrow}
+    assert kinds == {
+        "n": ("int64", False),
+        "t": ("large_string", False),
+        "late": ("double", False),
+        "m": ("string", True),
+    }
+
+
+def test_columns_that_only_some_blocks_have_are_null_in_the_others(tmp_path: Path) -> None:
+    frames = [pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"b": ["x", "y"]}), pd.DataFrame({"a": [3]})]
+    file = landed(frames, tmp_path, 2)
+    night = delivered(lambda: file.open("rb"), 2)
+    assert night.columns == ("a", "b")
+    assert stacked(list(night.each())).astype(object).where(lambda f: f.notna(), None).to_numpy().tolist() == [
+        [1, None], [2, None], [None, "x"], [None, "y"], [3, None],
+    ]  # fmt: skip
+
+
+def test_what_is_nested_too_deeply_is_told_by_its_row_in_the_night(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    frame = pd.DataFrame({"x": pd.Series([1, 2, 3, deep], dtype=object)})
+    with pytest.raises(SourceError, match="column 'x', row 4: nested too deeply"):
+        landed_file(in_blocks([frame], 2), tmp_path)

@@ -33,6 +33,14 @@ def test_regression_metrics_of_a_small_case_by_hand() -> None:
     assert scores == pytest.approx({"mae": 2 / 3, "rmse": math.sqrt(4 / 3), "r2": -1.0})
 
 
+@pytest.mark.parametrize("name", [name for name, m in METRICS.items() if "regression" in m.tasks])
+def test_a_metric_in_the_unit_of_the_target_grows_with_it(name: str) -> None:
+    truth, said = np.array([1.0, 2.0, 3.0, 5.0]), np.array([1.5, 2.0, 5.0, 4.0])
+    times = METRICS[name].function(10 * truth, 10 * said) / METRICS[name].function(truth, said)
+
+    assert times == pytest.approx(10.0 if METRICS[name].in_unit else 1.0)
+
+
 THREE = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.4, 0.35, 0.25]])
 
 

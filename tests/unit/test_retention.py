@@ -77,7 +77,8 @@ def test_what_windows_of_models_reach_is_kept_whatever_the_project_says() -> Non
 
 def test_each_kind_is_told_in_a_line() -> None:
     taken = {"things": 3, "bytes": 30, "why": ["older than 100 days"], "oldest_kept": "2013-09-22"}
-    said = lines({"as_of": "2013-12-31", "dry_run": True, "kinds": {"landed": taken}})
-    assert said == [
-        "landed: 3 would go, 30 bytes (older than 100 days); the oldest that stays is of 2013-09-22"
-    ]
+    found = {"as_of": "2013-12-31", "asked_for": "2013-12-31", "dry_run": True, "kinds": {"landed": taken}}
+    line = "landed: 3 would go, 30 bytes (older than 100 days); the oldest that stays is of 2013-09-22"
+    assert lines(found) == [line]
+    before = "as of 2013-12-31, the newest night: nothing was collected of 2014-01-02"
+    assert lines({**found, "asked_for": "2014-01-02"}) == [before, line]

@@ -94,7 +94,7 @@ def test_a_file_name_is_the_name(folder: Path) -> None:
         (MODEL, "metric: log_loss}", "metric: mae}", "metric 'mae' is not for classification"),
         (MODEL, "sklearn.ensemble.", "os;", "key 'estimator.class'"),
         (SOURCE, "query:", "qery:", "'connector.qery'; did you mean 'query'?"),
-        (SOURCE, "kind: sql", "kind: sequel", "key 'connector.kind': expected one of sql, files, http, got 'sequel'"),
+        (SOURCE, "kind: sql", "kind: sequel", "key 'connector.kind': expected one of sql, files, http"),
         (SOURCE, "type: string", "type: strng", "key 'columns.flight_id.type'"),
         (SOURCE, "nullable: true", "nulable: true", "'; did you mean 'nullable'?"),
         (SOURCE, "key: [flight_id]", "key: [flight]\nkey: [flight_id]", "key 'key' is given twice"),

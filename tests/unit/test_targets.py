@@ -13,7 +13,7 @@ from nightshift.errors import SpecError
 from nightshift.root import INCLUDE
 from nightshift.specs import Model, Target, class_column, load_project
 from nightshift.specs.parts import build
-from nightshift.train import labels, require_spelled
+from nightshift.train import labels, reports, require_spelled
 
 KNOWN = pd.Timestamp("2013-02-01", tz="UTC")
 BIG = 2**53 + 1
@@ -43,8 +43,9 @@ def model(**said: Any) -> Model:
 def labels_of(values: Any, **said: Any) -> list[float]:
     """Return a label a value, NaN where it has none."""
     ids = [str(number) for number in range(len(values))]
-    truth = pd.DataFrame({"id": ids, "x": values, "known_at": KNOWN})
-    found = labels(model(**said), truth, ["id"], KNOWN)
+    night = pd.Timestamp("2013-02-01")
+    truth = pd.DataFrame({"id": ids, "x": values, "known_at": KNOWN, "batch_date": night})
+    found = labels(model(**said), reports(model(**said), truth, ["id"]), ["id"], KNOWN)
     return found.set_index("id")["label"].reindex(ids).tolist()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from nightshift.alerts.conditions import sights, unknown
-from nightshift.alerts.facts import NIGHTS, Facts, Seen
+from nightshift.alerts.facts import NIGHTS, Facts, Seen, declared
 from nightshift.alerts.levels import Before, Changes, Policy, compare
 from nightshift.alerts.nights import upstream
 from nightshift.database import Database, Session
@@ -14,6 +14,8 @@ from nightshift.records.alerts import Message, OpenAlert, Outgoing, What
 from nightshift.specs import Project
 from nightshift.specs.alerts import SEVERITIES, Alerts, Route
 
+# Two rounds of who looks, and a little.
+LATE = timedelta(minutes=12)
 # From the id of a DAG, or None, to the address of its page.
 Link = Callable[[str | None], str]
 
@@ -45,8 +47,8 @@ def evaluate(
 
 
 def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> Changes:
-    declared = project.settings.alerts
-    settle = timedelta(minutes=declared.settle_minutes)
+    settings = project.settings.alerts
+    settle = timedelta(minutes=settings.settle_minutes)
     open_rows = session.all(records.OPEN)
     before = Before(
         open=open_rows,
@@ -55,16 +57,16 @@ def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> 
         unknown=unknown(open_rows, seen),
     )
     policy = Policy(
-        declared.by,
+        settings.by,
         project.calendar.zone,
-        {str(kind): needs for kind, needs in declared.nights.items()},
+        {str(kind): needs for kind, needs in settings.nights.items()},
         upstream(project),
         settle,
     )
-    return compare(sights(facts(session, seen, now), project), before, policy, now)
+    return compare(sights(facts(session, project, seen, now), project), before, policy, now)
 
 
-def facts(session: Session, seen: Seen, now: datetime) -> Facts:
+def facts(session: Session, project: Project, seen: Seen, now: datetime) -> Facts:
     """Return what conditions look at."""
     return Facts(
         now=now,
@@ -78,6 +80,7 @@ def facts(session: Session, seen: Seen, now: datetime) -> Facts:
         probations=tuple(session.all(records.PROBATIONS)),
         set_aside=tuple(session.all(records.SET_ASIDE)),
         unsent=tuple(session.all(records.UNSENT)),
+        declared=declared(project),
         seen=seen,
     )
 

@@ -1,8 +1,8 @@
 """What conditions look at: rows of the warehouse, what is seen beside it, and the instant of the look."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 from typing import Protocol, TypeVar
 
@@ -37,7 +37,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it. Of each source, set and model the newest nights, newest first."""
+    """All of it. Of each source, set and model the newest nights, newest first.
+
+    ``declared``: since when the file of each source (by its name) and set (by its table) is as it is.
+    """
 
     now: datetime
     batches: tuple[rows.Batch, ...] = ()
@@ -50,6 +53,7 @@ class Facts:
     probations: tuple[rows.Lost, ...] = ()
     set_aside: tuple[rows.SetAside, ...] = ()
     unsent: tuple[rows.Unsent, ...] = ()
+    declared: Mapping[str, datetime] = field(default_factory=dict)
     seen: Seen = Seen()
 
 
@@ -83,12 +87,28 @@ def in_a_row(wrong: Iterable[bool]) -> int:
     return sum(1 for _ in takewhile(bool, wrong))
 
 
+def declared(project: Project) -> dict[str, datetime]:
+    """Return since when the files of sources and sets are as they are; nothing of a file that is not there."""
+    files = {name: project.folder / "sources" / f"{name}.yaml" for name in project.sources}
+    files |= {spec.table: spec.path for spec in project.feature_sets.values()}
+    return {
+        name: datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        for name, file in files.items()
+        if file.exists()
+    }
+
+
 def deadline(project: Project, night: date) -> datetime:
     """Return the instant (UTC) by which a night is over: the agreed hour after its start."""
     settings, calendar = project.settings, project.calendar
     # A night that starts at 22:30 is over by six of the next morning.
     later = timedelta(days=settings.alerts.by <= settings.begins)
     return datetime.combine(night + later, settings.alerts.by, calendar.zone)
+
+
+def began(project: Project, night: date) -> datetime:
+    """Return the instant at which a night starts."""
+    return datetime.combine(night, project.settings.begins, project.calendar.zone)
 
 
 def due_night(project: Project, now: datetime) -> date | None:

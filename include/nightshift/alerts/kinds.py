@@ -44,7 +44,10 @@ KINDS: dict[str, Kind] = {
         "error", "Look at the columns; mend the source, or close the fault if the rows are right.", leads=True
     ),
     "features_refused": Kind(
-        "error", "Read the log of build; mend the feature set; clear it.", follows=True, leads=True
+        "error",
+        "Is the DAG paused? Switch it on, and trigger the night. Else read the log of build, mend it, clear it.",
+        follows=True,
+        leads=True,
     ),
     "no_champion": Kind("error", "Train the model, or see why its training was not promoted.", hold=PASSES),
     "alias_differs": Kind(

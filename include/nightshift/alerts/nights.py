@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from nightshift.alerts.facts import Facts, deadline, due_night, grouped, in_a_row, of_night
+from nightshift.alerts.facts import Facts, began, deadline, due_night, grouped, in_a_row, of_night
 from nightshift.alerts.levels import Sight
 from nightshift.records.alerts import Batch, Built, Numbers
 from nightshift.specs import FeatureSet, Model, Project, Source
@@ -15,7 +15,7 @@ MOST_COLUMNS = 5
 def night_missing(facts: Facts, project: Project) -> Iterator[Sight]:
     """What is not there by the agreed hour, also when nothing ran at all."""
     night = due_night(project, facts.now)
-    if night is None or not project.sources:
+    if night is None or all(_is_new(facts, project, spec.name, night) for spec in project.sources.values()):
         return
     nights = {row.batch_date for rows in (facts.batches, facts.built, facts.judged) for row in rows}
     if night not in nights:
@@ -44,7 +44,8 @@ def _sources_missing(facts: Facts, project: Project, night: date) -> Iterator[Si
     batches = grouped(facts.batches, "source")
     for spec in project.sources.values():
         mine = batches.get(spec.name, [])
-        if of_night(mine, night) is None:  # a batch that was refused is there
+        # A batch that was refused is there.
+        if of_night(mine, night) is None and not _is_new(facts, project, spec.name, night):
             last = max((row.batch_date for row in mine), default=None)
             title = f"source '{spec.name}' has no batch of the night of {night}"
             dag = dag_id("collect", spec)
@@ -57,11 +58,24 @@ def _sets_missing(facts: Facts, project: Project, night: date) -> Iterator[Sight
         mine = built.get(spec.table, [])
         ready = _ready(facts, spec)
         # Built of what was all there, it was refused: told by its own kind.
-        if of_night(mine, night) is None and not (ready and ready[0] == night):
+        if of_night(mine, night) is None and not (
+            (ready and ready[0] == night) or _is_new(facts, project, spec.table, night)
+        ):
             last = max((row.batch_date for row in mine), default=None)
             title = f"feature set '{spec.name}' has not built the night of {night}"
             dag = dag_id("features", spec)
             yield _missing(project, f"features:{spec.table}", spec.owner, title, night, last, dag)
+
+
+def _is_new(facts: Facts, project: Project, name: str, night: date) -> bool:
+    """Whether a source or set (by its table) was added since the night began: its first night is the next one.
+
+    What was collected or built of the past by hand since then makes it no older.
+    """
+    of_source = [row.recorded_at for row in facts.batches if row.source == name]
+    of_set = [row.built_at for row in facts.built if row.features == name]
+    since = min([*of_source, *of_set], default=facts.declared.get(name))
+    return since is not None and since > began(project, night)
 
 
 def _models_missing(facts: Facts, project: Project, night: date) -> Iterator[Sight]:

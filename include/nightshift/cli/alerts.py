@@ -1,5 +1,6 @@
 """`nightshift alerts`: what is wrong now, silences, and a test of a receiver."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ from rich.table import Table
 from nightshift.cli.new import clear_errors
 
 if TYPE_CHECKING:
-    from nightshift.records.alerts import OpenAlert
+    from nightshift.records.alerts import OpenAlert, Pulse
 
 app = typer.Typer(help="What is wrong now, and who is told of it.", invoke_without_command=True)
 console = Console(highlight=False)
@@ -17,20 +18,38 @@ console = Console(highlight=False)
 
 @app.callback()
 def listed(context: typer.Context) -> None:
-    """List what is wrong now, the worst first. Exit code 1 if anything is.
+    """List what is wrong now, the worst first, and when that was seen. Exit code 1 if anything is, or nobody looks.
 
     Of NIGHTSHIFT_WAREHOUSE_URL, or the local stack's warehouse.
     """
     if context.invoked_subcommand is not None:
         return
+
+    from nightshift.alerts.evaluating import LATE
     from nightshift.cli.handles import warehouse_url
     from nightshift.database import Database
     from nightshift.records import alerts
 
     with clear_errors():
-        rows = Database(warehouse_url("reader")).all(alerts.OPEN)
-    console.print(table(rows) if rows else "Nothing is wrong.")
-    raise typer.Exit(1 if rows else 0)
+        database = Database(warehouse_url("reader"))
+        rows, pulse = database.all(alerts.OPEN), database.one(alerts.PULSE)
+    late = pulse is None or datetime.now(UTC) - pulse.evaluated_at > LATE
+    if rows:
+        console.print(table(rows))
+    elif not late:
+        console.print("Nothing is wrong.")
+    console.print(looked(pulse, late=late), soft_wrap=True)
+    raise typer.Exit(1 if rows or late else 0)
+
+
+def looked(pulse: "Pulse | None", *, late: bool) -> str:
+    """Return when alerts were looked for last; where that is too long ago, what it means."""
+    if pulse is None:
+        return "[red]Nobody has looked yet:[/] the DAG `alerts` does, every five minutes"
+    when = f"{pulse.evaluated_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if late:
+        return f"[red]Nobody has looked since {when}:[/] is the DAG `alerts` paused, or the scheduler down?"
+    return f"Looked at {when}."
 
 
 def table(rows: "list[OpenAlert]") -> Table:
@@ -60,7 +79,6 @@ def silence(
 
     Of NIGHTSHIFT_WAREHOUSE_URL, or the local stack's warehouse.
     """
-    from datetime import UTC, datetime
     from getpass import getuser
 
     from nightshift.alerts.silencing import silence as keep

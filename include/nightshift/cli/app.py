@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from enum import StrEnum
@@ -41,6 +43,9 @@ def init(
     first_night: Annotated[
         str | None, typer.Option("--first-night", help="the earliest, YYYY-MM-DD; a year ago, if left out")
     ] = None,
+    last_night: Annotated[
+        str | None, typer.Option("--last-night", help="of data of the past; with live data there is none")
+    ] = None,
 ) -> None:
     """Make an empty project that runs: settings, folders for specs, and what Airflow reads."""
     from datetime import UTC, datetime, timedelta
@@ -51,11 +56,14 @@ def init(
     with clear_errors():
         year_ago = datetime.now(UTC).date() - timedelta(days=365)
         first = parse_date(first_night, "--first-night") if first_night else year_ago
-        file = new_project(folder, timezone=timezone, first_night=first)
+        last = parse_date(last_night, "--last-night") if last_night else None
+        file = new_project(folder, timezone=timezone, first_night=first, last_night=last)
     console.print(f"Wrote {file} and what Airflow reads.", "Next:", sep="\n", soft_wrap=True, markup=False)
-    console.print(
-        f"  cd {folder}", "  nightshift up", "  nightshift new source NAME ...", sep="\n", markup=False
-    )
+    here = Path(sys.executable).parent
+    on_path = shutil.which("nightshift")
+    reach = [] if on_path and Path(on_path).parent == here else [f'  export PATH="{here}:$PATH"']
+    steps = [*reach, f"  cd {folder}", "  nightshift up", "  nightshift new source NAME ..."]
+    console.print(*steps, sep="\n", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -74,13 +82,16 @@ def up() -> None:
 
 @app.command()
 def down(
-    *, purge: Annotated[bool, typer.Option("--purge", help="delete all data too, after asking")] = False
+    *,
+    purge: Annotated[bool, typer.Option("--purge", help="delete all data too, after asking")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="with --purge: do not ask")] = False,
 ) -> None:
     """Stop the stack. The data stays."""
     from nightshift.runtime import control, state
 
     if purge:
-        typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
+        if not yes:
+            typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
         with clear_errors():
             console.print(*(f"deleted {folder}" for folder in control.purge()), sep="\n")
         return
@@ -611,7 +622,7 @@ def trigger(  # noqa: PLR0913 a command's options are its arguments
     reason: Annotated[str | None, typer.Option("--reason", help="kept with what the run changes")] = None,
     waits: Annotated[bool, typer.Option("--wait/--no-wait", help="wait for the run's end")] = True,
     until: Annotated[
-        str | None, typer.Option("--until", help="wait for this DAG too, which --from's night wakes")
+        str | None, typer.Option("--until", help="wait for this DAG too, which each night wakes")
     ] = None,
 ) -> None:
     """Start a run on the local stack. Exit code 1 if it fails, with the end of the failed task's log."""

@@ -39,8 +39,12 @@ def run(name: str, nights: list[date], console: Console, *, shards: bool = False
             _add(table, night, finding)
             wrong += [_told(spec, night, finding)] if finding.changed else []
     console.print(table)
-    for model, columns in {} if shards else stages.features_that_give_away(platform, name).items():
-        wrong += [_given(spec, column, model) for column in columns]
+    for model, alone in {} if shards else stages.what_features_say_alone(platform, name).items():
+        wrong += [_given(spec, column, model) for column in alone.giving_away]
+        warnings = [_suspicious(column, score, model) for column, score in alone.telling.items()]
+        console.print(
+            *warnings, sep="\n", end="\n" * bool(warnings), style="yellow", soft_wrap=True, markup=False
+        )
     if wrong:
         raise NightshiftError("\n".join(wrong))
     console.print(
@@ -63,6 +67,13 @@ def _given(spec: FeatureSet, column: str, model: str) -> str:
     return (
         f"feature set '{spec.name}': feature '{column}' by itself says the label of model '{model}' nearly always: it "
         "holds what is to be predicted, or becomes known only with it. Take it out"
+    )
+
+
+def _suspicious(column: str, score: float, model: str) -> str:
+    return (
+        f"feature '{column}' by itself says the label of model '{model}' suspiciously well ({score:.3f} of 1, as ROC "
+        "AUC or R2): is it known beforehand? If not, take it out"
     )
 
 

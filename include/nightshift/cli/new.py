@@ -88,6 +88,8 @@ def source(  # noqa: PLR0913 a command's options are its arguments
         console.print(f"  a guess: {escape(doubt)}")
     for column, why in found.outcome.items():
         console.print(f"  known only later: {escape(column)} ({escape(why)})")
+    for column, why in found.telling.items():
+        console.print(f"  known beforehand? {escape(column)} {escape(why)}: if not, name it in --outcome too")
     if found.targets and not later:
         console.print(f"  could be a target: {escape(', '.join(found.targets))}")
         console.print(

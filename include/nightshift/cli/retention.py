@@ -16,7 +16,7 @@ def run(as_of: date | None, *, dry_run: bool) -> list[str]:
     """Take away what is old as of a night, the newest that was collected if left out; return what went, in words.
 
     Raises:
-        NotReady: nothing was collected. RequestError: as :func:`nightshift.stages.retain`.
+        NotReady: nothing was collected.
     """
     platform = handles.platform("operate")
     from nightshift import stages

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nightshift.calendar import Calendar, compared, parse_date, typed
+from nightshift.calendar import Calendar, DateRange, compared, parse_date, typed
 from nightshift.cli.decided import decided
 from nightshift.cli.waiting import waiting
 from nightshift.database import Database
@@ -41,7 +41,9 @@ def start(
         for name in (dag_id, *way):
             require_dag(api, name, declared_dags(project), tell)
         require_form(api, dag_id, conf)
-        woken = Woken.of(api, way, conf) if way else None
+        woken = [Woken.of(api, way, night) for night in nights_to_follow(conf)] if way else []
+        if way and not woken:
+            raise RequestError("--until: give --from, and not --leave: it wakes nothing")
         run_id = api.trigger(dag_id, conf=conf)
         tell(f"{dag_id}: started, run {run_id}")
         if waits:
@@ -49,16 +51,18 @@ def start(
             tell(f"{dag_id}: success")
             for words in (*_waiting(project, dag_id, conf), *_decided(dag_id, run_id)):
                 tell(words)
-        if woken:
-            woken.wait(api, (dag_id, run_id), tell, lambda: _waiting(project, dag_id, conf))
+        for each in woken:
+            each.wait(api, (dag_id, run_id), tell, lambda: _waiting(project, dag_id, conf))
 
 
 def _waiting(project: Project, dag_id: str, conf: Conf) -> list[str]:
     """Return which sets wait for another source, after a collection of one night that was announced."""
-    night = night_to_follow(conf)
-    if night is None or not dag_id.startswith("collect_"):
+    nights = nights_to_follow(conf)
+    if len(nights) != 1 or not dag_id.startswith("collect_"):
         return []
-    return waiting(Database(control.running().warehouse_as("reader")), project, parse_date(night, "--from"))
+    return waiting(
+        Database(control.running().warehouse_as("reader")), project, parse_date(nights[0], "--from")
+    )
 
 
 def _decided(dag_id: str, run_id: str) -> list[str]:
@@ -68,6 +72,7 @@ def _decided(dag_id: str, run_id: str) -> list[str]:
 
 
 NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
+SWITCHES = {"dry_run"}  # and those that take true or false
 # The forms' fields that take a date, each with the option that gives it, if one does.
 DATES = {
     "batch_date": "--from",
@@ -92,10 +97,16 @@ def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
             raise RequestError(f"--set {setting!r}: expected KEY=VALUE")
         if key in conf:
             raise RequestError(f"--set {setting!r}: '{key}' is given already")
-        conf[key] = int(value) if key in NUMBERS and value.isdecimal() else value
+        conf[key] = _typed(key, value)
     for key in conf.keys() & DATES.keys():
         parse_date(conf[key], DATES[key] if options.get(key) else f"--set {key}")
     return conf
+
+
+def _typed(key: str, value: str) -> str | int:
+    if key in SWITCHES and value in ("true", "false"):
+        return value == "true"
+    return int(value) if key in NUMBERS and value.isdecimal() else value
 
 
 def require_nights(calendar: Calendar, conf: Conf) -> None:
@@ -172,15 +183,8 @@ class Woken:
     before: frozenset[str]
 
     @classmethod
-    def of(cls, api: Client, way: tuple[str, ...], conf: Conf) -> "Woken":
-        """Return what to wait for, the last DAG of ``way``, and what was there before the run is started.
-
-        Raises:
-            RequestError: the run is not for one night, or wakes nothing.
-        """
-        night = night_to_follow(conf)
-        if night is None:
-            raise RequestError("--until: give --from and neither --to nor --leave; one night is followed")
+    def of(cls, api: Client, way: tuple[str, ...], night: str) -> "Woken":
+        """Return what to wait for, the last DAG of ``way``, and what was there before the run is started."""
         before = frozenset(run["dag_run_id"] for dag_id in way for run in api.runs(dag_id))
         return cls(way[-1], night, way[:-1], before)
 
@@ -202,8 +206,13 @@ class Woken:
                 why = "; ".join(missing()) or "another source is missing, or what came was not new"
                 raise NotReady(f"{self.dag_id} was not woken for {self.night}: {why}")
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        wait(api, self.dag_id, found[0]["dag_run_id"], lambda news: tell(f"{self.dag_id}, {news}"))
-        tell(f"{self.dag_id}: success")
+        wait(
+            api,
+            self.dag_id,
+            found[0]["dag_run_id"],
+            lambda news: tell(f"{self.dag_id}, {self.night}, {news}"),
+        )
+        tell(f"{self.dag_id}, {self.night}: success")
 
     def _require_goes_on(self, api: Client, dag_id: str, run: Conf) -> None:
         """Raise NotReady for a run of a DAG between after which nothing will be woken: it failed, or found no news."""
@@ -256,11 +265,13 @@ def declared_dags(project: Project) -> set[str]:
     return declared - untrained | {*OF_THE_PROJECT}
 
 
-def night_to_follow(conf: Conf) -> str | None:
-    """Return the one night that a run is for and that wakes what follows; None of a range, or if it is left."""
-    if conf.get("until") or conf.get("downstream") == "leave":
-        return None
-    return conf.get("batch_date") or None
+def nights_to_follow(conf: Conf) -> list[str]:
+    """Return the nights that a run is for and whose followers it wakes; none if it leaves them."""
+    if conf.get("downstream") == "leave" or not conf.get("batch_date"):
+        return []
+    first = parse_date(conf["batch_date"], "--from")
+    nights = DateRange(first, parse_date(conf["until"], "--to") if conf.get("until") else first)
+    return [str(night) for night in nights.dates]
 
 
 def between(project: Project, dag_id: str) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """Where a source is reached, and how its failures are told: without its secrets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 from sqlalchemy import Engine
@@ -12,8 +13,10 @@ from sqlalchemy import Engine
 from nightshift.collect.secrets import struck_out
 from nightshift.errors import SourceError
 from nightshift.freeform import Json
+from nightshift.landing import stacked
 from nightshift.specs import Source
 
+T = TypeVar("T")
 Window = tuple[datetime, datetime]
 Sleep = Callable[[float], None]
 MESSAGE_LENGTH = 300
@@ -57,11 +60,39 @@ def connection_of(source: Source, find: Callable[[str], Connection], beside: Pat
     return Connection(folder, "fs", extra={"path": folder if "://" in folder else str(beside / folder)})
 
 
+class Anew(Exception):
+    """The rows that came do not count: what comes now can only be read the careful way, from the first row on."""
+
+
+def taken(frames: Callable[[bool], Iterable[pd.DataFrame]], take: Callable[[Iterable[pd.DataFrame]], T]) -> T:
+    """Return what ``take`` makes of rows that come a frame after the other; once more, with care, if it must be.
+
+    ``frames(careful)`` yields at least one frame. It may raise Anew, unless it is careful.
+    """
+    try:
+        return take(frames(False))
+    except Anew:
+        return take(frames(True))
+
+
+def whole(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all frames."""
+    return stacked(list(frames))
+
+
 class Reader(NamedTuple):
-    """An open source: ``read(batch_date, window)`` gives one batch date's rows as delivered.
+    """An open source. ``frames(batch_date, window, careful)`` yields one batch date's rows as delivered, see ``taken``.
 
     ``nights``: the batch dates that there are rows of, where the source can tell without reading each.
     """
 
-    read: Callable[[date, Window], pd.DataFrame]
+    frames: Callable[[date, Window, bool], Iterator[pd.DataFrame]]
     nights: Callable[[], list[date]] | None = None
+
+    def take(self, batch_date: date, window: Window, take: Callable[[Iterable[pd.DataFrame]], T]) -> T:
+        """Return what ``take`` makes of one batch date's rows, which come a frame after the other."""
+        return taken(partial(self.frames, batch_date, window), take)
+
+    def read(self, batch_date: date, window: Window) -> pd.DataFrame:
+        """Return one batch date's rows."""
+        return self.take(batch_date, window, whole)

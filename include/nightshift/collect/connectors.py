@@ -27,7 +27,7 @@ def open_source(
 
     Raises:
         SpecError: the spec's connector cannot work as written (unknown bind name, path out of the root).
-        SourceError: the upstream is down, missing, or answers nonsense. Raised by ``read`` as well.
+        SourceError: the upstream is down, missing, or answers nonsense. Raised while rows are read as well.
     """
     kind = source.connector.kind
     if kind not in CONNECTORS:
@@ -41,10 +41,11 @@ def open_source(
 def _of_declared(source: Source, connection: Connection, reader: Reader) -> Reader:
     """Return a reader that leaves out what the source does not declare, if it says so; no column is there twice."""
 
-    def read(batch_date: date, window: Window) -> pd.DataFrame:
-        return declared_once(source, connection, reader.read(batch_date, window))
+    def frames(batch_date: date, window: Window, careful: bool) -> Iterator[pd.DataFrame]:
+        for frame in reader.frames(batch_date, window, careful):
+            yield declared_once(source, connection, frame)
 
-    return reader._replace(read=read)
+    return reader._replace(frames=frames)
 
 
 def collect(

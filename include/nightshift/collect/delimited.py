@@ -1,8 +1,8 @@
 """CSV as text: every value a string, nothing an empty field. Typing is validation's job.
 
-Arrow reads what is plainly spelled, the whole content as one block: where its blocks meet within quotes it loses
-bytes. Whatever is not plain (a quote within an unquoted field, lines of unequal length, a delimiter beyond ASCII,
-comments among the rows) is read field by field, by the rules of Python's csv module in its strict form.
+Arrow reads what is plainly spelled, a piece of whole lines at a time, each as one block: where its blocks meet within
+quotes it loses bytes. Whatever is not plain (a quote within an unquoted field, lines of unequal length, a delimiter
+beyond ASCII, comments among the rows) is read field by field, by the rules of Python's csv module in its strict form.
 """
 
 import re
@@ -20,12 +20,17 @@ from nightshift.specs import Dialect
 
 LINE_END = re.compile(rb"\r\n|\n|\r")
 LARGEST_BLOCK = 2**31 - 2
+PIECE = 2**23
 ROWS_A_CHUNK = 50_000
 PLAIN = Dialect()
 
 
 class NotCsv(ValueError):
     """Bytes that are not a CSV table of this dialect."""
+
+
+class NotPlain(Exception):
+    """Bytes that Arrow could read otherwise than csv does."""
 
 
 class Record(NamedTuple):
@@ -44,13 +49,36 @@ def read_csv(content: bytes, dialect: Dialect = PLAIN) -> pd.DataFrame:
             number of fields is not the header's (a file cut short, a delimiter that is not quoted). Others would pad
             or shift such rows.
     """
+    try:
+        found = list(frames_of(content, dialect, strictly=False))
+    except NotPlain:
+        found = list(frames_of(content, dialect, strictly=True))
+    return pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
+
+
+def frames_of(
+    content: bytes, dialect: Dialect, *, strictly: bool, piece: int = PIECE
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows of :func:`read_csv` some at a time, all with the same columns; at least one frame.
+
+    ``piece``: about so many bytes at a time, unless ``strictly``.
+
+    Raises:
+        NotPlain: unless ``strictly``, where Arrow could read otherwise than csv does. What came does not count.
+        NotCsv: as :func:`read_csv`.
+    """
     text = encoded(content, dialect)
     head = header(text, dialect)
     names = [_decoded(name or b"", text, head.start) for name in head.fields]
-    table = _plain(names, text[head.end :], dialect)
-    if table is None:
-        table = _strict(names, text, head.end, dialect)
-    return _frame(names, table)
+    tables = (
+        _strict(names, text, head.end, dialect) if strictly else _plain(names, text, head.end, dialect, piece)
+    )
+    if not all(name.strip() for name in names):
+        tables = iter(
+            [pa.concat_tables(tables)]
+        )  # whether such a column holds anything, its last row may tell
+    for table in tables:
+        yield _frame(names, table)
 
 
 def encoded(content: bytes, dialect: Dialect) -> bytes:
@@ -134,7 +162,35 @@ def _line(text: bytes, place: int) -> int:
     return sum(1 for _ in LINE_END.finditer(text, 0, place)) + 1
 
 
-def _plain(names: list[str], body: bytes, dialect: Dialect) -> pa.Table | None:
+def _plain(names: list[str], text: bytes, start: int, dialect: Dialect, piece: int) -> Iterator[pa.Table]:
+    """Yield the tables of pieces as Arrow reads them. Raises NotPlain where it could read otherwise than csv does."""
+    while True:
+        end = _last_line_end(text, start, dialect.quote.encode(), piece)
+        table = _piece(names, text[start:end], dialect)
+        if table is None:
+            raise NotPlain
+        yield table
+        if end == len(text):
+            return
+        start = end
+
+
+def _last_line_end(text: bytes, start: int, mark: bytes, reach: int) -> int:
+    """Return where a piece ends: behind its last line end that is not within quotes, each of which has two marks."""
+    while start + reach < len(text):
+        end = text.rfind(b"\n", start, start + reach) + 1
+        odd = mark and text.count(mark, start, end) % 2 if end else 0
+        while end and odd:
+            before = text.rfind(b"\n", start, end - 1) + 1
+            odd = (odd + text.count(mark, before or start, end)) % 2
+            end = before
+        if end:
+            return end
+        reach *= 2
+    return len(text)
+
+
+def _piece(names: list[str], body: bytes, dialect: Dialect) -> pa.Table | None:
     """Return the table as Arrow reads it, or None where it could read otherwise than csv does."""
     columns = [str(n) for n in range(len(names))]
     if not body.strip(b"\r\n"):
@@ -186,15 +242,14 @@ def _is_plainly_quoted(body: bytes, comma: bytes, mark: bytes) -> bool:
     return bool(borders[content[before]].all() and borders[content[after]].all())
 
 
-def _strict(names: list[str], text: bytes, start: int, dialect: Dialect) -> pa.Table:
-    chunks = [pa.table({str(n): pa.array([], pa.string()) for n in range(len(names))})]
+def _strict(names: list[str], text: bytes, start: int, dialect: Dialect) -> Iterator[pa.Table]:
+    yield pa.table({str(n): pa.array([], pa.string()) for n in range(len(names))})
     rows = (
         _row(record, names, text) for record in records(text, dialect, start) if not _is_blank(record, names)
     )
     while chunk := list(islice(rows, ROWS_A_CHUNK)):
         columns = zip(*chunk, strict=True)
-        chunks.append(pa.table({str(n): pa.array(values, pa.string()) for n, values in enumerate(columns)}))
-    return pa.concat_tables(chunks)
+        yield pa.table({str(n): pa.array(values, pa.string()) for n, values in enumerate(columns)})
 
 
 def _is_blank(record: Record, names: list[str]) -> bool:

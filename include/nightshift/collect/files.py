@@ -20,17 +20,17 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from nightshift.collect.archives import MEGABYTE, BadArchive, TooLarge, read_whole
-from nightshift.collect.connection import Connection, Reader, Sleep, Window
-from nightshift.collect.delimited import NotCsv, read_csv
+from nightshift.collect.connection import Anew, Connection, Reader, Sleep, Window, taken, whole
+from nightshift.collect.delimited import NotCsv, NotPlain, frames_of
 from nightshift.collect.refusals import declared_once, named_once
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
-from nightshift.landing import stacked
 from nightshift.specs import FilesConnector, Source
 from nightshift.spelling import days
 
 # What a value of Parquet takes in memory, at least.
 VALUE_BYTES = 8
+ROWS_A_FRAME = 100_000
 NOWHERE = np.empty(0, dtype=np.int64)
 
 
@@ -62,21 +62,22 @@ def open_files(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sl
     folder = _folder(source, connection)
     spec = folder.spec
     place(folder.root, spec.path, date(2000, 1, 1), source)  # a wrong path fails now, not at the first read
-    whole = cache(lambda path: _dated(folder, path, zone))
+    whole_file = cache(lambda path: _dated(folder, path, zone))
 
-    def read(batch_date: date, window: Window) -> pd.DataFrame:
+    def frames(batch_date: date, window: Window, careful: bool) -> Iterator[pd.DataFrame]:
         day = batch_date + timedelta(days=spec.offset_days)
         path = place(folder.root, spec.path, day, source)
         if spec.date_column is None:
-            return _table(folder, path, f" (rows of {day})")
-        rows, places = whole(path)
-        return _at(rows, places.get(pd.Timestamp(day), NOWHERE)).reset_index(drop=True)
+            yield from _frames(folder, path, careful, f" (rows of {day})")
+        else:
+            rows, places = whole_file(path)
+            yield _at(rows, places.get(pd.Timestamp(day), NOWHERE)).reset_index(drop=True)
 
     def nights() -> list[date]:
-        _, places = whole(place(folder.root, spec.path, date(2000, 1, 1), source))
+        _, places = whole_file(place(folder.root, spec.path, date(2000, 1, 1), source))
         return [day.date() - timedelta(days=spec.offset_days) for day in sorted(places)]
 
-    yield Reader(read, nights if spec.date_column else None)
+    yield Reader(frames, nights if spec.date_column else None)
 
 
 def _at(rows: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
@@ -148,20 +149,22 @@ def _root(source: Source, connection: Connection) -> str:
     return str(root).removeprefix("file://")
 
 
-def _table(folder: Folder, path: str, rows_of: str = "") -> pd.DataFrame:
-    """Return the rows of the file, or of the files that fit the pattern, one after the other."""
+def _frames(folder: Folder, path: str, careful: bool, rows_of: str = "") -> Iterator[pd.DataFrame]:
+    """Yield the rows of the file, or of the files that fit the pattern, one after the other."""
+    left = folder.spec.max_megabytes * MEGABYTE
+    read = _csv if folder.spec.format == "csv" else _parquet
     if "*" not in path:
-        return _load(folder, path, folder.spec.max_megabytes * MEGABYTE, rows_of)[0]
-    frames: list[pd.DataFrame] = []
-    left, first = folder.spec.max_megabytes * MEGABYTE, ""
+        yield from read(folder, path, _content(folder, path, left, rows_of), careful)
+        return
+    first: tuple[str, pd.DataFrame] | None = None
     for one in _matching(folder, path, rows_of):
-        frame, size = _load(folder, one, left, rows_of)
-        frame = declared_once(folder.source, folder.connection, frame, beside=folder.spec.date_column)
-        first = first or one
-        _require_same_columns(folder, (first, frames[0] if frames else frame), (one, frame))
-        frames.append(frame)
-        left -= size
-    return stacked(frames)
+        content = _content(folder, one, left, rows_of)
+        left -= len(content)
+        for each in read(folder, one, content, careful):
+            frame = declared_once(folder.source, folder.connection, each, beside=folder.spec.date_column)
+            first = first or (one, frame.iloc[:0])
+            _require_same_columns(folder, first, (one, frame))
+            yield frame
 
 
 def _matching(folder: Folder, path: str, rows_of: str) -> list[str]:
@@ -199,13 +202,6 @@ def _require_same_columns(
             )
 
 
-def _load(folder: Folder, path: str, limit: int, rows_of: str) -> tuple[pd.DataFrame, int]:
-    """Return the rows of one file and its size in bytes, decompressed."""
-    content = _content(folder, path, limit, rows_of)
-    read = _csv if folder.spec.format == "csv" else _parquet
-    return read(folder, path, content), len(content)
-
-
 def _content(folder: Folder, path: str, limit: int, rows_of: str) -> bytes:
     try:
         with fsspec.open(path, "rb", **folder.connection.extra.get("storage_options", {})) as file:
@@ -222,23 +218,32 @@ def _content(folder: Folder, path: str, limit: int, rows_of: str) -> bytes:
         raise folder.failure(path, error, "check the folder, its path and rights") from None
 
 
-def _csv(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
-    dialect = folder.source.dialect
+def _csv(folder: Folder, path: str, content: bytes, careful: bool) -> Iterator[pd.DataFrame]:
+    dialect, is_first = folder.source.dialect, True
     try:
-        frame = read_csv(content, dialect)
+        for frame in frames_of(content, dialect, strictly=careful):
+            if is_first:
+                _require_known_columns(folder, path, content, frame)
+            is_first = False
+            yield frame
+    except NotPlain:
+        raise Anew from None
     except NotCsv as error:
         hint = looks_like(content, dialect) or "ask the upstream for the whole file"
         raise folder.failure(path, error, hint) from error
+
+
+def _require_known_columns(folder: Folder, path: str, content: bytes, frame: pd.DataFrame) -> None:
+    """Raise SchemaMismatch if no column is a declared one, and the content looks like another dialect."""
     declared = folder.source.columns.keys()  # none yet, of a source that is being drafted
     if declared and not declared & set(frame.columns):
-        hint = looks_like(content, dialect)
+        hint = looks_like(content, folder.source.dialect)
         if hint:
             shown = ", ".join(map(repr, frame.columns[:3]))
             raise SchemaMismatch(str(folder.failure(path, f"its columns are {shown:.120}", hint)))
-    return frame
 
 
-def _parquet(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
+def _parquet(folder: Folder, path: str, content: bytes, careful: bool) -> Iterator[pd.DataFrame]:
     try:
         about = parquet.read_metadata(io.BytesIO(content))
         size = about.num_rows * about.num_columns * VALUE_BYTES
@@ -250,9 +255,12 @@ def _parquet(folder: Folder, path: str, content: bytes) -> pd.DataFrame:
             )
         # Not read_table, which looks columns up by name and gives up where two have one.
         with parquet.ParquetFile(io.BytesIO(content), coerce_int96_timestamp_unit="us") as file:
-            table = file.read()
-        _require_known_zones(folder, path, table.schema)
-        return _rows_in(table)
+            _require_known_zones(folder, path, file.schema_arrow)
+            if about.num_rows <= ROWS_A_FRAME:
+                yield _rows_in(file.read(), careful)
+                return
+            for batch in file.iter_batches(ROWS_A_FRAME):
+                yield _rows_in(pa.Table.from_batches([batch]), careful)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise folder.failure(path, f"not Parquet: {error}", "ask for the whole file") from error
 
@@ -271,13 +279,15 @@ def _require_known_zones(folder: Folder, path: str, schema: pa.Schema) -> None:
             ) from None
 
 
-def _rows_in(table: pa.Table) -> pd.DataFrame:
+def _rows_in(table: pa.Table, careful: bool) -> pd.DataFrame:
     # Integers beside nulls stay integers; the writer's pandas index is no concern of ours.
     options = {"integer_object_nulls": True, "ignore_metadata": True}
+    if careful:
+        return table.to_pandas(date_as_object=False, **options)
     try:
         return table.to_pandas(**options)
     except ValueError:  # a date that Python cannot say: judging sets that row aside, not the file
-        return table.to_pandas(date_as_object=False, **options)
+        raise Anew from None
 
 
 def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, Mapping[Any, np.ndarray]]:
@@ -286,7 +296,7 @@ def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, Map
     So each row belongs to exactly one night, whichever night asks, and none is lost: validation sets it aside there.
     """
     source, name = folder.source, folder.spec.date_column or ""
-    rows = _table(folder, path)
+    rows = taken(lambda careful: _frames(folder, path, careful), whole)
     if name not in rows.columns:
         raise SchemaMismatch(
             f"source '{source.name}': {without_login(path)} has no column '{name}' (connector.date_column)"

@@ -15,8 +15,9 @@ from nightshift.collect.files import fill, without_login
 from nightshift.collect.pages import pages
 from nightshift.collect.request import Api, night_begins
 from nightshift.errors import SpecError
-from nightshift.landing import stacked
 from nightshift.specs import HttpConnector, Source
+
+CHUNK_RECORDS = 50_000
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def open_http(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sle
         base_url=_address(source, connection), auth=auth, headers=headers, timeout=spec.timeout_seconds
     ) as client:
         api = Api(source, spec, connection, client, sleep)
-        yield Reader(lambda batch_date, window: _read(api, batch_date))
+        yield Reader(lambda batch_date, *_: _frames(api, batch_date))
 
 
 def _check(source: Source, spec: HttpConnector) -> None:
@@ -67,12 +68,21 @@ def _of_night(source: Source, spec: HttpConnector, batch_date: date) -> HttpConn
     return spec.model_copy(update={"endpoint": filled(spec.endpoint, "endpoint"), "parameters": parameters})
 
 
-def _read(api: Api, batch_date: date) -> pd.DataFrame:
+def _frames(api: Api, batch_date: date) -> Iterator[pd.DataFrame]:
     api = replace(api, spec=_of_night(api.source, api.spec, batch_date))
     night_begins(api)
-    found: list[Any] = list(pages(api))
     if api.spec.format == "csv":
-        return stacked(found)
-    records = [record for page in found for record in page]
+        yield from pages(api)
+        return
+    records: list[Any] = []
+    for page in pages(api):
+        records += page
+        if len(records) >= CHUNK_RECORDS:
+            yield _of(records)
+            records = []
+    yield _of(records)
+
+
+def _of(records: list[Any]) -> pd.DataFrame:
     # object: an integer beside a null stays an integer, and 2**60 stays exact.
     return pd.DataFrame(records, dtype=object)

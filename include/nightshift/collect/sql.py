@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 from pandas.api.types import infer_dtype
+from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 
-from nightshift.collect.connection import Connection, Reader, Sleep, Window
+from nightshift.collect.connection import Anew, Connection, Reader, Sleep, Window
 from nightshift.collect.postgres import as_spelled
 from nightshift.collect.refusals import told
 from nightshift.errors import SourceError, SpecError, did_you_mean
 from nightshift.exact import kind_of
-from nightshift.landing import stacked
 from nightshift.specs import Source, SqlConnector
 
 BINDS = ("batch_date", "window_start", "window_end")
@@ -41,11 +41,16 @@ def open_sql(source: Source, connection: Connection, zone: ZoneInfo, sleep: Slee
         raise connection.failure(source, error, "check the connection's type, host and schema") from None
     try:
 
-        def read(batch_date: date, window: Window) -> pd.DataFrame:
+        def frames(batch_date: date, window: Window, careful: bool) -> Iterator[pd.DataFrame]:
             with told(source, connection, batch_date):
-                return _read(source, query, connection, engine, batch_date, window)
+                statement = _statement(query, batch_date, window)
+                try:
+                    yield from _fetched(engine, statement, by_hand=careful)
+                except SQLAlchemyError as error:
+                    happened = getattr(error, "orig", None) or error
+                    raise _failure(source, connection, batch_date, happened) from None
 
-        yield Reader(read)
+        yield Reader(frames)
     finally:
         engine.dispose()
 
@@ -70,29 +75,11 @@ def _query(source: Source) -> str:
     return spec.query
 
 
-def _read(
-    source: Source, query: str, connection: Connection, engine: Engine, batch_date: date, window: Window
-) -> pd.DataFrame:
+def _statement(query: str, batch_date: date, window: Window) -> Any:
     statement = text(query)
     values = dict(zip(BINDS, (batch_date, *window), strict=True))
     # bindparams, not execute(..., values): it gives each bind the SQL type of its value.
-    statement = statement.bindparams(**{name: values[name] for name in statement.compile().params})
-    try:
-        names, chunks = _fetched(engine, statement)
-    except SQLAlchemyError as error:
-        raise _failure(source, connection, batch_date, getattr(error, "orig", None) or error) from None
-    return stacked(chunks) if chunks else pd.DataFrame(columns=names, dtype=object)
-
-
-def _fetched(engine: Engine, statement: Any) -> tuple[list[str], list[pd.DataFrame]]:
-    """Return the columns and rows; once more, by hand, where the driver made up a value or could not say one."""
-    try:
-        names, chunks = _fetch(engine, statement, by_hand=False)
-    except (ValueError, OverflowError):
-        return _fetch(engine, statement, by_hand=True)
-    if any(map(_holds_a_bound, chunks)):
-        return _fetch(engine, statement, by_hand=True)
-    return names, chunks
+    return statement.bindparams(**{name: values[name] for name in statement.compile().params})
 
 
 def _failure(source: Source, connection: Connection, batch_date: date, happened: object) -> SourceError:
@@ -104,16 +91,36 @@ def _failure(source: Source, connection: Connection, batch_date: date, happened:
     )
 
 
-def _fetch(engine: Engine, statement: Any, *, by_hand: bool) -> tuple[list[str], list[pd.DataFrame]]:
-    """Return the columns and rows. ``by_hand``: dates and texts that the driver cannot say come as they are spelled."""
+def _fetched(engine: Engine, statement: Any, *, by_hand: bool) -> Iterator[pd.DataFrame]:
+    """Yield the rows as they come from the server, after a frame without any that has their columns.
+
+    ``by_hand``: dates and texts that the driver cannot say come as they are spelled. Raises Anew where the driver made
+    up a value or could not say one.
+    """
+    with _opened(engine, by_hand=by_hand) as opened:
+        try:
+            result = opened.execute(statement)
+            names = [str(name) for name in result.keys()]  # noqa: SIM118 not a dict
+            yield pd.DataFrame(columns=names, dtype=object)
+            for rows in result.partitions(CHUNK_ROWS):
+                frame = _frame(names, list(rows))
+                if not by_hand and _holds_a_bound(frame):
+                    raise Anew
+                yield frame
+        except (ValueError, OverflowError) as error:
+            if by_hand:
+                raise
+            raise Anew from error
+
+
+@contextmanager
+def _opened(engine: Engine, *, by_hand: bool) -> Iterator[SqlConnection]:
     # Read-only where the database knows it: a source is never written to.
     with engine.connect().execution_options(stream_results=True, postgresql_readonly=True) as opened:
         if by_hand and engine.dialect.driver == "psycopg2":
             as_spelled(engine.dialect.dbapi, opened.connection.dbapi_connection)
         try:
-            result = opened.execute(statement)
-            names = [str(name) for name in result.keys()]  # noqa: SIM118 not a dict
-            return names, [_frame(names, list(rows)) for rows in result.partitions(CHUNK_ROWS)]
+            yield opened
         finally:
             if by_hand:
                 opened.invalidate()  # its readers are not for the next date

@@ -69,7 +69,7 @@ def draft(
         + _rows(main, about)
         + "".join(statistic.code for statistic in statistics)
         + "    return pd.DataFrame(\n        {\n"
-        + "".join(f"            {line},\n" for line in _result(about, passed, statistics))
+        + "".join(f"            {line},\n" for line in _result(main, about, passed, statistics))
         + "        },\n        index=rows.index,\n    )\n"
     )
     return text, left
@@ -105,7 +105,8 @@ def _passed(
         # Of a day's own row nothing is known when the day begins: what is passed on is the last one's. Which
         # hour or place it is, is known: the entity finds the truth, and only a feature can be learned from.
         alias = _alias(f"which_{name}" if recurs else f"{name}_last" if about.ahead else name, found)
-        found[alias] = (name, "string" if column.type == "string" else "float")
+        # A number that names something, and comes again, is a category: nothing is to be added up of it.
+        found[alias] = (name, "string" if column.type == "string" or is_identifier(name) else "float")
     return found, left
 
 
@@ -114,17 +115,21 @@ def _unfit(main: Source, name: str, values: pd.Series | None) -> str | None:
     kind = main.columns[name].type
     if kind in ("date", "timestamp"):
         return f"a {kind}; make a number of it, such as the days from then to the row's own day"
-    if is_identifier(name):
-        return "an identifier by its name"
+    named = is_identifier(name)
+    if named and values is None:
+        return (
+            "an identifier by its name, and nothing is collected yet that tells whether its values come again"
+        )
     if values is not None and len(values) and values.nunique() < 2:
         return "the same in every row"
-    if kind != "string" or name in _sets(main):
+    if not named and (kind != "string" or name in _sets(main)):
         return None
     if values is None:
         return "text, and nothing is collected yet that tells whether it is a category"
     found = values.nunique()
     few = has_classes(values) or found <= min(MOST_CATEGORIES, len(values) / ROWS_A_CATEGORY)
-    return None if few else f"text of {found} different values"
+    what = "an identifier by its name," if named else "text"
+    return None if few else f"{what} of {found} different values"
 
 
 def _sets(source: Source) -> set[str]:
@@ -186,7 +191,7 @@ def _rows(main: Source, about: Entity) -> str:
 
 
 def _result(
-    about: Entity, passed: dict[str, tuple[str, str]], statistics: Sequence["_Statistic"]
+    main: Source, about: Entity, passed: dict[str, tuple[str, str]], statistics: Sequence["_Statistic"]
 ) -> list[str]:
     lines = [
         f"{_text(name)}: "
@@ -194,7 +199,9 @@ def _result(
         for name in about.columns
     ]
     for alias, (name, kind) in passed.items():
-        lines.append(f'"{alias}": rows[{_text(name)}]' + ('.astype("float64")' if kind == "float" else ""))
+        cast = '.astype("float64")' if kind == "float" else ""
+        cast = cast or ("" if main.columns[name].type == "string" else '.astype("str")')
+        lines.append(f'"{alias}": rows[{_text(name)}]{cast}')
     return lines + [f'"{statistic.name}": {statistic.value}' for statistic in statistics]
 
 
@@ -245,6 +252,7 @@ def _measured(source: Source, rows: pd.DataFrame | None) -> tuple[str, str] | No
         name
         for name, column in others.items()
         if column.type in NUMBERS
+        and not is_identifier(name)
         and not _unfit(source, name, rows[name].dropna() if rows is not None else None)
     ]
     numbers.sort(key=lambda name: others[name].type == "boolean")

@@ -16,7 +16,7 @@ import pandas as pd
 from nightshift.drafts.names import is_counted, may_be_key
 from nightshift.errors import NotReady, RequestError
 from nightshift.exact import kind_of
-from nightshift.featurise.giveaway import gives_away, is_classes, summed
+from nightshift.featurise.giveaway import gives_away, is_classes, summed, telling
 from nightshift.freeform import Arguments
 from nightshift.specs import Dialect, Source
 from nightshift.specs.parts import ColumnType
@@ -72,6 +72,8 @@ class Inferred:
     expectations: list[dict[str, Arguments]]
     # What becomes known only with the outcome, each with why it is thought so; the outcome itself first.
     outcome: dict[str, str]
+    # Other columns that say the outcome suspiciously well, each with the words.
+    telling: dict[str, str]
     # Some rows as delivered, and as they are read.
     delivered: pd.DataFrame
     read: pd.DataFrame
@@ -154,6 +156,7 @@ def infer(
         targets=target_candidates(table, guesses, keys[0]),
         expectations=list(expectations(table, day, guesses, keys[0])),
         outcome=later,
+        telling=suspicious(table.drop(columns=list(later)), table[list(outcome)], event),
         delivered=frame.iloc[shown],
         read=table.iloc[shown],
     )
@@ -171,6 +174,18 @@ def given_away(table: pd.DataFrame, outcome: Sequence[str], event: str | None) -
                 found[name] = f"says {target} by itself"
             elif _days_say(table, name, event, target):
                 found[name] = f"says {target} by how far from {event} it lies"
+    return found
+
+
+def suspicious(others: pd.DataFrame, outcomes: pd.DataFrame, event: str | None) -> dict[str, str]:
+    """Return the columns that say an outcome suspiciously well, each with the words."""
+    found: dict[str, str] = {}
+    for target in outcomes.columns:
+        for name in others.columns.difference([event], sort=False):
+            if (score := telling(others[name], outcomes[target])) is not None:
+                found[name] = (
+                    f"says {target} by itself suspiciously well ({score:.3f} of 1, as ROC AUC or R2)"
+                )
     return found
 
 

@@ -180,7 +180,8 @@ def _halves(
         found.only([column for column in found.columns if column not in later]),
         owner=owner,
         description=f"{_what(connector)} What is known beforehand.",
-        of_more=f"Left to source {name}{OUTCOME}, since it becomes known later; edit both if that is wrong:\n{told}",
+        of_more=f"Left to source {name}{OUTCOME}, since it becomes known later; edit both if that is wrong:\n{told}"
+        + _doubted(found),
     )
     after = source.draft(
         {**connector, "offset_days": connector["offset_days"] - outcome.after},
@@ -190,6 +191,11 @@ def _halves(
         of_more=f"The other half of the file of source {name}:\n{told}",
     )
     return {path: before, path.with_stem(f"{name}{OUTCOME}"): after}
+
+
+def _doubted(found: inference.Inferred) -> str:
+    told = "".join(f"\n  {name}: {why}" for name, why in found.telling.items())
+    return f"\nIs it known beforehand? If not, name it in --outcome too:{told}" if told else ""
 
 
 def _write_sources(
@@ -338,9 +344,9 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
         f"--target: the rows of source '{spec.name}' that feature set '{ask.features}' is about hold '{ask.column}' "
         f"themselves: the model would be told what it is to predict.{told}\nDraft the source in two halves:\n"
         f"  rm include/sources/{spec.name}.yaml include/features/{ask.features}.py\n"
-        f"  .venv/bin/nightshift new source {spec.name} {remade}\n"
-        f"  .venv/bin/nightshift new features {ask.features} --source {spec.name} --source {spec.name}{OUTCOME}\n"
-        f"  .venv/bin/nightshift new model {name} --features {ask.features} "
+        f"  nightshift new source {spec.name} {remade}\n"
+        f"  nightshift new features {ask.features} --source {spec.name} --source {spec.name}{OUTCOME}\n"
+        f"  nightshift new model {name} --features {ask.features} "
         f"--target {spec.name}{OUTCOME}.{ask.column}"
     )
 

@@ -19,7 +19,11 @@ timezone: {timezone}
 cron: "30 0 * * *"
 # The earliest night that can be collected.
 first_night: {first_night}
-owner: nightshift
+{last}owner: nightshift
+"""
+LAST = """\
+# The last one: nothing starts by itself after it.
+last_night: {last_night}
 """
 LOGIN = """\
     - conn_id: warehouse_{role}
@@ -61,7 +65,14 @@ FILES = {
 }
 
 
-def new_project(folder: Path, *, timezone: str, first_night: date, wiring: Path = ENGINE.parent) -> Path:
+def new_project(
+    folder: Path,
+    *,
+    timezone: str,
+    first_night: date,
+    last_night: date | None = None,
+    wiring: Path = ENGINE.parent,
+) -> Path:
     """Write an empty project into ``folder`` and return its ``project.yaml``.
 
     Raises:
@@ -69,7 +80,7 @@ def new_project(folder: Path, *, timezone: str, first_night: date, wiring: Path 
         SpecError: no such time zone, or a night out of all bounds. Nothing is written then.
     """
     file = folder / "include" / "project.yaml"
-    build(Settings, {"timezone": timezone, "first_night": first_night}, file)
+    build(Settings, {"timezone": timezone, "first_night": first_night, "last_night": last_night}, file)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RequestError(f"{folder}: is there and not empty; name a folder that is new or empty")
     for name in WIRING:
@@ -79,7 +90,8 @@ def new_project(folder: Path, *, timezone: str, first_night: date, wiring: Path 
         (folder / "include" / name / ".gitkeep").touch()
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    file.write_text(PROJECT.format(timezone=timezone, first_night=first_night))
+    last = LAST.format(last_night=last_night) if last_night else ""
+    file.write_text(PROJECT.format(timezone=timezone, first_night=first_night, last=last))
     return file
 
 

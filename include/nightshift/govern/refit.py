@@ -70,7 +70,7 @@ def compare_fits(
         last=last,
         metric=metric,
         part=part,
-        margin=TOLERANCE * abs(score) + FLOOR * (unit if metric in ("mae", "rmse") else 1.0),
+        margin=TOLERANCE * abs(score) + FLOOR * (unit if metrics.METRICS[metric].in_unit else 1.0),
         apart=_rms(served - judged),
         error=_rms(judged - truth),
         bias=float((missed[0] - missed[1]).max()) / unit if unit else 0.0,

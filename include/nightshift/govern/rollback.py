@@ -1,5 +1,6 @@
 """Rollback: a former champion is champion again, and the one of now is barred. One transaction, once a request."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -28,10 +29,17 @@ class Rollback:
     of_training: str | None = None
 
 
-def write_rollback(warehouse: Database, model: str, wanted: Rollback) -> RolledBack:
+def write_rollback(
+    warehouse: Database,
+    model: str,
+    wanted: Rollback,
+    *,
+    require: Callable[[int], None] = lambda version: None,
+) -> RolledBack:
     """Write the rollback into the ledger and bar the champion of now, unless this request has done so before.
 
-    Returns what stands in the ledger now.
+    ``require``: raises if the version to go back to cannot serve; nothing is written then. Returns what stands in the
+    ledger now.
 
     A version that is named may be barred: its bar is lifted. The champion before never is.
 
@@ -53,6 +61,7 @@ def write_rollback(warehouse: Database, model: str, wanted: Rollback) -> RolledB
         found = session.all(ledger.FORMER, model=model, champion=taken_out)
         former = {each.version: each for each in found}  # the newest first
         target = _target(model, head, taken_out, former, wanted)
+        require(target)
         _write(session, model, taken_out, target, wanted)
         entry = session.one(ledger.HEAD, model=model) or head
         return RolledBack(

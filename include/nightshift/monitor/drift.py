@@ -10,10 +10,13 @@ Model Validation 14(4)); the bar is its quantile at a family-wise error of 1 % o
 twice the nominal error), which the limit then absorbs.
 
 A window has drifted when the drifted features carry ``drift.share`` of the model's importance, when the
-predictions drifted, or when one feature is *ruined*: its missing share rose by more than 25 points, which
-no share of importance may hide.
+predictions drifted, or when one feature is *ruined*, which no share of importance may hide: a measure of
+:data:`MEASURES` speaks up, such as that its missing share rose by more than 25 points. A new measure is a
+function and a line there.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -35,6 +38,19 @@ FAMILY_ERROR = 0.01
 RUINED_RISE = 0.25
 RUINED_RISE_AT_MOST = 0.50
 MOST_REASONS = 5
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature in training and in the window: rows a bin, (bins,). ``error``: how often chance may make it ruined.
+
+    The last bin holds what has no value; of a category, the one before it those that training did not keep apart.
+    """
+
+    then: FeatureProfile
+    reference: Ints
+    current: Ints
+    error: float
 
 
 def decide(profile: Profile, counts: Counted, drift: Drift) -> DriftResult:
@@ -76,40 +92,47 @@ def _compare(then: FeatureProfile, current: Ints, drift: Drift, error: float) ->
     distance = float(psi(reference, current))
     limit = max(drift.psi, then.psi_envelope)
     critical = critical_psi(int(np.count_nonzero(reference + current)), n, m, error)
-    missing_now = float(current[-1] / m)
+    column = Column(then, reference, current, error)
+    ruins = tuple(words for measure in MEASURES.values() if (words := measure(column, drift)))
     return FeatureDrift(
         name=then.name,
         psi=distance,
         limit=limit,
         critical=critical,
-        missing_now=missing_now,
+        missing_now=float(current[-1] / m),
         missing_then=then.missing_share,
         importance=then.importance,
         drifted=distance >= limit and distance > critical,
-        ruined=_is_ruined(then, missing_now, n, m, error),
+        ruined=bool(ruins),
+        ruins=ruins,
     )
 
 
-def _is_ruined(then: FeatureProfile, missing_now: float, n: int, m: int, error: float) -> bool:
-    rise = missing_now - then.missing_share
-    if rise <= max(RUINED_RISE, min(then.missing_envelope, RUINED_RISE_AT_MOST)):
-        return False
-    # Two-proportion z-test with the pooled share.
-    pooled = (missing_now * m + then.missing_share * n) / (n + m)
-    return rise > -float(ndtri(error)) * sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+def missing(column: Column, _: Drift) -> str | None:
+    """A larger share without a value than in training, and than in any week of it."""
+    n, m = int(column.reference.sum()), int(column.current.sum())
+    then, now = column.then.missing_share, float(column.current[-1] / m)
+    if now - then <= max(RUINED_RISE, min(column.then.missing_envelope, RUINED_RISE_AT_MOST)):
+        return None
+    return (
+        f"{now:.0%} missing, {then:.0%} in training" if surely_more(then, n, now, m, column.error) else None
+    )
+
+
+def surely_more(then: float, n: int, now: float, m: int, error: float) -> bool:
+    """Return whether a share of ``m`` rows exceeds that of ``n`` by more than chance does with ``error``.
+
+    Two-proportion z-test with the pooled share.
+    """
+    pooled = (now * m + then * n) / (n + m)
+    return now - then > -float(ndtri(error)) * sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
 
 
 def _reasons(
     columns: tuple[FeatureDrift, ...], scores: tuple[FeatureDrift, ...], share: float, drift: Drift
 ) -> tuple[str, ...]:
     """Return why the window counts as drifted, gravest first; empty if it does not."""
-    reasons = _told(
-        [
-            f"{c.name} is ruined: {c.missing_now:.0%} missing, {c.missing_then:.0%} in training"
-            for c in columns
-            if c.ruined
-        ]
-    )
+    reasons = _told([f"{c.name} is ruined: {'; '.join(c.ruins)}" for c in columns if c.ruined])
     reasons += _told([_prediction_words(score) for score in scores if score.drifted], "classes")
     # The sum of shares that make up exactly drift.share may fall short of it by a rounding error.
     if share >= drift.share - 1e-9:
@@ -141,3 +164,7 @@ def _too_few(rows: int, drift: Drift) -> DriftResult:
         prediction_drifted=False,
         reasons=(f"{rows} rows, fewer than min_rows {drift.min_rows}: not judged",),
     )
+
+
+# A measure is a function from a column to words, or to None where nothing is wrong. Words make the window drifted.
+MEASURES: Mapping[str, Callable[[Column, Drift], str | None]] = {"missing": missing}

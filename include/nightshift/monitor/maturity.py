@@ -8,7 +8,7 @@ Nights are the unit: what lets one night's labels come late says nothing of the 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import sqrt
 from typing import Literal
@@ -49,6 +49,17 @@ class Looked:
         whole = self.arrived
         kept = Arrived(whole.reports[:seen], whole.counts[:seen], whole.sums[:seen], whole.squares[:seen])
         return Looked(self.night, self.scored, kept)
+
+    def until(self, day: date) -> "Looked":
+        """Return the same as it is seen on a later day, when nothing came since."""
+        later = (0,) * ((day - self.night).days - self.age)
+        whole = self.arrived
+        return replace(
+            self,
+            arrived=Arrived(
+                whole.reports + later, whole.counts + later, whole.sums + later, whole.squares + later
+            ),
+        )
 
     def shares(self, age: int) -> tuple[float, float]:
         """Return which shares of the scored were reported, and had their label, ``age`` nights later."""

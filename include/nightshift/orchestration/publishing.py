@@ -59,7 +59,7 @@ def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = (), corrected_only
 def rebuild(spec: FeatureSet, source: str) -> Any:
     """Return a task that announces a set's stale nights; a task of its own, for Airflow announces every outlet."""
 
-    # Also where there was no news: a night whose build did not end is owed all the same.
+    # Also where there was no news: a night whose build did not end, or never began, is owed all the same.
     @task(task_id=f"rebuild_{spec.name}", outlets=[stale(spec)], pool=POOL, trigger_rule="none_failed")
     def announce_stale() -> None:
         """Announce the nights to build again."""
@@ -77,7 +77,8 @@ def rebuild(spec: FeatureSet, source: str) -> Any:
 def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
     """Return the nights of a set that were built from batches which this run has corrected, or whose build did not end.
 
-    Also the run's own night, where it was built before: its other sources are no news, and nothing else would wake it.
+    And those of before that were announced while the set's DAG was paused. Also the run's own night, where it was built
+    before: its other sources are no news, and nothing else would wake it.
     """
     from nightshift import stages
 
@@ -86,7 +87,8 @@ def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
     changed = stages.corrected(run.platform, source, run.asked)
     own = sorted({*run.nights.dates, *changed})
     owed = stages.owed(run.platform, spec, source, own, run.asked)
-    return sorted({*owed, *stages.stale(run.platform, spec, source, changed)})
+    missed = stages.missed(run.platform, spec, source, run.nights.first)
+    return sorted({*owed, *missed, *stages.stale(run.platform, spec, source, changed)})
 
 
 def is_rebuild() -> bool:

@@ -128,8 +128,8 @@ class Run(Undated):
         )
 
 
-def this_run() -> Run:
-    """Return the run of the task that calls.
+def this_run(*, newest: bool = False) -> Run:
+    """Return the run of the task that calls; ``newest``: of one that looks at the newest night that there is.
 
     Raises:
         RequestError: its parameters are wrong.
@@ -137,7 +137,7 @@ def this_run() -> Run:
     """
     context: Any = get_current_context()
     project = load_project()
-    values, nights = asked_for(project, context)
+    values, nights = asked_for(project, context, newest=newest)
     caller = _caller(context, values)
     log.info("night %s, asked by %s", nights, caller["actor"])
     return Run(
@@ -222,8 +222,8 @@ def _kind(dag_run: Any) -> str:
     return str(getattr(dag_run.run_type, "value", dag_run.run_type))
 
 
-def asked_for(project: Project, context: Any) -> tuple[Conf, DateRange]:
-    """Return the run's checked parameters and its nights."""
+def asked_for(project: Project, context: Any, *, newest: bool = False) -> tuple[Conf, DateRange]:
+    """Return the run's checked parameters and its nights; ``newest``: as :func:`nightshift.calendar.resolve`."""
     dag_run, params = context["dag_run"], context["params"]
     values = checked(dag_run.conf, params, dict(context["dag"].params.items()))
     dates = {"batch_date": values.get("batch_date") or values.get("as_of"), "until": values.get("until")}
@@ -233,5 +233,6 @@ def asked_for(project: Project, context: Any) -> tuple[Conf, DateRange]:
         partition_key=getattr(dag_run, "partition_key", None),
         logical_date=dag_run.logical_date,
         run_after=dag_run.run_after,
+        newest=newest,
     )
     return values, nights

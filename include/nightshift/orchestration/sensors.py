@@ -65,26 +65,32 @@ class VerdictSensor(BaseSensorOperator):
 
     def execute(self, context: Any) -> None:
         """Hand over to the triggerer."""
-        from nightshift.orchestration.run import asked_for
-        from nightshift.specs import load_project
-
-        _, nights = asked_for(load_project(), context)
         deadline = (context["dag_run"].run_after + self.within).timestamp()
-        trigger = VerdictTrigger(self.model, str(nights.first), deadline)
-        self.defer(trigger=trigger, method_name="arrived", kwargs={"batch_date": str(nights.first)})
+        trigger = VerdictTrigger(self.model, _night(context), deadline)
+        # No kwargs: `dag.test()` loses them.
+        self.defer(trigger=trigger, method_name="arrived")
 
-    def arrived(self, context: Any, event: Json, batch_date: str) -> str:
+    def arrived(self, context: Any, event: Json) -> str:
         """Return the night whose verdict is there.
 
         Raises:
             NotReady: the deadline passed without a verdict.
         """
+        batch_date = _night(context)
         if not event["verdict"]:
             raise NotReady(
                 f"model '{self.model}' has no verdict for {batch_date} after {self.within}: "
                 f"the night did not finish. Look at monitor_{self.model}, then score_{self.model}"
             )
         return batch_date
+
+
+def _night(context: Any) -> str:
+    from nightshift.orchestration.run import asked_for
+    from nightshift.specs import load_project
+
+    _, nights = asked_for(load_project(), context)
+    return str(nights.first)
 
 
 def _has_verdict(url: str, model: str, batch_date: str) -> bool:

@@ -6,10 +6,10 @@ never started because of them.
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from nightshift.alerts import Seen
-from nightshift.alerts.evaluating import evaluate
+from nightshift.alerts.evaluating import LATE, evaluate
 from nightshift.alerts.sending import send
 from nightshift.database import Database
 from nightshift.orchestration.connections import warehouse_url
@@ -19,8 +19,6 @@ from nightshift.records import alerts as records
 from nightshift.specs import load_project
 
 log = logging.getLogger(__name__)
-# Two rounds of the DAG, and a little.
-LATE = timedelta(minutes=12)
 
 
 def watch(components: Mapping[str, bool], now: datetime | None = None) -> bool:

@@ -9,6 +9,7 @@ from nightshift import train
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RunStage, Subject
 from nightshift.platform.handles import Platform
+from nightshift.platform.labels import ensure_reports, read_reports
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import Model
 from nightshift.warehouse import Reading, Table, feature_table, raw_table
@@ -40,20 +41,10 @@ def _require(model: Model, nights: Iterable[date], there: Iterable[date]) -> Non
 
 def read_labels(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
     """Return the labels of entities of ``first`` .. ``as_of`` as they were known at the cut-off of ``as_of``."""
-    truth = _truth(platform, model, first, as_of)
-    return train.labels(model, truth, *_known(platform, model, as_of))
-
-
-def read_outcomes(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
-    """Return the same labels, and when each was known first; entities reported without an outcome too."""
-    truth = _truth(platform, model, first, as_of)
-    return train.outcomes(model, truth, *_known(platform, model, as_of))
-
-
-def _truth(platform: Platform, model: Model, first: date, as_of: date) -> pd.DataFrame:
-    table = raw_table(platform.project.source(model.truth.source))
-    platform.warehouse.ensure(table)
-    return platform.warehouse.read(table, first, as_of)
+    ensure_reports(platform, model)
+    with platform.warehouse.reading() as reading:
+        reported = read_reports(reading, platform, model, first, as_of)
+    return train.labels(model, reported, *_known(platform, model, as_of))
 
 
 def _known(platform: Platform, model: Model, as_of: date) -> tuple[list[str], pd.Timestamp]:
@@ -70,11 +61,14 @@ def known_labels(
     Raises:
         SpecError: a text of the target is hardly ever reported, and oftener in another spelling.
     """
-    truth = reading.read(raw_table(platform.project.source(model.truth.source)), first, as_of)
     entity, known_by = _known(platform, model, as_of)
-    train.require_spelled(model, truth, known_by)
-    reported = set(truth.loc[truth["known_at"] <= known_by, "batch_date"].dt.date)
-    return train.labels(model, truth, entity, known_by), reported
+    if train.texts(model):
+        raw = raw_table(platform.project.source(model.truth.source))
+        spelled = raw.narrowed(["batch_date", "known_at", model.truth.column])
+        train.require_spelled(model, reading.read(spelled, first, as_of), known_by)
+    reported = read_reports(reading, platform, model, first, as_of)
+    nights = set(reported.loc[reported["known_at"] <= known_by, "batch_date"].dt.date)
+    return train.labels(model, reported, entity, known_by), nights
 
 
 def ensure_predictions(platform: Platform, table: Table) -> None:

@@ -11,13 +11,14 @@ from nightshift import train
 from nightshift.calendar import DateRange
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.handles import Platform
+from nightshift.platform.labels import ensure_reports, read_reports
 from nightshift.records import features
 from nightshift.records.features import Recalibration
 from nightshift.score import CHAMPION_ARM, Predict, predicted
 from nightshift.score.recalibration import ONE, Offset, moved_by, offset, offsets, undone, window, words
 from nightshift.specs import Model
 from nightshift.specs.tables import LABEL
-from nightshift.warehouse import Reading, prediction_table, raw_table
+from nightshift.warehouse import Reading, prediction_table
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ class Past:
     platform: Platform
     model: Model
     said: dict[date, Said]
-    truth: pd.DataFrame
+    reported: pd.DataFrame
     faulty: set[date]
 
     def recalibration(self, night: date, version: int) -> Recalibration:
@@ -63,11 +64,10 @@ class Past:
 
     def _labels(self, night: date) -> pd.DataFrame:
         """Return the labels known at the night's cut-off. One that is no class is for a training to refuse."""
-        target = self.model.truth.model_copy(update={"other_values": "unlabelled"})
         first = pd.Timestamp(window(self.model, night).first)
-        reports = self.truth[self.truth["batch_date"].between(first, pd.Timestamp(night))]
+        reported = self.reported[self.reported["batch_date"].between(first, pd.Timestamp(night))]
         cutoff = pd.Timestamp(self.platform.project.calendar.cutoff(night))
-        return train.labels(self.model.model_copy(update={"target": target}), reports, self._entity, cutoff)
+        return train.labels(self.model, reported, self._entity, cutoff, learned=False)
 
     def _matched(self, said: Said, labels: pd.DataFrame) -> Floats:
         found = said.entities.merge(labels, on=self._entity, how="left", validate="one_to_one")
@@ -90,7 +90,7 @@ def past_of(
     feature_set = platform.project.feature_set(model.features)
     before = DateRange(window(model, nights.first).first, nights.first - timedelta(days=1))
     rows = reading.read(prediction_table(model, feature_set), before.first, before.last)
-    truth = reading.read(raw_table(platform.project.source(model.truth.source)), before.first, nights.last)
+    reported = read_reports(reading, platform, model, before.first, nights.last)
     batches = reading.all(
         features.PREDICTED_NIGHTS, model=model.name, arm=arm, first=before.first, last=before.last
     )
@@ -107,13 +107,13 @@ def past_of(
         if night in by
     }
     faulty = faulty_nights(reading, feature_set, DateRange(before.first, nights.last))
-    return Past(platform, model, said, truth, faulty)
+    return Past(platform, model, said, reported, faulty)
 
 
 def ensure_past(platform: Platform, model: Model) -> None:
     """Create the tables that offsets follow from, where there are none yet."""
     if model.recalibrate:
-        platform.warehouse.ensure(raw_table(platform.project.source(model.truth.source)))
+        ensure_reports(platform, model)
         platform.warehouse.ensure(prediction_table(model, platform.project.feature_set(model.features)))
 
 

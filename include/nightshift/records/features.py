@@ -43,6 +43,15 @@ UNFINISHED = Query(
     f"EXCEPT SELECT batch_date FROM catalog.feature_batches WHERE {_OF_SET} ORDER BY batch_date",
     Night,
 )
+# What lies before the first night that was built is history: nobody waits for it.
+NEVER_BEGUN = Query(
+    "SELECT night::date AS batch_date "
+    "FROM generate_series(%(first)s::date, %(last)s::date, interval '1 day') night "
+    f"WHERE night > (SELECT min(batch_date) FROM catalog.feature_batches WHERE {_OF_SET}) "
+    "EXCEPT SELECT batch_date FROM catalog.leases WHERE table_name = %(table)s "
+    f"EXCEPT SELECT batch_date FROM catalog.feature_batches WHERE {_OF_SET} ORDER BY batch_date",
+    Night,
+)
 NEWEST = Query(
     f"SELECT batch_date FROM catalog.feature_batches WHERE {_OF_SET} "
     "ORDER BY batch_date DESC LIMIT %(count)s",
@@ -135,6 +144,11 @@ PREDICTED_NIGHTS = select(
     PredictionBatch,
     "model = %(model)s AND arm IN ('champion', %(arm)s) AND batch_date BETWEEN %(first)s AND %(last)s",
     order="batch_date, arm = %(arm)s",
+)
+SCORED_NIGHTS = select(
+    PredictionBatch,
+    "model = %(model)s AND batch_date BETWEEN %(first)s AND %(last)s",
+    order="batch_date, arm",
 )
 SCORED_SINCE = select(
     PredictionBatch,

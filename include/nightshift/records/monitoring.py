@@ -10,7 +10,10 @@ from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, 
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """One column of the window against the profile. ``psi`` has no unit; shares run from 0 to 1."""
+    """One column of the window against the profile. ``psi`` has no unit; shares run from 0 to 1.
+
+    ``ruins``: in words, what makes it ruined, a measure each.
+    """
 
     name: str
     psi: float
@@ -21,6 +24,7 @@ class FeatureDrift:
     importance: float
     drifted: bool
     ruined: bool
+    ruins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,10 @@ class PerformanceResult:
 class Performance(
     Row, table="monitoring.performance_history", key=("model", "batch_date", "arm", "known_on")
 ):
-    """What the predictions of a night came to, by the labels known at the cut-off of ``known_on``."""
+    """What the predictions of a night came to, by the labels known at the cut-off of ``known_on``.
+
+    ``inputs_sha256``: of which predictions and reports; None: measured before that was kept.
+    """
 
     model: str
     batch_date: date
@@ -145,21 +152,95 @@ class Performance(
     metrics: Annotated[dict[str, float | None], JSON]
     known_on: date
     losses: Annotated[NightLoss | None, JSON] = None
+    inputs_sha256: str | None = None
 
 
 # What a night knew is one row; a later night that knows nothing else adds none.
 MEASURED = Command(
     "INSERT INTO monitoring.performance_history AS kept (model, batch_date, arm, model_version, scored, labelled, "
-    "metrics, known_on, losses) SELECT %(model)s::text, %(batch_date)s::date, %(arm)s::text, "
+    "metrics, known_on, losses, inputs_sha256) SELECT %(model)s::text, %(batch_date)s::date, %(arm)s::text, "
     "%(model_version)s::integer, %(scored)s::bigint, %(labelled)s::bigint, %(metrics)s::jsonb, %(known_on)s::date, "
-    "%(losses)s::jsonb WHERE NOT EXISTS ("
+    "%(losses)s::jsonb, %(inputs_sha256)s::text WHERE NOT EXISTS ("
     "SELECT 1 FROM (SELECT * FROM monitoring.performance_history WHERE model = %(model)s "
     "AND batch_date = %(batch_date)s AND arm = %(arm)s AND known_on <= %(known_on)s ORDER BY known_on DESC LIMIT 1) n "
     "WHERE n.known_on < %(known_on)s AND (n.model_version, n.scored, n.labelled, n.metrics) = "
     "(%(model_version)s::integer, %(scored)s::bigint, %(labelled)s::bigint, %(metrics)s::jsonb)) "
-    "ON CONFLICT (model, batch_date, arm, known_on) DO UPDATE SET (model_version, scored, labelled, metrics, losses) "
-    "= (excluded.model_version, excluded.scored, excluded.labelled, excluded.metrics, excluded.losses)",
+    "ON CONFLICT (model, batch_date, arm, known_on) DO UPDATE SET "
+    "(model_version, scored, labelled, metrics, losses, inputs_sha256) = (excluded.model_version, excluded.scored, "
+    "excluded.labelled, excluded.metrics, excluded.losses, excluded.inputs_sha256)",
     frozenset({"metrics", "losses"}),
+)
+_NEWEST = (
+    "SELECT DISTINCT ON (batch_date, arm) {} FROM monitoring.performance_history WHERE model = %(model)s "
+    "AND batch_date BETWEEN %(first)s AND %(last)s AND known_on <= %(known_on)s "
+    "ORDER BY batch_date, arm, known_on DESC"
+)
+KNOWN_ON = Query(_NEWEST.format(", ".join(Performance.columns())), Performance)
+# What is read anew and comes to the same is known to be of these inputs, and is not read again.
+UNCHANGED = Command(
+    "UPDATE monitoring.performance_history SET inputs_sha256 = %(inputs_sha256)s "
+    "WHERE (model, batch_date, arm, known_on) = (SELECT model, batch_date, arm, known_on "
+    "FROM monitoring.performance_history WHERE model = %(model)s AND batch_date = %(batch_date)s AND arm = %(arm)s "
+    "AND known_on <= %(known_on)s ORDER BY known_on DESC LIMIT 1) "
+    "AND inputs_sha256 IS DISTINCT FROM %(inputs_sha256)s"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcomes(Row, table="monitoring.outcomes", key=("model", "batch_date", "arm")):
+    """What was said of a night's rows that have a label, and what came true, as the newest look had it.
+
+    ``outcomes``: an npy file of float64, (rows, 1 + scores): the label, then what was said.
+    """
+
+    model: str
+    batch_date: date
+    arm: str = "champion"
+    known_on: date
+    inputs_sha256: str | None
+    outcomes: bytes
+
+
+KEEP_OUTCOMES = upsert(Outcomes, where="outcomes.known_on <= excluded.known_on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestLook(Row):
+    """Of which predictions and reports the newest look at a night was."""
+
+    batch_date: date
+    inputs_sha256: str
+
+
+NEWEST_LOOKS = Query(
+    "SELECT batch_date, inputs_sha256 FROM monitoring.outcomes WHERE model = %(model)s AND arm = 'champion' "
+    "AND batch_date BETWEEN %(first)s AND %(last)s",
+    NewestLook,
+)
+FORGET_OUTCOMES = Command(
+    "DELETE FROM monitoring.outcomes WHERE model = %(model)s AND batch_date < %(first)s"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Row):
+    """A measured night. ``outcomes``: None: of another version, or not those that it was measured from."""
+
+    batch_date: date
+    model_version: int
+    scored: int
+    outcomes: bytes | None
+
+
+# Of a night that was scored anew since, nothing is known.
+KEPT = Query(
+    "SELECT n.batch_date, n.model_version, n.scored, o.outcomes FROM ("
+    f"{_NEWEST.format('model, batch_date, arm, model_version, scored, inputs_sha256')}) n "
+    "JOIN catalog.prediction_batches b USING (model, batch_date, arm, model_version) "
+    "LEFT JOIN monitoring.outcomes o ON (o.model, o.batch_date, o.arm, o.inputs_sha256) = "
+    "(n.model, n.batch_date, n.arm, n.inputs_sha256) AND n.model_version = %(version)s "
+    "WHERE n.arm = 'champion' ORDER BY n.batch_date",
+    Kept,
 )
 
 

@@ -30,13 +30,13 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Nights:
-    """Everything there is: features of all nights, (n, columns), and reports of outcomes with their ``known_at``.
+    """Everything there is: features of all nights, (n, columns), and what was reported, as ``train.reports`` has it.
 
     ``cutoff``: of a batch date, the instant up to which its night listens. ``first``: the project's first night.
     """
 
     features: pd.DataFrame
-    truth: pd.DataFrame
+    reported: pd.DataFrame
     cutoff: Callable[[date], pd.Timestamp]
     first: date
 
@@ -114,7 +114,7 @@ def as_of_dates(period: DateRange, every: int) -> list[date]:
 def labelled(model: Model, feature_set: FeatureSet, nights: Nights, last: date) -> pd.DataFrame:
     """Return all feature rows up to ``last`` with the labels that are known by now, in the order of their nights."""
     features = nights.features[nights.features["batch_date"] <= pd.Timestamp(last)]
-    truth = train.labels(model, nights.truth, feature_set.entity, nights.truth["known_at"].max())
+    truth = train.labels(model, nights.reported, feature_set.entity, nights.reported["known_at"].max())
     rows = train.labelled(features, truth, feature_set.entity)
     return rows.sort_values("batch_date", kind="stable", ignore_index=True)
 
@@ -176,7 +176,7 @@ def _known(
     model: Model, feature_set: FeatureSet, nights: Nights, as_of: date, dates: train.TrainingDates
 ) -> pd.DataFrame:
     """Return the labelled rows of a training as of a date. Raises NotReady if they are too few."""
-    known = train.labels(model, nights.truth, feature_set.entity, nights.cutoff(as_of))
+    known = train.labels(model, nights.reported, feature_set.entity, nights.cutoff(as_of))
     within = nights.features["batch_date"].between(
         pd.Timestamp(dates.train_first), pd.Timestamp(dates.holdout_last)
     )

@@ -2,7 +2,8 @@
 
 The environment has no secrets: every process of this account can read it in /proc. A component that needs one
 is forked, and told over the socket of its launcher; what it forks in turn forgets it again, so that no task, no
-DAG file and no trigger has it in its environment. Airflow is configured here and nowhere else.
+DAG file and no trigger has it in its environment. Airflow is configured here and nowhere else, apart from whom it tells
+metrics and events.
 """
 
 import json
@@ -33,6 +34,8 @@ FOREIGN = (
     "PYTHONHOME",
     "NIGHTSHIFT_DATABASE_URL",
 )
+# What is told to whom, of all that Airflow is configured by, is set from outside (docs/metrics.md).
+OURS = ("AIRFLOW__METRICS__", "AIRFLOW__NIGHTSHIFT__")
 
 # What of a connection's extra is masked in the UI and in logs, beside what Airflow knows itself.
 SENSITIVE = "cookie,account_key,access_key,sas,credential,connection_string,headers,proxies,proxy,dsn"
@@ -63,7 +66,9 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
 
 def environment(runtime: Runtime) -> dict[str, str]:
     """Return the environment of every component: what was there, without foreign settings, and ours."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+    kept = {
+        key: value for key, value in os.environ.items() if key.startswith(OURS) or not key.startswith(FOREIGN)
+    }
     return kept | _process(runtime) | _airflow(runtime) | _mlflow(runtime) | _quiet() | _one_thread()
 
 

@@ -111,7 +111,7 @@ def relations(spec: Named) -> list[tuple[str, str]]:
     if isinstance(spec, FeatureSet):
         return _with_index("features", spec.table)
     nightly = [*_with_index("predictions", spec.name), ("predictions", spec.name + CHAMPION)]
-    return nightly + _with_index(ADHOC, spec.name)
+    return [*nightly, *_with_index("labels", spec.name), *_with_index(ADHOC, spec.name)]
 
 
 def _with_index(schema: str, table: str) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from nightshift.specs.own import Own, refused
 from nightshift.specs.parts import Spec, Tag, build, read_yaml
 from nightshift.specs.retention import Retention
 from nightshift.specs.source import Source
+from nightshift.specs.tables import NO_CLASS
 from nightshift.specs.target import Target, class_column
 
 S = TypeVar("S", Source, Model, FeatureSet)
@@ -279,6 +280,8 @@ def _check_target(
         raise SpecError(
             f"key 'target.classes': '{column}' is a column of the predictions, and the entity's name too"
         )
+    if NO_CLASS in feature_set.entity:
+        raise SpecError(f"key 'target': '{NO_CLASS}' is a column of the labels, and the entity's name too")
 
 
 def _check_compute(spec: Model | FeatureSet, settings: Settings) -> None:

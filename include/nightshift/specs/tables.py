@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 BATCH = {"batch_date": "date"}
 RAW = {**BATCH, "known_at": "timestamp"}
 LABEL = "label"
+NO_CLASS = "no_class"  # what was reported, where it is none of the target's classes
+LABELS = {**RAW, LABEL: "float", NO_CLASS: "string"}
 SNAPSHOT = {**BATCH, LABEL: "float"}
 PREDICTIONS = {
     **BATCH,

@@ -12,7 +12,7 @@ from nightshift.platform import Platform, Try
 from nightshift.stages.alerts import evaluate_alerts, send_alerts, silence_alert, try_receiver
 from nightshift.stages.asking import Answered, Wanted, ask_champion, score_entities
 from nightshift.stages.catalog import describe
-from nightshift.stages.checking import check_features, check_shards, features_that_give_away, newest_nights
+from nightshift.stages.checking import check_features, check_shards, newest_nights, what_features_say_alone
 from nightshift.stages.closing import close_faults
 from nightshift.stages.collect import collect, validate
 from nightshift.stages.documenting import compare_versions, write_card
@@ -23,7 +23,7 @@ from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitor import decide_verdict, measure_performance, render_report
 from nightshift.stages.probation import judge_probation, score_beside
-from nightshift.stages.publishing import Choice, announce, corrected, owed, stale
+from nightshift.stages.publishing import Choice, announce, corrected, missed, owed, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.registering import register_again
@@ -64,11 +64,11 @@ __all__ = [
     "evaluate_alerts",
     "explore_features",
     "explore_source",
-    "features_that_give_away",
     "fit",
     "judge_again",
     "judge_probation",
     "measure_performance",
+    "missed",
     "newest_nights",
     "owed",
     "policies",
@@ -97,5 +97,6 @@ __all__ = [
     "validate",
     "verdict_of",
     "verify_ledgers",
+    "what_features_say_alone",
     "write_card",
 ]

@@ -1,6 +1,7 @@
 """Check that features do not leak, and that training, scoring and a rebuild see the same rows. Writes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
@@ -9,7 +10,7 @@ import pandas as pd
 from nightshift import featurise
 from nightshift.errors import NotReady, RunStage, SpecError, Subject
 from nightshift.featurise import leaks, shards
-from nightshift.featurise.giveaway import gives_away
+from nightshift.featurise.giveaway import gives_away, telling
 from nightshift.featurise.leaks import DAY, Case, Finding, See
 from nightshift.platform import Platform
 from nightshift.platform.frozen import read_snapshot
@@ -93,11 +94,20 @@ def _case(platform: Platform, spec: FeatureSet, night: date, see: See) -> Case:
     return Case(spec, platform.project.calendar, night, frames, keys, load, see, targets)
 
 
-def features_that_give_away(platform: Platform, name: str) -> dict[str, list[str]]:
-    """Return, by model on the set, the features that say its label nearly always by themselves, on newest nights.
+@dataclass(frozen=True)
+class Alone:
+    """What features say of a label by themselves.
 
-    Such a feature holds what it is to predict, or becomes known only with it.
+    ``giving_away``: those that say it nearly always: they hold it, or become known only with it. ``telling``: others
+    that say it suspiciously well, and how well (:func:`nightshift.featurise.giveaway.telling`).
     """
+
+    giving_away: list[str]
+    telling: dict[str, float]
+
+
+def what_features_say_alone(platform: Platform, name: str) -> dict[str, Alone]:
+    """Return, by model on the set, what its features say of its label by themselves, on newest nights."""
     spec = platform.project.feature_set(name)
     last = newest_nights(platform, name)[-1]
     found = {}
@@ -112,8 +122,14 @@ def features_that_give_away(platform: Platform, name: str) -> dict[str, list[str
             truth, _ = known_labels(reading, platform, model, last - NIGHTS_JUDGED * DAY, as_of)
             rows = labelled(features, truth, spec.entity)
             outcome = rows["label"].astype("Int64") if model.kind != "regression" else rows["label"]
-            found[model.name] = [column for column in spec.columns if gives_away(rows[column], outcome)]
+            found[model.name] = _alone({column: rows[column] for column in spec.columns}, outcome)
     return found
+
+
+def _alone(columns: Mapping[str, pd.Series], outcome: pd.Series) -> Alone:
+    giving = [name for name, values in columns.items() if gives_away(values, outcome)]
+    scores = {name: telling(values, outcome) for name, values in columns.items() if name not in giving}
+    return Alone(giving, {name: score for name, score in scores.items() if score is not None})
 
 
 def _models_on(platform: Platform, spec: FeatureSet) -> list[Model]:

@@ -1,8 +1,12 @@
 """Collect what is upstream, then judge it: accepted rows to ``raw``, rejected ones to ``quarantine``."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -12,20 +16,19 @@ from nightshift import kept, results
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SourceError
-from nightshift.landing import parquet, rows_of
+from nightshift.landing import Delivered, delivered, in_blocks, landed_file, stacked
 from nightshift.platform import Platform, Try
+from nightshift.platform.blocks import BLOCK_ROWS
 from nightshift.platform.clock import require_same_clock
-from nightshift.platform.lineage import first_content_sha256
+from nightshift.platform.scratch import scratch
 from nightshift.records import deliveries, quarantine
-from nightshift.records.deliveries import Batch, Judged, Landing
+from nightshift.records.deliveries import Landing
 from nightshift.specs import Source
-from nightshift.stages.reconciling import require_balance
+from nightshift.stages.filing import Delivery, contents_of, file_batches, kept_in, record_batches
 from nightshift.stages.rereading import require_same_reading
-from nightshift.types import content_sha256
-from nightshift.warehouse import PartitionWrite, quarantine_table, raw_table
+from nightshift.warehouse import raw_table
 
 log = logging.getLogger(__name__)
-Delivery = Landing | Judged
 
 
 def collect(
@@ -47,17 +50,20 @@ def collect(
     beside = platform.project.folder.parent
     connection = collecting.connection_of(source, platform.connection, beside)
     zone = platform.project.calendar.zone
-    with collecting.open_source(source, connection, zone) as reader:
+    with scratch("collect") as folder, collecting.open_source(source, connection, zone) as reader:
+        take = partial(_taken, folder)
         # Those that must be there come first: a source that is down is then asked once.
         for batch_date in sorted(nights.dates, key=lambda night: night not in must):
             try:
-                rows = reader.read(batch_date, platform.project.calendar.window(batch_date))
+                rows, file = reader.take(batch_date, platform.project.calendar.window(batch_date), take)
             except SourceError as error:
                 if batch_date in must:
                     raise
                 log.warning("%s, looking back on %s: %s", name, batch_date, error)
                 continue
-            key, digest = platform.objects.put_once(kept.landed(name, batch_date), parquet(rows), ".parquet")
+            key, digest = platform.objects.put_once(kept.landed(name, batch_date), file, ".parquet")
+            if isinstance(file, Path):
+                file.unlink()
             landed.append(
                 Landing(
                     source=name,
@@ -65,7 +71,7 @@ def collect(
                     run_id=asked.run_id,
                     object_key=key,
                     sha256=digest,
-                    row_count=len(rows),
+                    row_count=rows,
                 )
             )
     with platform.warehouse.session() as session:
@@ -96,11 +102,13 @@ def validate(
     # The lease before the rows are read: from here on, an older try can no longer write these dates.
     lease = platform.warehouse.lease(table, dates, asked.holder)
     known = known_of(platform, source, landings)
-    checked = validating.validate_batches(source, landed(platform, landings), known)
-    docs_key = put_docs(platform, source, checked, nights)
-    with platform.warehouse.write(lease) as write:
-        accepted, rejected = file_batches(write, platform, source, checked, landings)
-        record_batches(write, source, checked, landings, (docs_key, asked.run_id))
+    with scratch("validate") as folder:
+        checked = judged(source, landed(platform, landings), known, folder)
+        docs_key = put_docs(platform, source, checked, nights)
+        contents = contents_of(source, checked, dates, folder)
+        with platform.warehouse.write(lease) as write:
+            accepted, rejected = file_batches(write, platform, source, checked, landings)
+            record_batches(write, source, checked, landings, contents, (docs_key, asked.run_id))
     checked.require_passed(must)
     return {
         "source": name,
@@ -111,6 +119,10 @@ def validate(
         "quarantined": rejected,
         "docs": docs_key,
     }
+
+
+def _taken(folder: Path, frames: Iterable[pd.DataFrame]) -> tuple[int, bytes | Path]:
+    return landed_file(in_blocks(frames, BLOCK_ROWS), folder)
 
 
 def known_of(platform: Platform, source: Source, landings: Sequence[Delivery]) -> validating.Known:
@@ -152,37 +164,6 @@ def put_docs(platform: Platform, source: Source, checked: validating.Validation,
     return key
 
 
-def file_batches(
-    write: PartitionWrite,
-    platform: Platform,
-    source: Source,
-    checked: validating.Validation,
-    landings: Sequence[Delivery],
-) -> tuple[int, int]:
-    """Replace the nights of ``landings`` that passed; return how many rows went to ``raw`` and to quarantine.
-
-    Raises:
-        Unreconciled: what the tables hold now is not what was collected. Nothing is committed.
-    """
-    table, set_aside = raw_table(source), quarantine_table()
-    passed = [each.batch_date for each in landings if checked.verdicts[each.batch_date].passed]
-    accepted, rejected = _of(checked.accepted, passed), _of(checked.rejected, passed)
-    digests = {pd.Timestamp(each.batch_date): each.sha256 for each in landings}
-    rejected = rejected.assign(
-        source=source.name, landed_sha256=rejected["batch_date"].map(digests).astype("str")
-    )
-    write.replace(table, _with_known_at(platform, source, accepted), dates=passed)
-    write.replace(set_aside, rejected, dates=passed, source=source.name)
-    raw = write.counts(table, passed)
-    aside = write.counts(set_aside, passed, source=source.name)
-    for landing in landings:
-        if (day := landing.batch_date) in raw:
-            verdict = checked.verdicts[day]
-            judged = (verdict.accepted, verdict.rejected)
-            require_balance(source.name, day, landing.row_count, judged, (raw[day], aside[day]))
-    return len(accepted), len(rejected)
-
-
 def _landings(platform: Platform, name: str, nights: DateRange, must: set[date], asked: Try) -> list[Landing]:
     found = platform.warehouse.all(
         deliveries.LANDED, source=name, run_id=asked.run_id, first=nights.first, last=nights.last
@@ -208,14 +189,26 @@ def _news(platform: Platform, name: str, landings: list[Landing], must: set[date
     ]
 
 
-def landed(platform: Platform, landings: Sequence[Delivery]) -> dict[date, pd.DataFrame]:
-    """Return the rows of each landing, as delivered.
+def landed(platform: Platform, landings: Sequence[Delivery]) -> dict[date, Delivered]:
+    """Return the rows of each landing, as delivered: in memory if they are one block together.
 
     Raises:
-        NotReady: a file is not there: retention has taken it away.
+        NotReady: a file is not there, now or once it is read: retention has taken it away.
     """
+    found = {
+        each.batch_date: delivered(partial(_opened, platform, each.object_key), BLOCK_ROWS)
+        for each in landings
+    }
+    if sum(each.rows for each in found.values()) > BLOCK_ROWS:
+        return found
+    return {day: Delivered.of(stacked(list(each.each()))) for day, each in found.items()}
+
+
+@contextmanager
+def _opened(platform: Platform, key: str) -> Iterator[IO[bytes]]:
     try:
-        return {each.batch_date: rows_of(platform.objects.get(each.object_key)) for each in landings}
+        with platform.objects.opened(key) as file:
+            yield file
     except FileNotFoundError as error:
         raise NotReady(
             f"{error}; retention takes away what was landed long ago (catalog.retired says when): collect the night "
@@ -223,52 +216,10 @@ def landed(platform: Platform, landings: Sequence[Delivery]) -> dict[date, pd.Da
         ) from error
 
 
-def _of(frame: pd.DataFrame, dates: list[date]) -> pd.DataFrame:
-    return frame[frame["batch_date"].isin(pd.to_datetime(dates))]
-
-
-def _with_known_at(platform: Platform, source: Source, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with the instant at which each became known: by its own column, else at the cut-off.
-
-    An event is not known before it happens, whichever night collected it.
-    """
-    if source.known_at:
-        return rows.assign(known_at=rows[source.known_at])
-    cutoffs = {night: platform.project.calendar.cutoff(night.date()) for night in rows["batch_date"].unique()}
-    # Typed, also when no night has passed and there is no row to tell the type by.
-    known = pd.to_datetime(rows["batch_date"].map(cutoffs), utc=True).astype("datetime64[us, UTC]")
-    for name in source.events:
-        known = known.mask(rows[name] > known, rows[name])
-    return rows.assign(known_at=known)
-
-
-def record_batches(
-    write: PartitionWrite,
-    source: Source,
-    checked: validating.Validation,
-    landings: Sequence[Delivery],
-    by: tuple[str, str],
-) -> None:
-    """Write the record of each landing's batch; ``by``: the data docs' key and the run's id."""
-    contents = dict(list(checked.accepted.groupby(checked.accepted["batch_date"].dt.date)))
-    docs_key, run_id = by
-    for landing in landings:
-        verdict = checked.verdicts[landing.batch_date]
-        batch = Batch(
-            source=source.name,
-            batch_date=landing.batch_date,
-            status="published" if verdict.passed else "failed",
-            collected=verdict.collected,
-            accepted=verdict.accepted,
-            rejected=verdict.rejected,
-            reasons="; ".join(verdict.reasons),
-            warnings="; ".join(verdict.warnings),
-            landed_sha256=landing.sha256,
-            docs_key=docs_key,
-            run_id=run_id,
-        )
-        write.run(deliveries.JUDGED, batch)
-        if verdict.passed and verdict.accepted:
-            rows = contents[landing.batch_date]
-            earlier = first_content_sha256(rows.sort_values(source.key))
-            write.run(deliveries.CONTENT_CHANGED, batch, content=content_sha256(rows), earlier=earlier)
+def judged(
+    source: Source, rows: Mapping[date, Delivered], known: validating.Known, folder: Path
+) -> validating.Validation:
+    """Return what came, judged. What is accepted of more than a block waits in ``folder``."""
+    is_one = sum(each.rows for each in rows.values()) <= BLOCK_ROWS
+    keep = validating.held if is_one else partial(kept_in, folder)
+    return validating.validate_batches(source, rows, known, most=BLOCK_ROWS, keep=keep)

@@ -127,11 +127,12 @@ def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateR
         first=nights.first,
         last=nights.last,
     )
-    if found and found.nights:
+    if found and found.first and found.last:
         raise SpecError(
             f"{spec.path}: {spec.set} v{spec.version} was built by another definition ({found.nights} nights, "
             f"{found.first} .. {found.last}); copy it to {spec.set}_v{spec.version + 1}.py, or, to redefine "
-            f"v{spec.version} and rebuild its nights, run features_{spec.name} for them with definition: changed"
+            f"v{spec.version} and rebuild its nights: nightshift trigger features_{spec.name} "
+            f"--from {min(found.first, nights.first)} --to {max(found.last, nights.last)} --set definition=changed"
         )
 
 

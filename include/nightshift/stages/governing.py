@@ -13,6 +13,7 @@ from nightshift.platform.serving import anchor, serve_head
 from nightshift.records import ledger as records
 from nightshift.records import monitoring, versions
 from nightshift.records.ledger import Promotion
+from nightshift.stages.registering import require_registered
 
 NO_ROW = "its training was cut short before governance.versions had its row"
 
@@ -37,6 +38,7 @@ def roll_back(
         RequestError: no reason; a version that is no former champion; nights scored by the one of now would be left
             behind ``again``; a probation asked for it, and another version has become champion since.
         NotReady: there is no champion, or none to go back to.
+        LedgerMismatch: the registry has lost the version to go back to, or its files.
     """
     platform.project.model(name)
     ledger = Ledger(platform.warehouse, name)
@@ -55,7 +57,12 @@ def roll_back(
             reason,
             of_training=None if of == asked.run_id else of,
         )
-        done = write_rollback(platform.warehouse, name, wanted)
+        done = write_rollback(
+            platform.warehouse,
+            name,
+            wanted,
+            require=lambda version: require_registered(platform, name, version),
+        )
     serve_head(platform, ledger)
     return {
         "entry": done.entry,

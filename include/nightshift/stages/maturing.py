@@ -1,5 +1,6 @@
 """Whether the labels of past nights are complete: looked at when performance is measured, and told wherever it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -42,23 +43,33 @@ class Matured:
 def looked_at(platform: Platform, model: Model, batch_date: date) -> DateRange:
     """Return the nights whose labels a night looks at: all that have the declared age and may not be final yet."""
     last = batch_date - timedelta(days=model.matures_after_days)
-    known = measure(_nights(platform, model, batch_date), model.matures_after_days)
+    known = measure(arrivals_of(platform, model, batch_date), model.matures_after_days)
     days = max(_window(model), FEWEST_DAYS) + known.after - known.declared
     return DateRange(last - timedelta(days=days - 1), last)
 
 
-def record_arrivals(platform: Platform, model: Model, outcomes: pd.DataFrame, batch_date: date) -> str:
-    """Keep when the labels of ``outcomes`` came, whole nights with their labels so far; return what is told of it."""
-    parts = outcomes.groupby(outcomes["batch_date"].dt.date)
-    looked = [_looked(platform, night, part, batch_date) for night, part in parts]
-    anew = {each.night for each in looked}
-    before = [each for each in _nights(platform, model, batch_date) if each.night not in anew]
-    nights = sorted([*before, *looked], key=lambda each: each.night)
+def arrived_now(
+    platform: Platform,
+    model: Model,
+    scored: Sequence[date],
+    rows: pd.DataFrame,
+    before: Sequence[Looked],
+    batch_date: date,
+) -> list[Arrivals]:
+    """Return when the labels of ``scored`` nights came: of those in ``rows``, whole, with their labels so far.
+
+    Of the others nothing came since they were looked at ``before``.
+    """
+    parts = rows.groupby(rows["batch_date"].dt.date)
+    looked = {each.night: each.until(batch_date) for each in before if each.night in set(scored)}
+    looked |= {night: _looked(platform, night, part, batch_date) for night, part in parts}
+    others = [each for each in before if each.night not in looked]
+    nights = sorted([*others, *looked.values()], key=lambda each: each.night)
     maturity = measure(nights, model.matures_after_days)
-    rows = []
-    for each in looked:
+    found = []
+    for each in looked.values():
         said, why = state(each, [one for one in nights if one.night < each.night], maturity)
-        rows.append(
+        found.append(
             Arrivals(
                 model=model.name,
                 batch_date=each.night,
@@ -69,14 +80,12 @@ def record_arrivals(platform: Platform, model: Model, outcomes: pd.DataFrame, ba
                 reason=why,
             )
         )
-    with platform.warehouse.session() as session:
-        session.each(monitoring.ARRIVED, rows)
-    return matured(platform, model, batch_date).words
+    return found
 
 
 def matured(platform: Platform, model: Model, batch_date: date) -> Matured:
     """Return which nights may be judged on ``batch_date``, from what was recorded of arrivals, as it could see it."""
-    nights = _nights(platform, model, batch_date)
+    nights = arrivals_of(platform, model, batch_date)
     maturity = measure(nights, model.matures_after_days)
     last = batch_date - timedelta(days=maturity.after)
     judged = DateRange(last - timedelta(days=_window(model) - 1), last)
@@ -97,7 +106,7 @@ def _window(model: Model) -> int:
     return model.performance.window_days if model.performance else 1
 
 
-def _nights(platform: Platform, model: Model, batch_date: date) -> list[Looked]:
+def arrivals_of(platform: Platform, model: Model, batch_date: date) -> list[Looked]:
     """Return the newest nights of which arrivals are recorded, oldest first, each as ``batch_date`` could see it."""
     rows = platform.warehouse.all(
         monitoring.ARRIVALS,

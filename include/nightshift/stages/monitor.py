@@ -1,7 +1,7 @@
 """Monitor: realised performance once labels are in, drift on every row, one verdict a night, one report."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
@@ -20,7 +20,6 @@ from nightshift.platform import Platform, Try
 from nightshift.platform.counting import window_counts
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.frozen import read_snapshot, split
-from nightshift.platform.inputs import read_outcomes
 from nightshift.platform.papers import version_row
 from nightshift.platform.predictions import profile_of
 from nightshift.platform.sketching import nights_of
@@ -42,8 +41,9 @@ from nightshift.records.sketches import CountedNight
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
-from nightshift.stages.maturing import looked_at, matured, record_arrivals, told
-from nightshift.warehouse import feature_table, prediction_table
+from nightshift.stages.maturing import arrivals_of, arrived_now, looked_at, matured, told
+from nightshift.stages.measuring import Window, look, pairs, pooled
+from nightshift.warehouse import feature_table
 
 MOST_TOLD = 3
 
@@ -51,52 +51,70 @@ MOST_TOLD = 3
 def measure_performance(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Measured:
     """Measure what came of past predictions whose labels have matured by the cut-off of ``batch_date``.
 
-    The whole performance window is measured again: late and corrected labels change past days, and only
-    those. Nights whose labels are immature have no row: pending is not zero.
+    Of the performance window, nights whose predictions or reports changed since are measured again: late and corrected
+    labels change past days, and only those. Nights whose labels are immature have no row: pending is not zero.
     """
     model = platform.project.model(name)
     if model.target is None:
         return {
             "model": name,
             "nights_measured": 0,
+            "nights_read": 0,
             "labels": 0,
             "reason": "no labels: the model has no target",
         }
-    outcomes = _outcomes(platform, model, looked_at(platform, model, batch_date), batch_date)
-    judged = outcomes[outcomes["arm"] == CHAMPION_ARM]
+    nights = looked_at(platform, model, batch_date)
+    looked = arrivals_of(platform, model, batch_date)
+    window = look(platform, model, nights, batch_date, asked, {each.night for each in looked})
     bases = cache(lambda version: _base(platform, model, version))
-    rows = []
-    for _, part in outcomes.groupby(["batch_date", "arm"]):
-        night, arm = part["batch_date"].iloc[0].date(), str(part["arm"].iloc[0])
-        measured = metrics.score(model.kind, part["label"], predicted(part, model.classes))
-        version, labelled = int(part["model_version"].iloc[0]), int(part["label"].notna().sum())
-        rows.append(
-            Performance(
-                model=name,
-                batch_date=night,
-                arm=arm,
-                model_version=version,
-                scored=len(part),
-                labelled=labelled,
-                metrics=measured,
-                known_on=batch_date,
-                losses=_losses(model, part, bases(version)),
-            )
-        )
-    with platform.warehouse.session() as session:
-        session.each(records.MEASURED, rows)
-    arrivals = record_arrivals(platform, model, judged, batch_date)
-    estimated = estimate_night(platform, model, batch_date)
+    measured = [
+        (_measured_now(model, part, batch_date, window, bases), part)
+        for _, part in window.rows.groupby(["batch_date", "arm"])
+    ]
+    anew = window.rows[window.rows["arm"] == CHAMPION_ARM]
+    arrivals = arrived_now(platform, model, window.champions, anew, looked, batch_date)
+    with platform.warehouse.session() as session:  # one: a night that stands has its arrivals as well
+        session.each(records.MEASURED, [row for row, _ in measured])
+        session.each(records.UNCHANGED, [row for row, _ in measured])
+        session.each(records.KEEP_OUTCOMES, pairs(model, measured))
+        session.run(records.FORGET_OUTCOMES, model=name, first=nights.first)
+        session.each(records.ARRIVED, arrivals)
+    now = {**window.measured, **{(row.batch_date, row.arm): row for row, _ in measured}}
     found: results.Measured = {
         "model": name,
-        "nights_measured": judged["batch_date"].nunique(),
-        "labels": int(judged["label"].notna().sum()),
+        "nights_measured": len(window.champions),
+        "nights_read": window.rows["batch_date"].nunique(),
+        "labels": sum(now[night, CHAMPION_ARM].labelled for night in window.champions),
     }
-    if arrivals:
-        found["reason"] = arrivals
-    if estimated:
+    if words := matured(platform, model, batch_date).words:
+        found["reason"] = words
+    if estimated := estimate_night(platform, model, batch_date):
         found["expected"] = estimated.reason
     return found
+
+
+def _measured_now(
+    model: Model,
+    part: pd.DataFrame,
+    batch_date: date,
+    window: Window,
+    bases: Callable[[int], Sequence[float]],
+) -> Performance:
+    """Return what an arm's rows of one night came to."""
+    night, arm = part["batch_date"].iloc[0].date(), str(part["arm"].iloc[0])
+    version = int(part["model_version"].iloc[0])
+    return Performance(
+        model=model.name,
+        batch_date=night,
+        arm=arm,
+        model_version=version,
+        scored=len(part),
+        labelled=int(part["label"].notna().sum()),
+        metrics=metrics.score(model.kind, part["label"], predicted(part, model.classes)),
+        known_on=batch_date,
+        losses=_losses(model, part, bases(version)),
+        inputs_sha256=window.inputs[night, arm],
+    )
 
 
 def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) -> results.Verdict:
@@ -112,7 +130,7 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
     seen = Seen(
         night=batch_date,
         drift=drift,
-        performance=_performance(platform, model, version, batch_date),
+        performance=_performance(platform, model, version, batch_date, asked),
         harm=_harm(platform, model, version, profile.losses, batch_date),
         windows=_windows(platform, model, version, batch_date),
         fitted_until=version_row(platform, name, version).trained_until,
@@ -288,18 +306,8 @@ def _sha256(hashes: Sequence[str]) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def _outcomes(platform: Platform, model: Model, nights: DateRange, batch_date: date) -> pd.DataFrame:
-    """Return predictions of ``nights``, of every arm, with labels, and since when these are known (NaN: none yet)."""
-    feature_set = platform.project.feature_set(model.features)
-    table = prediction_table(model, feature_set)
-    platform.warehouse.ensure(table)
-    said = platform.warehouse.read(table, nights.first, nights.last)
-    truth = read_outcomes(platform, model, nights.first, batch_date)
-    return said.merge(truth, on=feature_set.entity, how="left", validate="many_to_one")
-
-
 def _performance(
-    platform: Platform, model: Model, version: int, batch_date: date
+    platform: Platform, model: Model, version: int, batch_date: date, asked: Try
 ) -> PerformanceResult | None:
     if model.performance is None:
         return None
@@ -308,18 +316,16 @@ def _performance(
     if baseline is None:
         return None
     labels = matured(platform, model, batch_date)
-    outcomes = _outcomes(platform, model, labels.judged, batch_date)
-    is_mine = (outcomes["model_version"] == version) & (outcomes["arm"] == CHAMPION_ARM)
-    is_final = outcomes["batch_date"].dt.date.map(labels.is_final).astype(bool)
-    mine = outcomes[is_final & is_mine]
+    final = [night for night in labels.judged.dates if labels.is_final(night)]
+    scored, came_true, said = pooled(platform, model, version, final, batch_date, asked)
     result = assess(
         model.kind,
         model.performance,
-        mine["label"],
-        predicted(mine, model.classes),
-        len(mine),
+        came_true["label"],
+        said,
+        scored,
         baseline,
-        dates=mine["batch_date"],
+        dates=came_true["batch_date"],
     )
     return told(result, labels)
 

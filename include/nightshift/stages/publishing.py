@@ -2,7 +2,8 @@
 
 An announcement is remembered with the hash of what was announced. A run that finds the same content again
 wakes nobody; the run that wrote it may announce it again, since its first announcement may have been lost. A feature
-night whose build did not end is owed: whichever of its sources is collected again has it built.
+night whose build did not end is owed: whichever of its sources is collected again has it built. One whose build never
+began, since Airflow keeps no announcement for a DAG that is paused, is missed: the next night has it built.
 """
 
 from datetime import date, timedelta
@@ -16,6 +17,7 @@ from nightshift.specs import FeatureSet
 from nightshift.warehouse import feature_table
 
 Choice = Literal["changed", "wake", "leave"]
+LONGEST_MISSED = timedelta(days=30)
 # Predictions have no hash: they are written when their features changed, or because somebody asked.
 CONTENTS = {"raw": deliveries.CONTENTS, "features": features.CONTENTS}
 
@@ -112,6 +114,25 @@ def owed(
         version=feature_set.version,
     )
     return _told_by_all(platform, feature_set, [each.batch_date for each in unfinished])
+
+
+def missed(platform: Platform, feature_set: FeatureSet, source: str, night: date) -> list[date]:
+    """Return the nights of the month before ``night`` that all sources have announced, and whose build never began.
+
+    Only for one source of the set, the first by name: each would have them built. Not those before the first night
+    that was built: a new version of a set owes no history.
+    """
+    if source != min(feature_set.inputs):
+        return []
+    found = platform.warehouse.all(
+        features.NEVER_BEGUN,
+        table=feature_table(feature_set).qualified,
+        first=night - LONGEST_MISSED,
+        last=night - timedelta(days=1),
+        feature_set=feature_set.set,
+        version=feature_set.version,
+    )
+    return _told_by_all(platform, feature_set, [each.batch_date for each in found])
 
 
 def _told_by_all(platform: Platform, feature_set: FeatureSet, nights: list[date]) -> list[date]:

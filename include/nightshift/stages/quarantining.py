@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from nightshift import results
 from nightshift import validate as validating
@@ -19,18 +19,12 @@ from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, RunStage, Subject, did_you_mean
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
+from nightshift.platform.scratch import scratch
 from nightshift.records import deliveries, quarantine
 from nightshift.records.deliveries import Judged
 from nightshift.specs import REPLAY_ACTIONS, Source, require_replay
-from nightshift.stages.collect import (
-    collect,
-    file_batches,
-    known_of,
-    landed,
-    put_docs,
-    record_batches,
-    validate,
-)
+from nightshift.stages.collect import collect, judged, known_of, landed, put_docs, validate
+from nightshift.stages.filing import contents_of, file_batches, record_batches
 from nightshift.stages.rereading import require_same_reading
 from nightshift.warehouse import PartitionWrite, raw_table
 
@@ -80,27 +74,32 @@ def _replayed(
     # The lease before anything is read: of two replays at once, the earlier writes nothing.
     lease = platform.warehouse.lease(table, nights.dates, asked.holder)
     batches = _batches(platform, source.name, nights)
-    delivered, known = landed(platform, batches), known_of(platform, source, batches)
-    checked = validating.validate_batches(source, delivered, known)
-    stored = _stored(platform, source, batches, checked)
-    mended: Rows = {}
-    if wanted.action in source.fixes:
-        checked, mended = _mended(source, delivered, known, checked, wanted)
-    moved = {day: np.setdiff1d(stored[day], numbers) for day, numbers in _rejected(checked, nights).items()}
-    changed = [b for b in batches if _changes(b, checked, stored, moved)]
-    if changed:
-        docs_key = put_docs(platform, source, checked, nights)
-        with platform.warehouse.write(lease) as write:
-            file_batches(write, platform, source, checked, changed)
-            record_batches(write, source, checked, changed, (docs_key, asked.run_id))
-            for batch in changed:
-                if batch.batch_date in mended:
-                    _mend(write, source, batch, mended[batch.batch_date], asked, wanted)
+    known = known_of(platform, source, batches)
+    with scratch("replay") as folder:
+        judge = partial(judged, source, landed(platform, batches), folder=folder)
+        checked = judge(known)
+        stored = _stored(platform, source, batches, checked)
+        mended: Rows = {}
+        if wanted.action in source.fixes:
+            checked, mended = _mended(source, judge, known, checked, wanted)
+        moved = {
+            day: np.setdiff1d(stored[day], numbers) for day, numbers in _rejected(checked, nights).items()
+        }
+        changed = [b for b in batches if _changes(b, checked, stored, moved)]
+        if changed:
+            by = (put_docs(platform, source, checked, nights), asked.run_id)
+            contents = contents_of(source, checked, [b.batch_date for b in changed], folder)
+            with platform.warehouse.write(lease) as write:
+                file_batches(write, platform, source, checked, changed)
+                record_batches(write, source, checked, changed, contents, by)
+                for batch in changed:
+                    if batch.batch_date in mended:
+                        _mend(write, source, batch, mended[batch.batch_date], asked, wanted)
     checked.require_passed()
     return {
         **_facts(platform, source, nights, asked),
         "moved": sum(len(moved[batch.batch_date]) for batch in changed),
-        "still_set_aside": len(checked.rejected),
+        "still_set_aside": sum(verdict.rejected for verdict in checked.verdicts.values()),
     }
 
 
@@ -114,7 +113,7 @@ def _changes(batch: Judged, checked: validating.Validation, stored: Rows, moved:
 
 def _mended(
     source: Source,
-    delivered: Mapping[date, pd.DataFrame],
+    judge: Callable[[validating.Known], validating.Validation],
     known: validating.Known,
     before: validating.Validation,
     wanted: Replay,
@@ -123,14 +122,14 @@ def _mended(
     chosen = _chosen(source, known, before, wanted)
     if not chosen:
         return before, {}
-    trial = validating.validate_batches(source, delivered, _and_mended(known, wanted.action, chosen))
+    trial = judge(_and_mended(known, wanted.action, chosen))
     still = _rejected(trial, chosen)
     helped = {day: np.setdiff1d(numbers, still[day]) for day, numbers in chosen.items()}
     helped = {day: numbers for day, numbers in helped.items() if len(numbers)}
     if all(len(numbers) == len(helped.get(day, ())) for day, numbers in chosen.items()):
         return trial, helped
     # A row the fix does not help stays as delivered: mended, it could contradict the key of a good one.
-    return validating.validate_batches(source, delivered, _and_mended(known, wanted.action, helped)), helped
+    return judge(_and_mended(known, wanted.action, helped)), helped
 
 
 def _and_mended(known: validating.Known, fix: str, rows: Rows) -> validating.Known:
@@ -140,11 +139,10 @@ def _and_mended(known: validating.Known, fix: str, rows: Rows) -> validating.Kno
 def _chosen(source: Source, known: validating.Known, before: validating.Validation, wanted: Replay) -> Rows:
     """Return the rows that break the rule on the fix's column, but those discarded or mended so before."""
     column = source.fixes[wanted.action].column
-    broken = before.rejected[validating.breaking(before.rejected, wanted.rule, column)]
     done = [(day, numbers) for day, fix, numbers in known.mended if fix == wanted.action]
     done += known.discarded.items()
     chosen = {}
-    for day, numbers in _by_date(broken).items():
+    for day, numbers in before.numbers(wanted.rule, column).items():
         left = np.setdiff1d(numbers, np.concatenate([[0], *(n for d, n in done if d == day)]))
         if len(left):
             chosen[day] = left
@@ -152,14 +150,9 @@ def _chosen(source: Source, known: validating.Known, before: validating.Validati
 
 
 def _rejected(checked: validating.Validation, dates: DateRange | Rows) -> Rows:
-    found = _by_date(checked.rejected)
+    found = checked.numbers()
     wanted = dates.dates if isinstance(dates, DateRange) else dates
     return {day: found.get(day, np.empty(0, dtype=np.int64)) for day in wanted}
-
-
-def _by_date(rows: pd.DataFrame) -> Rows:
-    days = rows["batch_date"].dt.date
-    return {day: group.to_numpy() for day, group in rows["row_number"].groupby(days)}
 
 
 def _stored(
@@ -169,9 +162,9 @@ def _stored(
     first, last = batches[0].batch_date, batches[-1].batch_date
     rows = platform.warehouse.all(quarantine.SET_ASIDE, source=source.name, first=first, last=last)
     held = {row.batch_date: np.array(row.numbers, dtype=np.int64) for row in rows}
-    judged, empty = _by_date(checked.rejected), np.empty(0, dtype=np.int64)
+    now, empty = checked.numbers(), np.empty(0, dtype=np.int64)
     return {
-        b.batch_date: (held if b.status == "published" else judged).get(b.batch_date, empty) for b in batches
+        b.batch_date: (held if b.status == "published" else now).get(b.batch_date, empty) for b in batches
     }
 
 

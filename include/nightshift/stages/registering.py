@@ -47,6 +47,25 @@ def register_again(platform: Platform, name: str, files: Path | None) -> str:
     return f"{name}: version {row.version} registered again, of run {run_id}{made or put_back}"
 
 
+def require_registered(platform: Platform, name: str, version: int) -> None:
+    """Raise LedgerMismatch unless the registry has a version of its run, with its files: it is to serve again."""
+    row = version_row(platform, name, version)
+    known = {each.version: each.run_id for each in platform.registry.versions(name)}
+    why = (
+        "the registry has given its number to another run"
+        if version in known
+        else "it is gone from the registry"
+    )
+    if known.get(version) == row.mlflow_run_id:
+        if _has_files(platform, row):
+            return
+        why = f"the registry has lost files of its run {row.mlflow_run_id}"
+    raise LedgerMismatch(
+        f"model '{name}': version {version} cannot serve: {why}. Nothing was changed. Restore MLflow from a backup "
+        f"that has it, name another former champion, or trigger train_{name}"
+    )
+
+
 def _number_is_gone(row: Version, newest: int) -> LedgerMismatch:
     name = row.model
     return LedgerMismatch(

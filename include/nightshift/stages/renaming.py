@@ -115,8 +115,8 @@ def _redefined(
             same[spec.name] = {"feature_set": spec.set, "version": spec.version, "before": before, "now": now}
         elif recorded:
             left.append(
-                f"features {spec.name}: its definition changed by more than the name; run features_{spec.name} for "
-                "its nights with definition: changed"
+                f"features {spec.name}: its definition changed by more than the name; rebuild its nights: "
+                f"nightshift trigger features_{spec.name} --from DATE --to DATE --set definition=changed"
             )
     return same, left
 

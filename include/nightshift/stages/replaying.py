@@ -17,12 +17,13 @@ from nightshift.errors import NotReady, RequestError
 from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
+from nightshift.platform.labels import ensure_reports, read_reports
 from nightshift.platform.provenance import spec_text
 from nightshift.records import replays
 from nightshift.specs import FeatureSet, Model
 from nightshift.specs.parts import build
 from nightshift.types import content_sha256
-from nightshift.warehouse import feature_table, raw_table
+from nightshift.warehouse import feature_table
 
 # Called with how many candidates there are, and of how many.
 Watch = Callable[[int, int], None]
@@ -201,12 +202,11 @@ def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights
     first, calendar = platform.project.settings.first_night, platform.project.calendar
     feature_set = platform.project.feature_set(model.features)
     features = feature_table(feature_set)
-    truth = raw_table(platform.project.source(model.truth.source))
     platform.warehouse.ensure(features)
-    platform.warehouse.ensure(truth)
+    ensure_reports(platform, model)
     with platform.warehouse.reading() as reading:
         rows = reading.read(features, first, asked.last)
-        reports = reading.read(truth, first, date.max)
+        reports = read_reports(reading, platform, model, first, date.max)
         # As a training: what is wrong is not learned.
         faulty = faulty_nights(reading, feature_set, DateRange(first, asked.last))
     if rows.empty or reports.empty:

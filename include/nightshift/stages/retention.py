@@ -12,7 +12,6 @@ from nightshift import kept, results
 from nightshift.alerts import Disk
 from nightshift.alerts.conditions import LITTLE
 from nightshift.database import Session
-from nightshift.errors import RequestError
 from nightshift.platform import Platform, Try
 from nightshift.records import retention as records
 from nightshift.records.retention import Found, Retention, Retired
@@ -38,13 +37,14 @@ def retain(
 ) -> results.Retained:
     """Take away what is old as of a night, and say what and why. ``dry_run``: only say it.
 
-    ``rooms``: tells the room of the disk that files are kept on; where it is short, the oldest go before their time.
-
-    Raises:
-        RequestError: the night is later than any that was collected: everything would be old.
+    ``as_of``: of a later night than any that was collected it is the newest of these, or too much would be old; where
+    nothing was collected, nothing is. ``rooms``: tells the room of the disk that files are kept on; where it is short,
+    the oldest go before their time.
     """
-    _require_known(platform, as_of)
-    things = _things(platform)
+    newest = platform.warehouse.one(records.NEWEST)
+    known = newest.night if newest else None
+    asked_for, as_of = as_of, min(as_of, known or as_of)
+    things = _things(platform) if known else []
     going = choose(things, days_of(platform.project), as_of, short=_short(rooms(platform.objects.root)))
     going = _sized(platform, going)
     oldest = oldest_kept(things, going)
@@ -54,16 +54,7 @@ def retain(
         for each in going:
             _take_away(platform, each.thing, as_of)
         _count(platform, going, oldest, as_of, asked)
-    return _told(going, waiting, oldest, as_of, dry_run=dry_run)
-
-
-def _require_known(platform: Platform, as_of: date) -> None:
-    newest = platform.warehouse.one(records.NEWEST)
-    if newest is None or newest.night is None or as_of > newest.night:
-        raise RequestError(
-            f"as of {as_of}: expected a night that was collected, at the latest "
-            f"{newest.night if newest else None}; as of a later one, too much would be old"
-        )
+    return {**_told(going, waiting, oldest, as_of, dry_run=dry_run), "asked_for": str(asked_for)}
 
 
 def _things(platform: Platform) -> list[Thing]:
@@ -230,6 +221,7 @@ def _told(
 ) -> results.Retained:
     return {
         "as_of": str(as_of),
+        "asked_for": str(as_of),
         "dry_run": dry_run,
         "things": sum(each.thing.things for each in going),
         "bytes": sum(each.thing.bytes for each in going),

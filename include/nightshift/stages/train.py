@@ -23,6 +23,7 @@ from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import JUDGED_FILE
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import known_labels
+from nightshift.platform.labels import ensure_reports
 from nightshift.platform.lineage import Origin, freeze, origin
 from nightshift.platform.papers import decision_of, version_row
 from nightshift.platform.provenance import (
@@ -42,7 +43,7 @@ from nightshift.specs import FeatureSet, Model
 from nightshift.stages.searching import find
 from nightshift.train.plots import plots
 from nightshift.types import as_numbers, to_parquet
-from nightshift.warehouse import feature_table, raw_table
+from nightshift.warehouse import feature_table
 
 EXAMPLES = 50  # rows of the holdout whose predictions are kept, for a fresh process to repeat
 
@@ -271,7 +272,7 @@ def _known_rows(
     platform.warehouse.ensure(table)
     source = model.target.source if model.target else ""
     if source:
-        platform.warehouse.ensure(raw_table(platform.project.source(source)))
+        ensure_reports(platform, model)
     with platform.warehouse.reading() as reading:
         features = reading.read(table, nights.first, nights.last)
         # A training would learn what is wrong.

@@ -7,7 +7,7 @@ import pandas as pd
 from nightshift.distributions import nameable
 from nightshift.errors import NotReady, SpecError
 from nightshift.specs import Model
-from nightshift.specs.tables import LABEL
+from nightshift.specs.tables import LABEL, NO_CLASS
 from nightshift.spelling import spelled_otherwise
 from nightshift.types import as_text
 
@@ -16,35 +16,38 @@ MOST_NAMED = 5
 FIRST_REPORTED, FIRST_KNOWN = "first_reported", "first_known"
 
 
-def labels(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> pd.DataFrame:
-    """Return ``entity`` and ``label`` (float) for every row of ``truth`` whose outcome was known by then.
+def reports(model: Model, truth: pd.DataFrame, entity: list[str]) -> pd.DataFrame:
+    """Return what rows of the target's source say: ``batch_date``, ``entity``, ``known_at``, ``label``, ``no_class``.
 
-    The label: 1.0 or 0.0, the number of the class, or a regression's value. The last report counts: a correction
-    replaces what it corrects. Rows whose outcome is null (a flight that never arrived) have no label.
+    The label: 1.0 or 0.0, the number of the class, or a regression's value; missing where the outcome is null (a flight
+    that never arrived) or none of ``target.classes``, which is then in ``no_class`` as text. Of one batch's reports on
+    an entity that were known at the same moment, the last; rows that name no entity report on none.
+    """
+    # Entities are text: a source may well keep a day as a date and a shop's number as an integer.
+    found = truth[["batch_date", "known_at"]].assign(**{name: as_text(truth[name]) for name in entity})
+    outcome = truth[model.truth.column]
+    found[LABEL] = OUTCOMES[model.truth.form](model, outcome)
+    is_none = outcome.notna() & found[LABEL].isna()
+    found[NO_CLASS] = outcome[is_none].astype("str").reindex(found.index)
+    found = found.dropna(subset=entity).drop_duplicates(["batch_date", *entity, "known_at"], keep="last")
+    return found[["batch_date", *entity, "known_at", LABEL, NO_CLASS]]
+
+
+def labels(
+    model: Model, reported: pd.DataFrame, entity: list[str], known_by: pd.Timestamp, *, learned: bool = True
+) -> pd.DataFrame:
+    """Return ``entity`` and ``label`` (float) of whatever had an outcome in its last report that was known by then.
+
+    ``reported``: as :func:`reports` returns it, ascending by batch. A correction replaces what it corrects.
 
     Raises:
-        SpecError: an outcome is none of ``target.classes``.
+        SpecError: an outcome that is to be ``learned`` is none of ``target.classes``, and these refuse others.
     """
-    known = truth[truth["known_at"] <= known_by].sort_values("known_at", kind="stable")
-    # Entities are text: a source may well keep a day as a date and a shop's number as an integer.
-    known = known.assign(**{name: as_text(known[name]) for name in entity})
+    known = reported[reported["known_at"] <= known_by].sort_values("known_at", kind="stable")
     known = known.drop_duplicates(entity, keep="last")
-    outcome = OUTCOMES[model.truth.form](model, known[model.truth.column])
-    return known[entity].assign(**{LABEL: outcome}).dropna(subset=[LABEL])
-
-
-def outcomes(model: Model, truth: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> pd.DataFrame:
-    """Return ``entity``, ``label`` and when it was first reported and first known, a row an entity reported by then.
-
-    Reported without an outcome (a flight that never arrived), its label and when that was known are missing.
-    """
-    known = truth[truth["known_at"] <= known_by]
-    known = known.assign(**{name: as_text(known[name]) for name in entity})
-    reports = known.groupby(entity, observed=True, sort=False)["known_at"].min()
-    with_outcome = known[known[model.truth.column].notna()]
-    first = with_outcome.groupby(entity, observed=True, sort=False)["known_at"].min()
-    found = pd.concat({FIRST_REPORTED: reports, FIRST_KNOWN: first}, axis=1).reset_index()
-    return found.merge(labels(model, truth, entity, known_by), on=entity, how="left", validate="one_to_one")
+    if learned:
+        require_classes(model, known[NO_CLASS])
+    return known[[*entity, LABEL]].dropna(subset=[LABEL])
 
 
 def labelled(features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> pd.DataFrame:
@@ -99,8 +102,6 @@ def _equals(model: Model, values: pd.Series) -> pd.Series:
 def _class(model: Model, values: pd.Series) -> pd.Series:
     known = values.dropna()
     numbers = known.map({value: number for number, value in enumerate(model.truth.classes or ())})
-    if model.truth.other_values == "refuse":
-        _refuse_others(model, known[numbers.isna()])
     return numbers.astype("float64").reindex(values.index)
 
 
@@ -110,7 +111,7 @@ def require_spelled(model: Model, truth: pd.DataFrame, known_by: pd.Timestamp) -
     ``truth``: the target's source, as :func:`labels` takes it. Such rows would be labelled as what they are not.
     """
     target = model.truth
-    asked = [each for each in (target.equals, *(target.classes or ())) if isinstance(each, str)]
+    asked = texts(model)
     if not asked:
         return
     values = truth.loc[truth["known_at"] <= known_by, target.column].dropna().astype("str")
@@ -126,10 +127,17 @@ def require_spelled(model: Model, truth: pd.DataFrame, known_by: pd.Timestamp) -
             )
 
 
-def _refuse_others(model: Model, others: pd.Series) -> None:
-    if others.empty:
+def texts(model: Model) -> list[str]:
+    """Return the texts that the target's column is compared with."""
+    return [each for each in (model.truth.equals, *(model.truth.classes or ())) if isinstance(each, str)]
+
+
+def require_classes(model: Model, others: pd.Series) -> None:
+    """Raise SpecError, naming the most frequent, if there are ``others`` than classes and the target refuses them."""
+    others = others.dropna()
+    if others.empty or model.truth.other_values != "refuse":
         return
-    counted = others.astype("str").value_counts()
+    counted = others.value_counts()
     named = [f"'{value}' ({rows} rows)" for value, rows in counted.items() if nameable(str(value))][
         :MOST_NAMED
     ]

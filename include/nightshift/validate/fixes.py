@@ -31,8 +31,8 @@ def with_fixes(source: Source, batches: Batches, mended: Sequence[tuple[date, st
     frame = batches.frame
     for day, name, numbers in mended:
         fix = declared(source, name)
-        if fix.column in frame:
-            positions = batches.positions(day, numbers)
+        positions = batches.positions(day, numbers)
+        if fix.column in frame and len(positions):
             # Objects: what the fix puts in may be of another type than what was delivered beside it.
             values = frame[fix.column].astype(object)
             numbers_of = partial(_numbers, source, fix.column)

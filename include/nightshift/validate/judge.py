@@ -1,49 +1,26 @@
 """From delivered rows to verdicts."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
-import numpy as np
 import pandas as pd
 
+from nightshift.landing import Delivered
 from nightshift.specs import Source
-from nightshift.validate.batches import Batches, batches_of, gathered
+from nightshift.validate.batches import Group, batches_of, groups_of
+from nightshift.validate.blocks import Keep, Terms, held, judged
 from nightshift.validate.dialect import remedy
-from nightshift.validate.fixes import with_fixes
+from nightshift.validate.findings import Breach, Findings
 from nightshift.validate.known import Known
-from nightshift.validate.quarantine import rejected_rows, values_as_text
 from nightshift.validate.report import report_of
-from nightshift.validate.rules import Outcome, Rule
-from nightshift.validate.schema import Mismatch, mismatches
+from nightshift.validate.rules import Rule
 from nightshift.validate.verdict import BatchVerdict, Cause, Validation
-from nightshift.validate.violations import (
-    Violation,
-    of_discarded,
-    of_expectations,
-    of_key,
-    of_night,
-    of_room,
-    typed_columns,
-)
 from nightshift.validate.volume import freshness, volume
 
 # A handful of rows may well have nothing in a nullable column; more of them, and the column was lost.
 ALL_NULL_FROM_ROWS = 10
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Everything found in the rows, before it is weighed."""
-
-    source: Source
-    batches: Batches
-    accepted: pd.DataFrame
-    violations: list[Violation]
-    schema: dict[int, list[Mismatch]]
-    forgiven: dict[int, list[Mismatch]]
-    filled: dict[str, np.ndarray]
-    outcomes: dict[int, list[tuple[Rule, Outcome | None]]]
 
 
 def check_expectations(source: Source) -> None:
@@ -58,11 +35,25 @@ def _compiled(source: Source) -> Sequence[Rule]:
 
 
 def validate_batches(
-    source: Source, batches: Mapping[date, pd.DataFrame], known: Known | None = None
+    source: Source,
+    delivered: Mapping[date, pd.DataFrame | Delivered],
+    known: Known | None = None,
+    *,
+    most: int = sys.maxsize,
+    keep: Keep = held,
 ) -> Validation:
-    """Return :func:`validate` of each date's rows as its connector delivered them, without batch_date."""
-    frame, columns = gathered(batches)
-    return validate(source, frame, list(batches), columns=columns, known=known)
+    """Return :func:`validate` of each date's rows as its connector delivered them, without batch_date.
+
+    A date of more than ``most`` rows is judged in its blocks, smaller ones at most so many rows together; what comes
+    out is the same. ``keep`` keeps what a block accepts.
+    """
+    nights = {
+        day: rows if isinstance(rows, Delivered) else Delivered.of(rows) for day, rows in delivered.items()
+    }
+    dates = tuple(sorted(nights))
+    findings = Findings(source, dates, [nights[day].columns for day in dates])
+    terms = Terms(source, _compiled(source), known or Known(), keep)
+    return _validated(terms, groups_of(nights, most), findings)
 
 
 def validate(
@@ -86,87 +77,21 @@ def validate(
         ValueError: the frame holds a date that was not asked for; or the source has a ``freshness``, and a
             date no cut-off.
     """
-    known = known or Known()
-    rules = _compiled(source) if rules is None else rules
-    batches = with_fixes(source, batches_of(frame, dates, columns), known.mended)
-    findings = _find(source, rules, batches, known)
-    rejected = rejected_rows(batches, findings.violations, list(source.columns))
-    verdicts = _verdicts(findings, known)
-    report = report_of(source, rules, findings.violations, findings.outcomes, batches, verdicts)
-    return Validation(source.name, findings.accepted, rejected, verdicts, report)
+    batches = batches_of(frame, dates, columns)
+    terms = Terms(source, _compiled(source) if rules is None else rules, known or Known())
+    findings = Findings(source, batches.dates, batches.columns)
+    return _validated(terms, [Group(lambda: iter([batches]))], findings)
 
 
-def _find(source: Source, rules: Sequence[Rule], batches: Batches, known: Known) -> Findings:
-    schema, forgiven = _schema(source, batches)
-    misfits = np.isin(batches.day, list(schema))
-    rows = np.flatnonzero(~misfits)
-    violations = [
-        Violation("schema", (wrong[0].column,), np.flatnonzero(batches.day == number))
-        for number, wrong in schema.items()
-    ]
-    violations = [violation for violation in violations if len(violation.rows)]
-    typed, found = typed_columns(source, batches, rows)
-    filled = {name: batches.per_date(rows[typed[name].notna().to_numpy()]) for name in source.columns}
-    found += of_room(source, typed, rows)
-    found += of_night(source, typed, batches, rows, known.home) if known.home else ()
-    found += of_expectations(rules, typed, batches, rows)
-    found += of_discarded(source, batches, rows, _among(rows, found), known.discarded)
-    found += of_key(source, typed, batches, rows, _among(rows, found))
-    bad = _among(rows, found)
-    good = typed[~bad].reset_index(drop=True)
-    days = batches.day[rows][~bad]
-    outcomes = _outcomes(source, rules, good, days)
-    nights = pd.Series(np.array(batches.dates, dtype="datetime64[s]")[days], name="batch_date")
-    accepted = pd.concat([nights, good], axis=1)
-    return Findings(source, batches, accepted, [*violations, *found], schema, forgiven, filled, outcomes)
-
-
-def _among(rows: np.ndarray, violations: Sequence[Violation]) -> np.ndarray:
-    """Return the mask of the positions ``rows`` that a violation names."""
-    if not violations:
-        return np.zeros(len(rows), dtype=bool)
-    return np.isin(rows, np.concatenate([violation.rows for violation in violations]))
-
-
-def _schema(source: Source, batches: Batches) -> tuple[dict[int, list[Mismatch]], dict[int, list[Mismatch]]]:
-    """Return the mismatches of each date that has any: those that fail it, and those that are forgiven."""
-    failing: dict[int, list[Mismatch]] = {}
-    forgiven: dict[int, list[Mismatch]] = {}
-    seen: dict[tuple[str, ...], list[Mismatch]] = {}
-    for number, columns in enumerate(batches.columns):
-        if columns not in seen:
-            ignoring = source.other_columns == "ignore"
-            seen[columns] = mismatches(source.columns, columns, ignoring=ignoring)
-        warned = source.schema_changes == "warn" and all(one.forgivable for one in seen[columns])
-        if seen[columns]:
-            (forgiven if warned else failing)[number] = seen[columns]
-    return failing, forgiven
-
-
-def _outcomes(
-    source: Source, rules: Sequence[Rule], good: pd.DataFrame, days: np.ndarray
-) -> dict[int, list[tuple[Rule, Outcome | None]]]:
-    """Return what each batch rule finds among a date's accepted rows; None where it has nothing to judge."""
-    judging = [rule for rule in rules if not rule.judges_rows]
-    found: dict[int, list[tuple[Rule, Outcome | None]]] = {}
-    if not judging:
-        return found
-    from nightshift.validate.expectations import batch_outcomes
-
-    needed = list(dict.fromkeys(column for rule in judging for column in rule.columns))
-    # A batch rule may count rows and name no column.
-    part_of = good[needed or list(good.columns[:1])]
-    for number in np.unique(days):
-        part = part_of[days == number]
-        judged = [rule for rule in judging if all(part[column].notna().any() for column in rule.columns)]
-        outcomes = dict(zip(map(id, judged), batch_outcomes(judged, part), strict=True)) if judged else {}
-        found[int(number)] = [(rule, outcomes.get(id(rule))) for rule in judging]
-    return found
+def _validated(terms: Terms, groups: Sequence[Group], findings: Findings) -> Validation:
+    parts = tuple(judged(terms, group, findings) for group in groups)
+    verdicts = _verdicts(findings, terms.known)
+    return Validation(terms.source.name, parts, verdicts, report_of(terms.rules, findings, verdicts))
 
 
 def _verdicts(findings: Findings, known: Known) -> dict[date, BatchVerdict]:
     """Return each date's verdict, the earliest first: a date that passes counts for the volume of later ones."""
-    dates = findings.batches.dates
+    dates = findings.dates
     history = {day: rows for day, rows in known.history.items() if day not in dates}
     verdicts = {}
     for number, day in enumerate(dates):
@@ -177,28 +102,25 @@ def _verdicts(findings: Findings, known: Known) -> dict[date, BatchVerdict]:
 
 
 def _verdict(findings: Findings, number: int, known: Known) -> BatchVerdict:
-    batches, spec = findings.batches, findings.source.volume
-    day, collected = batches.dates[number], int(batches.per_date()[number])
-    rejected = collected - int((findings.accepted["batch_date"] == pd.Timestamp(day)).sum())
+    spec, day, collected = findings.source.volume, findings.dates[number], int(findings.collected[number])
+    rejected = collected - int(findings.accepted[number])
     unusual, notes = volume(spec, day, collected, known.history) if spec and collected else ([], [])
     cause, reasons = _reasons(findings, number, collected, rejected)
     if cause not in ("empty", "schema"):
-        more = [*unusual, *_stale(findings, day, known)]
+        more = [*unusual, *_stale(findings, number, known)]
         cause, reasons = ("rules" if more else cause), [*reasons, *more]
     warnings = tuple(one.words for one in findings.forgiven.get(number, []))
     counts = (collected, collected - rejected, rejected)
     return BatchVerdict(*counts, not reasons, tuple(reasons), cause, warnings, tuple(notes))
 
 
-def _stale(findings: Findings, day: date, known: Known) -> list[str]:
-    spec = findings.source.freshness
+def _stale(findings: Findings, number: int, known: Known) -> list[str]:
+    spec, day = findings.source.freshness, findings.dates[number]
     if spec is None:
         return []
     if day not in known.cutoffs:
         raise ValueError(f"source '{findings.source.name}' has a freshness: give the cut-off of {day}")
-    events = findings.accepted.loc[findings.accepted["batch_date"] == pd.Timestamp(day), spec.column].dropna()
-    newest = events.max().to_pydatetime() if len(events) else None
-    return freshness(spec, newest, known.cutoffs[day])
+    return freshness(spec, findings.newest.get(number), known.cutoffs[day])
 
 
 def _reasons(findings: Findings, number: int, collected: int, rejected: int) -> tuple[Cause, list[str]]:
@@ -221,14 +143,14 @@ def _allowed(source: Source, collected: int) -> float:
 
 def _retyped(findings: Findings, number: int, collected: int) -> list[str]:
     reasons = []
-    for violation in findings.violations:
-        rows = violation.rows[findings.batches.day[violation.rows] == number]
-        if violation.rule == "type" and len(rows) > _allowed(findings.source, collected):
-            name = violation.columns[0]
+    for broken in findings.broken:
+        rows = broken.counts[number]
+        if broken.rule == "type" and rows > _allowed(findings.source, collected):
+            name = broken.columns[0]
             expected = findings.source.columns[name].type
             reasons.append(
-                f"column '{name}' is not {expected} any more: {len(rows)} of {collected} values do not "
-                f"read as {expected}, such as {_examples(findings, violation, rows)}{remedy(findings.source, name)}"
+                f"column '{name}' is not {expected} any more: {rows} of {collected} values do not "
+                f"read as {expected}, such as {_examples(broken, number)}{remedy(findings.source, name)}"
             )
     return reasons
 
@@ -269,19 +191,15 @@ def _over_budget(findings: Findings, number: int, collected: int, rejected: int)
     if rejected <= _allowed(findings.source, collected):
         return []
     told = []
-    for violation in findings.violations:
-        rows = violation.rows[findings.batches.day[violation.rows] == number]
-        if len(rows):
-            what = f"{violation.rule} on {', '.join(violation.columns)}: {len(rows)} rows"
-            told.append((len(rows), f"{what}, such as {_examples(findings, violation, rows)}"))
+    for broken in findings.broken:
+        if rows := broken.counts[number]:
+            what = f"{broken.rule} on {', '.join(broken.columns)}: {rows} rows"
+            told.append((rows, f"{what}, such as {_examples(broken, number)}"))
     top = [text for _, text in sorted(told, key=lambda item: -item[0])[:3]]
     limit = f"{budget.share:.2%} or {budget.rows} rows"
     return [f"{rejected} of {collected} rows set aside, over the budget of {limit} ({'; '.join(top)})"]
 
 
-def _examples(findings: Findings, violation: Violation, rows: np.ndarray) -> str:
-    column = violation.columns[0]
-    if column not in findings.batches.frame:
-        return "null"
-    values = values_as_text(findings.batches.frame[column].iloc[rows[:100]]).to_pylist()
-    return ", ".join(repr(value[:40]) if value is not None else "null" for value in dict.fromkeys(values[:3]))
+def _examples(broken: Breach, number: int) -> str:
+    values = dict.fromkeys(broken.of_date.get(number) or [None])
+    return ", ".join(repr(value[:40]) if value is not None else "null" for value in values)

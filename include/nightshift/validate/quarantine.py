@@ -52,13 +52,9 @@ def rejected_rows(batches: Batches, violations: Sequence[Violation], declared: S
     return table.to_pandas()
 
 
-def breaking(rejected: pd.DataFrame, rule: str | None, column: str) -> pd.Series:
-    """Return which of the rejected rows break ``rule`` (any rule, if None) on ``column``, alone or with others."""
-    # Over the text of `violations`, not parsed: quotes within a value are escaped, so none can look like this.
-    wanted = r'[^"]*' if rule is None else re.escape(json.dumps(rule)[1:-1])
-    name = re.escape(json.dumps(column)[1:-1])
-    pattern = rf'"rule": "{wanted}", "column": "(?:[^"]*, )?{name}(?:, [^"]*)?", "value": '
-    return rejected["violations"].str.contains(pattern, regex=True)
+def no_rows() -> pd.DataFrame:
+    """Return the columns of rows set aside, without a row."""
+    return rejected_rows(Batches(pd.DataFrame({"row": []}), (), np.empty(0, dtype=np.int64), ()), [], [])
 
 
 def _told(frame: pd.DataFrame, violations: Sequence[Violation], order: np.ndarray) -> pa.Table:

@@ -3,11 +3,15 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Literal, TypedDict
 
+import numpy as np
 import pandas as pd
 
 from nightshift.errors import BatchRejected, EmptyBatch, SchemaMismatch
+from nightshift.validate.blocks import Part
+from nightshift.validate.quarantine import no_rows
 
 Cause = Literal["", "empty", "schema", "rules"]
 
@@ -88,19 +92,35 @@ class Report(TypedDict):
 class Validation:
     """Rows accepted and rejected, a verdict for every date asked for, and a summary for people.
 
-    accepted: ``batch_date`` (datetime64[s]) and the declared columns in the spec's order: string as str,
-        integer as int64 (nullable: Int64), float as float64, boolean as bool (nullable: boolean), date as
-        datetime64[s], timestamp as datetime64[us, UTC]. The good rows of every date, refused ones included.
+    ``parts`` yield the rows a block at a time; the frames hold all of them, made when they are first asked for.
+    accepted: ``batch_date`` (datetime64[s]) and the declared columns in the spec's order, in the dtypes of
+        :mod:`nightshift.types`. The good rows of every date, refused ones included.
     rejected: ``batch_date``, ``row_number`` (from 1, as delivered within the date), ``rule``,
         ``column_name``, ``value`` (text, at most 200 characters) of the first violation, ``row`` (JSON of
         the row as delivered), ``violations`` (JSON list of every rule, column and value).
     """
 
     source: str
-    accepted: pd.DataFrame
-    rejected: pd.DataFrame
+    parts: tuple[Part, ...]
     verdicts: dict[date, BatchVerdict]
     report: Report
+
+    @cached_property
+    def accepted(self) -> pd.DataFrame:
+        """The rows that may go on."""
+        return _joined([rows for part in self.parts for rows in part.accepted()])
+
+    @cached_property
+    def rejected(self) -> pd.DataFrame:
+        """The rows that are set aside."""
+        return _joined([rows for part in self.parts for rows in part.rejected()] or [no_rows()])
+
+    def numbers(self, rule: str | None = None, column: str | None = None) -> dict[date, np.ndarray]:
+        """Return by date the numbers of the rows set aside, ascending: all, or those that break a rule on a column."""
+        found: dict[date, list[np.ndarray]] = {}
+        for day, numbers in (each for part in self.parts for each in part.numbers(rule, column)):
+            found.setdefault(day, []).append(numbers)
+        return {day: np.concatenate(numbers) for day, numbers in found.items()}
 
     @property
     def passed(self) -> bool:
@@ -124,6 +144,10 @@ class Validation:
         if failed:
             raise _rejection(failed.values())(f"source '{self.source}': {_told(failed)}")
         return self
+
+
+def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
 
 
 def _rejection(failed: Iterable[BatchVerdict]) -> type[BatchRejected]:

@@ -7,12 +7,14 @@ A partition is replaced whole, in one transaction, under a lease: see :mod:`nigh
 from psycopg2.extras import Json
 
 from nightshift.warehouse.database import Reading, Warehouse
+from nightshift.warehouse.judged import Reported, came_of, digests
 from nightshift.warehouse.migrate import migrate, newest_revision
 from nightshift.warehouse.partitions import ROWS_A_PIECE, Lease, PartitionWrite
 from nightshift.warehouse.tables import (
     Table,
     feature_inputs_table,
     feature_table,
+    label_table,
     prediction_table,
     quarantine_table,
     raw_table,
@@ -24,10 +26,14 @@ __all__ = [
     "Lease",
     "PartitionWrite",
     "Reading",
+    "Reported",
     "Table",
     "Warehouse",
+    "came_of",
+    "digests",
     "feature_inputs_table",
     "feature_table",
+    "label_table",
     "migrate",
     "newest_revision",
     "prediction_table",

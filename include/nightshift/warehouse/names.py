@@ -13,7 +13,7 @@ from nightshift.records import deliveries, leases
 # The column by which tables name one, and the schemas with tables of its own: the name, and what may follow it.
 COLUMNS = {"model": "model", "source": "source", "features": "feature_set"}
 OWN = {
-    "model": {"predictions": r"(_champion)?", "adhoc": ""},
+    "model": {"predictions": r"(_champion)?", "adhoc": "", "labels": ""},
     "source": {"raw": ""},
     "features": {"features": r"_v[1-9][0-9]*"},
 }

@@ -6,7 +6,7 @@ newer generation and writes nothing. A reader sees the old partition whole, or t
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -86,7 +86,8 @@ class PartitionWrite:
         """Replace ``dates`` of ``table`` (all that are leased, if not given) by ``rows``; return their number.
 
         ``rows``: also as a function that gives them piece by piece, in the table's own types, anew each time. ``only``
-        narrows what is replaced (``source="weather"``), for tables that several writers share.
+        narrows what is replaced (``source="weather"``), for tables that several writers share. What giving the rows
+        raises is raised here.
         """
         pieces = rows if callable(rows) else _pieces(table, rows)
         conditions = [sql.SQL("batch_date BETWEEN $1 AND $2"), *_equal(only)]
@@ -95,10 +96,13 @@ class PartitionWrite:
         )
         for first, last in consecutive(self.lease.generations if dates is None else dates):
             self.cursor.execute(rendered(statement), parameters=[first, last, *only.values()])
-        reader = pa.RecordBatchReader.from_batches(table.arrow_schema, pieces())
+        raised: list[Exception] = []
+        reader = pa.RecordBatchReader.from_batches(table.arrow_schema, _watched(pieces(), raised))
         try:
             return self.cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema)
         except adbc.Error as error:
+            if raised:  # not the warehouse's, though the driver tells it as its own
+                raise raised[0] from error
             raise told(error, error.sqlstate, _place(table, pieces, str(error))) from error
 
     def counts(self, table: Table, dates: Iterable[date], **only: str) -> dict[date, int]:
@@ -127,6 +131,14 @@ class PartitionWrite:
 def _pieces(table: Table, rows: pd.DataFrame | pa.Table) -> Pieces:
     arrow = rows if isinstance(rows, pa.Table) else table.arrow(rows)
     return lambda: arrow.to_batches(max_chunksize=ROWS_A_PIECE)
+
+
+def _watched(pieces: Iterable[pa.RecordBatch], raised: list[Exception]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from pieces
+    except Exception as error:
+        raised.append(error)
+        raise
 
 
 def _place(table: Table, pieces: Pieces, said: str) -> str:

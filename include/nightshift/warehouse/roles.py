@@ -19,6 +19,7 @@ SCHEMAS = (
     "quarantine",
     "features",
     "predictions",
+    "labels",
     "adhoc",
     "monitoring",
     "catalog",
@@ -60,6 +61,8 @@ WRITER = Grants({"catalog.leases": KEEP}) | CLOCK
 PUBLISHER = Grants({"catalog.announcements": KEEP, "catalog.feature_batches": READ})
 # Who asks for a night's sketch makes the one that is not there.
 SKETCHER = Grants(_each(KEEP, "catalog.feature_edges", "catalog.feature_sketches"))
+# Who reads labels derives from the raw rows those that are not kept.
+LABELS = Grants({"catalog.label_batches": READ, "catalog.batches": READ}, _each(READ, "labels", "raw"))
 COLLECT = (
     Grants(
         {
@@ -94,6 +97,7 @@ SCORE = (
         {"raw": READ, "features": READ, "predictions": REPLACE, "adhoc": REPLACE},
         ("raw", "features", "predictions", "adhoc"),
     )
+    | LABELS
     | WRITER
     | PUBLISHER
 )
@@ -117,6 +121,7 @@ TRAIN = (
         {"raw": READ, "features": READ},
         ("raw", "features"),
     )
+    | LABELS
     | CLOCK
     | LEDGER
 )
@@ -130,9 +135,12 @@ MONITOR = (
             **_each(READ, "catalog.prediction_sketches", "monitoring.faults", "monitoring.gains"),
             **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
             "governance.snapshots": READ,
+            # It keeps the labels of all who read them.
+            **_each(KEEP, "catalog.label_batches", "catalog.leases"),
+            "monitoring.outcomes": "SELECT, INSERT, UPDATE, DELETE",
         },
-        _each(READ, "raw", "features", "predictions"),
-        ("raw", "features", "predictions"),
+        {**_each(READ, "raw", "features", "predictions"), "labels": REPLACE},
+        ("raw", "features", "predictions", "labels"),
     )
     | SKETCHER
 )
@@ -220,13 +228,14 @@ def _statements(
     """Return what grants it. ``known``: tables that are there; ``schemas`` too: a revision before may have fewer."""
     every, to = ", ".join(schemas), f"TO {login}"
     granted = {name: what for name, what in grants.schemas.items() if name in schemas}
+    makes = [name for name in grants.makes if name in schemas]
     nothing = [f"REVOKE ALL ON ALL {kind} IN SCHEMA {every} FROM {login}" for kind in KINDS]
     defaults = f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA"
     nothing.append(f"{defaults} {every} REVOKE ALL ON TABLES FROM {login}")
     nothing.append(f"REVOKE ALL ON SCHEMA {every} FROM {login}")
-    used = {name.partition(".")[0] for name in grants.tables if name in known} | {*granted, *grants.makes}
-    functions = [f"{schema}.ensure_table" for schema in grants.makes]
-    functions += ["predictions.ensure_view"] if "predictions" in grants.makes else []
+    used = {name.partition(".")[0] for name in grants.tables if name in known} | {*granted, *makes}
+    functions = [f"{schema}.ensure_table" for schema in makes]
+    functions += ["predictions.ensure_view"] if "predictions" in makes else []
     return [
         *nothing,
         f"GRANT USAGE ON SCHEMA {', '.join(sorted(used))} {to}",

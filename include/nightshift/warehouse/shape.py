@@ -19,7 +19,7 @@ WAYS_OUT = {
     "give the source another name",
     "features": "run `nightshift migrate features {name}` (with --dry-run it says what it would do), undo the change, "
     "or make it a new version of the set",
-    "predictions": "undo the change, or give the model another name",
+    **dict.fromkeys(("predictions", "labels"), "undo the change, or give the model another name"),
 }
 
 

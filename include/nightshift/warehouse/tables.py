@@ -1,7 +1,7 @@
 """The tables that follow from specs: their columns, keys and DDL. Fixed tables come from migrations."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pandas as pd
@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from nightshift.errors import BatchRejected, SpecError
 from nightshift.specs import FeatureSet, Model, Source, class_column
-from nightshift.specs.tables import BATCH, PREDICTIONS, RAW
+from nightshift.specs.tables import BATCH, LABELS, PREDICTIONS, RAW
 from nightshift.types import ARROW, POSTGRES, to_arrow
 
 
@@ -40,6 +40,10 @@ class Table:
     def arrow_schema(self) -> pa.Schema:
         """The columns in their exact types."""
         return pa.schema([(name, ARROW[kind]) for name, kind in self.columns.items()])
+
+    def narrowed(self, names: Iterable[str]) -> "Table":
+        """Return the table with these columns only, to read no others."""
+        return replace(self, columns={name: self.columns[name] for name in names})
 
     def arrow(self, frame: pd.DataFrame) -> pa.Table:
         """Return ``frame`` (its columns: at least this table's) as Arrow in this table's exact types.
@@ -131,6 +135,13 @@ def prediction_table(model: Model, feature_set: FeatureSet) -> Table:
     columns = _beside(dict.fromkeys(feature_set.entity, "string"), ours, f"model '{model.name}'")
     required = frozenset(columns.keys() - each.keys())
     return Table("predictions", model.name, columns, ("batch_date", "arm", *feature_set.entity), required)
+
+
+def label_table(model: Model, feature_set: FeatureSet) -> Table:
+    """Return a model's labels: what each report said came true. A partition is what one night's batch reported."""
+    columns = _beside(dict.fromkeys(feature_set.entity, "string"), LABELS, f"model '{model.name}'")
+    key = ("batch_date", *feature_set.entity, "known_at")
+    return Table("labels", model.name, columns, key, frozenset(key))
 
 
 def _beside(declared: Mapping[str, str], ours: Mapping[str, str], whose: str) -> dict[str, str]:

@@ -108,6 +108,36 @@ def test_one_model_that_did_not_run_is_told_by_its_own_name() -> None:
     assert row.numbers == {"night": str(BAD), "nights": 1, "newest": str(BAD - DAY)}
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_source_that_was_added_by_day_misses_its_first_night_and_none_before(by_hand: bool) -> None:
+    """Also where its past was collected by hand that day; and so does a set that was."""
+    declared = {"weather": at(BAD, 9), SET: at(BAD, 9)}
+    history = ("weather", BAD - DAY) if by_hand else None
+
+    def arrives(what: str, name: str, night: date) -> datetime | None:
+        if what == "set" or name == "weather":
+            return at(BAD, 10) if (name, night) == history else None
+        return usual(what, name, night)
+
+    world = World(project(0), arrives)
+    for hour in range(9, 54):
+        there = world.facts(at(BAD, hour))
+        batches = tuple(
+            replace(row, recorded_at=at(BAD, 10)) if row.source == "weather" else row for row in there.batches
+        )
+        told = tuple(row for row in there.announced if row.asset != "raw.weather")  # it was left
+        world.look(there.now, declared=declared, batches=batches, announced=told)
+    assert world.told == [(at(BAD + DAY, 6), "opened", "night_missing/source:weather")]
+
+
+def test_a_project_that_was_made_by_day_has_missed_nothing() -> None:
+    new = project(0)
+    world = World(new, lambda what, name, night: None)
+    declared = {name: at(BAD, 9) for name in [*new.sources, SET]}
+    assert [world.look(at(BAD, hour), declared=declared) for hour in range(9, 30)] == [[]] * 21
+    assert world.look(at(BAD, 30), declared=declared) == [("opened", "night_missing/project")]
+
+
 def test_features_of_sources_that_are_all_there_are_refused_before_the_agreed_hour() -> None:
     world = World(
         project(),

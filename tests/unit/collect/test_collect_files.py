@@ -123,6 +123,30 @@ def test_a_broken_csv_file_is_told_with_its_full_path(tmp_path, content, message
     assert str(tmp_path / "2013-02-08.csv") in str(raised.value)
 
 
+def test_a_large_parquet_file_comes_in_frames_also_where_its_last_row_has_a_date_beyond_python(tmp_path):
+    rows = 100_003
+    days = [15_000] * (rows - 1) + [4_000_000]  # since 1970; the last one is in the year 12921
+    table = pa.table({"id": pa.array(map(str, range(rows))), "day": pa.array(days, pa.date32())})
+    pyarrow.parquet.write_table(table, tmp_path / "2013-02-08.parquet")
+    spec = source("{date}.parquet", format="parquet")
+    with open_source(spec, Connection("files", extra={"path": str(tmp_path)}), HOME) as reader:
+        sizes = reader.take(DAY, WINDOW, lambda frames: [len(frame) for frame in frames])
+        frame = reader.read(DAY, WINDOW)
+    assert sizes == [100_000, 3]
+    assert frame["id"].to_list() == list(map(str, range(rows)))
+    assert frame["day"].dt.year.iloc[[0, -1]].to_list() == [2011, 12921]
+
+
+def test_a_csv_file_whose_last_line_is_not_plain_is_read_once_and_whole(tmp_path):
+    line = "x" * 998 + "\n"
+    (tmp_path / "2013-02-08.csv").write_text("id\n" + line * 9_000 + '5" pipe\n')
+    frame = read(tmp_path, source())
+    assert (len(frame), frame["id"].iloc[0], frame["id"].iloc[-1]) == (9_001, "x" * 998, '5" pipe')
+    (tmp_path / "2013-02-08.csv").write_text("id\n" + line * 9_000 + '"never closed\n')
+    with pytest.raises(SourceError, match="the quote opened on line 9002 is never closed"):
+        read(tmp_path, source())
+
+
 def test_a_broken_parquet_file_is_told(tmp_path):
     (tmp_path / "2013-02-08.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(SourceError, match="not Parquet"):

@@ -6,12 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 from sqlalchemy import create_engine
 
 from nightshift import collect as collecting
 from nightshift.collect import CONNECTORS, Connection, open_source
 from nightshift.errors import SourceError, SourceRefused, SpecError
-from nightshift.specs import Source
+from nightshift.specs import ConnectorSpec, Source
 
 DAY = date(2013, 2, 8)
 WINDOW = (datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 8, 5, tzinfo=UTC))
@@ -152,8 +153,8 @@ def test_a_connection_prints_no_secrets():
 
 
 def test_every_kind_of_the_spec_has_a_connector():
-    kinds = {"sql", "files", "http"}
-    assert set(CONNECTORS) == kinds
+    told = TypeAdapter(ConnectorSpec).json_schema()
+    assert set(CONNECTORS) == set(told["discriminator"]["mapping"])
 
 
 def test_columns_without_nulls_are_typed(connection):

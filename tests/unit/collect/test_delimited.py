@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nightshift.collect.delimited import NotCsv, read_csv
+from nightshift.collect.delimited import NotCsv, NotPlain, frames_of, read_csv
 from nightshift.specs import Dialect
 
 MEGABYTE = 2**20
@@ -186,3 +186,36 @@ def test_text_of_any_encoding_is_read_and_a_byte_order_mark_is_no_part_of_it(enc
     assert as_lists(read_csv(content, Dialect(encoding=encoding))) == [["id", "note"], ["1", "Käse"]]
     with pytest.raises(NotCsv, match="not utf-16 text"):
         read_csv(b"id,note\n1,a\nx", Dialect(encoding="utf-16"))
+
+
+PARTS = ["a", "b,", '"c"', '"d\n,""e"', "\n", "\r\n", "\r", ",", "#x", '"', " ", "\xe9", "\n\n"]
+
+
+def in_pieces(content: bytes, dialect: Dialect, piece: int) -> pd.DataFrame | type[Exception]:
+    try:
+        found = list(frames_of(content, dialect, strictly=False, piece=piece))
+    except (NotPlain, NotCsv) as error:
+        return type(error)
+    assert all(list(frame.columns) == list(found[0].columns) for frame in found)
+    return pd.concat(found, ignore_index=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=25).map("".join), st.sampled_from([None, "#"]))
+@example('"d\n,""e",b\n"d\n,""e",b\n"d\n,""e",b\n', None)
+def test_where_a_file_is_cut_into_pieces_decides_nothing(body, comment):
+    content, dialect = f"x,y\n{body}".encode(), Dialect(comment=comment)
+    whole = in_pieces(content, dialect, len(content) + 1)
+    for piece in (1, 3, 8):
+        found = in_pieces(content, dialect, piece)
+        if isinstance(whole, pd.DataFrame):
+            pd.testing.assert_frame_equal(found, whole)
+        else:
+            assert found is whole
+
+
+def test_a_large_file_is_read_in_pieces_of_whole_lines():
+    content = b"x,y\n" + b'"a\n""b""",1\n' * 1000
+    frames = list(frames_of(content, Dialect(), strictly=False, piece=1000))
+    assert (len(frames), sum(map(len, frames))) == (13, 1000)
+    assert {value for frame in frames for value in frame["x"]} == {'a\n"b"'}

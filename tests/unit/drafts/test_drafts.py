@@ -542,15 +542,15 @@ def test_a_draft_that_is_not_sound_is_not_left_behind(include: Path, tmp_path: P
     assert not (include / "sources/all.yaml").exists()
 
 
-def shop_rows(spec: Source, include: Path) -> pd.DataFrame:
-    """Return 60 nights of the shops as the warehouse gives them."""
+def shop_rows(spec: Source, include: Path, nights: int = 60) -> pd.DataFrame:
+    """Return nights of the shops as the warehouse gives them."""
     from nightshift.collect import connection_of, open_source
     from nightshift.validate import validate_batches
 
     project = load_project(include)
     where = connection_of(spec, look.find_connection, include.parent)
     with open_source(spec, where, project.calendar.zone) as reader:
-        days = [date(2022, 1, 2) + timedelta(n) for n in range(60)]
+        days = [date(2022, 1, 2) + timedelta(n) for n in range(nights)]
         batches = {day: reader.read(day, project.calendar.window(day)) for day in days}
     rows = validate_batches(spec, batches).require_passed().accepted
     cutoffs = rows["batch_date"].map(lambda night: project.calendar.cutoff(night.date()))
@@ -577,15 +577,28 @@ def test_a_drafted_module_builds_a_day_from_the_rows_before_it(include: Path) ->
 
 def test_the_mean_is_of_no_identifier_and_of_nothing_that_never_changes(include: Path) -> None:
     days = [date(2022, 1, 1) + timedelta(n) for n in range(40)]
-    rows = [f"{day},{700 + n // 4 % 7},5,{n * 3 % 11},{day - timedelta(n % 9)}" for n, day in enumerate(days)]
-    (include.parent / "data/till.csv").write_text("\n".join(["Day,store_id,tills,sold,ordered", *rows]))
+    rows = [
+        f"{day},{700 + n // 4 % 7},{90 + n // 2 * 7},5,{n * 3 % 11},{day - timedelta(n % 9)}"
+        for n, day in enumerate(days)
+    ]
+    (include.parent / "data/till.csv").write_text(
+        "\n".join(["Day,store_id,bill_id,tills,sold,ordered", *rows])
+    )
     drafts.new_source("till", {**SHOPS, "path": "till.csv"}, None, include=include)
     path, left = drafts.new_features("takings", ["till"], [], include=include)
     assert left == {
-        "store_id": "an identifier by its name",
+        "bill_id": "an identifier by its name, of 20 different values",
         "tills": "the same in every row",
         "ordered": "a date; make a number of it, such as the days from then to the row's own day",
     }
+    # A name whose values come again is a category; nothing is to be added up of its numbers.
+    assert '"store_id_last": "string"' in path.read_text()
+    spec = load_project(include).feature_set("takings")
+    rows = shop_rows(load_project(include).source("till"), include, 30)
+    night = date(2022, 1, 20)
+    seen = featurise.visible({"till": rows}, spec, load_project(include).calendar, night)
+    built = featurise.compute(spec, featurise.load_build(spec), seen, night)
+    assert built["store_id_last"].tolist() == [str(700 + 18 // 4 % 7)]
     assert '"sold_mean_28d": "float"' in path.read_text()
     assert "# Of sold: a guess, the first that is no key or identifier and varies" in path.read_text()
 

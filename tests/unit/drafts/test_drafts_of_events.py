@@ -105,6 +105,24 @@ def test_the_outcome_and_what_gives_it_away_are_a_source_of_their_own(include: P
         assert "reservation_status: says is_canceled by itself" in path.read_text()
 
 
+def test_a_column_that_says_the_outcome_suspiciously_well_is_kept_and_asked_about(include: Path) -> None:
+    table, random = bookings(), np.random.default_rng(1)
+    gone = table["is_canceled"] == "Yes"
+    table["refund"] = np.where(
+        gone, random.normal(3.1, 1, len(table)), random.normal(0, 1, len(table))
+    ).round(3)
+    table.to_csv(include.parent / "data/bookings.csv", index=False)
+    (path, _), found = drafts.new_source(
+        "hotel", BOOKINGS, None, outcome=Outcome(("is_canceled",)), include=include
+    )
+    assert list(found.telling) == ["refund"]
+    assert "refund" in load_project(include).source("hotel").columns
+    said = " ".join(path.read_text().replace("#", " ").split())
+    assert (
+        "If not, name it in --outcome too: refund: says is_canceled by itself suspiciously well (0.9" in said
+    )
+
+
 def test_an_outcome_that_comes_late_is_collected_late(include: Path) -> None:
     draft_halves(include, after=7)
     assert load_project(include).require_sound().source("hotel_outcome").connector.offset_days == -7

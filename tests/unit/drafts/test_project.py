@@ -24,6 +24,15 @@ def test_it_is_sound_and_has_what_airflow_reads(tmp_path: Path) -> None:
         assert {path.name for path in (tmp_path / "mine" / name).iterdir()} == ours
 
 
+def test_of_data_of_the_past_it_has_a_last_night(tmp_path: Path) -> None:
+    last = date(2024, 3, 1)
+    file = new_project(tmp_path / "mine", timezone="UTC", first_night=FIRST, last_night=last)
+    assert load_project(file.parent).settings.last_night == last
+    with pytest.raises(SpecError, match="last_night"):
+        new_project(tmp_path / "other", timezone="UTC", first_night=FIRST, last_night=date(2024, 1, 1))
+    assert not (tmp_path / "other").exists()
+
+
 def test_its_settings_are_those_of_the_example_without_its_upstreams(tmp_path: Path) -> None:
     new_project(tmp_path / "mine", timezone="UTC", first_night=FIRST)
     ours = settings_file.read(ENGINE.parent / "airflow_settings.yaml")

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from synthetic_nights import dates, equal, rows, weather
 
 from nightshift.errors import SchemaMismatch
-from nightshift.monitor.drift import critical_psi, decide
+from nightshift.monitor.drift import MEASURES, critical_psi, decide
 from nightshift.monitor.profile import build_profile, counted, summed
 from nightshift.records.monitoring import DriftResult
 from nightshift.records.profile import Profile
@@ -93,6 +93,18 @@ def test_forty_percent_nulls_in_one_feature_alarm(profile: Profile, n: int, colu
 
     assert result.status == "drifted"
     assert result.reasons[0].startswith(f"{column} is ruined: ")
+
+
+def test_what_a_measure_of_the_table_says_is_a_reason(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        MEASURES, "fewest", lambda column, drift: "too even" if column.then.name == "x3" else None
+    )
+    result = judged(profile, rows(1, 300))
+
+    assert {each.name: each.ruins for each in result.features if each.ruined} == {"x3": ("too even",)}
+    assert result.reasons == ("x3 is ruined: too even",)
 
 
 def test_a_few_nulls_do_not_ruin_a_feature(profile: Profile) -> None:

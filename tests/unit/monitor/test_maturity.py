@@ -54,6 +54,12 @@ def test_labels_that_come_as_declared_are_final() -> None:
     assert [state(each, nights[:n], maturity)[0] for n, each in enumerate(nights)] == ["final"] * 30
 
 
+def test_a_night_of_which_nothing_came_since_looks_as_if_it_were_looked_at_anew() -> None:
+    early, late = (looked(10, today=today, late=all_late(0.3)) for today in (14, 20))
+    assert [each.until(FIRST + 20 * DAY) for each in early] == late
+    assert early[0].until(FIRST + 14 * DAY) == early[0]
+
+
 def test_the_curve_rises_to_the_share_that_ever_comes() -> None:
     nights = looked(10, today=12, late=all_late(0.3))
     found = curve(nights)

@@ -65,7 +65,8 @@ def nights(change: int = CHANGE, late: int = 1) -> replay.Nights:
     features = pd.DataFrame({"id": ids, "x": x, "batch_date": when})
     known = (when + pd.Timedelta(days=late)).tz_localize("UTC")
     truth = pd.DataFrame({"id": ids, "y": y, "known_at": known, "batch_date": when})
-    return replay.Nights(features, truth, lambda night: pd.Timestamp(night, tz="UTC"), FIRST)
+    reported = train.reports(spec(), truth, ["id"])
+    return replay.Nights(features, reported, lambda night: pd.Timestamp(night, tz="UTC"), FIRST)
 
 
 def made(model: Model, given: replay.Nights, every: int = 7) -> replay.Bank:
@@ -113,7 +114,7 @@ def test_losses_are_those_of_the_functions_of_a_training(bank: replay.Bank) -> N
     model, number = spec(), 3
     candidate = bank.candidates[number]
     known = nights()
-    labels = train.labels(model, known.truth, ["id"], pd.Timestamp(candidate.as_of, tz="UTC"))
+    labels = train.labels(model, known.reported, ["id"], pd.Timestamp(candidate.as_of, tz="UTC"))
     rows = train.labelled(known.features, labels, ["id"])
     dates = candidate.dates
     fitting = rows[
@@ -135,7 +136,7 @@ def test_a_candidate_is_judged_by_its_judged_fit_and_serves_by_its_refit(bank: r
     candidate, judged = found.candidates[number], bank.candidates[number]
     held_out = found.rows["batch_date"] <= pd.Timestamp(candidate.dates.holdout_last)
     np.testing.assert_array_equal(candidate.predictions[held_out], judged.predictions[held_out])
-    labels = train.labels(model, given.truth, ["id"], pd.Timestamp(candidate.as_of, tz="UTC"))
+    labels = train.labels(model, given.reported, ["id"], pd.Timestamp(candidate.as_of, tz="UTC"))
     rows = train.labelled(given.features, labels, ["id"])
     rows = rows[
         rows["batch_date"].between(
@@ -238,7 +239,9 @@ def test_the_same_replay_says_the_same_and_its_page_says_the_verdict_first(bank:
 
 def test_nights_without_labels_after_the_first_training_are_told() -> None:
     given = nights()
-    early = replace(given, truth=given.truth[given.truth["batch_date"] <= pd.Timestamp(PERIOD.first)])
+    early = replace(
+        given, reported=given.reported[given.reported["batch_date"] <= pd.Timestamp(PERIOD.first)]
+    )
     rows = replay.labelled(spec(), feature_set(), early, PERIOD.last)
     alone = replay.candidate(spec(), feature_set(), early, PERIOD.first, rows)
     with pytest.raises(NotReady, match="no night with labels follows the first training"):
@@ -248,8 +251,8 @@ def test_nights_without_labels_after_the_first_training_are_told() -> None:
 def test_what_would_have_been_served_with_an_offset_a_night_is_compared_by_the_same_fits() -> None:
     """A level that rises: lines of then are off by as much for all, and the offset follows."""
     given = nights(change=NIGHTS)
-    rising = given.truth["y"] + np.repeat(np.arange(NIGHTS), A_NIGHT) * 0.02
-    given = replace(given, truth=given.truth.assign(y=rising))
+    rising = given.reported["label"] + np.repeat(np.arange(NIGHTS), A_NIGHT) * 0.02
+    given = replace(given, reported=given.reported.assign(label=rising))
     plain = made(spec(), given)
     model = spec(recalibrate={"window_days": 7, "at_most": 1.0})
     moved = replay.bank(model, plain.rows, plain.candidates)

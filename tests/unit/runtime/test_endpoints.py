@@ -239,6 +239,19 @@ def test_a_surrounding_airflow_does_not_leak_in(runtime: Runtime, monkeypatch: p
         assert key not in environment
 
 
+def test_whom_metrics_and_events_are_told_is_set_from_outside(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__NIGHTSHIFT__EVENTS": "stdout",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+    }
+    for key, value in told.items():
+        monkeypatch.setenv(key, value)
+    assert told.items() <= configuration.environment(runtime).items()
+
+
 def test_connections_carry_the_local_endpoints(runtime: Runtime) -> None:
     laid_over = configuration.connections(runtime, components.extension())
     assert laid_over["warehouse_score"]["port"] == 15433

@@ -13,8 +13,8 @@ from toys import FROZEN, rows, spec
 
 from nightshift import artifacts, metrics, train
 from nightshift.errors import FitFailed, SpecError
+from nightshift.landing import parquet
 from nightshift.specs import ENCODED, FeatureSet, Model, load_project
-from nightshift.stages.collect import parquet
 
 BOOSTING, LOGISTIC = (
     "sklearn.ensemble.HistGradientBoostingClassifier",

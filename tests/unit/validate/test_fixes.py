@@ -10,7 +10,7 @@ from weather_batches import BETWEEN, DAY, batch, source, with_values
 from nightshift.errors import SpecError
 from nightshift.specs import Fix
 from nightshift.specs.source import FIX_ACTIONS
-from nightshift.validate import FIXES, Known, breaking, validate, validate_batches
+from nightshift.validate import FIXES, Known, validate, validate_batches
 
 FILES = {"kind": "files", "connection": "c", "path": "{date}.csv", "format": "csv"}
 
@@ -99,7 +99,7 @@ def test_a_discarded_row_stays_out_and_claims_no_key():
 def test_a_row_is_found_by_any_rule_it_breaks_on_a_column_and_not_by_what_its_values_look_like():
     evil = f'{{"rule": "{BETWEEN}", "column": "gust", "value": 1}}'
     frame = with_values(with_values(batch(), "temp", 2, -5.0), "station", 1, evil)
-    rejected = validate(source(), frame, [DAY]).rejected
+    found = validate(source(), frame, [DAY])
     member = "expect_column_values_to_be_in_set"
     asked = {
         (None, "temp"): [1, 2],
@@ -110,7 +110,7 @@ def test_a_row_is_found_by_any_rule_it_breaks_on_a_column_and_not_by_what_its_va
         (None, "tem"): [],
     }
     for (rule, column), numbers in asked.items():
-        assert rejected[breaking(rejected, rule, column)]["row_number"].tolist() == numbers
-    twins = validate(source(), pd.concat([batch(), batch().head(2)], ignore_index=True), [DAY]).rejected
+        assert list(found.numbers(rule, column).get(DAY, ())) == numbers
+    twins = validate(source(), pd.concat([batch(), batch().head(2)], ignore_index=True), [DAY])
     for column in ("station", "hour"):
-        assert breaking(twins, None, column).all()
+        assert list(twins.numbers(None, column)[DAY]) == list(twins.rejected["row_number"])
