@@ -15,7 +15,7 @@ import pandas as pd
 
 from nightshift.calendar import DateRange
 from nightshift.explore import LABEL, Question, Subject, examine, notebook, render, sampled
-from nightshift.stages.collect import parquet
+from nightshift.landing import parquet
 
 ROWS, SAMPLE, BAR, PAGE_BAR = 1_000_000, 50_000, 20.0, 2_000_000
 NIGHTS, BEFORE = (

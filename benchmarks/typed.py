@@ -28,13 +28,9 @@ def turns(url: str, name: str, count: int) -> Iterator[tuple[str, Callable[[], o
     import pandas as pd
     import validate as example
 
+    from nightshift.landing import parquet
     from nightshift.validate import validate
     from nightshift.warehouse import Warehouse, raw_table
-
-    try:
-        from nightshift.stages.collect import parquet
-    except ImportError:  # as older revisions name it
-        from nightshift.stages.collecting import parquet
 
     source = example.source().model_copy(update={"name": f"bench_{name}"})
     delivered = example.rows(count, 0.0)

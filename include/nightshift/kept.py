@@ -39,6 +39,8 @@ KINDS: Mapping[str, Kind] = {
     "replays": Kind(rf"{NAME}/{HASH}\.html", "replay_policies_{}"),
     "cards": Kind(rf"{NAME}/[0-9]{{1,9}}/(card\.html|card\.md|sbom\.cdx\.json)", "train_{}"),
     "catalog": Kind(r"index\.html", "catalog"),
+    # Whatever a DAG has to show that needs no kind of its own: whose it is stands in the key.
+    "pages": Kind(rf"{NAME}/{NAME}/({NIGHTS}|{HASH})\.html", "{}"),
 }
 # What is not here is a page.
 MEDIA_TYPES = {"md": "text/plain; charset=utf-8", "json": "application/json"}
@@ -95,6 +97,11 @@ def cards(model: str) -> str:
 def card(model: str, version: int) -> str:
     """Return the key of a version's card; its Markdown and bill of materials lie beside it."""
     return f"{cards(model)}/{version}/card.html"
+
+
+def page(dag_id: str, name: str, which: object) -> str:
+    """Return the key of a DAG's page: of a night, of nights, or named by its hash. It is kept for good."""
+    return f"pages/{dag_id}/{name}/{which}.html"
 
 
 def dag_of(key: str) -> str:

@@ -15,7 +15,7 @@ from nightshift.errors import RequestError
 from nightshift.orchestration import forms
 from nightshift.orchestration.forms import LONGEST_REASON, checked
 from nightshift.specs import ROW_RULES, load_project
-from nightshift.validate import violations
+from nightshift.validate import blocks, violations
 
 ALLOWED = forms.RANGE
 REPLAY = forms.replay(load_project().source("weather"))
@@ -234,12 +234,12 @@ def test_a_replay_offers_what_its_source_declares_in_words() -> None:
 
 
 def test_the_rules_offered_are_those_that_rows_are_set_aside_by() -> None:
-    """All that :mod:`nightshift.validate.violations` names; `discarded` rows are no rule's any more."""
-    text = Path(violations.__file__).read_text()
+    """All that :mod:`nightshift.validate` names of rows; a batch's schema is no rule, nor are `discarded` rows any more."""
+    text = "".join(Path(each.__file__).read_text() for each in (violations, blocks))
     named = set(re.findall(r'Violation\(\s*"(\w+)"', text)) | set(
-        re.findall(r'"(\w+)": (?:wrong|null|inf)', text)
+        re.findall(r'"(\w+)": (?:wrong|null|inf|repeated|different)', text)
     )
-    assert named - {"discarded"} == set(ROW_RULES)
+    assert named - {"discarded", "schema"} == set(ROW_RULES)
 
 
 @pytest.mark.parametrize("hours", [-1, 1.5, True, "24", 10_000])
