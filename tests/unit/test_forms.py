@@ -234,7 +234,7 @@ def test_a_replay_offers_what_its_source_declares_in_words() -> None:
 
 
 def test_the_rules_offered_are_those_that_rows_are_set_aside_by() -> None:
-    """All that :mod:`nightshift.validate` names of rows; a batch's schema is no rule, nor are `discarded` rows any more."""
+    """All that :mod:`nightshift.validate` names of rows; not the schema of a batch, nor `discarded` rows."""
     text = "".join(Path(each.__file__).read_text() for each in (violations, blocks))
     named = set(re.findall(r'Violation\(\s*"(\w+)"', text)) | set(
         re.findall(r'"(\w+)": (?:wrong|null|inf|repeated|different)', text)
