@@ -26,7 +26,8 @@ def test_a_corrected_file_of_the_past_wakes_its_nights_and_no_others(loop: Demo)
     file = weather_folder(loop.runtime) / f"{CORRECTED - timedelta(days=1)}.csv"
     delivered = file.read_text()
     try:
-        pd.read_csv(file, dtype=str).assign(temp="70.0").to_csv(file, index=False)
+        # 21.1 degrees Celsius, as all stations tell tenths of these: another number would be a fault.
+        pd.read_csv(file, dtype=str).assign(temp="69.98").to_csv(file, index=False)
         collect_and_wait(loop, build, after[-1])
         woken = {dag_id: sorted(new(keys(loop, dag_id), before[dag_id])) for dag_id in before}
         assert woken == {build: [str(CORRECTED), str(TONIGHT)], **{key: [str(CORRECTED)] for key in after}}
