@@ -13,7 +13,6 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +21,7 @@ from monitoring import memory
 
 import score
 from features import server
-from nightshift.stages import Try
-from nightshift.stages.score import serve
-from nightshift.warehouse import migrate, prediction_table
+from nightshift.warehouse import migrate
 
 # As benchmarks/score.py has it, not six times as many trees.
 score.PARAMS = {"max_iter": 100, "random_state": 0}
@@ -40,14 +37,8 @@ class Driven(NamedTuple):
 
 def driven(url: str, file: Path) -> Driven:
     """Score the night as the task does, on Spark."""
-    handles = engine.on(score.platform(url, file), "local[2]")
-    [model], (_, features) = handles.project.models.values(), score.declared()
-    table = prediction_table(model, features)
-    handles.warehouse.ensure(table)
-    began = time.perf_counter()
-    lease = handles.warehouse.lease(table, [score.NIGHT], "benchmark", "champion")
-    serve(handles, model, [score.NIGHT], lambda _: score.VERSION, lease, Try("benchmark"))
-    return Driven(time.perf_counter() - began, memory("VmHWM") / 1024)
+    wall = engine.serve_night(engine.on(score.platform(url, file), "local[2]"))
+    return Driven(wall, memory("VmHWM") / 1024)
 
 
 def main(arguments: list[str]) -> int:
