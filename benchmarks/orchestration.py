@@ -83,7 +83,10 @@ MODEL = {
         "params": {"max_iter": 100, "random_state": 0},
     },
     "train": {"window_days": "all", "holdout_days": 7, "min_rows": 5000},
-    "gates": [{"gate": "minimum_score", "metric": "roc_auc", "value": 0.6}],
+    "gates": [
+        {"gate": "minimum_score", "metric": "roc_auc", "value": 0.6},
+        {"gate": "beats_champion", "metric": "log_loss"},
+    ],
 }
 
 
