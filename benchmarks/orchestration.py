@@ -69,6 +69,7 @@ def source(columns: dict[str, str]) -> dict[str, object]:
         "connector": {"kind": "files", "folder": "landing", "path": "", "format": "parquet"},
         "key": ["ride_id"],
         "columns": {name: {"type": kind} for name, kind in columns.items()},
+        "expectations": [{"expect_table_row_count_to_be_between": {"min_value": 1}}],
     }
 
 
