@@ -157,11 +157,9 @@ def stuck(column: Column) -> str | None:
     before = column.before[:, : -column.valueless]
     usual = float((before / np.maximum(before.sum(axis=1, keepdims=True), 1)).max())
     likely = 0.0 if column.edges.kind == "numeric" and usual < 1 else usual ** counts.sum()
-    return (
-        None
-        if likely >= 1e-6 or _nearly_alike(column)
-        else "one value in all rows; rows differed on every night before"
-    )
+    if likely >= 1e-6 or _nearly_alike(column):
+        return None
+    return "one value in all rows; rows differed on every night before"
 
 
 def absent(column: Column) -> str | None:
@@ -188,9 +186,11 @@ def mixed(column: Column) -> str | None:
     distances = np.abs(shares - mean).sum(axis=1) / 2 * len(shares) / max(len(shares) - 1, 1)
     tonight = column.counts / column.counts.sum()
     distance = float(np.abs(tonight - mean).sum() / 2)
+    if distance <= max(SWAPPED, MIXED_TIMES * distances.max()):
+        return None
     each_other = np.abs(tonight[:, None] - mean)
     changed = each_other[linear_sum_assignment(each_other)].sum() / 2 <= SWAPPED_LEFT * distance
-    if distance <= max(SWAPPED if changed else MIXED, MIXED_TIMES * distances.max()):
+    if distance <= MIXED and not changed:
         return None
     return (
         f"{distance:.0%} of rows in other categories than usual; never more than {distances.max():.0%} in "
