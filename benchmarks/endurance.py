@@ -6,8 +6,8 @@ On a PostgreSQL and an MLflow of its own: the winter's history and its champion,
 itself through the stages, as its DAGs run them: collect, validate, features, score, performance, verdict, probation,
 the retraining's decision (none is begun), and retention, which finds nothing old: it counts from the day of writing,
 and all is written today. The report is not drawn. CPU-seconds of this process, by the clock beside them; the bar holds
-the median of the last ten nights to 1.2 times that of the first ten. Then what the files and each schema hold, at a
-third of the nights and at their end. Exit code 1 above the bar.
+the median of the last ten nights to 1.2 times that of the first ten, and each stage's are told. Then what the files and
+each schema hold, at a third of the nights and at their end. Exit code 1 above the bar.
 """
 
 import os
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -81,21 +81,28 @@ def begin(handles: Platform) -> None:
     stages.promote(handles, MODEL, AS_OF, asked, actor="endurance")
 
 
-def night(handles: Platform, day: date) -> None:
-    """Run one night."""
+def night(handles: Platform, day: date, spent: dict[str, float]) -> None:
+    """Run one night; add to ``spent`` the CPU-seconds of each stage."""
     asked, one = Try(f"night {day}"), DateRange(day, day)
+
+    def timed(run: Callable[..., object], *of: object, **more: object) -> None:
+        cpu = time.process_time()
+        run(handles, *of, **more)
+        name = run.__name__
+        spent[name] = spent.get(name, 0.0) + time.process_time() - cpu
+
     for name in handles.project.sources_of(MODEL):
         source = handles.project.source(name)
         nights = DateRange(day - timedelta(days=source.look_back_days), day)
-        stages.collect(handles, name, nights, asked, must_pass=one)
-        stages.validate(handles, name, nights, asked, must_pass=one)
-    stages.build_features(handles, SET, one, asked)
-    stages.score(handles, MODEL, one, asked)
-    stages.measure_performance(handles, MODEL, day, asked)
-    stages.decide_verdict(handles, MODEL, day, asked)
-    stages.judge_probation(handles, MODEL, day, asked)
-    stages.decide_retraining(handles, MODEL, day, asked, requested_by=None)
-    stages.retain(handles, day, asked, dry_run=False)
+        timed(stages.collect, name, nights, asked, must_pass=one)
+        timed(stages.validate, name, nights, asked, must_pass=one)
+    timed(stages.build_features, SET, one, asked)
+    timed(stages.score, MODEL, one, asked)
+    timed(stages.measure_performance, MODEL, day, asked)
+    timed(stages.decide_verdict, MODEL, day, asked)
+    timed(stages.judge_probation, MODEL, day, asked)
+    timed(stages.decide_retraining, MODEL, day, asked, requested_by=None)
+    timed(stages.retain, day, asked, dry_run=False)
 
 
 def held(handles: Platform) -> dict[str, float]:
@@ -111,9 +118,11 @@ def run(handles: Platform, nights: int) -> bool:
     """Print what the nights cost and leave; return whether the last keep the bar."""
     begin(handles)
     spent, clock, kept = [], [], {}
+    parts: list[dict[str, float]] = []
     for n in range(nights):
         began, cpu = time.perf_counter(), time.process_time()
-        night(handles, HISTORY.last + timedelta(days=n + 1))
+        parts.append({})
+        night(handles, HISTORY.last + timedelta(days=n + 1), parts[-1])
         spent.append(time.process_time() - cpu)
         clock.append(time.perf_counter() - began)
         if n + 1 in (nights // 3, 2 * nights // 3, nights):
@@ -124,6 +133,9 @@ def run(handles: Platform, nights: int) -> bool:
         f"first ten nights {median(spent[:10]):.2f} CPU-s, last ten {median(spent[-10:]):.2f}: "
         f"{ratio:.2f} times (bar {BAR})"
     )
+    for name in parts[0]:
+        first, last = (median(each[name] for each in some) for some in (parts[:10], parts[-10:]))
+        print(f"{name:20} {first:.3f}, {last:.3f} CPU-s")
     for name in kept[nights]:
         grown = ", ".join(f"{at.get(name, 0):.1f}" for at in kept.values())
         print(f"{name:12} {grown} MB after {', '.join(map(str, kept))} nights")
