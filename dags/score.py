@@ -2,8 +2,10 @@
 
 - **score** resolves the champion of the night once. The ledger and the registry's alias must agree, and the
   model file must be the one that was promoted. Then it replaces the night in `predictions.NAME`; consumers read
-  the view `predictions.NAME_champion`.
-- **publish** announces the night; monitoring follows.
+  the view `predictions.NAME_champion`. First it scores those of the month before that were announced while this DAG
+  was paused: Airflow keeps nothing for it.
+- **publish** announces the night; monitoring follows. Also nights of the month before that were scored while the DAG
+  of monitoring was paused.
 - **beside** scores the night with the version before too, while a new champion is on probation
   (`retrain.probation_nights`): under the arm `before`, which no consumer reads. Nothing waits for it.
 
@@ -14,6 +16,9 @@ column and sources. Mend the source and collect anew, or close it: `nightshift c
 Yesterday's predictions stand until the night is replaced.
 """
 
+from datetime import date
+from typing import TYPE_CHECKING
+
 from airflow.sdk import chain, dag, task
 
 from nightshift import results
@@ -22,6 +27,10 @@ from nightshift.orchestration.lifecycle import after, features, lifecycle, predi
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.publishing import publish
 from nightshift.specs import Model
+from nightshift.specs.derived import dag_id
+
+if TYPE_CHECKING:
+    from nightshift.orchestration.run import Run
 
 
 def score_dag(model: Model) -> None:
@@ -32,8 +41,11 @@ def score_dag(model: Model) -> None:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
-        run = this_run()
-        return stages.score(run.platform, model.name, run.nights, run.asked)
+        run, missed = this_run(), []
+        if run.makes_up:
+            missed = stages.score_missed(run.platform, model.name, run.nights.first, run.asked)
+        scored = stages.score(run.platform, model.name, run.nights, run.asked)
+        return {**scored, "missed": missed} if missed else scored
 
     @task
     def beside() -> results.Beside:
@@ -45,10 +57,18 @@ def score_dag(model: Model) -> None:
 
     given, asset = features(project().feature_set(model.features)), predictions(model.name)
 
+    def unwatched(run: "Run") -> list[date]:
+        from nightshift import stages
+        from nightshift.orchestration.run import runs_of
+
+        if runs_of(dag_id("monitor", model)):
+            return []
+        return stages.unwatched(run.platform, model.name, run.nights.first, run.asked)
+
     @dag(**lifecycle("score", model, __doc__, schedule=after(given), params=forms.RANGE))
     def flow() -> None:
         scored = traced(score(), reads=[given.name, f"models.{model.name}"], writes=[asset.name])
-        chain(scored, publish(asset))
+        chain(scored, publish(asset, missed=unwatched))
         if model.target and model.retrain.probation_nights:
             chain(scored, beside())
 

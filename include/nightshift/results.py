@@ -149,7 +149,8 @@ class Closed(TypedDict):
 class Scored(TypedDict):
     """Of a model's nights: how many predictions, and the version, or the versions where nights differ.
 
-    ``recalibrated``: of the last nights, by how much and from what.
+    ``recalibrated``: of the last nights, by how much and from what. ``missed``: nights of before that were announced
+    while the DAG was paused, and what came of them.
     """
 
     model: str
@@ -159,6 +160,7 @@ class Scored(TypedDict):
     versions: NotRequired[list[int]]
     recalibrated: NotRequired[list[str]]
     faults: NotRequired[list[str]]
+    missed: NotRequired[list[str]]
 
 
 class Compared(TypedDict):

@@ -7,9 +7,9 @@ when the event of its task is committed.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
@@ -17,17 +17,26 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from nightshift.orchestration.lifecycle import stale
 from nightshift.specs import FeatureSet
 
+if TYPE_CHECKING:
+    from nightshift.orchestration.run import Run
+
 POOL = "publishing"
 log = logging.getLogger(__name__)
 
 
-def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = (), corrected_only: bool = False) -> Any:
+def publish(
+    asset: Asset,
+    *,
+    rebuilds: Sequence[FeatureSet] = (),
+    corrected_only: bool = False,
+    missed: Callable[["Run"], list[date]] | None = None,
+) -> Any:
     """Return a task that announces on ``asset`` the run's nights whose content is news, or as the form says.
 
     ``rebuilds``: for a source, the sets that read it. For each a task follows that announces as stale the nights
     which were built from batches that this run has corrected, and those whose build did not end; where there is
     news and no such night, it is skipped without being started. ``corrected_only``: the run's other nights are not
-    news.
+    news. ``missed``: returns the nights of before that whoever follows has missed.
     """
     source = asset.name.removeprefix("raw.")
 
@@ -39,7 +48,8 @@ def publish(asset: Asset, *, rebuilds: Sequence[FeatureSet] = (), corrected_only
 
         run = this_run()
         changed = stages.corrected(run.platform, source, run.asked) if rebuilds else []
-        nights = changed if corrected_only else sorted({*run.nights.dates, *changed})
+        more = missed(run) if missed and run.makes_up else []
+        nights = changed if corrected_only else sorted({*run.nights.dates, *changed, *more})
         choice, rebuilt = run.downstream, is_rebuild()
         told = stages.announce(run.platform, asset.name, nights, run.asked, choice=choice, rebuilt=rebuilt)
         if not told:

@@ -91,6 +91,13 @@ class Run(Undated):
         return DateRange(max(first, self.platform.project.settings.first_night), self.nights.last)
 
     @property
+    def makes_up(self) -> bool:
+        """Whether it makes up for what was missed: it is nightly, wakes who follows, and no other run is at work."""
+        return (
+            self.nightly and self.downstream != "leave" and runs_of(get_current_context()["dag"].dag_id) <= 1
+        )
+
+    @property
     def nights_so_far(self) -> DateRange:
         """The nights typed into the form; without them, all from the project's first to the run's own."""
         first = (
@@ -183,6 +190,12 @@ def _caller(context: Any, values: Conf) -> dict[str, Any]:
 def _origin(dag_run: Any, kind: str) -> str:
     """Return who started what nobody did: the stage whose decision it was, as a run's id begins; else the kind."""
     return dag_run.run_id.partition("__")[0] if kind == STARTED_BY_A_DAG else kind
+
+
+def runs_of(dag_id: str) -> int:
+    """Return how many runs of a DAG are queued or running."""
+    ti: Any = get_current_context()["ti"]
+    return int(ti.get_dr_count(dag_id, states=["queued", "running"]))
 
 
 def still_told(said: T | None, task: str) -> T:

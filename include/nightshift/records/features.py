@@ -150,6 +150,35 @@ SCORED_NIGHTS = select(
     "model = %(model)s AND batch_date BETWEEN %(first)s AND %(last)s",
     order="batch_date, arm",
 )
+_OF_CHAMPION = "model = %(model)s AND arm = 'champion'"
+# Announced to a DAG which never began with it: a scoring takes its lease before it reads anything. ``run``: whose own
+# leases do not count; ``asset``, ``table``: features and predictions, as they are spelled there. What was said within
+# a minute of the night's own announcement may only just be on its way.
+NEVER_SCORED = Query(
+    "SELECT said.batch_date FROM catalog.announcements said "
+    "JOIN catalog.announcements own ON own.asset = said.asset AND own.batch_date = %(night)s "
+    "WHERE said.asset = %(asset)s AND said.announced AND said.batch_date BETWEEN %(first)s AND %(last)s "
+    "AND said.decided_at < own.decided_at - interval '1 minute' "
+    f"AND said.batch_date > (SELECT min(batch_date) FROM catalog.prediction_batches WHERE {_OF_CHAMPION}) "
+    f"AND said.batch_date NOT IN (SELECT batch_date FROM catalog.prediction_batches WHERE {_OF_CHAMPION}) "
+    "AND said.batch_date NOT IN (SELECT batch_date FROM catalog.leases WHERE table_name = %(table)s "
+    "AND arm = 'champion' AND NOT starts_with(holder, %(run)s || ' (try ')) ORDER BY batch_date",
+    Night,
+)
+# Likewise; ``table``: under which a monitoring takes its lease. Those that this run has scored are still to be said.
+NEVER_WATCHED = Query(
+    "SELECT scored.batch_date FROM catalog.prediction_batches scored "
+    "LEFT JOIN catalog.announcements said ON said.asset = %(asset)s AND said.batch_date = scored.batch_date "
+    "WHERE scored.model = %(model)s AND scored.arm = 'champion' "
+    "AND scored.batch_date BETWEEN %(first)s AND %(last)s "
+    "AND (scored.run_id = %(run)s OR said.announced AND said.decided_at < (SELECT scored_at - interval '1 minute' "
+    f"FROM catalog.prediction_batches WHERE {_OF_CHAMPION} AND batch_date = %(night)s)) "
+    f"AND scored.batch_date > (SELECT min(batch_date) FROM monitoring.verdicts WHERE {_OF_CHAMPION}) "
+    f"AND scored.batch_date NOT IN (SELECT batch_date FROM monitoring.verdicts WHERE {_OF_CHAMPION}) "
+    "AND scored.batch_date NOT IN (SELECT batch_date FROM catalog.leases WHERE table_name = %(table)s) "
+    "ORDER BY batch_date",
+    Night,
+)
 SCORED_SINCE = select(
     PredictionBatch,
     "model = %(model)s AND batch_date >= %(night)s AND arm = 'champion'",

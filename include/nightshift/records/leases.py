@@ -24,6 +24,13 @@ TAKE = Query(
     "RETURNING batch_date, generation, holder",
     Held,
 )
+
+
+def watching(model: str) -> str:
+    """Return the name under which a model's monitoring takes leases: of no table, they say that it has begun."""
+    return f"verdicts.{model}"
+
+
 CHECK = Query(
     "SELECT batch_date, generation, holder FROM catalog.leases "
     "WHERE table_name = %(table)s AND arm = %(arm)s AND batch_date BETWEEN %(first)s AND %(last)s "

@@ -23,8 +23,9 @@ from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.papers import version_row
 from nightshift.platform.predictions import profile_of
 from nightshift.platform.sketching import nights_of
-from nightshift.records import decisions, features, replays, sketches
+from nightshift.records import decisions, features, leases, replays, sketches
 from nightshift.records import monitoring as records
+from nightshift.records.leases import watching
 from nightshift.records.monitoring import (
     DriftResult,
     Estimate,
@@ -55,6 +56,8 @@ def measure_performance(platform: Platform, name: str, batch_date: date, asked: 
     labels change past days, and only those. Nights whose labels are immature have no row: pending is not zero.
     """
     model = platform.project.model(name)
+    begun = {"table": watching(name), "arm": CHAMPION_ARM, "holder": asked.holder, "dates": [batch_date]}
+    platform.warehouse.all(leases.TAKE, **begun)
     if model.target is None:
         return {
             "model": name,

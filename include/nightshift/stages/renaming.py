@@ -9,7 +9,7 @@ from nightshift import featurise, kept, results
 from nightshift.database import Session
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.platform import Platform
-from nightshift.records import catalog, features, ledger, monitoring
+from nightshift.records import catalog, features, leases, ledger, monitoring
 from nightshift.specs import Project
 from nightshift.warehouse import names
 
@@ -138,6 +138,7 @@ def _move(
     names.move_relations(session.cursor, own, old, new)
     session.run(catalog.RENAME_SUBJECT, old=f"{kind}_{old}", new=f"{kind}_{new}")
     if kind == "model":
+        session.run(leases.RENAME, old=leases.watching(old), new=leases.watching(new), newest=0)
         session.run(catalog.RENAME_TARGET, old=old, new=new)
 
 

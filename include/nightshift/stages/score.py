@@ -13,7 +13,7 @@ from nightshift.calendar import DateRange
 from nightshift.engine.compute import Runner, engine_of
 from nightshift.engine.job import BLOCK_ROWS, Job
 from nightshift.engine.receipts import Receipt, pieces, read, summed
-from nightshift.errors import BatchRejected, Unreconciled
+from nightshift.errors import BatchRejected, NightshiftError, Unreachable, Unreconciled
 from nightshift.govern import Ledger, require_champions
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
@@ -32,6 +32,7 @@ from nightshift.records.features import PredictionBatch
 from nightshift.records.sketches import PredictionSketch, ProfileCounts
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
+from nightshift.stages.publishing import unscored
 from nightshift.warehouse import (
     ROWS_A_PIECE,
     Lease,
@@ -45,6 +46,7 @@ from nightshift.warehouse import (
 # What all rows of a night have alike.
 ALIKE = ("arm", "model_version", "run_id", "feature_version")
 MOST_TOLD = 5
+MOST_SAID = 200
 
 
 def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> results.Scored:
@@ -86,6 +88,26 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
         raise _refused(name, feature_set, faults)
     scored = _told(model, nights, batches)
     return {**scored, "faults": [fault.told for fault in faults[:MOST_TOLD]]} if faults else scored
+
+
+def score_missed(platform: Platform, name: str, night: date, asked: Try) -> list[str]:
+    """Score the nights of the month before ``night`` that were announced while the model's DAG was paused.
+
+    Return what came of each, in words; one that cannot be scored keeps no other from it, and is not tried again.
+
+    Raises:
+        Unreachable: a server is down; the nights that are left are asked for again.
+    """
+    told = []
+    for missed in unscored(platform, platform.project.model(name), night, asked):
+        try:
+            score(platform, name, DateRange(missed, missed), asked)
+            told.append(str(missed))
+        except Unreachable:
+            raise
+        except NightshiftError as error:
+            told.append(f"{missed} is not scored: {str(error)[:MOST_SAID]}")
+    return told
 
 
 def serve(
