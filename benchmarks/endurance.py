@@ -60,7 +60,7 @@ def platform(folder: Path) -> Iterator[Platform]:
         with mlflow_server(url.rpartition("/")[0] + "/mlflow", str(folder / "artifacts"), folder) as mlflow:
             yield Platform(
                 load_project(),
-                Warehouse(url),
+                Warehouse.keeping(url),
                 Registry(mlflow),
                 Objects(str(folder / "objects")),
                 connections_of(served).__getitem__,
