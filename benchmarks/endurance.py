@@ -58,13 +58,15 @@ def platform(folder: Path) -> Iterator[Platform]:
         migrate(url)
         served = Upstream(url, folder / "weather", service.server_address[1])
         with mlflow_server(url.rpartition("/")[0] + "/mlflow", str(folder / "artifacts"), folder) as mlflow:
+            warehouse = Warehouse.keeping(url)
             yield Platform(
                 load_project(),
-                Warehouse(url),
+                warehouse,
                 Registry(mlflow),
                 Objects(str(folder / "objects")),
                 connections_of(served).__getitem__,
             )
+            warehouse.rest()
         service.shutdown()
 
 

@@ -75,7 +75,7 @@ def warehouse(database_url: str):
     from nightshift.warehouse import Warehouse, migrate
 
     migrate(database_url)
-    return Warehouse(database_url)
+    return Warehouse.keeping(database_url)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from nightshift.metrics import METRICS
 Array = NDArray[np.float64]
 RESAMPLES = 1000
 _PIECE = 100  # resamples whose weights a row are held at once
+# Of more days than this, pairs of days are more than rows to rank.
+_MOST_DAYS = 400
 
 
 def draws(days: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Array:
@@ -121,6 +123,8 @@ def _r2(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> 
 
 def _roc_auc(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
     days = weights.shape[1]
+    if days > _MOST_DAYS:
+        return _roc_auc_by_rank(truth, scores, day, weights)
     positive = truth > 0
     scored, of = scores[positive], day[positive]
     order = np.argsort(scored, kind="stable")
@@ -135,6 +139,20 @@ def _roc_auc(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array
         (~positive).astype("float64"), day, weights
     )
     return np.einsum("bi,ij,bj->b", weights, won, weights, optimize=True) / pairs
+
+
+def _roc_auc_by_rank(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    order = np.argsort(scores, kind="stable")
+    positive, of = truth[order] > 0, day[order]
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    found = np.empty(len(weights))
+    for start in range(0, len(weights), _PIECE):
+        w = weights[start : start + _PIECE][:, of]
+        hits, misses = np.cumsum(w * positive, axis=1)[:, ends], np.cumsum(w * ~positive, axis=1)[:, ends]
+        # A positive wins against the negatives below it; a tie is half a pair.
+        won = np.diff(hits, axis=1, prepend=0.0) * (misses - np.diff(misses, axis=1, prepend=0.0) / 2)
+        found[start : start + _PIECE] = won.sum(axis=1) / (hits[:, -1] * misses[:, -1])
+    return found
 
 
 def _average_precision(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:

@@ -1,10 +1,10 @@
 """Small statements on a PostgreSQL database. Light: the triggerer imports it, and no pandas with it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, LifoQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg2
 import psycopg2.extras
@@ -16,6 +16,16 @@ from nightshift.freeform import Values
 from nightshift.rows import Command, Query, R, Row
 
 T = TypeVar("T")
+
+
+class Closes(Protocol):
+    """What can be closed."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+C = TypeVar("C", bound=Closes)
 CONNECT_SECONDS = 10
 MOST_SAID = 600
 # SQLSTATE, by its beginning: what may pass by itself (a lost connection, a deadlock, a full disk, a shutdown) ...
@@ -78,11 +88,60 @@ def bound(command: Command, row: Row | None, values: Values) -> Values:
     return {n: Json(v) if n in command.json and v is not None else v for n, v in found.items()}
 
 
+class Kept(Generic[C]):
+    """The connection that a task's transactions take in turn; whoever finds it in use opens another.
+
+    To connect costs more than most statements: 5 ms, and 50 ms where the driver asks for all types first. Before it is
+    used again it must answer, for the server may have gone meanwhile. After an error it is not used again.
+
+    Args:
+        opened: opens a connection.
+        ask: runs a statement on one, and ends its transaction.
+        lost: what is raised where it does not answer.
+    """
+
+    def __init__(self, opened: Callable[[], C], ask: Callable[[C], object], lost: type[Exception]) -> None:
+        self._opened, self._ask, self._lost = opened, ask, lost
+        self._free: list[C] = []
+
+    @contextmanager
+    def lent(self) -> Iterator[C]:
+        """Yield a connection without an open transaction; whoever takes it leaves it so."""
+        connection = self._answering() or self._opened()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self._free:
+            connection.close()
+        else:
+            self._free.append(connection)
+
+    def close(self) -> None:
+        """Close the connection that is not in use; the next transaction opens one."""
+        while self._free:
+            self._free.pop().close()
+
+    def _answering(self) -> C | None:
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            return None
+        try:
+            self._ask(connection)
+        except self._lost:
+            connection.close()
+            return None
+        return connection
+
+
 @dataclass(frozen=True)
 class Database:
-    """The database at a ``postgresql://`` URL. Holds no connection; each call opens and closes its own."""
+    """The database at a ``postgresql://`` URL. Each call opens and closes a connection, or takes one that is kept."""
 
     url: str = field(repr=False)
+    kept: Kept[Any] | None = field(default=None, repr=False, compare=False)
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg2.extras.RealDictCursor]:
@@ -123,13 +182,8 @@ class Database:
         with self.session() as session:
             return session.run(command, row, **values)
 
-    @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        connection = psycopg2.connect(self.url, connect_timeout=CONNECT_SECONDS)
-        try:
-            yield connection
-        finally:
-            connection.close()
+    def _connection(self) -> AbstractContextManager[Any]:
+        return self.kept.lent() if self.kept else closing(connected(self.url))
 
     def rows(self, statement: str | sql.Composed, values: Sequence[Any] | Values = ()) -> list[Values]:
         """Return the rows of a small query as dictionaries."""
@@ -147,6 +201,17 @@ class Database:
         with self.transaction() as cursor:
             cursor.execute(statement, values)
             return cursor.rowcount
+
+
+def connected(url: str) -> Any:
+    """Return a new connection of psycopg2's."""
+    return psycopg2.connect(url, connect_timeout=CONNECT_SECONDS)
+
+
+def ask(connection: Any) -> None:
+    """Have the server answer, in a transaction of its own. ``connection``: psycopg2's."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 class Readings:

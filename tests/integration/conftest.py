@@ -94,7 +94,7 @@ class History:
         _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {self.database}")
         shutil.copytree(self.objects, folder / "objects")
         project = load_project()
-        registry, warehouse = Registry(mlflow_url), Warehouse(_beside(postgres_url, name))
+        registry, warehouse = Registry(mlflow_url), Warehouse.keeping(_beside(postgres_url, name))
         self.as_in(registry, warehouse)
         yield Platform(
             project=project.model_copy(update={"models": {MODEL: small(project.model(MODEL))}}),
@@ -122,6 +122,7 @@ class History:
         """Yield the history of what happens next: once for all tests that begin with it."""
         with self.copied(folder) as platform:
             go_on(platform)
+            platform.warehouse.rest()  # what is copied may have no connection
             champion = platform.registry.champion(MODEL)
             assert champion
             database = platform.warehouse.url.rpartition("/")[2]

@@ -41,6 +41,21 @@ def test_a_resample_has_the_metric_of_the_rows_it_drew(metric: str, task: str) -
         assert replicate == pytest.approx(METRICS[metric].function(truth[again], score[again]), rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("metric", "task"), [(name, task) for name, m in METRICS.items() for task in m.tasks]
+)
+def test_rows_may_be_drawn_one_by_one(metric: str, task: str) -> None:
+    """As a window's interval does: nights, then rows within each."""
+    truth, score, _ = rows(task)
+    n, random = len(truth), np.random.default_rng(1)
+    drawn = [random.integers(0, n, n) for _ in range(20)]
+    weights = np.array([np.bincount(each, minlength=n) for each in drawn], dtype=float)
+    found = bootstrap.replicates(metric, truth, score, np.arange(n), weights)
+    assert n > bootstrap._MOST_DAYS
+    for replicate, again in zip(found, drawn, strict=True):
+        assert replicate == pytest.approx(METRICS[metric].function(truth[again], score[again]), rel=1e-9)
+
+
 @pytest.mark.parametrize("metric", sorted(bootstrap.REPLICATES))
 def test_a_metric_without_sums_of_its_own_is_resampled_too(
     metric: str, monkeypatch: pytest.MonkeyPatch

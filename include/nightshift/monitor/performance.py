@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from nightshift.bootstrap import replicates
 from nightshift.metrics import METRICS, Array, Task, better, labelled, score, worsening
 from nightshift.records.monitoring import PerformanceResult
 from nightshift.specs.model import Performance
@@ -79,12 +80,13 @@ def interval(metric: str, truth: Array, scores: Array, nights: Ints, *, seed: in
         truth, scores, nights = truth[kept], scores[kept], nights[kept]
     order = np.argsort(nights, kind="stable")
     _, starts, sizes = np.unique(nights[order], return_index=True, return_counts=True)
-    values = []
-    for _ in range(REPLICATES):
+    often = np.empty((REPLICATES, truth.size))
+    for each in range(REPLICATES):
         drawn = random.integers(0, starts.size, starts.size)
         offsets = random.random(sizes[drawn].sum()) * np.repeat(sizes[drawn], sizes[drawn])
         rows = order[np.repeat(starts[drawn], sizes[drawn]) + offsets.astype(np.int64)]
-        values.append(METRICS[metric].function(truth[rows], scores[rows]))
+        often[each] = np.bincount(rows, minlength=truth.size)
+    values = replicates(metric, truth, scores, np.arange(truth.size), often)
     tail = (1 - INTERVAL) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return float(low), float(high)

@@ -33,7 +33,9 @@ class Platform:
         connection: Callable[[str], Connection] | None = None,
     ) -> "Platform":
         """Return handles on the warehouse and the file store at these URLs; without ``connection`` nothing collects."""
-        return cls(project, Warehouse(warehouse), registry, Objects(objects), connection or _no_source)
+        return cls(
+            project, Warehouse.keeping(warehouse), registry, Objects(objects), connection or _no_source
+        )
 
 
 def _no_source(name: str) -> NoReturn:

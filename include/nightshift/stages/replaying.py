@@ -212,6 +212,7 @@ def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights
     if rows.empty or reports.empty:
         what = f"features_{model.features}" if rows.empty else f"collect_{model.truth.source}"
         raise NotReady(f"model '{model.name}': there are no rows of these nights; run {what} for {asked}")
+    platform.warehouse.rest()  # candidates are fitted for long
     rows = rows[~rows["batch_date"].dt.date.isin(faulty)]
     return replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
 

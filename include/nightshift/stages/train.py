@@ -294,8 +294,8 @@ def _fit_and_log(
     feature_set = platform.project.feature_set(declared.features)
     fitting, holdout = split(frozen, rows)
     found = find(platform, declared, fitting, frozen.snapshot_id, asked.run_id)
-    model = found.model
-    own = platform.project.own
+    model, own = found.model, platform.project.own
+    platform.warehouse.rest()  # a fit may take hours
     pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
     judged = artifacts.written(pipeline, own.types)
     newest = train.drawn(model.train, rows, frozen.holdout_last, feature_set.entity)

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
 import adbc_driver_postgresql.dbapi as adbc
 import pandas as pd
+import psycopg2
 import pyarrow as pa
 from psycopg2 import sql
 
-from nightshift.database import Database, Session, told
+from nightshift.database import Database, Kept, Session, ask, connected, told
 from nightshift.records import leases
 from nightshift.records.deliveries import ACCOUNTS, Account
 from nightshift.rows import Query, R, json_columns
@@ -29,7 +31,21 @@ ALL = sql.SQL("")
 
 @dataclass(frozen=True)
 class Warehouse(Database):
-    """The warehouse at a ``postgresql://`` URL. Holds no connection; each call opens and closes its own."""
+    """The warehouse at a ``postgresql://`` URL. Each call opens and closes a connection, or takes one that is kept."""
+
+    bulk: Kept[Any] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def keeping(cls, url: str) -> "Warehouse":
+        """Return the warehouse for one task: it keeps a connection of each driver from one call to the next."""
+        kept = Kept(partial(connected, url), ask, psycopg2.Error)
+        return cls(url, kept, Kept(partial(adbc.connect, url), _ask, adbc.Error))
+
+    def rest(self) -> None:
+        """Close what is kept; the next call opens a connection. For who is busy elsewhere for long."""
+        for kept in (self.kept, self.bulk):
+            if kept:
+                kept.close()
 
     def read(self, table: Table, first: date, last: date) -> pd.DataFrame:
         """Return the rows of ``table`` with batch dates ``first`` .. ``last``, ordered by key.
@@ -196,10 +212,18 @@ class Warehouse(Database):
     def _bulk(self) -> Iterator[Any]:
         # Leaving the block without commit rolls back.
         try:
-            with adbc.connect(self.url) as connection:
+            with self.bulk.lent() if self.bulk else adbc.connect(self.url) as connection:
                 yield connection
+                connection.rollback()
         except adbc.Error as error:
             raise told(error, error.sqlstate) from error
+
+
+def _ask(connection: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+    connection.rollback()
 
 
 def _fits(table: Table, shape: Shape | None) -> bool:
