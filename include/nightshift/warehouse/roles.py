@@ -172,7 +172,7 @@ DESCRIBE = (
 ALERTS = (
     Grants(
         {
-            "alerts.open": "SELECT, INSERT, UPDATE, DELETE",
+            **_each("SELECT, INSERT, UPDATE, DELETE", "alerts.open", "alerts.declared"),
             **_each(ADD, "alerts.events", "alerts.silences"),
             **_each(KEEP, "alerts.outbox", "alerts.pulse"),
         }
