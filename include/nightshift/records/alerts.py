@@ -348,10 +348,11 @@ class Request(Row):
     guard: str | None
     outcome: str | None
     requested_at: datetime
+    not_before: date | None = None
 
 
 REQUESTS = Query(
-    "SELECT model, batch_date, status, guard, outcome, requested_at FROM "
+    "SELECT model, batch_date, status, guard, outcome, requested_at, not_before FROM "
     "(SELECT *, row_number() OVER (PARTITION BY model, status ORDER BY batch_date DESC) AS n "
     "FROM monitoring.retrain_requests) newest WHERE n <= %(nights)s ORDER BY model, batch_date DESC",
     Request,

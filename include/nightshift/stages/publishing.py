@@ -7,7 +7,7 @@ began, since Airflow keeps no announcement for a DAG that is paused, is missed: 
 with scoring and monitoring: the next night's run of the model makes up for what was missed.
 """
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from nightshift.calendar import DateRange
@@ -20,6 +20,8 @@ from nightshift.warehouse import feature_table, prediction_table
 
 Choice = Literal["changed", "wake", "leave"]
 LONGEST_MISSED = timedelta(days=30)
+# Airflow starts what an announcement completes within seconds.
+ON_ITS_WAY = timedelta(minutes=1)
 # Predictions have no hash: they are written when their features changed, or because somebody asked.
 CONTENTS = {"raw": deliveries.CONTENTS, "features": features.CONTENTS}
 
@@ -122,7 +124,8 @@ def missed(platform: Platform, feature_set: FeatureSet, source: str, night: date
     """Return the nights of the month before ``night`` that all sources have announced, and whose build never began.
 
     Only for one source of the set, the first by name: each would have them built. Not those before the first night
-    that was built: a new version of a set owes no history.
+    that was built: a new version of a set owes no history. Not what was said in the minute before ``night`` itself was:
+    its run may be on its way.
     """
     if source != min(feature_set.inputs):
         return []
@@ -133,7 +136,9 @@ def missed(platform: Platform, feature_set: FeatureSet, source: str, night: date
         feature_set=feature_set.set,
         version=feature_set.version,
     )
-    return _told_by_all(platform, feature_set, [each.batch_date for each in found])
+    own = platform.warehouse.all(deliveries.ANNOUNCED, asset=f"raw.{source}", first=night, last=night)
+    before = own[0].decided_at - ON_ITS_WAY if own else None
+    return _told_by_all(platform, feature_set, [each.batch_date for each in found], before)
 
 
 def unscored(platform: Platform, model: Model, night: date, asked: Try) -> list[date]:
@@ -173,8 +178,10 @@ def _month_before(night: date) -> dict[str, date]:
     return {"night": night, "first": night - LONGEST_MISSED, "last": night - timedelta(days=1)}
 
 
-def _told_by_all(platform: Platform, feature_set: FeatureSet, nights: list[date]) -> list[date]:
-    """Return those of ``nights`` that every source of the set has announced."""
+def _told_by_all(
+    platform: Platform, feature_set: FeatureSet, nights: list[date], before: datetime | None = None
+) -> list[date]:
+    """Return those of ``nights`` that every source of the set has announced, and before when."""
     if not nights:
         return []
     found = set(nights)
@@ -182,7 +189,10 @@ def _told_by_all(platform: Platform, feature_set: FeatureSet, nights: list[date]
         told = platform.warehouse.all(
             deliveries.ANNOUNCED, asset=f"raw.{source}", first=min(nights), last=max(nights)
         )
-        found &= {each.batch_date for each in told if each.announced}
+        said = {
+            each.batch_date for each in told if each.announced and not (before and each.decided_at > before)
+        }
+        found &= said
     return sorted(found)
 
 

@@ -13,7 +13,7 @@ from nightshift.calendar import DateRange
 from nightshift.engine.compute import Runner, engine_of
 from nightshift.engine.job import BLOCK_ROWS, Job
 from nightshift.engine.receipts import Receipt, pieces, read, summed
-from nightshift.errors import BatchRejected, NightshiftError, Unreachable, Unreconciled
+from nightshift.errors import BatchRejected, ChampionChanged, NightshiftError, Unreachable, Unreconciled
 from nightshift.govern import Ledger, require_champions
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
@@ -93,17 +93,20 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
 def score_missed(platform: Platform, name: str, night: date, asked: Try) -> list[str]:
     """Score the nights of the month before ``night`` that were announced while the model's DAG was paused.
 
-    Return what came of each, in words; one that cannot be scored keeps no other from it, and is not tried again.
+    Return what came of each, in words; one that cannot be scored keeps no other from it, and is not tried again, unless
+    a fault held it: then it is asked for each night until the fault is closed.
 
     Raises:
-        Unreachable: a server is down; the nights that are left are asked for again.
+        Unreachable, ChampionChanged: what may pass; the nights that are left are asked for again.
     """
-    told = []
-    for missed in unscored(platform, platform.project.model(name), night, asked):
+    model, told = platform.project.model(name), []
+    for missed in unscored(platform, model, night, asked):
+        if missed not in unscored(platform, model, night, asked):
+            continue  # somebody has begun with it meanwhile
         try:
             score(platform, name, DateRange(missed, missed), asked)
             told.append(str(missed))
-        except Unreachable:
+        except (Unreachable, ChampionChanged):
             raise
         except NightshiftError as error:
             told.append(f"{missed} is not scored: {str(error)[:MOST_SAID]}")
