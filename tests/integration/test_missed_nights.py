@@ -10,7 +10,7 @@ from nightshift import results, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import ChampionChanged, Unreachable
 from nightshift.stages import Platform, Try
-from nightshift.stages.publishing import unscored
+from nightshift.stages.score import unscored
 from nightshift.warehouse import feature_table, prediction_table
 
 pytestmark = pytest.mark.integration

@@ -175,8 +175,7 @@ NEVER_WATCHED = Query(
     "AND (said.batch_date IS NULL OR scored.run_id = %(run)s "
     "OR (said.announced AND said.decided_at < (SELECT scored_at - interval '1 minute' "
     f"FROM catalog.prediction_batches WHERE {_OF_CHAMPION} AND batch_date = %(night)s))) "
-    f"AND scored.batch_date > (SELECT min(batch_date) FROM monitoring.verdicts WHERE {_OF_CHAMPION}) "
-    f"AND scored.batch_date NOT IN (SELECT batch_date FROM monitoring.verdicts WHERE {_OF_CHAMPION}) "
+    "AND scored.batch_date > (SELECT min(batch_date) FROM catalog.leases WHERE table_name = %(table)s) "
     "AND scored.batch_date NOT IN (SELECT batch_date FROM catalog.leases WHERE table_name = %(table)s) "
     "ORDER BY batch_date",
     Night,

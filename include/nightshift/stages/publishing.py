@@ -3,8 +3,7 @@
 An announcement is remembered with the hash of what was announced. A run that finds the same content again
 wakes nobody; the run that wrote it may announce it again, since its first announcement may have been lost. A feature
 night whose build did not end is owed: whichever of its sources is collected again has it built. One whose build never
-began, since Airflow keeps no announcement for a DAG that is paused, is missed: the next night has it built. So it is
-with scoring and monitoring: the next night's run of the model makes up for what was missed.
+began, since Airflow keeps no announcement for a DAG that is paused, is missed: the next night has it built.
 """
 
 from datetime import date, datetime, timedelta
@@ -14,9 +13,8 @@ from nightshift.calendar import DateRange
 from nightshift.platform import Platform, Try
 from nightshift.records import deliveries, features
 from nightshift.records.deliveries import Announcement, Content
-from nightshift.records.leases import watching
-from nightshift.specs import FeatureSet, Model
-from nightshift.warehouse import feature_table, prediction_table
+from nightshift.specs import FeatureSet
+from nightshift.warehouse import feature_table
 
 Choice = Literal["changed", "wake", "leave"]
 LONGEST_MISSED = timedelta(days=30)
@@ -132,7 +130,7 @@ def missed(platform: Platform, feature_set: FeatureSet, source: str, night: date
     found = platform.warehouse.all(
         features.NEVER_BEGUN,
         table=feature_table(feature_set).qualified,
-        **_month_before(night),
+        **month_before(night),
         feature_set=feature_set.set,
         version=feature_set.version,
     )
@@ -141,40 +139,8 @@ def missed(platform: Platform, feature_set: FeatureSet, source: str, night: date
     return _told_by_all(platform, feature_set, [each.batch_date for each in found], before)
 
 
-def unscored(platform: Platform, model: Model, night: date, asked: Try) -> list[date]:
-    """Return the nights of the month before ``night`` whose features were announced, and whose scoring never began.
-
-    Not those before the first night that was scored: a new model owes no history.
-    """
-    feature_set = platform.project.feature_set(model.features)
-    found = platform.warehouse.all(
-        features.NEVER_SCORED,
-        model=model.name,
-        asset=feature_table(feature_set).qualified,
-        table=prediction_table(model, feature_set).qualified,
-        run=asked.run_id,
-        **_month_before(night),
-    )
-    return [each.batch_date for each in found]
-
-
-def unwatched(platform: Platform, name: str, night: date, asked: Try) -> list[date]:
-    """Return the nights of the month before ``night`` that were scored, and whose monitoring never began.
-
-    Those that were announced, or that this run has scored; not those before the model's first verdict.
-    """
-    found = platform.warehouse.all(
-        features.NEVER_WATCHED,
-        model=name,
-        asset=f"predictions.{name}",
-        table=watching(name),
-        run=asked.run_id,
-        **_month_before(night),
-    )
-    return [each.batch_date for each in found]
-
-
-def _month_before(night: date) -> dict[str, date]:
+def month_before(night: date) -> dict[str, date]:
+    """Return the parameters of a question for what was missed before ``night``."""
     return {"night": night, "first": night - LONGEST_MISSED, "last": night - timedelta(days=1)}
 
 

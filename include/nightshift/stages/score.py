@@ -29,10 +29,11 @@ from nightshift.records import features as records
 from nightshift.records import ledger, sketches
 from nightshift.records.faults import Fault
 from nightshift.records.features import PredictionBatch
+from nightshift.records.leases import watching
 from nightshift.records.sketches import PredictionSketch, ProfileCounts
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
-from nightshift.stages.publishing import unscored
+from nightshift.stages.publishing import month_before
 from nightshift.warehouse import (
     ROWS_A_PIECE,
     Lease,
@@ -111,6 +112,39 @@ def score_missed(platform: Platform, name: str, night: date, asked: Try) -> list
         except NightshiftError as error:
             told.append(f"{missed} is not scored: {str(error)[:MOST_SAID]}")
     return told
+
+
+def unscored(platform: Platform, model: Model, night: date, asked: Try) -> list[date]:
+    """Return the nights of the month before ``night`` whose features were announced, and whose scoring never began.
+
+    Not those before the first night that was scored: a new model owes no history.
+    """
+    feature_set = platform.project.feature_set(model.features)
+    found = platform.warehouse.all(
+        records.NEVER_SCORED,
+        model=model.name,
+        asset=feature_table(feature_set).qualified,
+        table=prediction_table(model, feature_set).qualified,
+        run=asked.run_id,
+        **month_before(night),
+    )
+    return [each.batch_date for each in found]
+
+
+def unwatched(platform: Platform, name: str, night: date, asked: Try) -> list[date]:
+    """Return the nights of the month before ``night`` that were scored, and whose monitoring never began.
+
+    Those that were announced, or that this run has scored; not those before the model's first verdict.
+    """
+    found = platform.warehouse.all(
+        records.NEVER_WATCHED,
+        model=name,
+        asset=f"predictions.{name}",
+        table=watching(name),
+        run=asked.run_id,
+        **month_before(night),
+    )
+    return [each.batch_date for each in found]
 
 
 def serve(
