@@ -2,7 +2,7 @@
 
 - **score** resolves the champion of the night once. The ledger and the registry's alias must agree, and the
   model file must be the one that was promoted. Then it replaces the night in `predictions.NAME`; consumers read
-  the view `predictions.NAME_champion`. First it scores those of the month before that were announced while this DAG
+  the view `predictions.NAME_champion`. It also scores those of the month before that were announced while this DAG
   was paused: Airflow keeps nothing for it.
 - **publish** announces the night; monitoring follows. Also nights of the month before that were scored while the DAG
   of monitoring was paused.
@@ -36,16 +36,24 @@ if TYPE_CHECKING:
 def score_dag(model: Model) -> None:
     """Declare the DAG of one model."""
 
+    def missed(run: "Run") -> list[str]:
+        from nightshift import stages
+
+        if not run.makes_up:
+            return []
+        return stages.score_missed(run.platform, model.name, run.nights.first, run.asked)
+
     @task
     def score() -> results.Scored:
         from nightshift import stages
         from nightshift.orchestration.run import this_run
 
-        run, missed = this_run(), []
-        if run.makes_up:
-            missed = stages.score_missed(run.platform, model.name, run.nights.first, run.asked)
+        run = this_run()
+        # An offset of `recalibrate` comes from the nights before; otherwise tonight waits for none of them.
+        before = missed(run) if model.recalibrate else []
         scored = stages.score(run.platform, model.name, run.nights, run.asked)
-        return {**scored, "missed": missed} if missed else scored
+        made_up = before if model.recalibrate else missed(run)
+        return {**scored, "missed": made_up} if made_up else scored
 
     @task
     def beside() -> results.Beside:

@@ -75,7 +75,9 @@ def warehouse(database_url: str):
     from nightshift.warehouse import Warehouse, migrate
 
     migrate(database_url)
-    return Warehouse.keeping(database_url)
+    made = Warehouse.keeping(database_url)
+    yield made
+    made.rest()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, LifoQueue
 from typing import Any, Generic, Protocol, TypeVar
+from weakref import finalize
 
 import psycopg2
 import psycopg2.extras
@@ -103,6 +104,7 @@ class Kept(Generic[C]):
     def __init__(self, opened: Callable[[], C], ask: Callable[[C], object], lost: type[Exception]) -> None:
         self._opened, self._ask, self._lost = opened, ask, lost
         self._free: list[C] = []
+        finalize(self, _closed, self._free)
 
     @contextmanager
     def lent(self) -> Iterator[C]:
@@ -120,8 +122,7 @@ class Kept(Generic[C]):
 
     def close(self) -> None:
         """Close the connection that is not in use; the next transaction opens one."""
-        while self._free:
-            self._free.pop().close()
+        _closed(self._free)
 
     def _answering(self) -> C | None:
         try:
@@ -134,6 +135,11 @@ class Kept(Generic[C]):
             connection.close()
             return None
         return connection
+
+
+def _closed(connections: list[C]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 @dataclass(frozen=True)

@@ -220,10 +220,10 @@ def _of_objects(values: pd.Series) -> pd.Series:
 def _instant(value: datetime) -> np.datetime64:
     try:
         zoned = value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    except OverflowError:  # the last hours of 9999, of a zone behind UTC
+        if isinstance(zoned, pd.Timestamp):
+            return zoned.tz_localize(None).as_unit("us").to_datetime64()
+    except (OverflowError, ValueError):  # the last hours of 9999, of a zone behind UTC; pandas' years beyond
         return np.datetime64("NaT", "us")
-    if isinstance(zoned, pd.Timestamp):
-        return zoned.tz_localize(None).as_unit("us").to_datetime64()
     return np.datetime64(zoned.replace(tzinfo=None), "us")
 
 

@@ -253,7 +253,8 @@ def _plainly(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _is_plain(values: pd.Series) -> bool:
     """Return whether Arrow holds these values as they are."""
     if values.dtype != object:
-        return True
+        # Clocks of before time zones were minutes and seconds from UTC; Arrow knows minutes.
+        return not isinstance(values.dtype, pd.DatetimeTZDtype) or _is_readable(values)
     kind = kind_of(values)
     if kind in ("text", "integer"):
         return _is_readable(values)
@@ -302,7 +303,7 @@ def _is_absent(value: Any) -> bool:
 
 def _tagged(value: Any) -> Any:
     """Return ``value`` as what JSON can say."""
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    value = _python(value)
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
         return value
     if isinstance(value, list | tuple):
@@ -315,6 +316,21 @@ def _tagged(value: Any) -> Any:
         if isinstance(value, kinds):
             return {tag: write(value)}
     return {"$other": [type(value).__name__, spelled(str(value))]}
+
+
+def _python(value: Any) -> Any:
+    """Return a value of numpy as Python's, and so an instant whose offset has seconds: pandas cannot read its own."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    offset = value.utcoffset() if isinstance(value, pd.Timestamp) else None
+    return value.to_pydatetime(warn=False) if offset and offset.total_seconds() % 60 else value
+
+
+def _timestamp(text: str) -> datetime:
+    try:
+        return pd.Timestamp(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
 
 
 def _untagged(found: dict[str, Any]) -> Any:
@@ -332,7 +348,7 @@ TAGS: dict[str, Tag] = {
     "$decimal": ((Decimal,), str, Decimal),
     "$uuid": ((UUID,), str, UUID),
     "$bytes": ((bytes, bytearray, memoryview), lambda v: b64encode(bytes(v)).decode(), b64decode),
-    "$nanoseconds": ((pd.Timestamp,), pd.Timestamp.isoformat, pd.Timestamp),
+    "$nanoseconds": ((pd.Timestamp,), pd.Timestamp.isoformat, _timestamp),
     "$timestamp": ((datetime,), datetime.isoformat, datetime.fromisoformat),
     "$date": ((date,), date.isoformat, date.fromisoformat),
     "$time": ((time,), time.isoformat, time.fromisoformat),

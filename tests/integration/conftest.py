@@ -103,6 +103,7 @@ class History:
             objects=Objects(str(folder / "objects")),
             connection=self.connections.__getitem__,
         )
+        warehouse.rest()
         _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
     def as_in(self, registry: Registry, warehouse: Warehouse) -> None:

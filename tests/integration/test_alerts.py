@@ -127,8 +127,8 @@ def look(warehouse: Warehouse, project: Project, now: datetime = NOW) -> list[tu
     return [(what, row.fingerprint) for what, row in found.told]
 
 
-def fail(warehouse: Warehouse, status: str = "failed", source: str = "weather") -> None:
-    warehouse.execute(FAILED, (source, NIGHT, status))
+def fail(warehouse: Warehouse, status: str = "failed", source: str = "weather", night: date = NIGHT) -> None:
+    warehouse.execute(FAILED, (source, night, status))
 
 
 def test_what_is_wrong_is_written_once_and_told_again_when_it_is_over(warehouse: Warehouse) -> None:
@@ -436,6 +436,27 @@ def test_a_test_message_goes_to_one_receiver_that_there_is(warehouse: Warehouse)
     assert warehouse.rows("SELECT receiver, what FROM alerts.outbox") == [
         {"receiver": "slack", "what": "test"}
     ]
+
+
+def test_a_source_that_never_ran_is_missed_however_often_its_spec_is_deployed(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    include = tmp_path / "include"
+    shutil.copytree(INCLUDE, include, ignore=shutil.ignore_patterns("__pycache__", "nightshift"))
+    settings = everywhere().settings.model_copy(update={"last_night": None})
+    project = everywhere().model_copy(update={"folder": include, "settings": settings})
+
+    def deployed(day: int) -> list[str]:
+        """Deploy all files in the morning of a day, look at noon; return which sources are told of."""
+        fail(warehouse, source="flights", night=NIGHT + timedelta(days=day + 1))
+        morning = (NOW + timedelta(days=day, hours=-4)).timestamp()
+        for spec in (include / "sources").iterdir():
+            os.utime(spec, (morning, morning))
+        told = look(warehouse, project, NOW + timedelta(days=day))
+        return [name for what, name in told if what == "opened" and name.startswith("night_missing/source:")]
+
+    assert deployed(0) == [], "they are new"
+    assert "night_missing/source:weather" in deployed(1)
 
 
 def test_events_cannot_be_changed(warehouse: Warehouse) -> None:

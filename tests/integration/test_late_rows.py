@@ -11,7 +11,7 @@ import pytest
 
 from nightshift import stages
 from nightshift.calendar import DateRange
-from nightshift.errors import BatchRejected, SourceError
+from nightshift.errors import BatchRejected, NotReady, SourceError
 from nightshift.stages import Choice, Platform, Try
 from nightshift.warehouse import raw_table
 
@@ -87,6 +87,21 @@ def test_a_corrected_batch_is_replaced_and_an_unchanged_one_is_left_alone(
     assert batch(served, NIGHT - 2 * DAY) == before
     assert nightly(served, "once more")["judged"] == 1
     assert stages.corrected(served, "weather", Try("once more")) == []
+
+
+def test_an_older_delivery_is_not_put_back_over_a_newer_one(served: Platform, folder: Path) -> None:
+    """`validate` of an older run, cleared: for what it looked back on, and for its own night."""
+    nightly(served, "older")
+    change(folder, NIGHT - DAY, warmer)
+    change(folder, NIGHT, warmer)
+    nightly(served, "newer")
+    told = rf"weather', {NIGHT}: what this run landed is older than .* run newer landed; clear 'collect' too"
+    with pytest.raises(NotReady, match=told):
+        stages.validate(served, "weather", LOOKING_BACK, Try("older", 2), must_pass=TONIGHT)
+    early = DateRange(NIGHT - 2 * DAY, NIGHT - 2 * DAY)
+    stages.validate(served, "weather", LOOKING_BACK, Try("older", 3), must_pass=early)
+    assert temperatures(served, NIGHT) == temperatures(served, NIGHT - DAY) == {50.0}
+    assert nightly(served, "older")["failed"] == 0, "landed anew, it is the newest"
 
 
 def test_rows_in_another_order_are_no_correction(served: Platform, folder: Path) -> None:

@@ -1,14 +1,16 @@
 """What a paused DAG missed of a model's nights, scoring and monitoring make up for with the next; nothing else."""
 
+import importlib
 from datetime import date, timedelta
 
 import pytest
 
 from integration.conftest import FIRST, LAST, MODEL, SCORED
-from nightshift import stages
+from nightshift import results, stages
 from nightshift.calendar import DateRange
+from nightshift.errors import ChampionChanged, Unreachable
 from nightshift.stages import Platform, Try
-from nightshift.stages.publishing import unscored
+from nightshift.stages.score import unscored
 from nightshift.warehouse import feature_table, prediction_table
 
 pytestmark = pytest.mark.integration
@@ -89,6 +91,52 @@ def test_a_missed_night_that_cannot_be_scored_keeps_no_other_from_it(paused: Pla
     assert "features" in refused
     assert scored == str(second)
     assert missed(paused, "tomorrow") == [], "it is tried once"
+
+
+def test_who_begins_with_a_missed_night_meanwhile_is_not_superseded(
+    paused: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = MISSED
+    scoring = importlib.import_module("nightshift.stages.score")
+    usual = scoring.score
+
+    def slow(platform: Platform, name: str, nights: DateRange, asked: Try) -> results.Scored:
+        scored = usual(platform, name, nights, asked)
+        leased(platform, second, "an operator's (try 1)")
+        return scored
+
+    monkeypatch.setattr(scoring, "score", slow)
+    assert stages.score_missed(paused, MODEL, TONIGHT, Try("tonight")) == [str(first)]
+
+
+@pytest.mark.parametrize("error", [Unreachable, ChampionChanged])
+def test_what_may_pass_ends_the_try_and_the_next_goes_on(
+    paused: Platform, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    scoring = importlib.import_module("nightshift.stages.score")
+
+    def fails(platform: Platform, name: str, nights: DateRange, asked: Try) -> results.Scored:
+        leased(platform, nights.first, asked.holder)
+        raise error("for now")
+
+    usual = scoring.score
+    monkeypatch.setattr(scoring, "score", fails)
+    with pytest.raises(error):
+        stages.score_missed(paused, MODEL, TONIGHT, Try("tonight"))
+    monkeypatch.setattr(scoring, "score", usual)
+    assert missed(paused) == MISSED
+    assert stages.score_missed(paused, MODEL, TONIGHT, Try("tonight", 2)) == [str(each) for each in MISSED]
+
+
+def test_a_scored_night_that_nobody_was_told_of_is_announced_by_the_next_run(loop: Platform) -> None:
+    """Its own run ended between scoring and publishing, or monitoring was at work just then."""
+    judged, unsaid = SCORED.dates[-2:]
+    stages.measure_performance(loop, MODEL, judged, Try("night"))
+    stages.decide_verdict(loop, MODEL, judged, Try("night"))
+    stages.score(loop, MODEL, DateRange(TONIGHT, TONIGHT), Try("tonight"))
+    assert stages.unwatched(loop, MODEL, TONIGHT, Try("tonight")) == [unsaid]
+    said(loop, PREDICTIONS, unsaid, choice="leave")
+    assert stages.unwatched(loop, MODEL, TONIGHT, Try("tonight")) == []
 
 
 def test_what_was_scored_while_monitoring_was_paused_is_announced_again(loop: Platform) -> None:

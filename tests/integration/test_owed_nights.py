@@ -123,6 +123,17 @@ def test_a_night_that_was_announced_to_a_paused_dag_is_built_by_the_next(paused:
     )
 
 
+def test_a_night_that_was_only_just_announced_has_a_run_of_its_own_on_its_way(paused: Platform) -> None:
+    source = SOURCES[-1]
+    stages.announce(paused, f"raw.{source}", [NEXT], Try("tonight"), choice="wake")
+    assert missed(paused) == []
+    paused.warehouse.execute(
+        "UPDATE catalog.announcements SET decided_at = decided_at - interval '2 minutes' WHERE batch_date = %s",
+        (NIGHT,),
+    )
+    assert missed(paused) == [NIGHT]
+
+
 def test_a_night_that_was_missed_is_announced_once_it_is_built(announced: Platform) -> None:
     collected_again(announced, "mended")
     assert built(announced, "rebuild") == [NIGHT], "the models have waited for it"

@@ -1,6 +1,6 @@
 """The file of a landing holds what was delivered, to the value; the same rows are the same bytes."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nightshift.collect.sql import _frame
 from nightshift.errors import SourceError
 from nightshift.landing import delivered, in_blocks, landed_file, parquet, rows_of, stacked
 
@@ -156,3 +157,13 @@ def test_what_is_nested_too_deeply_is_told_by_its_row_in_the_night(tmp_path: Pat
     frame = pd.DataFrame({"x": pd.Series([1, 2, 3, deep], dtype=object)})
     with pytest.raises(SourceError, match="column 'x', row 4: nested too deeply"):
         landed_file(in_blocks([frame], 2), tmp_path)
+
+
+def test_clocks_of_before_time_zones_are_kept_wherever_pieces_of_an_answer_end() -> None:
+    """A sentinel of 1900 has an offset with seconds, in the session of a zone that had such a clock."""
+    local, cet = timezone(timedelta(minutes=19, seconds=32)), timezone(timedelta(hours=1))
+    old, new = datetime(1900, 1, 1, tzinfo=local), datetime(2013, 1, 1, tzinfo=cet)
+    pieces = [_frame(["since"], [(old,), (None,)]), _frame(["since"], [(new,)])]
+    for whole, values in ((pieces[0], [old, None]), (stacked(pieces), [old, None, new])):
+        back = rows_of(parquet(whole))["since"]
+        assert [None if pd.isna(value) else value for value in back] == values

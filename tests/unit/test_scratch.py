@@ -1,11 +1,13 @@
 """Files of a task lie in a folder of its own, which is gone with it, also if it was killed."""
 
+import fcntl
 import os
 import signal
 import tempfile
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -49,3 +51,22 @@ def test_what_a_killed_one_left_is_removed_by_the_next_of_its_kind_and_nothing_e
         names = {path.name for path in place.iterdir()}
         assert names == {running.name, second.name, "nightshift-score-made-just-now", "nightshift-fit-x"}
     assert not left.exists()
+
+
+def test_a_folder_that_is_just_being_made_is_nobodys_to_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another task of the same kind looks between the file's making and its lock."""
+    real, looked = fcntl.flock, []
+
+    def late(file: IO[str], how: int) -> None:
+        if not looked:
+            looked.append(file.name)
+            with scratch("probe", tmp_path):
+                pass
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with scratch("probe", tmp_path) as folder:
+        assert folder.exists()
+    assert looked

@@ -10,7 +10,7 @@ from nightshift.alerts.nights import upstream
 from nightshift.database import Database, Session
 from nightshift.errors import SpecError, did_you_mean
 from nightshift.records import alerts as records
-from nightshift.records.alerts import Message, OpenAlert, Outgoing, What
+from nightshift.records.alerts import Declared, Message, OpenAlert, Outgoing, What
 from nightshift.specs import Project
 from nightshift.specs.alerts import SEVERITIES, Alerts, Route
 
@@ -33,6 +33,7 @@ def evaluate(
     """
     with database.session() as session:
         session.run(records.LOCK)
+        _remember(session, project, now)
         found = _compared(session, project, seen, now)
         for row in found.kept:
             session.run(records.KEEP_OPEN, row)
@@ -66,6 +67,13 @@ def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> 
     return compare(sights(facts(session, project, seen, now), project), before, policy, now)
 
 
+def _remember(session: Session, project: Project, now: datetime) -> None:
+    """Keep since when each spec is there: a file's own time is that of its last change, or deployment."""
+    there = declared(project)
+    session.run(records.UNDECLARE, names=list(there))
+    session.each(records.DECLARE, [Declared(name=name, since=min(at, now)) for name, at in there.items()])
+
+
 def facts(session: Session, project: Project, seen: Seen, now: datetime) -> Facts:
     """Return what conditions look at."""
     return Facts(
@@ -80,7 +88,7 @@ def facts(session: Session, project: Project, seen: Seen, now: datetime) -> Fact
         probations=tuple(session.all(records.PROBATIONS)),
         set_aside=tuple(session.all(records.SET_ASIDE)),
         unsent=tuple(session.all(records.UNSENT)),
-        declared=declared(project),
+        declared={row.name: row.since for row in session.all(records.DECLARED)},
         seen=seen,
     )
 

@@ -88,7 +88,7 @@ def in_a_row(wrong: Iterable[bool]) -> int:
 
 
 def declared(project: Project) -> dict[str, datetime]:
-    """Return since when the files of sources and sets are as they are; nothing of a file that is not there."""
+    """Return since when the files of sources and sets (by its table) are as they are, of those that are there."""
     files = {name: project.folder / "sources" / f"{name}.yaml" for name in project.sources}
     files |= {spec.table: spec.path for spec in project.feature_sets.values()}
     return {

@@ -126,9 +126,11 @@ def training_rejected(facts: Facts, project: Project) -> Iterator[Sight]:
 
 
 def breaker(facts: Facts, project: Project) -> Iterator[Sight]:
-    """The newest night that asked for a training was held back by the breaker."""
+    """The newest night that asked for a training was held back by the breaker, which has not closed since."""
+    tonight = project.calendar.date_of(facts.now)
     for spec, mine in _requests(facts, project):
-        if mine[0].guard == "breaker" and not _is_over(facts, mine[0]):
+        closed = mine[0].not_before is not None and mine[0].not_before <= tonight
+        if mine[0].guard == "breaker" and not closed and not _is_over(facts, mine[0]):
             run = in_a_row(row.guard == "breaker" for row in mine)
             title = f"model '{spec.name}': the breaker holds trainings back"
             numbers: Numbers = {"night": str(mine[0].batch_date), "requests": run}

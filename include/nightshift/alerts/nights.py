@@ -114,6 +114,8 @@ def features_refused(facts: Facts, project: Project) -> Iterator[Sight]:
         mine = [row for row in facts.built if row.features == spec.table]
         if ready is None or of_night(mine, ready[0]) is not None or facts.now - ready[1] < within:
             continue
+        if _is_new(facts, project, spec.table, ready[0]):
+            continue  # it was not there to be woken
         night, since = ready
         minutes = int((facts.now - since).total_seconds() // 60)
         title = f"feature set '{spec.name}' is not built of the night of {night}, whose sources are all there"

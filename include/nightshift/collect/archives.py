@@ -6,7 +6,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
@@ -51,28 +51,36 @@ def _of_streams(kind: str, start: Callable[[], Any], padding: bytes) -> Callable
     """Return a reader of one compressed stream after another; ``padding`` may stand between and after them."""
 
     def streams(raw: bytes) -> Iterator[bytes]:
-        rest, is_first = raw, True
-        while rest or is_first:
-            stream = start()
+        at, is_first, whole = 0, True, memoryview(raw)
+        while at < len(raw) or is_first:
             try:
-                yield from _stream(kind, stream, rest)
+                begun = at
+                at = yield from _stream(kind, start(), whole, at)
             except (OSError, zlib.error, lzma.LZMAError) as error:
                 if is_first:
                     raise BadArchive(f"not a {kind} file: {error}") from error
-                raise BadArchive(f"{len(rest)} bytes follow the end of its {kind} content") from error
-            rest, is_first = stream.unused_data.lstrip(padding), False
+                raise BadArchive(f"{len(raw) - begun} bytes follow the end of its {kind} content") from error
+            while at < len(raw) and raw[at] in padding:
+                at += 1
+            is_first = False
 
     return lambda raw, limit: _joined(streams(raw), limit)
 
 
-def _stream(kind: str, stream: Any, rest: bytes) -> Iterator[bytes]:
+def _stream(kind: str, stream: Any, whole: memoryview, at: int) -> Generator[bytes, None, int]:
+    """Yield what one stream holds, a part at a time; return where it ends."""
+    rest: bytes | memoryview = b""
     while not stream.eof:
-        part = stream.decompress(rest, PART)
-        # zlib hands back what it has not read; the others keep it.
+        # zlib hands back what it has not read; the others keep it, and say whether they need more.
+        if not rest and getattr(stream, "needs_input", True):
+            rest = whole[at : at + PART]
+            at += len(rest)
+        given, part = len(rest), stream.decompress(rest, PART)
         rest = getattr(stream, "unconsumed_tail", b"")
-        if not (part or rest or stream.eof):
+        if not (part or rest or given or stream.eof):
             raise BadArchive(f"cut short: its {kind} content has no end")
         yield part
+    return at - len(stream.unused_data)
 
 
 def _zstd(raw: bytes, limit: int) -> bytes:

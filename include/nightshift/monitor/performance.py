@@ -1,12 +1,13 @@
 """Realised performance: what the predictions of past nights were worth, now that their labels are known."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nightshift.bootstrap import replicates
+from nightshift import bootstrap
 from nightshift.metrics import METRICS, Array, Task, better, labelled, score, worsening
 from nightshift.records.monitoring import PerformanceResult
 from nightshift.specs.model import Performance
@@ -62,17 +63,20 @@ def assess(
         return replace(result, reason=f"pending: {truth.size} labels do not define {spec.metric}")
     if result.value is None:
         return result
-    low, high = interval(spec.metric, truth, scores, nights, seed=seed)
-    return _judged(replace(result, low=low, high=high), result.value, low, high, spec.tolerance)
+    found = interval(spec.metric, truth, scores, nights, seed=seed)
+    return _judged(result, result.value, found, spec.tolerance)
 
 
-def interval(metric: str, truth: Array, scores: Array, nights: Ints, *, seed: int) -> tuple[float, float]:
+def interval(
+    metric: str, truth: Array, scores: Array, nights: Ints, *, seed: int
+) -> tuple[float, float] | None:
     """Return the 90 % bootstrap interval of ``metric`` over rows that come in nights; arrays (n,).
 
     Two stages, nights and then rows within each (Davison and Hinkley 1997, Bootstrap Methods and their
     Application, section 3.8), because rows of one night err together. From the few nights of a window it
     is a rough interval. Of more than 20,000 rows a random sample stands for all: what widens the interval
-    is the nights. The same ``seed`` gives the same interval.
+    is the nights. The same ``seed`` gives the same interval. None where no resample defines the metric: of a class
+    that is rare none of the 20,000 may be.
     """
     random = np.random.default_rng(seed)
     if truth.size > MOST_ROWS:
@@ -86,23 +90,26 @@ def interval(metric: str, truth: Array, scores: Array, nights: Ints, *, seed: in
         offsets = random.random(sizes[drawn].sum()) * np.repeat(sizes[drawn], sizes[drawn])
         rows = order[np.repeat(starts[drawn], sizes[drawn]) + offsets.astype(np.int64)]
         often[each] = np.bincount(rows, minlength=truth.size)
-    values = replicates(metric, truth, scores, np.arange(truth.size), often)
-    tail = (1 - INTERVAL) / 2
-    low, high = np.nanquantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    values = bootstrap.replicates(metric, truth, scores, np.arange(truth.size), often)
+    return bootstrap.interval(values, INTERVAL)
 
 
 def _judged(
-    result: PerformanceResult, value: float, low: float, high: float, tolerance: float
+    result: PerformanceResult, value: float, found: tuple[float, float] | None, tolerance: float
 ) -> PerformanceResult:
-    best = high if METRICS[result.metric].greater_is_better else low
     worse = worsening(result.metric, result.baseline, value)
-    degraded = worse > tolerance and better(result.metric, result.baseline, best)
+    low, high = found or (None, None)
+    best = high if METRICS[result.metric].greater_is_better else low
+    degraded = worse > tolerance and best is not None and better(result.metric, result.baseline, best)
+    interval = (
+        f"{INTERVAL:.0%} interval {low:.4f} to {high:.4f}" if found else "no interval: too few of a class"
+    )
     reason = (
-        f"{result.metric} {value:.4f} ({INTERVAL:.0%} interval {low:.4f} to {high:.4f}) "
+        f"{result.metric} {value:.4f} ({interval}) "
         f"on {result.labels} labels; {result.baseline:.4f} at the gate, tolerance {tolerance:.0%}"
     )
-    return replace(result, status="degraded" if degraded else "ok", worsening=worse, reason=reason)
+    status: Literal["degraded", "ok"] = "degraded" if degraded else "ok"
+    return replace(result, low=low, high=high, status=status, worsening=worse, reason=reason)
 
 
 def _night_numbers(dates: ArrayLike | pd.Series, y_true: ArrayLike) -> Ints:

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from nightshift.orchestration.lifecycle import stale
 from nightshift.specs import FeatureSet
+from nightshift.specs.derived import dag_id
 
 if TYPE_CHECKING:
     from nightshift.orchestration.run import Run
@@ -91,13 +92,15 @@ def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
     before: its other sources are no news, and nothing else would wake it.
     """
     from nightshift import stages
+    from nightshift.orchestration.run import runs_of
 
     if run.downstream == "leave" or run.asked.is_backfill:
         return []
     changed = stages.corrected(run.platform, source, run.asked)
     own = sorted({*run.nights.dates, *changed})
     owed = stages.owed(run.platform, spec, source, own, run.asked)
-    missed = stages.missed(run.platform, spec, source, run.nights.first)
+    asks = run.nightly and not runs_of(dag_id("features", spec))
+    missed = stages.missed(run.platform, spec, source, run.nights.first) if asks else []
     return sorted({*owed, *missed, *stages.stale(run.platform, spec, source, changed)})
 
 

@@ -22,10 +22,12 @@ def scratch(purpose: str, within: Path | None = None) -> Iterator[Path]:
     with (
         # Elsewhere others may still be writing: what is done is done, and the next one removes what is left.
         tempfile.TemporaryDirectory(prefix=prefix, dir=within, ignore_cleanup_errors=bool(within)) as folder,
-        (Path(folder) / HELD).open("w") as lock,
+        (Path(folder) / f"{HELD}.new").open("w") as lock,
     ):
         # The kernel lets go of it with the process, however that ends, and also where others share the disk.
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # Under its name only now: who finds it before it is locked takes the folder for one that was left.
+        Path(lock.name).rename(Path(folder) / HELD)
         yield Path(folder)
 
 

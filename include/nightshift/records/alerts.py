@@ -201,6 +201,19 @@ BEAT = Command(
     "DO UPDATE SET (evaluated_at, evaluated_by) = (excluded.evaluated_at, excluded.evaluated_by)"
 )
 
+
+@dataclass(frozen=True, kw_only=True)
+class Declared(Row, table="alerts.declared", key=("name",)):
+    """Since when a source, or a feature set by its table, is declared: the first look that saw it, or its file then."""
+
+    name: str
+    since: datetime
+
+
+DECLARED = select(Declared)
+DECLARE = upsert(Declared, since="least(declared.since, excluded.since)")
+UNDECLARE = Command("DELETE FROM alerts.declared WHERE name <> ALL(%(names)s)")
+
 # What conditions read: of each source, set and model the newest nights, newest first.
 
 
@@ -335,10 +348,11 @@ class Request(Row):
     guard: str | None
     outcome: str | None
     requested_at: datetime
+    not_before: date | None = None
 
 
 REQUESTS = Query(
-    "SELECT model, batch_date, status, guard, outcome, requested_at FROM "
+    "SELECT model, batch_date, status, guard, outcome, requested_at, not_before FROM "
     "(SELECT *, row_number() OVER (PARTITION BY model, status ORDER BY batch_date DESC) AS n "
     "FROM monitoring.retrain_requests) newest WHERE n <= %(nights)s ORDER BY model, batch_date DESC",
     Request,

@@ -190,6 +190,25 @@ RENAME_ASSET = Command("UPDATE catalog.announcements SET asset = %(new)s WHERE a
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stands(Row):
+    """The delivery that a night's published rows are of: its hash, when it was landed last, and by which run."""
+
+    batch_date: date
+    sha256: str
+    landed_at: datetime
+    run_id: str
+
+
+STANDS = Query(
+    "SELECT DISTINCT ON (b.batch_date) b.batch_date, l.sha256, l.landed_at, l.run_id FROM catalog.batches b "
+    "JOIN catalog.landings l ON (l.source, l.batch_date, l.sha256) = (b.source, b.batch_date, b.landed_sha256) "
+    "WHERE b.source = %(source)s AND b.status = 'published' AND b.batch_date = ANY(%(nights)s) "
+    "ORDER BY b.batch_date, l.landed_at DESC",
+    Stands,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Clock(Row, table="catalog.clock", key=("is_only",)):
     """The time zone that the nights of this warehouse are cut in."""
 

@@ -165,16 +165,17 @@ NEVER_SCORED = Query(
     "AND arm = 'champion' AND NOT starts_with(holder, %(run)s || ' (try ')) ORDER BY batch_date",
     Night,
 )
-# Likewise; ``table``: under which a monitoring takes its lease. Those that this run has scored are still to be said.
+# Likewise; ``table``: under which a monitoring takes its lease. What nothing was said of is still to be said, whichever
+# run has scored it.
 NEVER_WATCHED = Query(
     "SELECT scored.batch_date FROM catalog.prediction_batches scored "
     "LEFT JOIN catalog.announcements said ON said.asset = %(asset)s AND said.batch_date = scored.batch_date "
     "WHERE scored.model = %(model)s AND scored.arm = 'champion' "
     "AND scored.batch_date BETWEEN %(first)s AND %(last)s "
-    "AND (scored.run_id = %(run)s OR said.announced AND said.decided_at < (SELECT scored_at - interval '1 minute' "
-    f"FROM catalog.prediction_batches WHERE {_OF_CHAMPION} AND batch_date = %(night)s)) "
-    f"AND scored.batch_date > (SELECT min(batch_date) FROM monitoring.verdicts WHERE {_OF_CHAMPION}) "
-    f"AND scored.batch_date NOT IN (SELECT batch_date FROM monitoring.verdicts WHERE {_OF_CHAMPION}) "
+    "AND (said.batch_date IS NULL OR scored.run_id = %(run)s "
+    "OR (said.announced AND said.decided_at < (SELECT scored_at - interval '1 minute' "
+    f"FROM catalog.prediction_batches WHERE {_OF_CHAMPION} AND batch_date = %(night)s))) "
+    "AND scored.batch_date > (SELECT min(batch_date) FROM catalog.leases WHERE table_name = %(table)s) "
     "AND scored.batch_date NOT IN (SELECT batch_date FROM catalog.leases WHERE table_name = %(table)s) "
     "ORDER BY batch_date",
     Night,

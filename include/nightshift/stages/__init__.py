@@ -23,7 +23,7 @@ from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitor import decide_verdict, measure_performance, render_report
 from nightshift.stages.probation import judge_probation, score_beside
-from nightshift.stages.publishing import Choice, announce, corrected, missed, owed, stale, unwatched
+from nightshift.stages.publishing import Choice, announce, corrected, missed, owed, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.registering import register_again
@@ -32,7 +32,7 @@ from nightshift.stages.replaying import Rehearsal, policies, rehearse
 from nightshift.stages.reproducing import reproduce
 from nightshift.stages.retention import retain
 from nightshift.stages.retrain import decide_retraining, verdict_of
-from nightshift.stages.score import compare, score, score_missed
+from nightshift.stages.score import compare, score, score_missed, unwatched
 from nightshift.stages.train import conclude, fit, promote, snapshot
 
 __all__ = [

@@ -101,6 +101,8 @@ def validate(
     dates = [landing.batch_date for landing in landings]
     # The lease before the rows are read: from here on, an older try can no longer write these dates.
     lease = platform.warehouse.lease(table, dates, asked.holder)
+    landings = _newest(platform, name, landings, must)
+    dates = [landing.batch_date for landing in landings]
     known = known_of(platform, source, landings)
     with scratch("validate") as folder:
         checked = judged(source, landed(platform, landings), known, folder)
@@ -187,6 +189,29 @@ def _news(platform: Platform, name: str, landings: list[Landing], must: set[date
     return [
         each for each in landings if each.batch_date in must or (each.batch_date, each.sha256) not in stands
     ]
+
+
+def _newest(platform: Platform, name: str, landings: list[Landing], must: set[date]) -> list[Landing]:
+    """Return the landings but for those that another run has landed anew since, and published.
+
+    Raises:
+        NotReady: one that ``must`` be judged is among these.
+    """
+    days = [landing.batch_date for landing in landings]
+    stands = {
+        each.batch_date: each for each in platform.warehouse.all(deliveries.STANDS, source=name, nights=days)
+    }
+    found = []
+    for landing in landings:
+        newer = stands.get(landing.batch_date)
+        if newer is None or newer.sha256 == landing.sha256 or newer.landed_at <= landing.landed_at:
+            found.append(landing)
+        elif landing.batch_date in must:
+            raise NotReady(
+                f"source '{name}', {landing.batch_date}: what this run landed is older than what stands, which run "
+                f"{newer.run_id} landed; clear 'collect' too, to have the night as the upstream has it now"
+            )
+    return found
 
 
 def landed(platform: Platform, landings: Sequence[Delivery]) -> dict[date, Delivered]:

@@ -69,6 +69,8 @@ def _in_order(source: Source, part: validating.Part, folder: Path) -> Iterator[p
     """Yield a large night's accepted rows in the order of their key, a block at a time."""
     files = []
     for rows in part.accepted():
+        if rows.empty:
+            continue  # two files of nothing would be the same one
         half = folder / f"{uuid4().hex}.half"
         table = to_arrow(rows, declared(rows)).sort_by([(name, "ascending") for name in source.key])
         with half.open("wb") as sink:

@@ -3,23 +3,23 @@
 An announcement is remembered with the hash of what was announced. A run that finds the same content again
 wakes nobody; the run that wrote it may announce it again, since its first announcement may have been lost. A feature
 night whose build did not end is owed: whichever of its sources is collected again has it built. One whose build never
-began, since Airflow keeps no announcement for a DAG that is paused, is missed: the next night has it built. So it is
-with scoring and monitoring: the next night's run of the model makes up for what was missed.
+began, since Airflow keeps no announcement for a DAG that is paused, is missed: the next night has it built.
 """
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from nightshift.calendar import DateRange
 from nightshift.platform import Platform, Try
 from nightshift.records import deliveries, features
 from nightshift.records.deliveries import Announcement, Content
-from nightshift.records.leases import watching
-from nightshift.specs import FeatureSet, Model
-from nightshift.warehouse import feature_table, prediction_table
+from nightshift.specs import FeatureSet
+from nightshift.warehouse import feature_table
 
 Choice = Literal["changed", "wake", "leave"]
 LONGEST_MISSED = timedelta(days=30)
+# Airflow starts what an announcement completes within seconds.
+ON_ITS_WAY = timedelta(minutes=1)
 # Predictions have no hash: they are written when their features changed, or because somebody asked.
 CONTENTS = {"raw": deliveries.CONTENTS, "features": features.CONTENTS}
 
@@ -122,59 +122,32 @@ def missed(platform: Platform, feature_set: FeatureSet, source: str, night: date
     """Return the nights of the month before ``night`` that all sources have announced, and whose build never began.
 
     Only for one source of the set, the first by name: each would have them built. Not those before the first night
-    that was built: a new version of a set owes no history.
+    that was built: a new version of a set owes no history. Not what was said in the minute before ``night`` itself was:
+    its run may be on its way.
     """
     if source != min(feature_set.inputs):
         return []
     found = platform.warehouse.all(
         features.NEVER_BEGUN,
         table=feature_table(feature_set).qualified,
-        **_month_before(night),
+        **month_before(night),
         feature_set=feature_set.set,
         version=feature_set.version,
     )
-    return _told_by_all(platform, feature_set, [each.batch_date for each in found])
+    own = platform.warehouse.all(deliveries.ANNOUNCED, asset=f"raw.{source}", first=night, last=night)
+    before = own[0].decided_at - ON_ITS_WAY if own else None
+    return _told_by_all(platform, feature_set, [each.batch_date for each in found], before)
 
 
-def unscored(platform: Platform, model: Model, night: date, asked: Try) -> list[date]:
-    """Return the nights of the month before ``night`` whose features were announced, and whose scoring never began.
-
-    Not those before the first night that was scored: a new model owes no history.
-    """
-    feature_set = platform.project.feature_set(model.features)
-    found = platform.warehouse.all(
-        features.NEVER_SCORED,
-        model=model.name,
-        asset=feature_table(feature_set).qualified,
-        table=prediction_table(model, feature_set).qualified,
-        run=asked.run_id,
-        **_month_before(night),
-    )
-    return [each.batch_date for each in found]
-
-
-def unwatched(platform: Platform, name: str, night: date, asked: Try) -> list[date]:
-    """Return the nights of the month before ``night`` that were scored, and whose monitoring never began.
-
-    Those that were announced, or that this run has scored; not those before the model's first verdict.
-    """
-    found = platform.warehouse.all(
-        features.NEVER_WATCHED,
-        model=name,
-        asset=f"predictions.{name}",
-        table=watching(name),
-        run=asked.run_id,
-        **_month_before(night),
-    )
-    return [each.batch_date for each in found]
-
-
-def _month_before(night: date) -> dict[str, date]:
+def month_before(night: date) -> dict[str, date]:
+    """Return the parameters of a question for what was missed before ``night``."""
     return {"night": night, "first": night - LONGEST_MISSED, "last": night - timedelta(days=1)}
 
 
-def _told_by_all(platform: Platform, feature_set: FeatureSet, nights: list[date]) -> list[date]:
-    """Return those of ``nights`` that every source of the set has announced."""
+def _told_by_all(
+    platform: Platform, feature_set: FeatureSet, nights: list[date], before: datetime | None = None
+) -> list[date]:
+    """Return those of ``nights`` that every source of the set has announced, and before when."""
     if not nights:
         return []
     found = set(nights)
@@ -182,7 +155,10 @@ def _told_by_all(platform: Platform, feature_set: FeatureSet, nights: list[date]
         told = platform.warehouse.all(
             deliveries.ANNOUNCED, asset=f"raw.{source}", first=min(nights), last=max(nights)
         )
-        found &= {each.batch_date for each in told if each.announced}
+        said = {
+            each.batch_date for each in told if each.announced and not (before and each.decided_at > before)
+        }
+        found &= said
     return sorted(found)
 
 

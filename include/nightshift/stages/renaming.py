@@ -138,7 +138,7 @@ def _move(
     names.move_relations(session.cursor, own, old, new)
     session.run(catalog.RENAME_SUBJECT, old=f"{kind}_{old}", new=f"{kind}_{new}")
     if kind == "model":
-        session.run(leases.RENAME, old=leases.watching(old), new=leases.watching(new), newest=0)
+        names.move_leases(session, leases.watching(old), leases.watching(new))
         session.run(catalog.RENAME_TARGET, old=old, new=new)
 
 

@@ -13,7 +13,7 @@ from nightshift.calendar import DateRange
 from nightshift.engine.compute import Runner, engine_of
 from nightshift.engine.job import BLOCK_ROWS, Job
 from nightshift.engine.receipts import Receipt, pieces, read, summed
-from nightshift.errors import BatchRejected, NightshiftError, Unreachable, Unreconciled
+from nightshift.errors import BatchRejected, ChampionChanged, NightshiftError, Unreachable, Unreconciled
 from nightshift.govern import Ledger, require_champions
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
@@ -29,10 +29,11 @@ from nightshift.records import features as records
 from nightshift.records import ledger, sketches
 from nightshift.records.faults import Fault
 from nightshift.records.features import PredictionBatch
+from nightshift.records.leases import watching
 from nightshift.records.sketches import PredictionSketch, ProfileCounts
 from nightshift.score import CHAMPION_ARM
 from nightshift.specs import FeatureSet, Model
-from nightshift.stages.publishing import unscored
+from nightshift.stages.publishing import month_before
 from nightshift.warehouse import (
     ROWS_A_PIECE,
     Lease,
@@ -93,21 +94,57 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
 def score_missed(platform: Platform, name: str, night: date, asked: Try) -> list[str]:
     """Score the nights of the month before ``night`` that were announced while the model's DAG was paused.
 
-    Return what came of each, in words; one that cannot be scored keeps no other from it, and is not tried again.
+    Return what came of each, in words; one that cannot be scored keeps no other from it, and is not tried again, unless
+    a fault held it: then it is asked for each night until the fault is closed.
 
     Raises:
-        Unreachable: a server is down; the nights that are left are asked for again.
+        Unreachable, ChampionChanged: what may pass; the nights that are left are asked for again.
     """
-    told = []
-    for missed in unscored(platform, platform.project.model(name), night, asked):
+    model, told = platform.project.model(name), []
+    for missed in unscored(platform, model, night, asked):
+        if missed not in unscored(platform, model, night, asked):
+            continue  # somebody has begun with it meanwhile
         try:
             score(platform, name, DateRange(missed, missed), asked)
             told.append(str(missed))
-        except Unreachable:
+        except (Unreachable, ChampionChanged):
             raise
         except NightshiftError as error:
             told.append(f"{missed} is not scored: {str(error)[:MOST_SAID]}")
     return told
+
+
+def unscored(platform: Platform, model: Model, night: date, asked: Try) -> list[date]:
+    """Return the nights of the month before ``night`` whose features were announced, and whose scoring never began.
+
+    Not those before the first night that was scored: a new model owes no history.
+    """
+    feature_set = platform.project.feature_set(model.features)
+    found = platform.warehouse.all(
+        records.NEVER_SCORED,
+        model=model.name,
+        asset=feature_table(feature_set).qualified,
+        table=prediction_table(model, feature_set).qualified,
+        run=asked.run_id,
+        **month_before(night),
+    )
+    return [each.batch_date for each in found]
+
+
+def unwatched(platform: Platform, name: str, night: date, asked: Try) -> list[date]:
+    """Return the nights of the month before ``night`` that were scored, and whose monitoring never began.
+
+    Those that were announced, or that this run has scored; not those before the model's first verdict.
+    """
+    found = platform.warehouse.all(
+        records.NEVER_WATCHED,
+        model=name,
+        asset=f"predictions.{name}",
+        table=watching(name),
+        run=asked.run_id,
+        **month_before(night),
+    )
+    return [each.batch_date for each in found]
 
 
 def serve(

@@ -45,11 +45,27 @@ def rejected_rows(batches: Batches, violations: Sequence[Violation], declared: S
             "rule": first["rule"],
             "column_name": first["column"],
             "value": first["value"],
-            "row": rows_as_json(batches.frame.iloc[positions], declared),
+            "row": _as_delivered(batches, positions, declared),
             "violations": _joined("[", pc.binary_join(listed, _text(", ")), "]"),
         }
     )
     return table.to_pandas()
+
+
+def _as_delivered(batches: Batches, positions: np.ndarray, declared: Sequence[str]) -> pa.Array:
+    """Return each row as JSON, with the columns that its own night has: others may be judged beside it."""
+    days = batches.day[positions]
+    nights: dict[tuple[str, ...], list[int]] = {}
+    for number in np.unique(days):
+        nights.setdefault(batches.columns[number], []).append(number)
+    if len(nights) <= 1:
+        return rows_as_json(batches.frame.iloc[positions], declared)
+    places = [np.flatnonzero(np.isin(days, numbers)) for numbers in nights.values()]
+    texts = [
+        rows_as_json(batches.frame.iloc[positions[place]][list(dict.fromkeys(names))], declared)
+        for names, place in zip(nights, places, strict=True)
+    ]
+    return pa.chunked_array(texts).combine_chunks().take(pa.array(np.argsort(np.concatenate(places))))
 
 
 def no_rows() -> pd.DataFrame:
@@ -134,13 +150,17 @@ def _plain(values: pd.Series) -> pa.Array | None:
     kind = kind_of(values)
     if values.dtype == object and kind not in ("text", "integer", "float", "boolean", "empty"):
         return None
-    if kind == "timestamp":
-        values = values.dt.as_unit("us")
     try:
+        if kind == "timestamp":
+            values = values.dt.as_unit("us")
         array = pa.array(values, from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         return pc.cast(array, TEXT)
-    except (pa.ArrowException, UnicodeEncodeError, OverflowError):
+    except (
+        pa.ArrowException,
+        ValueError,
+        OverflowError,
+    ):  # also a text that is none, an instant out of bounds
         return None
 
 
@@ -149,7 +169,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return str(value).lower()
     if isinstance(value, datetime):
-        value = pd.Timestamp(value).as_unit("us").to_pydatetime()
+        try:
+            value = pd.Timestamp(value).as_unit("us").to_pydatetime()
+        except (ValueError, OverflowError):  # of no year that Python knows
+            return spelled(value.isoformat(" "))
     if isinstance(value, float | datetime):
         return str(pc.cast(pa.scalar(value), TEXT).as_py())
     return spelled(str(value))

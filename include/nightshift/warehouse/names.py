@@ -105,11 +105,14 @@ def move_relations(cursor: Any, relations: Mapping[Relation, int], old: str, new
             )
         )
         session, renamed_as = Session(cursor), f"{each.schema}.{renamed}"
-        newest = session.one(leases.DROP, table=renamed_as)
-        session.run(
-            leases.RENAME, old=each.qualified, new=renamed_as, newest=newest.generation if newest else 0
-        )
+        move_leases(session, each.qualified, renamed_as)
         session.run(deliveries.RENAME_ASSET, old=each.qualified, new=renamed_as)
+
+
+def move_leases(session: Session, old: str, new: str) -> None:
+    """Have leases say another name; who holds one, under either, writes nothing more."""
+    newest = session.one(leases.DROP, table=new)
+    session.run(leases.RENAME, old=old, new=new, newest=newest.generation if newest else 0)
 
 
 def drop_empty(cursor: Any, relations: Mapping[Relation, int]) -> None:

@@ -91,7 +91,7 @@ SCORE = (
         {
             **_each(KEEP, "catalog.prediction_batches", "catalog.prediction_sketches"),
             **_each(KEEP, "catalog.profile_counts"),
-            **_each(READ, "monitoring.faults", "monitoring.verdicts"),
+            "monitoring.faults": READ,
             **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
         },
         {"raw": READ, "features": READ, "predictions": REPLACE, "adhoc": REPLACE},
@@ -172,7 +172,7 @@ DESCRIBE = (
 ALERTS = (
     Grants(
         {
-            "alerts.open": "SELECT, INSERT, UPDATE, DELETE",
+            **_each("SELECT, INSERT, UPDATE, DELETE", "alerts.open", "alerts.declared"),
             **_each(ADD, "alerts.events", "alerts.silences"),
             **_each(KEEP, "alerts.outbox", "alerts.pulse"),
         }

@@ -130,6 +130,16 @@ def test_a_source_that_was_added_by_day_misses_its_first_night_and_none_before(b
     assert world.told == [(at(BAD + DAY, 6), "opened", "night_missing/source:weather")]
 
 
+def test_a_set_that_was_added_by_day_was_not_there_to_be_woken() -> None:
+    def arrives(what: str, name: str, night: date) -> datetime | None:
+        return None if what == "set" else usual(what, name, night)
+
+    world = World(project(0), arrives)
+    told = [look for hour in range(9, 30) for look in world.look(at(BAD, hour), declared={SET: at(BAD, 8)})]
+    assert told == [("opened", f"features_refused/features:{SET}")]
+    assert world.told[0][0] > at(BAD + DAY, 0), "its first night is the next one"
+
+
 def test_a_project_that_was_made_by_day_has_missed_nothing() -> None:
     new = project(0)
     world = World(new, lambda what, name, night: None)
@@ -287,6 +297,8 @@ def request(night: date, **more: object) -> rows.Request:
         ([request(BAD, outcome="rejected")], set()),
         ([request(BAD, outcome="rejected"), request(BAD - DAY, outcome="timed out")], {"training_rejected"}),
         ([request(BAD, status="suppressed", guard="breaker")], {"breaker"}),
+        ([request(BAD - DAY, status="suppressed", guard="breaker", not_before=BAD + DAY)], {"breaker"}),
+        ([request(BAD - DAY, status="suppressed", guard="breaker", not_before=BAD)], set()),
         ([request(BAD, status="suppressed", guard="cooldown")], set()),
         (
             [request(BAD, status="suppressed", guard="cooldown"), request(BAD - DAY, guard="breaker")],

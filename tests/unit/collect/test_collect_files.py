@@ -4,9 +4,11 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import re
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -18,6 +20,7 @@ import pytest
 
 from nightshift import collect as collecting
 from nightshift.collect import Connection, connection_of, open_source
+from nightshift.collect.archives import BadArchive, read_whole
 from nightshift.errors import SchemaMismatch, SourceError, SpecError
 from nightshift.specs import Source
 
@@ -548,3 +551,16 @@ def test_a_place_is_a_folder_or_a_connection(connector, says):
 def test_dates_may_be_spelled_with_slashes_year_first(tmp_path):
     (tmp_path / "all.csv").write_text("day,id\n2013/02/07,a\n2013/02/08,b\n")
     assert read(tmp_path, source("all.csv", date_column="day"))["id"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("end", "packed"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
+)
+def test_a_file_of_many_streams_is_read_to_its_end(end: str, packed: Callable[[bytes], bytes]) -> None:
+    """As bgzip writes it, and whoever appends to what is there; parts end anywhere in them."""
+    parts = [os.urandom(n * 7_000) for n in range(40)]
+    assert read_whole(io.BytesIO(b"".join(map(packed, parts))), f"a.csv.{end}", 2**30) == b"".join(parts)
+    with pytest.raises(BadArchive, match=r"bytes follow the end|cut short"):
+        read_whole(io.BytesIO(packed(parts[3]) + b"more"), f"a.csv.{end}", 2**30)
+    with pytest.raises(BadArchive, match="cut short"):
+        read_whole(io.BytesIO(packed(parts[30])[:-9]), f"a.csv.{end}", 2**30)

@@ -51,6 +51,17 @@ def test_flipped_labels_on_every_night_are_a_degradation_told_in_words() -> None
     assert "on 1400 labels; 0.6100 at the gate, tolerance 10%" in result.reason
 
 
+def test_without_a_class_in_the_sample_there_is_no_interval_and_the_verdict_says_so() -> None:
+    random, n = np.random.default_rng(0), 100_000
+    labels, scores = np.zeros(n), random.random(n)
+    labels[0] = 1.0
+    dates = pd.Series(pd.date_range("2013-02-01", periods=10)).repeat(n // 10)
+    result = assessed(labels, scores, dates, metric="roc_auc")
+    assert (result.low, result.high, result.status) == (None, None, "ok")
+    assert "(no interval: too few of a class)" in result.reason
+    assert "NaN" not in json.dumps(TypeAdapter(PerformanceResult).dump_python(result, mode="json"))
+
+
 def test_undegraded_predictions_rarely_count_as_degraded() -> None:
     assert sum(assessed(*window(seed)).status == "degraded" for seed in range(5)) == 0
 

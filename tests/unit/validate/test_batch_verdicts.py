@@ -10,6 +10,8 @@ import pytest
 from weather_batches import BETWEEN, DAY, batch, source, with_values
 
 from nightshift.errors import BatchRejected, EmptyBatch, SchemaMismatch
+from nightshift.landing import parquet, rows_of
+from nightshift.specs import Source
 from nightshift.validate import validate, validate_batches
 
 
@@ -489,3 +491,50 @@ def test_a_date_may_be_spelled_with_slashes_year_first(column, spelled, kept):
     validation, verdict = judged(with_values(batch(), column, 1, spelled))
     assert verdict.rejected == 0
     assert validation.accepted[column].iloc[0] == kept
+
+
+@pytest.mark.parametrize("year", [20983, 43003588])
+def test_an_instant_of_no_year_that_there_is_sets_its_row_aside(year: int) -> None:
+    """Nanoseconds in a column of milliseconds, as a wrong Parquet writer leaves them."""
+    spec = Source.model_validate(
+        {
+            "name": "s",
+            "owner": "a",
+            "description": "",
+            "connector": {"kind": "files", "folder": "x", "path": "{date}.parquet", "format": "parquet"},
+            "columns": {"k": {"type": "integer"}, "at": {"type": "timestamp"}},
+            "key": ["k"],
+            "expectations": [{"expect_column_values_to_be_between": {"column": "k", "min_value": 0}}],
+            "budget": {"share": 1, "rows": 10},
+        }
+    )
+    at = np.array(["2013-01-01", f"{year}-02-26"], dtype="datetime64[ms]")
+    found = validate_batches(spec, {DAY: rows_of(parquet(pd.DataFrame({"k": [1, 2], "at": at})))})
+    assert (found.verdicts[DAY].accepted, found.verdicts[DAY].rejected) == (1, 1)
+    (row,) = found.rejected.to_dict("records")
+    assert row["column_name"] == "at"
+    assert str(year) in row["value"]
+
+
+def test_a_row_is_set_aside_with_the_columns_of_its_own_night() -> None:
+    spec = Source.model_validate(
+        {
+            "name": "s",
+            "owner": "a",
+            "description": "",
+            "connector": {"kind": "files", "folder": "x", "path": "{date}.csv"},
+            "columns": {
+                "k": {"type": "integer"},
+                "v": {"type": "float", "nullable": True, "may_be_empty": True},
+            },
+            "key": ["k"],
+            "expectations": [{"expect_column_values_to_be_between": {"column": "k", "min_value": 0}}],
+            "budget": {"share": 1, "rows": 10},
+            "schema_changes": "warn",
+        }
+    )
+    first, second = DAY, DAY + timedelta(days=1)
+    short = pd.DataFrame({"k": ["x", "1", "y"]}, dtype="str")
+    more = pd.DataFrame({"k": ["z", "2"], "v": ["1", "2"], "more": ["a", "b"]}, dtype="str")
+    found = validate_batches(spec, {second: more, first: short}).rejected
+    assert found["row"].to_list() == ['{"k": "x"}', '{"k": "y"}', '{"k": "z", "v": "1", "more": "a"}']

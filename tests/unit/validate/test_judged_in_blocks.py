@@ -20,6 +20,7 @@ from weather_batches import BETWEEN, DAY, batch, source, with_values
 
 from nightshift.landing import Delivered, delivered, in_blocks, landed_file, parquet, rows_of
 from nightshift.specs import Source
+from nightshift.stages import filing
 from nightshift.stages.filing import kept_in
 from nightshift.validate import Known, Validation, validate_batches
 
@@ -245,3 +246,22 @@ def test_of_a_night_in_blocks_a_number_a_row_is_held_and_no_row(tmp_path: Path) 
     most_bytes(2_000, tmp_path / "first")  # what is imported and compiled
     few, many = most_bytes(4_000, tmp_path / "few"), most_bytes(16_000, tmp_path / "many")
     assert (many - few) / 12_000 < 32  # bytes; a row of these takes more than a hundred
+
+
+def test_blocks_of_which_nothing_is_accepted_are_filed_as_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filing, "BLOCK_ROWS", MOST)
+    spec = source(budget={"share": 1.0, "rows": 1000})
+    bad = several(5 * MOST).astype(object)
+    wrong = np.arange(len(bad)) // MOST % 4 != 0  # all of three blocks
+    bad.loc[wrong, "temp"] = "hot"
+
+    def content(frame: pd.DataFrame, name: str) -> str:
+        (tmp_path / name).mkdir()
+        found = {DAY: landed(frame.drop(columns="batch_date", errors="ignore"), tmp_path / name, MOST)}
+        checked = validate_batches(spec, found, most=MOST, keep=partial(kept_in, tmp_path / name))
+        assert checked.verdicts[DAY].accepted == 2 * MOST
+        return filing.contents_of(spec, checked, [DAY], tmp_path / name)[DAY][0]
+
+    assert content(bad, "with") == content(bad[~wrong].reset_index(drop=True), "without")
