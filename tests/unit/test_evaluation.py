@@ -125,3 +125,17 @@ def test_a_calibrated_forecast_has_a_small_calibration_error() -> None:
     truth = (rng.random(p.size) < p).astype(float)
     assert (metrics.calibration_error(truth, p) or 1) < 0.015
     assert (metrics.calibration_error(truth, p**2) or 0) > 0.1
+
+
+def test_every_slice_of_enough_rows_is_judged_and_the_largest_are_kept() -> None:
+    rng = np.random.default_rng(4)
+    rows = holdout(30, 200).assign(
+        origin=[f"O{n:02}" for n in rng.permutation(np.repeat(np.arange(30), 200))]
+    )
+    found = evaluate("classification", rows, scores(rows, 0.3), scores(rows, 0.1), slices=["origin"])
+    assert len(found.slices) == 30
+    assert list(found.record().slices) == list(found.slices)[:20]
+    few = rows.head(900)
+    assert not evaluate("classification", few, scores(few, 0.3), scores(few, 0.1), slices=["origin"]).slices
+    more = evaluate("classification", few, scores(few, 0.3), scores(few, 0.1), slices=["origin"], fewest=10)
+    assert len(more.slices) == 30

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
-from nightshift.cli.trigger import NUMBERS, SWITCHES, conf_of
+from nightshift.cli.trigger import LINES, NUMBERS, SWITCHES, conf_of
 from nightshift.errors import RequestError
 from nightshift.orchestration import forms
 from nightshift.orchestration.forms import LONGEST_REASON, checked
@@ -250,12 +250,16 @@ def test_grace_is_a_whole_number_of_hours(hours: Any) -> None:
 
 def test_the_shell_knows_which_fields_take_numbers_and_which_are_switches() -> None:
     every = {**EXPLORE, **REPLAY, **forms.ROLLBACK, **forms.RECONCILE, **forms.TRAIN, **forms.FEATURES}
-    every |= forms.RETENTION
+    every |= {**forms.RETENTION, **forms.REPLAY_POLICIES, **forms.PREDICT}
     assert {key for key, param in every.items() if param.schema.get("type") == "boolean"} == SWITCHES
     assert conf_of({}, ["dry_run=false"]) == {"dry_run": False}
     assert conf_of({}, ["dry_run=no"]) == {"dry_run": "no"}
     numbers = {key for key, param in every.items() if "integer" in str(param.schema.get("type"))}
     assert numbers == NUMBERS
+    assert {key for key, param in every.items() if "array" in str(param.schema.get("type"))} - {
+        "rules"
+    } == LINES
+    assert conf_of({}, ["keys=a,1", "keys=b", "every=14"]) == {"keys": ["a,1", "b"], "every": 14}
     typed = conf_of({}, ["version=3", "reason=3", "sample=many"])
     assert typed == {"version": 3, "reason": "3", "sample": "many"}
 

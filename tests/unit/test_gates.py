@@ -251,6 +251,15 @@ def test_slices_that_are_all_too_small_pass_nothing() -> None:
     assert "nothing could be compared" in result.words
 
 
+def test_slices_on_which_the_metric_is_undefined_pass_nothing() -> None:
+    undefined = {name: Part(900, {"roc_auc": None}, {"roc_auc": None}) for name in ("JFK", "LGA")}
+    (result,) = judge(
+        [NoWorseOnSlices(metric="roc_auc")], evidence({"roc_auc": 0.8}, {"roc_auc": 0.7}, slices=undefined)
+    )
+    assert not result.passed
+    assert "roc_auc is defined on none of 2 slices: nothing could be compared" in result.words
+
+
 @pytest.mark.parametrize(("error", "passed"), [(0.02, True), (0.05, True), (0.06, False), (None, False)])
 def test_probabilities_must_mean_what_they_say(error: float | None, passed: bool) -> None:
     (result,) = judge([Calibrated(value=0.05)], evidence({}, calibration={"challenger": error}))

@@ -52,6 +52,10 @@ def looked(pulse: "Pulse | None", *, late: bool) -> str:
     return f"Looked at {when}."
 
 
+def _utc(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
 def table(rows: "list[OpenAlert]") -> Table:
     """Return open alerts as a table."""
     from rich.text import Text
@@ -59,8 +63,8 @@ def table(rows: "list[OpenAlert]") -> Table:
     found = Table("severity", "kind", "subject", "since", "owner", "what", box=None)
     for row in rows:
         note = f" (follows from {row.muted_by})" if row.muted_by else ""
-        note += f" (silenced until {row.silenced_until:%Y-%m-%d %H:%M} UTC)" if row.silenced_until else ""
-        since = f"{row.since:%Y-%m-%d %H:%M}"
+        note += f" (silenced until {_utc(row.silenced_until)} UTC)" if row.silenced_until else ""
+        since = _utc(row.since)
         cells = (row.severity, row.kind, row.subject, since, row.owner, f"{row.title}{note}. {row.action}")
         found.add_row(*map(Text, cells))
     return found

@@ -77,7 +77,7 @@ def source(  # noqa: PLR0913 a command's options are its arguments
         connector = _connector(files, {"connection": connection, "query": query}, http, offset_days)
         from nightshift.drafts.new import Outcome, new_source
 
-        later = tuple(part.strip() for part in outcome.split(",")) if outcome else ()
+        later = tuple(dict.fromkeys(part.strip() for part in outcome.split(","))) if outcome else ()
         written, found = new_source(
             name, connector, night, outcome=Outcome(later, outcome_after) if later else None
         )

@@ -71,8 +71,9 @@ def _decided(dag_id: str, run_id: str) -> list[str]:
     return decided(Database(control.running().warehouse_as("reader")), run_id)
 
 
-NUMBERS = {"grace_hours", "sample", "version"}  # the forms' fields that take a number
+NUMBERS = {"every", "grace_hours", "sample", "starts", "version"}  # the forms' fields that take a number
 SWITCHES = {"dry_run"}  # and those that take true or false
+LINES = {"changes", "keys", "where"}  # and those that take several values: each by a --set of its own
 # The forms' fields that take a date, each with the option that gives it, if one does.
 DATES = {
     "batch_date": "--from",
@@ -81,6 +82,8 @@ DATES = {
     "compare_from": "",
     "compare_until": "",
     "trained_until": "--trained-until",
+    "first": "",
+    "last": "",
 }
 
 
@@ -95,6 +98,9 @@ def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise RequestError(f"--set {setting!r}: expected KEY=VALUE")
+        if key in LINES:
+            conf.setdefault(key, []).append(value)
+            continue
         if key in conf:
             raise RequestError(f"--set {setting!r}: '{key}' is given already")
         conf[key] = _typed(key, value)

@@ -127,12 +127,14 @@ def missing_source(seen: Seen) -> State | None:
 
 
 def held_by_a_fault(seen: Seen) -> State | None:
-    """The features of a night are faulty."""
+    """The features of a night are faulty: of the one that is due, which it holds, or of one before."""
     if not seen.row.faults:
         return None
-    fault = seen.row.faults[0]
-    words = "; ".join(f"{each.column_name or 'batch'}: {each.words}" for each in seen.row.faults)
-    held = seen.late and seen.spec.drift.faults == "hold"
+    due = [fault for fault in seen.row.faults if fault.batch_date == seen.tonight.night]
+    held = bool(due) and seen.late and seen.spec.drift.faults == "hold"
+    shown = due if held else seen.row.faults
+    fault = shown[0]
+    words = "; ".join(f"{each.column_name or 'batch'}: {each.words}" for each in shown)
     source = fault.sources[0] if fault.sources else ""
     step = Step(f"look at {source or 'the night'}", f"plugin/nightshift/data?q={source}")
     return State(

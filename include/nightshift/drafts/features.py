@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 
 import pandas as pd
 
@@ -46,7 +47,10 @@ def draft(
     main, known = sources[0], rows or {}
     about = _entity(main, list(entity))
     passed, left = _passed(main, about, known.get(main.name))
-    statistics = [_Statistic.of(main, about, source, known) for source in (sources[1:] or sources[:1])]
+    taken, statistics = set(passed), list[_Statistic]()
+    for source in sources[1:] or sources[:1]:
+        statistics.append(_Statistic.of(main, about, source, known, taken))
+        taken.add(statistics[-1].name)
     columns = {alias: kind for alias, (_, kind) in passed.items()}
     columns |= {statistic.name: "float" for statistic in statistics}
     of_main = about.ahead or main in sources[1:] or len(sources) == 1 or any(s.of_main for s in statistics)
@@ -136,12 +140,12 @@ def _sets(source: Source) -> set[str]:
     return {item[VALUE_SET]["column"] for item in source.expectations if VALUE_SET in item}
 
 
-def _alias(name: str, taken: Mapping[str, object] | None = None) -> str:
+def _alias(name: str, taken: Container[str] = ()) -> str:
     """Return a name for a feature: plain, not too long, and not one of ``taken``."""
     plain = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_")
     plain = (plain if plain[:1].isalpha() and plain not in OURS else f"x_{plain}")[:36].strip("_")
-    numbers = (alias for n in range(2, 1000) if (alias := f"{plain}_{n}") not in (taken or {}))
-    return plain if plain not in (taken or {}) else next(numbers)
+    numbers = (alias for n in range(2, 1000) if (alias := f"{plain}_{n}") not in taken)
+    return plain if plain not in taken else next(numbers)
 
 
 # Names that predictions and snapshots have of their own.
@@ -218,14 +222,16 @@ class _Statistic:
     of_main: bool = False
 
     @classmethod
-    def of(cls, main: Source, about: Entity, source: Source, known: Rows) -> "_Statistic":
+    def of(
+        cls, main: Source, about: Entity, source: Source, known: Rows, taken: Container[str]
+    ) -> "_Statistic":
         """Return a mean over the source's past, by what it shares with the rows, if anything."""
         measured = _measured(source, known.get(source.name))
         code, past = SHARED, _variable(source)
         if past != _variable(main):
             code += f'    {past} = inputs["{source.name}"]\n'
         if measured is None:
-            return cls(_alias(f"{source.name}_rows"), code, f"float(len({past}))")
+            return cls(_alias(f"{source.name}_rows", taken), code, f"float(len({past}))")
         what, mean = measured
         code += f"    # Of {_plain(what)}: {MEASURED}.\n"
         by, of_main = _shared(main, about, source), False
@@ -234,7 +240,7 @@ class _Statistic:
             of_main, past = True, f"{source.name}_known"
             join = f"{_variable(source)}.merge({_variable(main)}[{_list([*source.key, by])}], on={_list(source.key)})"
             code += f"    {past} = {join}\n"
-        name = _alias(f"{what}_mean_{f'by_{by}_' if by else ''}{LOOK_BACK_DAYS}d")
+        name = _alias(f"{what}_mean_{f'by_{by}_' if by else ''}{LOOK_BACK_DAYS}d", taken)
         code += f"    measured = {mean.replace('PAST', past)}\n"
         if by is None:
             return cls(name, code, "measured.mean()")
@@ -284,17 +290,22 @@ def _category(main: Source, about: Entity, source: Source, rows: pd.DataFrame | 
     """Return a category of the main source whose rows those of ``source`` can be joined to, if there is one."""
     if about.ahead or source is main or not set(source.key) <= main.columns.keys():
         return None
-    texts = [n for n, column in main.columns.items() if column.type == "string" and n not in main.key]
+    # What the source has itself needs no join, which would give it two names.
+    texts = [
+        n
+        for n, column in main.columns.items()
+        if column.type == "string" and n not in main.key and n not in source.columns
+    ]
     known = [name for name in texts if rows is not None and has_classes(rows[name])]
     return next((name for name in texts if name in _sets(main) or name in known), None)
 
 
+# Names that a draft uses itself.
+RESERVED = {"rows", "inputs", "date", "pd", "batch_date", "measured", "str", "float", "len", "build"}
+
+
 def _variable(source: Source) -> str:
-    return (
-        f"{source.name}_rows"
-        if source.name in ("rows", "inputs", "date", "pd", "batch_date")
-        else source.name
-    )
+    return f"{source.name}_rows" if source.name in RESERVED or iskeyword(source.name) else source.name
 
 
 def _list(names: Sequence[str]) -> str:

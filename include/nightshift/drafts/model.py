@@ -108,7 +108,7 @@ def draft(ask: Ask, source: Source, seen: Seen | None, *, owner: str, lag: int =
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     return f"[{', '.join(map(scalar, value))}]" if isinstance(value, tuple) else scalar(value)
 
 
@@ -119,7 +119,7 @@ def _goal(ask: Ask, kind: str, seen: Seen | None) -> Goal:
         raise RequestError(f"--{asked[-1]}: give one of --above, --equals, --classes and --task regression")
     if ask.above is not None:
         return Goal(
-            "above", ask.above, f"above: the positive class is {ask.column} > {ask.above:g}, as asked."
+            "above", ask.above, f"above: the positive class is {ask.column} > {_shown(ask.above)}, as asked."
         )
     if ask.equals is not None:
         return _one(ask, seen, _typed(ask.equals, kind), "as asked")
@@ -317,8 +317,13 @@ def _minimum(goal: Goal, seen: Seen | None) -> tuple[str, float, str]:
         return "r2", 0, why
     if all(0 < share < 1 for share in goal.shares) and goal.shares:
         alone = -sum(share * math.log(share) for share in goal.shares)
-        said = f"{goal.shares[-1]:.0%}" if len(goal.shares) == 2 else "each class's share"
-        return "log_loss", math.floor(alone * 1000) / 1000, f"what always saying {said} would score"
+        said = f"{100 * goal.shares[-1]:.2g} %" if len(goal.shares) == 2 else "each class's share"
+        digits = max(3, 2 - math.floor(math.log10(alone)))  # a class that is rare leaves little to gain
+        return (
+            "log_loss",
+            math.floor(alone * 10**digits) / 10**digits,
+            f"what always saying {said} would score",
+        )
     if goal.key == "classes":
         return "balanced_accuracy", round(1 / len(goal.value), 3), "what always saying one class would score"
     return "roc_auc", 0.55, "roc_auc 0.5 is chance"

@@ -4,6 +4,7 @@ Both are scored on the same rows, and the same days are drawn for both (:mod:`ni
 difference on the same days, so a hard day weighs on both.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,8 @@ from nightshift.specs import FEWEST_HOLDOUT_DAYS
 INTERVAL = 0.9
 # A slice smaller than this is left out: its metrics are noise.
 FEWEST_ROWS = 100
-MOST_SLICES = 20  # a column, the largest first
+# Of a column, the largest first: so many are judged, and so many of them kept.
+MOST_SLICES, MOST_KEPT = 500, 20
 DEAR = {"average_precision"}  # resampled only if a gate asks for it: it takes a pass over the rows a resample
 
 Scores = records.Scores
@@ -75,7 +77,7 @@ class Assessment:
             gains=_gains(self.overall),
             slices={
                 name: records.Slice(part.rows, part.challenger, part.champion, _gains(part))
-                for name, part in self.slices.items()
+                for name, part in _largest(self.slices)
             },
             calibration_error=dict(self.calibration_error),
             recalibrated=self.recalibrated,
@@ -90,12 +92,14 @@ def evaluate(
     champion: Array | None,
     *,
     slices: Sequence[str] = (),
+    fewest: int = FEWEST_ROWS,
     asked: Collection[str] = (),
 ) -> Assessment:
     """Return the assessment of two models' scores on a holdout.
 
     ``holdout``: a row an entity, with ``batch_date``, ``label`` and the columns of ``slices``. ``challenger``,
-    ``champion``: n rows, as :data:`nightshift.metrics.METRICS` takes them. ``asked``: metrics that gates name.
+    ``champion``: n rows, as :data:`nightshift.metrics.METRICS` takes them. ``fewest``: rows of a slice that is
+    measured. ``asked``: metrics that gates name.
     """
     days, day = np.unique(holdout["batch_date"].to_numpy(), return_inverse=True)
     weights = bootstrap.draws(len(days)) if len(days) >= FEWEST_HOLDOUT_DAYS else np.empty((0, len(days)))
@@ -124,7 +128,7 @@ def evaluate(
     return Assessment(
         days=len(days),
         overall=overall,
-        slices={name: part(rows)[0] for name, rows in _slices(holdout, slices)},
+        slices={name: part(rows)[0] for name, rows in _slices(holdout, slices, fewest)},
         intervals={m: bootstrap.interval(found, INTERVAL) for m, found in replicates.items()},
         calibration_error=errors,
         nights=() if champion is None else _paired(task, days, day, truth, challenger, champion),
@@ -151,13 +155,22 @@ def unmeasured(holdout: pd.DataFrame) -> Assessment:
     return Assessment(holdout["batch_date"].nunique(), Part(len(holdout), {}), {}, {}, {})
 
 
-def _slices(holdout: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, Array]]:
+def _slices(holdout: pd.DataFrame, columns: Sequence[str], fewest: int) -> Iterator[tuple[str, Array]]:
     """Yield ``column=value`` and the mask of its rows; missing values are a slice too."""
     for column in columns:
         values = holdout[column].astype("object").where(holdout[column].notna(), "(missing)")
         counts = values.value_counts()
-        for value in counts[counts >= FEWEST_ROWS].index[:MOST_SLICES]:
+        for value in counts[counts >= fewest].index[:MOST_SLICES]:
             yield f"{column}={str(value)[:60]}", (values == value).to_numpy(dtype=bool)
+
+
+def _largest(slices: Mapping[str, Part]) -> Iterator[tuple[str, Part]]:
+    """Yield the first slices of each column: they come with the largest first."""
+    seen = Counter[str]()
+    for name, part in slices.items():
+        seen[column := name.partition("=")[0]] += 1
+        if seen[column] <= MOST_KEPT:
+            yield name, part
 
 
 def _signed(metric: str, difference: Any) -> Any:

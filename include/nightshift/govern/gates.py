@@ -180,13 +180,16 @@ def no_worse_on_slices(gate: NoWorseOnSlices, evidence: Evidence) -> Judgement:
     """Pass unless a slice of enough rows is surely worse than under the champion by more than ``value``."""
     if evidence.champion is None:
         return True, "no champion to compare with"
-    judged = {n: p for n, p in evidence.evaluation.slices.items() if p.rows >= gate.min_rows}
+    large = {n: p for n, p in evidence.evaluation.slices.items() if p.rows >= gate.min_rows}
+    judged = {name: part for name, part in large.items() if part.gain(gate.metric) is not None}
     worse = {name: part for name, part in judged.items() if _surely_worse(gate, part)}
     if worse:
         named = "; ".join(_slice_words(gate.metric, name, part) for name, part in list(worse.items())[:5])
         return False, f"{gate.metric} is worse on {len(worse)} of {len(judged)} slices: {named}"
     if not judged:
-        return False, f"no slice has {gate.min_rows} rows: nothing could be compared"
+        undefined = f"{gate.metric} is defined on none of {len(large)} slices"
+        why = undefined if large else f"no slice has {gate.min_rows} rows"
+        return False, f"{why}: nothing could be compared"
     return True, f"{gate.metric} is not surely worse on any of {len(judged)} slices"
 
 

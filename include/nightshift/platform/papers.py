@@ -9,7 +9,7 @@ import pandas as pd
 
 from nightshift import artifacts, train
 from nightshift.cards import Record, counts
-from nightshift.errors import ClearTask, NotReady, RunStage, Subject
+from nightshift.errors import ClearTask, NotReady, RequestError, RunStage, Subject
 from nightshift.platform.fitted import load_pipeline
 from nightshift.platform.frozen import read_snapshot
 from nightshift.platform.handles import Platform
@@ -35,8 +35,25 @@ def version_row(platform: Platform, name: str, version: int) -> Version:
     return row
 
 
-def trained_version(platform: Platform, training_id: str) -> Version:
-    """Return the version that a training registered. Raises NotReady if it has none."""
+def require_own(platform: Platform, name: str, training_id: str) -> None:
+    """Raise RequestError where a training of this id is another model's: run ids are unique within a DAG alone."""
+    version = platform.warehouse.one(versions.OF_TRAINING, training_id=training_id)
+    decision = platform.warehouse.one(decisions.DECISION, training_id=training_id)
+    for row in (version, decision):
+        if row is not None and row.model != name:
+            raise RequestError(
+                f"training '{training_id}' is of model '{row.model}', not of '{name}'; start the run with another id"
+            )
+
+
+def trained_version(platform: Platform, name: str, training_id: str) -> Version:
+    """Return the version that a training registered.
+
+    Raises:
+        NotReady: it has none.
+        RequestError: it is not a training of ``name``.
+    """
+    require_own(platform, name, training_id)
     version = platform.warehouse.one(versions.OF_TRAINING, training_id=training_id)
     if version is None:
         raise NotReady(
@@ -45,8 +62,14 @@ def trained_version(platform: Platform, training_id: str) -> Version:
     return version
 
 
-def decision_of(platform: Platform, training_id: str) -> Decision:
-    """Return the decision of a training. Raises NotReady if its gates have not run."""
+def decision_of(platform: Platform, name: str, training_id: str) -> Decision:
+    """Return the decision of a training.
+
+    Raises:
+        NotReady: its gates have not run.
+        RequestError: it is not a training of ``name``.
+    """
+    require_own(platform, name, training_id)
     decision = platform.warehouse.one(decisions.DECISION, training_id=training_id)
     if decision is None:
         raise NotReady(

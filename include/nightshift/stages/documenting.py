@@ -26,7 +26,7 @@ def write_card(platform: Platform, name: str, asked: Try) -> results.Carded:
         NotReady: the training has registered no version.
         ArtifactRefused: the spec or the snapshot is not what was recorded.
     """
-    version = trained_version(platform, asked.run_id)
+    version = trained_version(platform, name, asked.run_id)
     record, _ = record_of(platform, version)
     materials = packages()
     document = cards.card(record, len(materials))

@@ -16,6 +16,7 @@ from nightshift.errors import NotReady, RequestError, UnfairHoldout
 from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
 from nightshift.platform.frozen import read_snapshot, split
+from nightshift.platform.papers import require_own
 from nightshift.platform.provenance import ENVIRONMENT_FILE, SPEC_FILE, packages_of, spec_text
 from nightshift.records import versions
 from nightshift.records.profile import Profile
@@ -58,6 +59,7 @@ def take_over(
         ArtifactRefused, FitFailed, SpecError: as :func:`receive`.
     """
     model = platform.project.model(name)
+    require_own(platform, name, asked.run_id)
     known = platform.warehouse.one(versions.OF_TRAINING, training_id=asked.run_id)
     if known:
         return trained(platform, known.version, known.mlflow_run_id)

@@ -27,17 +27,18 @@ from nightshift.govern import (
 )
 from nightshift.govern import evaluate as evaluated
 from nightshift.govern import request as signing
+from nightshift.govern.evaluation import FEWEST_ROWS
 from nightshift.pages import markdown
 from nightshift.platform import Platform, Try
 from nightshift.platform import fitted as files
 from nightshift.platform.fitted import load_version, opened
 from nightshift.platform.frozen import read_snapshot, split
-from nightshift.platform.papers import decision_of, trained_version, version_row
+from nightshift.platform.papers import decision_of, require_own, trained_version, version_row
 from nightshift.records import decisions, monitoring
 from nightshift.records.decisions import Decision, Outcome, Signature
 from nightshift.records.versions import Examples, Version
 from nightshift.score.recalibration import on_holdout
-from nightshift.specs import BeatsChampion, Model
+from nightshift.specs import BeatsChampion, Model, NoWorseOnSlices
 from nightshift.train.plots import gain_plots
 from nightshift.warehouse import feature_table
 
@@ -59,7 +60,7 @@ def evaluate(
         ArtifactRefused: a file is not what was registered.
     """
     model = platform.project.model(name)
-    version = trained_version(platform, asked.run_id)
+    version = trained_version(platform, name, asked.run_id)
     decided = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
     if decided is None:
         evidence = _evidence(platform, model, version)
@@ -67,7 +68,7 @@ def evaluate(
         _write_decision(
             platform, model, version, evidence, as_of=as_of, reason=reason, requested_by=requested_by
         )
-        decided = decision_of(platform, asked.run_id)
+        decided = decision_of(platform, name, asked.run_id)
         _log(platform, version.mlflow_run_id, decided)
     return {
         "version": version.version,
@@ -93,7 +94,7 @@ def ask_for_signature(
         NotReady: the gates have not run.
         RequestError: the only approvers are the person who started the training.
     """
-    model, decision = platform.project.model(name), decision_of(platform, asked.run_id)
+    model, decision = platform.project.model(name), decision_of(platform, name, asked.run_id)
     if not decision.passed or platform.warehouse.one(decisions.SIGNATURE, training_id=asked.run_id):
         return None
     starters = _starters(platform, decision)
@@ -136,7 +137,7 @@ def sign(platform: Platform, name: str, asked: Try, answer: Answer) -> results.S
     Raises:
         RequestError: it does not count: it is of nobody who may sign, or its comment is not one.
     """
-    decision = decision_of(platform, asked.run_id)
+    decision = decision_of(platform, name, asked.run_id)
     if answer.by is not None:
         _refuse_signature(platform, platform.project.model(name), decision, answer)
     said: Outcome | None = "timed out" if answer.by is None else None if answer.approved else "rejected"
@@ -195,6 +196,7 @@ def judge_again(platform: Platform, name: str, asked: Try) -> results.Repeat | N
     It was approved against a champion that is none any more. The request that started it follows to the new one. A
     champion that has seen the holdout leaves nothing to repeat: it knows newer nights than the training would.
     """
+    require_own(platform, name, asked.run_id)
     decision = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
     signature = platform.warehouse.one(decisions.SIGNATURE, training_id=asked.run_id)
     ledger = Ledger(platform.warehouse, name)
@@ -250,6 +252,7 @@ def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
             challenger_scores,
             champion_scores,
             slices=model.slices,
+            fewest=min([FEWEST_ROWS, *(g.min_rows for g in model.gates if isinstance(g, NoWorseOnSlices))]),
             asked=model.gate_metrics,
         )
     return Evidence(
@@ -285,8 +288,9 @@ def _doubt(
 
 def _champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
     version = version_row(platform, model.name, number)
-    frozen, rows = read_snapshot(platform, version.snapshot_id)
-    fitted = rows if version.refit else split(frozen, rows)[0]
+    _, rows = read_snapshot(platform, version.snapshot_id)
+    # What an imported version was trained on ends before its snapshot's fit may.
+    fitted = rows if version.refit else rows[rows["batch_date"] <= pd.Timestamp(version.train_last)]
     entity = platform.project.feature_set(model.features).entity
     return Candidate(number, version.trained_until, _overlap(fitted, holdout, entity))
 

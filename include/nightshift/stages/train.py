@@ -25,7 +25,7 @@ from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import known_labels
 from nightshift.platform.labels import ensure_reports
 from nightshift.platform.lineage import Origin, freeze, origin
-from nightshift.platform.papers import decision_of, version_row
+from nightshift.platform.papers import decision_of, require_own, version_row
 from nightshift.platform.provenance import (
     ENVIRONMENT_FILE,
     SPEC_FILE,
@@ -57,6 +57,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> results.
     """
     require_same_clock(platform)
     model = platform.project.model(name)
+    require_own(platform, name, asked.run_id)
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
     rows, made_of = _known_rows(platform, model, feature_set, dates, as_of)
@@ -97,6 +98,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
         raise RequestError(
             f"model '{name}' is not trained here; bring a version: nightshift import {name} FILE --trained-until DATE"
         )
+    require_own(platform, name, asked.run_id)
     known = platform.warehouse.one(versions.OF_TRAINING, training_id=asked.run_id)
     if known:
         return trained(platform, known.version, known.mlflow_run_id)
@@ -198,7 +200,7 @@ def promote(platform: Platform, name: str, as_of: date, asked: Try, *, actor: st
         NotReady: the gates have not run, nobody has signed, or the champion changed since.
         Barred: the challenger is a copy of a version that was taken out of service by hand.
     """
-    decision = decision_of(platform, asked.run_id)
+    decision = decision_of(platform, name, asked.run_id)
     if not decision.passed:
         return {"version": decision.challenger, "outcome": "rejected"}
     ledger = Ledger(platform.warehouse, name)

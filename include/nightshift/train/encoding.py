@@ -26,7 +26,8 @@ WORDS = 4  # so many words in the middle value, and it is text
 DENSE, SPARSE = 100, 4096
 NUMBERS = "numbers"
 BEFORE = {"categories": "one_hot"}  # what older pipelines called theirs
-TARGETS = {"classification": "binary", "multiclass": "multiclass", "regression": "continuous"}
+# By the labels: of several classes a fold may hold two, which scikit-learn takes for binary.
+TARGETS = {"classification": "binary", "multiclass": "auto", "regression": "continuous"}
 SEPARATE: tuple[Encoding, ...] = ("hashing", "tfidf")  # one encoder a column, of text without nulls
 
 

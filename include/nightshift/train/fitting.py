@@ -237,6 +237,11 @@ def _why(model: Model, features: pd.DataFrame) -> str:
 
 def _folds(model: Model, label: pd.Series) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the positions to fit on and those left out, three times."""
+    if len(label) < 3:
+        raise FitFailed(
+            f"model '{model.name}': {len(label)} rows to fit on; at least 3 are needed. Train on more days "
+            f"(train.window_days: {model.train.window_days})"
+        )
     consecutive = list(KFold(3).split(label))
     if model.task != "classification":
         yield from consecutive

@@ -48,6 +48,12 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
     ),
     ({**NOT_SCORED, "deliveries": (ABSENT,)}, "source missing", "bad", "dags/collect_flights"),
     ({**NOT_SCORED, "faults": (FAULT,)}, "held by a fault", "bad", "plugin/nightshift/data?q=flights"),
+    (
+        {**NOT_SCORED, "built": BEFORE, "faults": (replace(FAULT, batch_date=BEFORE),)},
+        "not built",
+        "bad",
+        "dags/features_departure",
+    ),
     ({"faults": (FAULT,)}, "faulty", "watch", "plugin/nightshift/data?q=flights"),
     (NOT_SCORED, "not scored", "bad", "dags/score_late_arrival"),
     ({**NOT_SCORED, "built": BEFORE}, "not built", "bad", "dags/features_departure"),

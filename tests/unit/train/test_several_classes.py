@@ -51,6 +51,18 @@ def test_probabilities_stand_in_their_columns_and_sum_to_one(path: str) -> None:
     assert (np.array(CLASSES)[found.argmax(axis=1)] == plain).mean() > 0.99
 
 
+def test_a_fold_that_lacks_a_rare_class_is_encoded_all_the_same() -> None:
+    rng = np.random.default_rng(0)
+    model, n = spec("multiclass", "sklearn.linear_model.LogisticRegression", {}), 600
+    frame = rows("multiclass").head(n)
+    text = next(name for name, kind in feature_set().columns.items() if kind == "string")
+    frame[text] = [f"value {k}" for k in rng.integers(0, 80, n)]  # so many that targets encode them
+    frame["label"] = rng.integers(0, 2, n).astype(float)
+    frame.loc[frame.index[-1], "label"] = 2.0
+    found = train.out_of_fold(model, feature_set(), frame, frame["label"])
+    assert np.isfinite(np.asarray(found)).all()
+
+
 LOGISTIC, LIGHTGBM = "sklearn.linear_model.LogisticRegression", "lightgbm.LGBMClassifier"
 BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
 
