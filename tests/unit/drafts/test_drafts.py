@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,11 +20,13 @@ from nightshift import featurise
 from nightshift.cli import new, trigger
 from nightshift.cli.app import app
 from nightshift.collect import Sniffed, connection_of, open_source, sniff
+from nightshift.drafts import features as features_text
 from nightshift.drafts import inference, look, model, source
 from nightshift.drafts import new as drafts
 from nightshift.drafts.model import Ask
 from nightshift.errors import NotReady, RequestError, SourceError, SpecError
 from nightshift.specs import Dialect, Source, load_project
+from nightshift.types import DTYPES
 from nightshift.validate.batches import gathered
 
 DAY = date(2024, 3, 1)
@@ -854,3 +857,60 @@ def test_the_parameters_of_a_run_are_those_that_were_given() -> None:
         "downstream": "leave",
         "note": "a=b",
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1234567.0, "1234567"), (1234616.75, "1234616.75"), (0.1, "0.1"), (1e300, "1e+300")]
+)
+def test_a_threshold_is_written_to_its_last_digit(value: float, shown: str) -> None:
+    assert model._shown(value) == shown
+
+
+def declared(name: str, columns: dict[str, str], key: str) -> Source:
+    return Source.model_validate(
+        {
+            "name": name,
+            "owner": "a",
+            "description": "",
+            "connector": {"kind": "files", "folder": "x", "path": "{date}.csv"},
+            "columns": {each: {"type": kind} for each, kind in columns.items()},
+            "key": [key],
+            "expectations": [{"expect_table_row_count_to_be_between": {"min_value": 1}}],
+        }
+    )
+
+
+LONG = "average_time_spent_on_site_per_session_minutes"
+
+
+@pytest.mark.parametrize(
+    ("sources", "features"),
+    [
+        (
+            [declared("visits", {"visit_id": "string", LONG: "float"}, "visit_id")],
+            {LONG[:36], f"{LONG[:36]}_2"},
+        ),
+        (
+            [
+                declared("class", {"visit_id": "string", "size": "float"}, "visit_id"),
+                declared("measured", {"day": "date", "temp": "float"}, "day"),
+                declared("w2", {"day": "date", "temp": "float"}, "day"),
+            ],
+            {"size", "temp_mean_28d", "temp_mean_28d_2"},
+        ),
+    ],
+)
+def test_no_feature_of_a_draft_has_the_name_of_another_and_none_is_a_word_of_python(
+    sources: list[Source], features: set[str], tmp_path: Path
+) -> None:
+    text, _ = features_text.draft("drafted", sources, owner="me")
+    (tmp_path / "drafted.py").write_text(text)
+    told = runpy.run_path(str(tmp_path / "drafted.py"))
+    assert told["FEATURES"]["columns"].keys() == features
+    inputs = {
+        each.name: pd.DataFrame(
+            {name: pd.Series([], dtype=DTYPES[column.type]) for name, column in each.columns.items()}
+        ).assign(batch_date=pd.Series([], dtype="datetime64[s]"))
+        for each in sources
+    }
+    assert features <= set(told["build"](inputs, DAY).columns)
