@@ -19,7 +19,7 @@ from nightshift.errors import ArtifactRefused, FitFailed, NotReady, RequestError
 from nightshift.objects import Objects
 from nightshift.registry import Registry
 from nightshift.specs import load_project
-from nightshift.stages import Answer, Platform, Try
+from nightshift.stages import Answer, Platform, Try, judging
 from nightshift.warehouse import feature_table, raw_table
 
 pytestmark = pytest.mark.integration
@@ -157,6 +157,31 @@ def test_a_file_becomes_a_version_of_its_own_hash_and_is_judged_on_later_days(
     stages.fit(platform, name, frozen["snapshot_id"], again, reason="test")
     judged = stages.evaluate(platform, name, later, again, reason="test")
     assert judged["champion"] == row["version"], "what is trained must beat what was brought"
+
+
+def test_an_imported_version_is_known_by_its_file_and_its_own_last_day(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """Not by snapshot and spec: they say what it was judged on, not what it was made of."""
+    name, early = "brought_labelled", UNTIL - timedelta(days=10)
+    first, corrected = (
+        brought(platform, name, skops.io.dumps(fitted(until)), f"{until}_{tmp_path.name}", until)["version"]
+        for until in (UNTIL, early)
+    )
+    platform.warehouse.execute(
+        "INSERT INTO governance.bars (model, version, barred, reason, actor, request_id) "
+        "VALUES (%s, %s, true, 'wrong', 'vic', 'r')",
+        (name, first),
+    )
+    barred = [
+        platform.warehouse.rows("SELECT version FROM governance.bars_on(%s, %s)", (name, version))
+        for version in (first, corrected)
+    ]
+    assert barred == [[{"version": first}], []]
+    seen = rows().assign(batch_date=lambda frame: pd.to_datetime(frame["batch_date"]))
+    later = seen[seen["batch_date"] > pd.Timestamp(early)]
+    champion = judging._champion(platform, platform.project.model(name), corrected, later)
+    assert (champion.train_last, champion.overlap) == (early, 0), "it has seen none of these"
 
 
 def test_what_may_not_be_imported_registers_nothing(platform: Platform) -> None:
