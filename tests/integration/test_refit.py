@@ -82,7 +82,7 @@ def test_what_serves_was_fitted_to_the_last_night_and_what_was_judged_before_the
         expected = training.predict(training.fit(spec, features, rows, rows["label"]), holdout)
         assert (training.predict(opened(refitted, file, version), holdout) == expected).all()
     scores = training.predict(opened(refitted, judged(refitted, version), version), holdout)
-    decision = decision_of(refitted, RUN)
+    decision = decision_of(refitted, MODEL, RUN)
     assert decision.challenger_metrics == metrics.score("classification", holdout["label"], scores)
     said = {gate.gate: gate.words for gate in decision.gates}
     assert said["refit"].startswith("fitted to 2013-02-04, its predictions are 0.")
@@ -188,7 +188,7 @@ def test_a_training_that_could_not_be_judged_is_not_started(refitted: Platform) 
 
 
 def test_a_signature_covers_both_files(refitted: Platform) -> None:
-    version, decision = champion(refitted), decision_of(refitted, RUN)
+    version, decision = champion(refitted), decision_of(refitted, MODEL, RUN)
     assert version.refit
     assert _sha256_of(decision, version) == decision.evidence_sha256
     others = (

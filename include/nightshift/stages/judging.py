@@ -288,9 +288,10 @@ def _doubt(
 
 def _champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
     version = version_row(platform, model.name, number)
-    _, rows = read_snapshot(platform, version.snapshot_id)
-    # What an imported version was trained on ends before its snapshot's fit may.
-    fitted = rows if version.refit else rows[rows["batch_date"] <= pd.Timestamp(version.train_last)]
+    frozen, rows = read_snapshot(platform, version.snapshot_id)
+    # What an imported version was trained on may end before the rows to fit on of its snapshot do.
+    until = version.train_last if version.brought else frozen.train_last
+    fitted = rows if version.refit else rows[rows["batch_date"] <= pd.Timestamp(until)]
     entity = platform.project.feature_set(model.features).entity
     return Candidate(number, version.trained_until, _overlap(fitted, holdout, entity))
 
