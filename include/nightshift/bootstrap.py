@@ -6,7 +6,7 @@ bootstrap for general stationary observations"; blocks of one day). The metrics 
 a day, so that a resample costs a product of matrices, not a pass over the rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,32 +142,37 @@ def _roc_auc(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array
 
 
 def _roc_auc_by_rank(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
-    order = np.argsort(scores, kind="stable")
-    positive, of = truth[order] > 0, day[order]
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     found = np.empty(len(weights))
-    for start in range(0, len(weights), _PIECE):
-        w = weights[start : start + _PIECE][:, of]
-        hits, misses = np.cumsum(w * positive, axis=1)[:, ends], np.cumsum(w * ~positive, axis=1)[:, ends]
+    for piece, hits, taken in _by_threshold(truth, scores, day, weights):
+        misses = taken - hits
         # A positive wins against the negatives below it; a tie is half a pair.
-        won = np.diff(hits, axis=1, prepend=0.0) * (misses - np.diff(misses, axis=1, prepend=0.0) / 2)
-        found[start : start + _PIECE] = won.sum(axis=1) / (hits[:, -1] * misses[:, -1])
+        below = misses[:, -1:] - misses + np.diff(misses, axis=1, prepend=0.0) / 2
+        won = (np.diff(hits, axis=1, prepend=0.0) * below).sum(axis=1)
+        found[piece] = won / (hits[:, -1] * misses[:, -1])
     return found
 
 
 def _average_precision(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:
+    found = np.empty(len(weights))
+    for piece, hits, taken in _by_threshold(truth, scores, day, weights):
+        precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
+        gained = np.diff(hits, axis=1, prepend=0.0)
+        found[piece] = (gained * precision).sum(axis=1) / hits[:, -1]
+    return found
+
+
+def _by_threshold(
+    truth: Array, scores: Array, day: NDArray[np.int64], weights: Array
+) -> Iterator[tuple[slice, Array, Array]]:
+    """Yield some resamples at a time: which, and their positives and rows at or above each score, (n, scores)."""
     order = np.argsort(-scores, kind="stable")
     positive, of = truth[order] > 0, day[order]
     # One threshold a distinct score: rows with the same score are taken or left together.
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    found = np.empty(len(weights))
     for start in range(0, len(weights), _PIECE):
-        w = weights[start : start + _PIECE][:, of]
-        hits, taken = np.cumsum(w * positive, axis=1)[:, ends], np.cumsum(w, axis=1)[:, ends]
-        precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
-        gained = np.diff(hits, axis=1, prepend=0.0)
-        found[start : start + _PIECE] = (gained * precision).sum(axis=1) / hits[:, -1]
-    return found
+        piece = slice(start, start + _PIECE)
+        w = weights[piece][:, of]
+        yield piece, np.cumsum(w * positive, axis=1)[:, ends], np.cumsum(w, axis=1)[:, ends]
 
 
 # What sums a day are enough for; any other metric is computed anew for each resample.

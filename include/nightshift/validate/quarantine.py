@@ -156,11 +156,7 @@ def _plain(values: pd.Series) -> pa.Array | None:
         array = pa.array(values, from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         return pc.cast(array, TEXT)
-    except (
-        pa.ArrowException,
-        ValueError,
-        OverflowError,
-    ):  # also a text that is none, an instant out of bounds
+    except (pa.ArrowException, ValueError, OverflowError):  # also a text or an instant out of bounds
         return None
 
 

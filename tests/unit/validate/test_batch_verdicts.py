@@ -11,7 +11,6 @@ from weather_batches import BETWEEN, DAY, batch, source, with_values
 
 from nightshift.errors import BatchRejected, EmptyBatch, SchemaMismatch
 from nightshift.landing import parquet, rows_of
-from nightshift.specs import Source
 from nightshift.validate import validate, validate_batches
 
 
@@ -496,17 +495,11 @@ def test_a_date_may_be_spelled_with_slashes_year_first(column, spelled, kept):
 @pytest.mark.parametrize("year", [20983, 43003588])
 def test_an_instant_of_no_year_that_there_is_sets_its_row_aside(year: int) -> None:
     """Nanoseconds in a column of milliseconds, as a wrong Parquet writer leaves them."""
-    spec = Source.model_validate(
-        {
-            "name": "s",
-            "owner": "a",
-            "description": "",
-            "connector": {"kind": "files", "folder": "x", "path": "{date}.parquet", "format": "parquet"},
-            "columns": {"k": {"type": "integer"}, "at": {"type": "timestamp"}},
-            "key": ["k"],
-            "expectations": [{"expect_column_values_to_be_between": {"column": "k", "min_value": 0}}],
-            "budget": {"share": 1, "rows": 10},
-        }
+    spec = source(
+        columns={"k": {"type": "integer"}, "at": {"type": "timestamp"}},
+        key=["k"],
+        expectations=[{BETWEEN: {"column": "k", "min_value": 0}}],
+        budget={"share": 1, "rows": 10},
     )
     at = np.array(["2013-01-01", f"{year}-02-26"], dtype="datetime64[ms]")
     found = validate_batches(spec, {DAY: rows_of(parquet(pd.DataFrame({"k": [1, 2], "at": at})))})
@@ -517,21 +510,13 @@ def test_an_instant_of_no_year_that_there_is_sets_its_row_aside(year: int) -> No
 
 
 def test_a_row_is_set_aside_with_the_columns_of_its_own_night() -> None:
-    spec = Source.model_validate(
-        {
-            "name": "s",
-            "owner": "a",
-            "description": "",
-            "connector": {"kind": "files", "folder": "x", "path": "{date}.csv"},
-            "columns": {
-                "k": {"type": "integer"},
-                "v": {"type": "float", "nullable": True, "may_be_empty": True},
-            },
-            "key": ["k"],
-            "expectations": [{"expect_column_values_to_be_between": {"column": "k", "min_value": 0}}],
-            "budget": {"share": 1, "rows": 10},
-            "schema_changes": "warn",
-        }
+    spec = source(
+        connector={"kind": "files", "folder": "x", "path": "{date}.csv"},
+        columns={"k": {"type": "integer"}, "v": {"type": "float", "nullable": True, "may_be_empty": True}},
+        key=["k"],
+        expectations=[{BETWEEN: {"column": "k", "min_value": 0}}],
+        budget={"share": 1, "rows": 10},
+        schema_changes="warn",
     )
     first, second = DAY, DAY + timedelta(days=1)
     short = pd.DataFrame({"k": ["x", "1", "y"]}, dtype="str")
