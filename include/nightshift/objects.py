@@ -129,16 +129,11 @@ class Objects:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Return the files below ``prefix`` by their keys, each with its size in bytes."""
-        return {key: int(info["size"]) for key, info in self._listed(prefix).items()}
+        return self.listed(prefix).sizes
 
-    def cut_short(self, prefix: str) -> dict[str, tuple[datetime, int]]:
-        """Return what writes below ``prefix`` left beside their places when they were killed: since when, and size.
-
-        Where the store does not say since when, nothing is told.
-        """
-        parts = {key: info for key, info in self._listed(prefix).items() if key.endswith(PART)}
-        since = {key: info.get("mtime", info.get("LastModified")) for key, info in parts.items()}
-        return {key: (_instant(at), int(parts[key]["size"])) for key, at in since.items() if at is not None}
+    def listed(self, prefix: str) -> "Listing":
+        """Return the files below ``prefix``, looked at once."""
+        return Listing(self._listed(prefix))
 
     def _listed(self, prefix: str) -> dict[str, dict[str, Any]]:
         filesystem, path = self._locate(prefix)
@@ -164,6 +159,28 @@ class Objects:
         if ".." in key.split("/") or key.startswith("/"):
             raise ValueError(f"object key {key!r} leaves the store")
         return fsspec.core.url_to_fs(self.uri(key))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files by their keys, each with what its store says of it."""
+
+    files: dict[str, dict[str, Any]]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The size of each in bytes."""
+        return {key: int(info["size"]) for key, info in self.files.items()}
+
+    @property
+    def cut_short(self) -> dict[str, tuple[datetime, int]]:
+        """What writes left beside their places when they were killed: since when, and size.
+
+        Where the store does not say since when, nothing is told.
+        """
+        parts = {key: info for key, info in self.files.items() if key.endswith(PART)}
+        since = {key: info.get("mtime", info.get("LastModified")) for key, info in parts.items()}
+        return {key: (_instant(at), int(parts[key]["size"])) for key, at in since.items() if at is not None}
 
 
 def _instant(at: float | datetime) -> datetime:

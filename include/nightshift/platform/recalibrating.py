@@ -53,8 +53,8 @@ class Past:
             for day, said in self.said.items()
             if seen.first <= day <= seen.last and said.version == version and day not in self.faulty
         }
-        labels = self._labels(night) if own else pd.DataFrame()
-        found = offset(self.model, [(said.scores, self._matched(said, labels)) for said in own.values()])
+        truth = self._matched(list(own.values()), self._labels(night)) if own else []
+        found = offset(self.model, [(o.scores, true) for o, true in zip(own.values(), truth, strict=True)])
         names = self.model.classes or ONE
         return Recalibration(dict(zip(names, found.values, strict=True)), found.nights, found.labels)
 
@@ -69,9 +69,12 @@ class Past:
         cutoff = pd.Timestamp(self.platform.project.calendar.cutoff(night))
         return train.labels(self.model, reported, self._entity, cutoff, learned=False)
 
-    def _matched(self, said: Said, labels: pd.DataFrame) -> Floats:
-        found = said.entities.merge(labels, on=self._entity, how="left", validate="one_to_one")
-        return found[LABEL].to_numpy(dtype="float64")
+    def _matched(self, own: list[Said], labels: pd.DataFrame) -> list[Floats]:
+        """Return the label of each row of each night, NaN where it has none: one join of all is many times as fast."""
+        rows = pd.concat([said.entities for said in own], ignore_index=True)
+        found = rows.merge(labels, on=self._entity, how="left", validate="many_to_one")
+        ends = np.cumsum([len(said.entities) for said in own])
+        return np.split(found[LABEL].to_numpy(dtype="float64"), ends[:-1])
 
     @property
     def _entity(self) -> list[str]:

@@ -4,7 +4,7 @@ Marks are one transaction, and each file that is gone is told in another: whoeve
 the next run does what they say, if it still holds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,6 +12,7 @@ from nightshift import kept, results
 from nightshift.alerts import Disk
 from nightshift.alerts.conditions import LITTLE
 from nightshift.database import Session
+from nightshift.objects import Listing
 from nightshift.platform import Platform, Try
 from nightshift.records import retention as records
 from nightshift.records.retention import Found, Retention, Retired
@@ -62,14 +63,15 @@ def _things(platform: Platform) -> list[Thing]:
     with platform.warehouse.session() as session:
         marks = {(each.kind, each.name): each for each in session.all(records.RETIRED)}
         found = {kind: session.all(query) for kind, query in records.KINDS.items()}
-    sizes = {kind: platform.objects.sizes(kind) for kind in FILES}
+    listed = {kind: platform.objects.listed(kind) for kind in kept.KINDS}
+    sizes = {kind: listed[kind].sizes for kind in FILES}
     things = [
         _thing(kind, each, sizes.get(kind, {}).get(each.name), marks.get((kind, each.name)))
         for kind, rows in found.items()
         for each in rows
         if _is_there(kind, each, sizes, marks.get((kind, each.name)))
     ]
-    return things + _parts(platform)
+    return things + _parts(listed.values())
 
 
 def _is_there(kind: str, found: Found, sizes: dict[str, dict[str, int]], mark: Retired | None) -> bool:
@@ -86,11 +88,11 @@ def _thing(kind: str, found: Found, size: int | None, mark: Retired | None) -> T
     return Thing(kind, found.name, found.day, found.written, found.things, max(known or 0, was), found.needed)
 
 
-def _parts(platform: Platform) -> list[Thing]:
+def _parts(listed: Iterable[Listing]) -> list[Thing]:
     return [
         Thing(PARTS, key, since.date(), since, bytes=size)
-        for kind in kept.KINDS
-        for key, (since, size) in platform.objects.cut_short(kind).items()
+        for each in listed
+        for key, (since, size) in each.cut_short.items()
     ]
 
 
