@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from examples.nyc_flights import upstream
-from nightshift import featurise, pages, replay
+from nightshift import featurise, pages, replay, train
 from nightshift.calendar import DateRange
 from nightshift.objects import sha256
 from nightshift.platform.provenance import spec_text
@@ -92,8 +92,9 @@ def year(project: Project, folder: Path) -> replay.Nights:
         frames["arrivals"][["flight_id", "arr_delay", "known_at", "batch_date"]].to_parquet(kept[1])
     features, truth = (pd.read_parquet(file) for file in kept)
     calendar = project.calendar
+    reported = train.reports(project.model(MODEL), truth, project.feature_set("departure").entity)
     return replay.Nights(
-        features, truth, lambda night: pd.Timestamp(calendar.cutoff(night)), project.settings.first_night
+        features, reported, lambda night: pd.Timestamp(calendar.cutoff(night)), project.settings.first_night
     )
 
 

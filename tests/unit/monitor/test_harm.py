@@ -49,6 +49,19 @@ def test_hard_days_are_no_harm(rho: float) -> None:
     assert sum(told) <= 1, told
 
 
+@pytest.mark.parametrize("learned", [56, 180])
+def test_weekends_that_are_worse_hide_no_harm(learned: int) -> None:
+    def of(count: int, begin: int, seed: int, skill: float = 0.1) -> list[NightLoss]:
+        every = nights(count, begin=begin, seed=seed, skill=skill)
+        return [each.model_copy(update={"loss": each.loss + 0.06 * (each.night.weekday() >= 5)}) for each in every]
+
+    training = TrainingLosses(base=(0.8, 0.2), nights=tuple(of(learned, 0, 99)))
+    for seed in range(4):
+        told = alarms(of(42, learned, seed, skill=-0.05), training)
+        assert told
+        assert told[0] <= 21
+
+
 def test_a_model_that_lost_its_skill_is_found_within_a_fortnight() -> None:
     for seed in range(4):
         later = nights(20, begin=60, seed=seed) + nights(28, begin=80, seed=seed + 50, skill=-0.05)
