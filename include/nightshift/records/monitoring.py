@@ -463,23 +463,24 @@ REQUEST = select(RetrainRequest, "model = %(model)s AND batch_date = %(batch_dat
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Row):
-    """An earlier request that started a training, and how that ended; None: not yet, or it was lost."""
+    """A request that started a training, and how that ended; None: not yet, or it was lost."""
 
     batch_date: date
     training_id: str
     outcome: str | None
 
 
+# Of later nights too: one that is decided late would start beside them, or after them.
 STARTED = Query(
     "SELECT batch_date, training_id, outcome FROM monitoring.retrain_requests WHERE model = %(model)s "
-    "AND status = 'started' AND batch_date < %(batch_date)s ORDER BY batch_date DESC LIMIT 400",
+    "AND status = 'started' AND batch_date <> %(batch_date)s ORDER BY batch_date DESC LIMIT 400",
     Started,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Champion(Row):
-    """The champion by a night: as of which it was trained, until when it was fitted, whether it is the first.
+    """The champion of now: as of which night it was trained, until when it was fitted, whether it is the first.
 
     A version that came back by a rollback counts as it was trained.
     """
@@ -493,7 +494,7 @@ CHAMPION = Query(
     "SELECT d.as_of, coalesce((v.refit->>'last')::date, v.train_last) AS fitted_until, d.champion IS NULL AS is_first "
     "FROM governance.promotions p JOIN governance.decisions d USING (training_id) "
     "JOIN governance.versions v ON (v.model, v.version) = (p.model, p.version) "
-    "WHERE p.model = %(model)s AND d.as_of <= %(night)s ORDER BY p.entry DESC LIMIT 1",
+    "WHERE p.model = %(model)s ORDER BY p.entry DESC LIMIT 1",
     Champion,
 )
 
