@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from nightshift.records.profile import NightLoss
+from nightshift.records.profile import Loss, NightLoss
 from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, upsert
 
 
@@ -140,7 +140,8 @@ class Performance(
 ):
     """What the predictions of a night came to, by the labels known at the cut-off of ``known_on``.
 
-    ``inputs_sha256``: of which predictions and reports; None: measured before that was kept.
+    ``losses``: without those of what was usual in training where that was not kept. ``inputs_sha256``: of which
+    predictions and reports; None: measured before that was kept.
     """
 
     model: str
@@ -151,7 +152,7 @@ class Performance(
     labelled: int
     metrics: Annotated[dict[str, float | None], JSON]
     known_on: date
-    losses: Annotated[NightLoss | None, JSON] = None
+    losses: Annotated[NightLoss | Loss | None, JSON] = None
     inputs_sha256: str | None = None
 
 
@@ -248,7 +249,7 @@ KEPT = Query(
 class Lost(Row):
     """The losses of a night of one version, as they were known."""
 
-    losses: Annotated[NightLoss, JSON]
+    losses: Annotated[NightLoss | Loss, JSON]
 
 
 LOSSES = Query(
@@ -256,6 +257,21 @@ LOSSES = Query(
     "AND arm = %(arm)s AND model_version = %(version)s AND batch_date > %(after)s AND known_on <= %(known_on)s "
     "AND losses IS NOT NULL ORDER BY batch_date, known_on DESC",
     Lost,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lossless(Row):
+    """A version with a night that was measured when its losses were not kept."""
+
+    version: int
+
+
+LOSSLESS = Query(
+    "SELECT DISTINCT model_version AS version FROM monitoring.performance_history WHERE model = %(model)s "
+    "AND model_version = ANY (%(versions)s::integer[]) AND batch_date >= %(since)s AND known_on <= %(known_on)s "
+    "AND labelled > 0 AND losses IS NULL ORDER BY 1",
+    Lossless,
 )
 
 
