@@ -20,7 +20,7 @@ from nightshift.objects import Objects
 from nightshift.registry import Registry
 from nightshift.specs import load_project
 from nightshift.stages import Answer, Platform, Try, judging
-from nightshift.warehouse import feature_table, raw_table
+from nightshift.warehouse import Json, feature_table, raw_table
 
 pytestmark = pytest.mark.integration
 
@@ -74,8 +74,11 @@ def rows() -> pd.DataFrame:
     return made
 
 
-def fitted(before: date) -> object:
-    """Return what somebody made elsewhere of the numbers and the word, of days up to ``before``."""
+def fitted(before: date, *, wrongly: bool = False) -> object:
+    """Return what somebody made elsewhere of the numbers and the word, of days up to ``before``.
+
+    ``wrongly``: of the opposite of what is true.
+    """
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import OneHotEncoder
 
@@ -84,7 +87,7 @@ def fitted(before: date) -> object:
         [("word", OneHotEncoder(handle_unknown="ignore"), ["word"])], remainder=StandardScaler()
     )
     return make_pipeline(columns, LogisticRegression()).fit(
-        known[["word", "a", "c"]], (known["y"] > 0).astype(int)
+        known[["word", "a", "c"]], ((known["y"] > 0) != wrongly).astype(int)
     )
 
 
@@ -182,6 +185,39 @@ def test_an_imported_version_is_known_by_its_file_and_its_own_last_day(
     later = seen[seen["batch_date"] > pd.Timestamp(early)]
     champion = judging._champion(platform, platform.project.model(name), corrected, later)
     assert (champion.train_last, champion.overlap) == (early, 0), "it has seen none of these"
+
+
+def test_a_champion_is_on_probation_against_a_version_that_was_brought(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """What was usual in its training is not known; what it loses on the nights that both score is."""
+    name, since, last = "brought_labelled", date(2013, 2, 1), FIRST + timedelta(days=NIGHTS - 1)
+    good, bad = (f"{each}_{tmp_path.name}" for each in ("good", "bad"))
+    first = brought(platform, name, skops.io.dumps(fitted(UNTIL)), good)["version"]
+    assert stages.evaluate(platform, name, AS_OF, Try(good), reason="import")["passed"]
+    stages.promote(platform, name, since - timedelta(days=1), Try(good), actor="vic")
+    brought(platform, name, skops.io.dumps(fitted(UNTIL, wrongly=True)), bad)
+    assert not stages.evaluate(platform, name, AS_OF, Try(bad), reason="import")["passed"]
+    forced = {"training_id": f"{bad}, forced", "passed": True, "gates": []}
+    platform.warehouse.execute(
+        "INSERT INTO governance.decisions SELECT (jsonb_populate_record(d, %s)).* FROM governance.decisions d "
+        "WHERE training_id = %s",
+        (Json(forced), bad),
+    )
+    stages.promote(platform, name, since, Try(f"{bad}, forced"), actor="vic")
+    nights = DateRange(since, last)
+    stages.score(platform, name, nights, Try("nights"))
+    stages.score_beside(platform, name, nights, Try("beside"))
+    stages.measure_performance(platform, name, last, Try("night"))
+    answer = stages.judge_probation(platform, name, last, Try("night"))
+    assert (answer["roll_back"], answer.get("version")) == (True, first), answer
+
+    platform.warehouse.execute(
+        "UPDATE monitoring.performance_history SET losses = NULL WHERE model_version = %s", (first,)
+    )
+    answer = stages.judge_probation(platform, name, last, Try("night"))
+    assert not answer["roll_back"]
+    assert f"version {first} has no losses to compare with; evidence" in answer["reason"]
 
 
 def test_what_may_not_be_imported_registers_nothing(platform: Platform) -> None:

@@ -569,6 +569,46 @@ def test_a_night_that_is_decided_four_times_at_once_starts_one_training(loop: Pl
     assert all_rows(loop, "monitoring.retrain_requests") == 1
 
 
+@pytest.mark.parametrize(
+    ("ends", "guard"),
+    [pytest.param(False, "one_at_a_time", id="runs"), pytest.param(True, "retry", id="has ended")],
+)
+def test_a_night_that_is_decided_late_starts_nothing_beside_or_after_a_later_ones_training(
+    loop: Platform, ends: bool, guard: str
+) -> None:
+    alarm(loop, NIGHT + DAY)
+    later = decide(loop, NIGHT + DAY)
+    assert later["start"]
+    if ends:
+        conclude(loop, later["training_id"])
+    alarm(loop, NIGHT)
+    late = decide(loop, NIGHT)
+    assert (late["start"], late["guard"]) == (False, guard)
+    if not ends:
+        conclude(loop, later["training_id"])
+    assert decide(loop, NIGHT) == late, "a night answered before gets the same answer"
+
+
+def test_a_night_that_is_decided_late_starts_nothing_against_a_champion_of_a_later_night(
+    decided: Platform,
+) -> None:
+    """A training by hand: no request says that it was started."""
+    assert promoted(decided, NIGHT, DECIDED)["outcome"] == "promoted"
+    alarm(decided, NIGHT - DAY)
+    late = decide(decided, NIGHT - DAY)
+    assert (late["start"], late["guard"]) == (False, "cooldown")
+    assert late["reason"].startswith(f"cooldown of 7 days after {NIGHT}")
+
+
+def test_nights_that_are_decided_at_once_start_one_training(loop: Platform) -> None:
+    nights = [NIGHT + n * DAY for n in range(4)]
+    for night in nights:
+        alarm(loop, night)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda night: decide(loop, night), reversed(nights)))
+    assert sum(answer["start"] for answer in answers) == 1
+
+
 # A batch that fails leaves everything as it was, and says what and where
 
 

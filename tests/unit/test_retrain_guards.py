@@ -52,6 +52,14 @@ def request(*earlier: tuple[int, str | None], **known: Any) -> Request:
         # lost without a trace: it blocks two nights, then as one that was not promoted
         (request((3, None)), "retry", "(without an outcome)"),
         (request((30, None)), None, "carriers drifted"),
+        # one that follows another, to repeat it, goes on beside what has ended since
+        (request((1, "rejected"), (2, None)), "one_at_a_time", "training 't' has not ended"),
+        # decided late: a later night has started one, whatever came of it
+        (request((-1, None)), "one_at_a_time", "training 't' has not ended"),
+        (request((-9, None)), "one_at_a_time", "training 't' has not ended"),
+        (request((-1, "promoted")), "cooldown", "cooldown of 7 days after 2013-07-11: not before 2013-07-18"),
+        (request((-1, "rejected")), "retry", "not promoted (rejected), 2013-07-11: not before 2013-07-18"),
+        (request(promoted=ago(-2)), "cooldown", "after 2013-07-12: not before 2013-07-19"),
         (request((30, None), is_backfill=True), "backfill", "a backfill never retrains"),
         (request(rolled_back=NIGHT), "rollback", "after the rollback of 2013-07-10: not before 2013-07-17"),
         (request(rolled_back=ago(-1)), "rollback", "not before 2013-07-18"),
@@ -105,6 +113,13 @@ def test_no_night_is_named_where_something_else_than_time_is_waited_for() -> Non
 def test_without_a_cooldown_the_next_night_may_start() -> None:
     assert ask(Retrain(cooldown_days=0, retry_days=0), request((1, "promoted"))).may_start
     assert ask(Retrain(cooldown_days=0, retry_days=0), request((1, "rejected"))).may_start
+
+
+@pytest.mark.parametrize(
+    "known", [request((-1, "promoted")), request((-1, "rejected")), request(promoted=ago(-1))]
+)
+def test_without_a_cooldown_a_night_decided_late_starts_nothing_after_a_later_ones(known: Request) -> None:
+    assert not ask(Retrain(cooldown_days=0, retry_days=0), known).may_start
 
 
 @given(

@@ -1,7 +1,7 @@
 """Sketches of nights: made with their rows, and from their rows where a night has none of these bins yet."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pandas as pd
@@ -10,7 +10,14 @@ from nightshift.monitor.sketches import edges_of, edges_sha256, sketch, sketch_s
 from nightshift.platform.blocks import BLOCK_ROWS, Blocks
 from nightshift.platform.handles import Platform
 from nightshift.records import features, sketches
-from nightshift.records.sketches import Edges, FeatureEdges, FeatureSketch, Sketch, Sketched
+from nightshift.records.sketches import (
+    ColumnEdges,
+    Edges,
+    FeatureEdges,
+    FeatureSketch,
+    Sketch,
+    Sketched,
+)
 from nightshift.specs import FeatureSet
 from nightshift.types import to_frame
 from nightshift.warehouse import feature_table
@@ -19,6 +26,9 @@ from nightshift.warehouse import feature_table
 MADE_ANEW_AT = (7, 28)
 # Of so many nights, and of so many rows of each: quantiles of more are the same.
 MOST_NIGHTS, MOST_ROWS = 60, 20_000
+# A column without bins had no values when they were made. They are looked for after each so many nights with values:
+# one night's are not enough to lay bins by, and of rare or unnameable categories there are none, however many nights.
+LATE_EVERY = MADE_ANEW_AT[0]
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,8 @@ class Nights:
 def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks]) -> Edges:
     """Return the bins for nights that are being built: those of the set, made or made anew where that is due.
 
-    Also where a definition that was changed in place has other columns.
+    Also where a definition that was changed in place has other columns. A column that had no values until now gets bins
+    of its own; those of the others stay.
     """
     of = {"feature_set": spec.set, "version": spec.version}
     found = platform.warehouse.one(sketches.EDGES, **of)
@@ -43,15 +54,67 @@ def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks]
     nights = sorted(known | built.keys())
     same = found and {column.name for column in found.edges.columns} == set(spec.columns)
     if found and same and not any(found.edges.nights < at <= len(nights) for at in MADE_ANEW_AT):
-        return found.edges
-    chosen = nights[:MOST_NIGHTS]
-    rows = [_some(built[day] if day in built else _stored(platform, spec, day), spec) for day in chosen]
-    edges = edges_of(pd.concat(rows, ignore_index=True), len(chosen))
+        edges = found.edges
+    else:
+        edges = _made_of(platform, spec, built, nights[:MOST_NIGHTS])
+    edges = _with_late_columns(platform, spec, built, edges)
+    if found and edges == found.edges:
+        return edges
     kept = FeatureEdges(
         feature_set=spec.set, feature_version=spec.version, edges_sha256=edges_sha256(edges), edges=edges
     )
     platform.warehouse.run(sketches.KEEP_EDGES, kept)
     return edges
+
+
+def _made_of(
+    platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks], nights: Sequence[date]
+) -> Edges:
+    rows = [_some(built[day] if day in built else _stored(platform, spec, day), spec) for day in nights]
+    return edges_of(pd.concat(rows, ignore_index=True), len(nights))
+
+
+def _with_late_columns(
+    platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks], edges: Edges
+) -> Edges:
+    """Return ``edges`` with bins for columns that have none, where enough nights have values of them by now."""
+    without = replace(edges, columns=tuple(each for each in edges.columns if _has_no_bins(each)))
+    if not without.columns:
+        return edges
+    made = {
+        night: summed((sketch(block, without) for block in rows.each()), without)
+        for night, rows in built.items()
+    }
+    if not any(_nights_with(column, made) for column in without.columns):
+        return edges
+    of = {"feature_set": spec.set, "version": spec.version}
+    kept = platform.warehouse.all(sketches.SKETCHED, **of, last=date.max)
+    before = {night.batch_date: night.sketch for night in kept if night.sketch}
+    late = dict[str, set[date]]()
+    for column in without.columns:
+        known, now = (_nights_with(column, nights) for nights in (before, {**before, **made}))
+        if len(known) // LATE_EVERY < len(now) // LATE_EVERY:
+            late[column.name] = now
+    if not late:
+        return edges
+    anew = _made_of(platform, spec, built, sorted(set().union(*late.values()))[-MOST_NIGHTS:])
+    found = {column.name: column for column in anew.columns if column.name in late}
+    return replace(edges, columns=tuple(found.get(column.name, column) for column in edges.columns))
+
+
+def _has_no_bins(column: ColumnEdges) -> bool:
+    return column.kind != "boolean" and not column.edges and not column.categories
+
+
+def _nights_with(column: ColumnEdges, nights: Mapping[date, Sketch]) -> set[date]:
+    """Return the nights that have values of a column: finite numbers, or categories."""
+    return {
+        night
+        for night, made in nights.items()
+        for each in made.columns
+        if each.name == column.name
+        and (any(each.counts[:-1]) if column.kind == "category" else each.low is not None)
+    }
 
 
 def feature_sketch(spec: FeatureSet, night: date, made: Sketch, edges: Edges) -> FeatureSketch:

@@ -195,16 +195,14 @@ BARS_ON = Query("SELECT version, actor, reason FROM governance.bars_on(%(model)s
 
 @dataclass(frozen=True, kw_only=True)
 class LastRollback(Row):
-    """The night as of which the ledger was last rolled back by then; None: never."""
+    """The night as of which the ledger was last rolled back; None: never."""
 
     night: date | None
 
 
-# as_of, not effective_from: one that had past nights scored again still happened after the last of them, and
-# that night may not have decided yet.
+# as_of, not effective_from: one that had past nights scored again still happened after the last of them.
 LAST_ROLLBACK = Query(
-    "SELECT max(as_of) AS night FROM governance.promotions "
-    "WHERE model = %(model)s AND kind = 'rollback' AND as_of - 1 <= %(night)s",
+    "SELECT max(as_of) AS night FROM governance.promotions WHERE model = %(model)s AND kind = 'rollback'",
     LastRollback,
 )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from nightshift.records.profile import NightLoss
+from nightshift.records.profile import Loss, NightLoss
 from nightshift.rows import JSON, Command, Query, Row, insert, select, stamped, upsert
 
 
@@ -140,7 +140,8 @@ class Performance(
 ):
     """What the predictions of a night came to, by the labels known at the cut-off of ``known_on``.
 
-    ``inputs_sha256``: of which predictions and reports; None: measured before that was kept.
+    ``losses``: without those of what was usual in training where that was not kept. ``inputs_sha256``: of which
+    predictions and reports; None: measured before that was kept.
     """
 
     model: str
@@ -151,7 +152,7 @@ class Performance(
     labelled: int
     metrics: Annotated[dict[str, float | None], JSON]
     known_on: date
-    losses: Annotated[NightLoss | None, JSON] = None
+    losses: Annotated[NightLoss | Loss | None, JSON] = None
     inputs_sha256: str | None = None
 
 
@@ -248,7 +249,7 @@ KEPT = Query(
 class Lost(Row):
     """The losses of a night of one version, as they were known."""
 
-    losses: Annotated[NightLoss, JSON]
+    losses: Annotated[NightLoss | Loss, JSON]
 
 
 LOSSES = Query(
@@ -256,6 +257,21 @@ LOSSES = Query(
     "AND arm = %(arm)s AND model_version = %(version)s AND batch_date > %(after)s AND known_on <= %(known_on)s "
     "AND losses IS NOT NULL ORDER BY batch_date, known_on DESC",
     Lost,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lossless(Row):
+    """A version with a night that was measured when its losses were not kept."""
+
+    version: int
+
+
+LOSSLESS = Query(
+    "SELECT DISTINCT model_version AS version FROM monitoring.performance_history WHERE model = %(model)s "
+    "AND model_version = ANY (%(versions)s::integer[]) AND batch_date >= %(since)s AND known_on <= %(known_on)s "
+    "AND labelled > 0 AND losses IS NULL ORDER BY 1",
+    Lossless,
 )
 
 
@@ -463,23 +479,24 @@ REQUEST = select(RetrainRequest, "model = %(model)s AND batch_date = %(batch_dat
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Row):
-    """An earlier request that started a training, and how that ended; None: not yet, or it was lost."""
+    """A request that started a training, and how that ended; None: not yet, or it was lost."""
 
     batch_date: date
     training_id: str
     outcome: str | None
 
 
+# Of later nights too: one that is decided late would start beside them, or after them.
 STARTED = Query(
     "SELECT batch_date, training_id, outcome FROM monitoring.retrain_requests WHERE model = %(model)s "
-    "AND status = 'started' AND batch_date < %(batch_date)s ORDER BY batch_date DESC LIMIT 400",
+    "AND status = 'started' AND batch_date <> %(batch_date)s ORDER BY batch_date DESC LIMIT 400",
     Started,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Champion(Row):
-    """The champion by a night: as of which it was trained, until when it was fitted, whether it is the first.
+    """The champion of now: as of which night it was trained, until when it was fitted, whether it is the first.
 
     A version that came back by a rollback counts as it was trained.
     """
@@ -493,7 +510,7 @@ CHAMPION = Query(
     "SELECT d.as_of, coalesce((v.refit->>'last')::date, v.train_last) AS fitted_until, d.champion IS NULL AS is_first "
     "FROM governance.promotions p JOIN governance.decisions d USING (training_id) "
     "JOIN governance.versions v ON (v.model, v.version) = (p.model, p.version) "
-    "WHERE p.model = %(model)s AND d.as_of <= %(night)s ORDER BY p.entry DESC LIMIT 1",
+    "WHERE p.model = %(model)s ORDER BY p.entry DESC LIMIT 1",
     Champion,
 )
 

@@ -67,16 +67,20 @@ class Estimation(_Frozen):
     misses: dict[str, tuple[float, ...]]
 
 
-class NightLoss(_Frozen):
-    """The mean loss of a night's labelled rows: a version's, and that of always saying what was usual in its training.
-
-    Nats of a classification, the absolute error of a regression. ``variance``: how far chance moves their difference;
-    None for one row.
-    """
+class Loss(_Frozen):
+    """The mean loss of a night's labelled rows: nats of a classification, the absolute error of a regression."""
 
     night: date
     rows: int
     loss: float
+
+
+class NightLoss(Loss):
+    """A version's loss, and that of always saying what was usual in its training (``base``).
+
+    ``variance``: how far chance moves their difference; None for one row.
+    """
+
     base: float
     variance: float | None
 

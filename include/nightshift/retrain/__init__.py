@@ -15,11 +15,13 @@ PROMOTED = "promoted"
 
 @dataclass(frozen=True)
 class Request:
-    """A night's request to retrain, and what the guards need to know of the past.
+    """A night's request to retrain, and what the guards need to know of all that happened until it is decided.
 
-    ``started``: earlier requests that started a training, newest first. ``promoted``: the night as of which the
-    champion was trained, if by one of these or by hand since the first. ``rolled_back``: the first night after the
-    newest rollback. ``fault``: the newest open fault in the features of the last seven nights, in words.
+    A night may be decided late, after later ones: what these started, promoted and rolled back counts as well.
+
+    ``started``: requests of other nights that started a training, newest night first. ``promoted``: the night as of
+    which the champion was trained, if by one of these or by hand since the first. ``rolled_back``: the first night
+    after the newest rollback. ``fault``: the newest open fault in the features of the last seven nights, in words.
     ``fair_from``: the first night as of which a holdout begins after all that the champion was trained on.
     ``new_labels``: outcomes reported since the last night that the champion was fitted on; None: there are none to
     count.
@@ -103,10 +105,10 @@ def fresh(_: Retrain, request: Request) -> Objection | None:
 
 def one_at_a_time(_: Retrain, request: Request) -> Objection | None:
     """A second training cannot know what the first will decide. One lost without a trace blocks two nights."""
-    last = request.started[0] if request.started else None
-    if last is None or last.outcome is not None or request.batch_date - last.batch_date > LOST_AFTER:
-        return None
-    return Objection(f"training '{last.training_id}' has not ended")
+    for each in request.started:
+        if each.outcome is None and request.batch_date - each.batch_date <= LOST_AFTER:
+            return Objection(f"training '{each.training_id}' has not ended")
+    return None
 
 
 def cooldown(guards: Retrain, request: Request) -> Objection | None:

@@ -36,7 +36,7 @@ from nightshift.records.monitoring import (
     Shift,
     Verdict,
 )
-from nightshift.records.profile import NightLoss, Profile, TrainingLosses
+from nightshift.records.profile import Loss, NightLoss, Profile, TrainingLosses
 from nightshift.records.replays import GainByAge
 from nightshift.records.sketches import CountedNight
 from nightshift.score import CHAMPION_ARM, predicted
@@ -339,13 +339,16 @@ def _base(platform: Platform, model: Model, version: int) -> Sequence[float]:
     return found.losses.base if found and found.losses else ()
 
 
-def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> NightLoss | None:
-    """Return what the labelled rows of a night lost, and what always saying ``base`` would have."""
+def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> Loss | None:
+    """Return what the labelled rows of a night lost, and what always saying ``base`` would have, where there is one."""
     known = night[night["label"].notna()]
-    if known.empty or not base:
+    if known.empty:
         return None
     truth = known["label"].to_numpy(dtype="float64")
     said = predicted(known, model.classes)
+    if not base:  # brought, or from before it was kept: harm cannot be judged, a probation against it can
+        loss = float(metrics.row_losses(model.kind, truth, said).mean())
+        return Loss(night=known["batch_date"].iloc[0].date(), rows=len(known), loss=loss)
     return harm.night_losses(model.kind, known["batch_date"], truth, said, base)[0]
 
 
@@ -363,7 +366,7 @@ def _harm(
         after=training.nights[-1].night,
         known_on=batch_date,
     )
-    later = [row.losses for row in rows]
+    later = [row.losses for row in rows if isinstance(row.losses, NightLoss)]
     if not later:
         return None
     spec = platform.project.feature_set(model.features)

@@ -54,7 +54,8 @@ def judge_probation(platform: Platform, name: str, batch_date: date, asked: Try)
     said = probation.evidence(gate, differences, _nights_of_training(platform, model, found.before))
     limit = model.retrain.probation_evidence
     mean = sum(differences) / len(differences) if differences else None
-    told = f"{mean:+.4f} a night over {len(differences)} nights" if mean is not None else "no labels yet"
+    compared = f"{mean:+.4f} a night over {len(differences)} nights" if mean is not None else None
+    told = compared or _why_none(platform, name, found, batch_date)
     reason = (
         f"version {found.version} on probation since {found.since}: loss against version {found.before} {told}; "
         f"evidence that it is worse {said:,.1f} of {limit:g}"
@@ -91,6 +92,17 @@ def on_probation(platform: Platform, model: Model, night: date) -> OnProbation |
 def _nights_of_training(platform: Platform, model: Model, version: int) -> tuple[NightLoss, ...]:
     profile = profile_of(platform, model, version)
     return profile.losses.nights if profile and profile.losses else ()
+
+
+def _why_none(platform: Platform, name: str, found: OnProbation, batch_date: date) -> str:
+    """Return why there is no night to compare: no labels, or nights that were measured when losses were not kept."""
+    versions = [found.before, found.version]
+    without = platform.warehouse.all(
+        records.LOSSLESS, model=name, versions=versions, since=found.since, known_on=batch_date
+    )
+    if not without:
+        return "no labels yet"
+    return f"not known: version {without[0].version} has no losses to compare with"
 
 
 def _is_head(platform: Platform, name: str, found: OnProbation) -> bool:

@@ -35,6 +35,9 @@ def decide_retraining(
 ) -> results.Retrain:
     """Ask the guards, and write the answer. A night answered before gets the same answer again.
 
+    A night that is decided late is told what later nights have done: a training starts now, beside theirs, and the
+    champion of now is who it would be compared with.
+
     Whether the night asks at all beside other models (:mod:`nightshift.monitor.several`) is decided here, not in the
     verdict: verdicts of one night are given at different times, and here all are seen.
 
@@ -102,8 +105,8 @@ def _request(
     spec = platform.project.feature_set(model.features)
     recent = DateRange(batch_date - timedelta(days=LOOKED_BACK_DAYS - 1), batch_date)
     faults = open_faults(platform, spec, recent)
-    rolled_back = session.one(ledger.LAST_ROLLBACK, model=name, night=batch_date)
-    champion = session.one(records.CHAMPION, model=name, night=batch_date)
+    rolled_back = session.one(ledger.LAST_ROLLBACK, model=name)
+    champion = session.one(records.CHAMPION, model=name)
     return retrain.Request(
         batch_date=batch_date,
         reason=reason,
