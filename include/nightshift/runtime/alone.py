@@ -19,11 +19,12 @@ def server(home: Path) -> Iterator[Runtime]:
     """Yield the runtime of a home folder whose stack does not run, with its databases made and answering.
 
     Raises:
-        NotReady: the stack runs, or the server does not start.
+        NotReady: the stack runs, the folder is somebody else's, or the server does not start.
     """
     before = state.read_snapshot(home)
     if before is not None and control.is_supervised(before):
         raise NotReady("the stack runs here; stop it with `nightshift down`")
+    control.require_ours(home)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     added = components.extension()
     known = credentials.keep(home, added.databases)
