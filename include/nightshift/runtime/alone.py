@@ -22,8 +22,14 @@ def server(home: Path) -> Iterator[Runtime]:
         NotReady: the stack runs, the folder is somebody else's, or the server does not start.
     """
     before = state.read_snapshot(home)
-    if before is not None and control.is_supervised(before):
-        raise NotReady("the stack runs here; stop it with `nightshift down`")
+    if before is not None and control.runs(before):
+        left = ", ".join(control.living(before))
+        who = (
+            "the stack runs"
+            if control.is_supervised(before)
+            else f"its supervisor is gone, but {left} still run"
+        )
+        raise NotReady(f"{who} here; stop it with `nightshift down`")
     control.require_ours(home)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     added = components.extension()

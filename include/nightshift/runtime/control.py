@@ -117,6 +117,16 @@ def is_supervised(snapshot: Snapshot | None) -> bool:
     return _supervisor(snapshot) is not None
 
 
+def runs(snapshot: Snapshot) -> bool:
+    """Whether anything of the stack lives: when its supervisor was killed, all that it started runs on."""
+    return is_supervised(snapshot) or bool(living(snapshot))
+
+
+def living(snapshot: Snapshot) -> list[str]:
+    """Return the names of the components that live."""
+    return [name for name, r in snapshot.components.items() if processes.alive(r.pid, r.started)]
+
+
 def require_ours(home: Path) -> None:
     """Raise NotReady if what we would write to, and purge, was there before our first start: `~/airflow`, `~/logs`."""
     if (home / CREDENTIALS).exists():
