@@ -347,7 +347,10 @@ def test_a_home_with_credentials_and_without_rows_takes_over_the_key(home: Home,
     row, file, known = held(ours)
     kept = json.loads((theirs / "credentials.json").read_text())
     assert (row, file) == ("theirs", b"theirs")
-    assert known == kept | {"postgres": known["postgres"]}, "the server's administrator is who made its data"
+    its_own = {name: known[name] for name in ("postgres", "installation")}
+    assert known == kept | its_own, (
+        "the server's administrator is who made its data; whose the roles are stays too"
+    )
 
 
 def test_the_commands_back_up_a_stopped_stack_and_restore_it_into_a_new_home(

@@ -41,7 +41,8 @@ def server(home: Path) -> Iterator[Runtime]:
     with _started(runtime, known.postgres):
         owners = {name: getattr(known, name) for name in endpoints.DATABASES} | known.added
         ours = runtime.postgres_port is not None
-        databases.create(runtime.admin_database_url, owners, known.logins, is_ours=ours)
+        admin, whose = runtime.admin_database_url, known.installation
+        databases.create(admin, owners, known.logins, installation=whose, is_ours=ours)
         yield runtime
     if before is None:
         state.write_snapshot(Snapshot(runtime=runtime, phase="stopped"))
