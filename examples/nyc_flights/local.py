@@ -52,6 +52,7 @@ EXTENSION = Extension(
     ),
     services={"aircraft": 8090},
     databases=("ops",),
+    folders=("upstream",),
     connections=_connections,
     demo=_demo,
 )

@@ -1,6 +1,7 @@
 """A warehouse with a promoted version is backed up, destroyed and restored: it verifies, and scores the same bytes."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,9 +20,11 @@ from nightshift.database import Database
 from nightshift.errors import ArtifactRefused, NotReady, WarehouseRefused
 from nightshift.objects import Objects
 from nightshift.registry import Registry
-from nightshift.runtime import alone, backups, endpoints, postgres, restoring
+from nightshift.runtime import alone, backups, endpoints, postgres, restoring, state
 from nightshift.runtime.backups import Place
 from nightshift.runtime.endpoints import any_free_port
+from nightshift.runtime.stack import record
+from nightshift.runtime.state import Record, Snapshot
 from nightshift.stages import Platform, Try
 from nightshift.types import content_sha256
 from nightshift.warehouse import Warehouse, migrate, prediction_table
@@ -284,6 +287,28 @@ def held(home: Path) -> tuple[str, bytes | None, dict]:
     return row["dag_id"], file, json.loads((home / "credentials.json").read_text())
 
 
+def test_what_a_killed_supervisor_left_running_is_backed_up_and_not_restored_over(
+    home: Home, tmp_path: Path
+) -> None:
+    command, folder, ours = CliRunner(), str(tmp_path / "backup"), home("ours")
+    settled(ours)
+    with alone.server(ours) as runtime:
+        [server, *_] = (postgres.prepare(ours, "").data / "postmaster.pid").read_text().split()
+        left = {"postgres": record(int(server)), "scheduler": record(os.getpid())}
+        state.write_snapshot(Snapshot(runtime, "ready", supervisor=Record(1, 0, 0.0), components=left))
+        made = command.invoke(app, ["backup", folder])
+        assert made.exit_code == 0, made.output
+        refused = command.invoke(app, ["restore", folder, "--replace", "--yes"])
+        assert refused.exit_code == 1
+        said = " ".join(refused.output.split())
+        assert (
+            "supervisor is gone, but postgres, scheduler still run here; stop it with `nightshift down`"
+            in said
+        )
+        state.write_snapshot(Snapshot(runtime, "stopped"))
+    assert held(ours)[0] == "ours"
+
+
 def test_a_home_keeps_its_key_unless_the_backup_is_whole(home: Home, tmp_path: Path) -> None:
     command, folder = CliRunner(), str(tmp_path / "backup")
     theirs = home("theirs")
@@ -322,7 +347,10 @@ def test_a_home_with_credentials_and_without_rows_takes_over_the_key(home: Home,
     row, file, known = held(ours)
     kept = json.loads((theirs / "credentials.json").read_text())
     assert (row, file) == ("theirs", b"theirs")
-    assert known == kept | {"postgres": known["postgres"]}, "the server's administrator is who made its data"
+    its_own = {name: known[name] for name in ("postgres", "installation")}
+    assert known == kept | its_own, (
+        "the server's administrator is who made its data; whose the roles are stays too"
+    )
 
 
 def test_the_commands_back_up_a_stopped_stack_and_restore_it_into_a_new_home(

@@ -93,7 +93,10 @@ def down(
         if not yes:
             typer.confirm(f"Delete everything in {state.home()}: warehouse, models, logs?", abort=True)
         with clear_errors():
-            console.print(*(f"deleted {folder}" for folder in control.purge()), sep="\n")
+            gone = control.purge()
+        console.print(
+            *(f"deleted {path}" for path in gone) if gone else ["There was nothing to delete."], sep="\n"
+        )
         return
     with clear_errors(), console.status("stopping"):
         stopped = control.down()

@@ -56,7 +56,7 @@ def _running() -> Iterator[Place]:
     snapshot = state.read_snapshot(home)
     if snapshot is None:
         raise NotReady("the local runtime was never started here; there is nothing to back up")
-    if control.is_supervised(snapshot):
+    if control.runs(snapshot):  # two servers on the same data would be one too many
         yield _place(snapshot.runtime)
         return
     with alone.server(home) as runtime:

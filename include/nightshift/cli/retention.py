@@ -31,19 +31,19 @@ def run(as_of: date | None, *, dry_run: bool) -> list[str]:
 
 
 def servers(*, dry_run: bool) -> list[str]:
-    """Take away Airflow's old rows, and the files of MLflow's marked runs; return what went, in words.
+    """Take away Airflow's and Celery's old rows, and the files of MLflow's marked runs; return what went, in words.
 
     Of the databases that the environment of a container names, else of the local stack.
 
     Raises:
         NotReady: ``airflow db clean`` failed.
     """
-    airflow, mlflow = housekeeping.told(os.environ)
+    airflow, celery, mlflow = housekeeping.told(os.environ)
     if airflow is None and mlflow is None:
-        runtime = state.load()
+        runtime, celery = state.load(), None  # of another Airflow, whose environment this may be
         airflow = runtime.airflow_database_url
         mlflow = (runtime.mlflow_database_url, str(runtime.home / "mlflow-artifacts"))
-    said = _airflow(airflow, dry_run=dry_run) if airflow else []
+    said = _airflow(airflow, celery, dry_run=dry_run) if airflow else []
     if mlflow:
         marked = housekeeping.marked_runs(handles.warehouse_url("operate"))
         gone = marked if dry_run else housekeeping.remove_runs(*mlflow, marked)
@@ -51,13 +51,17 @@ def servers(*, dry_run: bool) -> list[str]:
     return said
 
 
-def _airflow(database: str, *, dry_run: bool) -> list[str]:
+def _airflow(database: str, celery: str | None, *, dry_run: bool) -> list[str]:
     days = load_project().settings.retention.airflow
     if days is None:
         return ["airflow: kept for good"]
     try:
-        # Its rows know instants only: the clock says what is old.
-        said = housekeeping.clean_airflow(database, datetime.now(UTC), days, dry_run=dry_run)
+        now = datetime.now(UTC)  # its rows know instants only: the clock says what is old
+        said = housekeeping.clean_airflow(database, now, days, dry_run=dry_run)
     except subprocess.CalledProcessError as error:
         raise NotReady(f"airflow db clean failed: {(error.stderr or error.stdout)[-500:]}") from error
-    return [f"airflow: {line}" for line in said.splitlines() if line.startswith(("Found", "Checking"))]
+    lines = [f"airflow: {line}" for line in said.splitlines() if line.startswith(("Found", "Checking"))]
+    if celery:
+        gone = housekeeping.clean_results(celery, now, days, dry_run=dry_run)
+        lines.append(f"celery: {gone} results {'would go' if dry_run else 'went'}")
+    return lines

@@ -1,6 +1,7 @@
 """Old logs of tasks and files of OpenLineage: found by the clock of their file system, where Airflow says they lie."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
@@ -36,7 +37,10 @@ def _files() -> Iterator[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    yield from (file for file in folder.rglob("*.log*") if file.is_file() and not file.is_symlink())
+    # Not `rglob`, which raises where the supervisor removes a folder meanwhile.
+    for place, _, names in os.walk(folder):
+        found = (Path(place, name) for name in names if ".log" in name)
+        yield from (file for file in found if file.is_file() and not file.is_symlink())
 
 
 def _lineage_file() -> Path | None:

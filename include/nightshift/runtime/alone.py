@@ -19,11 +19,18 @@ def server(home: Path) -> Iterator[Runtime]:
     """Yield the runtime of a home folder whose stack does not run, with its databases made and answering.
 
     Raises:
-        NotReady: the stack runs, or the server does not start.
+        NotReady: the stack runs, the folder is somebody else's, or the server does not start.
     """
     before = state.read_snapshot(home)
-    if before is not None and control.is_supervised(before):
-        raise NotReady("the stack runs here; stop it with `nightshift down`")
+    if before is not None and control.runs(before):
+        left = ", ".join(control.living(before))
+        who = (
+            "the stack runs"
+            if control.is_supervised(before)
+            else f"its supervisor is gone, but {left} still run"
+        )
+        raise NotReady(f"{who} here; stop it with `nightshift down`")
+    control.require_ours(home)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     added = components.extension()
     known = credentials.keep(home, added.databases)
@@ -34,7 +41,8 @@ def server(home: Path) -> Iterator[Runtime]:
     with _started(runtime, known.postgres):
         owners = {name: getattr(known, name) for name in endpoints.DATABASES} | known.added
         ours = runtime.postgres_port is not None
-        databases.create(runtime.admin_database_url, owners, known.logins, is_ours=ours)
+        admin, whose = runtime.admin_database_url, known.installation
+        databases.create(admin, owners, known.logins, installation=whose, is_ours=ours)
         yield runtime
     if before is None:
         state.write_snapshot(Snapshot(runtime=runtime, phase="stopped"))

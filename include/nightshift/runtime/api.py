@@ -11,6 +11,7 @@ from nightshift.freeform import Conf, Json
 from nightshift.runtime.state import Runtime
 
 FINISHED = frozenset({"success", "failed"})
+PAGE = 100
 
 
 class Client:
@@ -62,6 +63,15 @@ class Client:
         answer: Json = self.request("GET", path, params=params).json()
         return answer
 
+    def every(self, path: str, key: str) -> list[Json]:
+        """Return all that ``path`` lists under ``key``: one answer holds at most ``api.maximum_page_limit`` of it."""
+        found: list[Json] = []
+        while True:
+            page = self.get(path, limit=PAGE, offset=len(found))
+            found += page[key]
+            if not page[key] or len(found) >= page["total_entries"]:
+                return found
+
     def trigger(
         self,
         dag_id: str,
@@ -106,7 +116,7 @@ class Client:
 
     def dags(self) -> list[str]:
         """Return the ids of all DAGs that were parsed."""
-        return [dag["dag_id"] for dag in self.get("/dags", limit=1000)["dags"]]
+        return [dag["dag_id"] for dag in self.every("/dags", "dags")]
 
     def wait_for_dags(self, dag_ids: set[str], timeout: float = 120) -> None:
         """Return once all these DAGs are parsed. Raises NotReady naming those that are still missing by then."""
@@ -122,14 +132,11 @@ class Client:
 
     def import_errors(self) -> list[Json]:
         """Return the DAG files that could not be imported, each with its trace."""
-        errors: list[Json] = self.get("/importErrors")["import_errors"]
-        return errors
+        return self.every("/importErrors", "import_errors")
 
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """Return the task instances of a run."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        instances: list[Json] = self.get(path, limit=1000)["task_instances"]
-        return instances
+        return self.every(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> Any:
         """Return what a task returned."""

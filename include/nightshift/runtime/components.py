@@ -33,7 +33,8 @@ def _databases(stack: Stack) -> None:
     passwords = {name: getattr(stack.credentials, name) for name in DATABASES}
     ours = stack.runtime.postgres_port is not None
     owners = passwords | stack.credentials.added
-    databases.create(stack.runtime.admin_database_url, owners, stack.credentials.logins, is_ours=ours)
+    admin, whose = stack.runtime.admin_database_url, stack.credentials.installation
+    databases.create(admin, owners, stack.credentials.logins, installation=whose, is_ours=ours)
 
 
 def _launcher(stack: Stack) -> Record:

@@ -16,12 +16,16 @@ from nightshift.errors import NotReady
 from nightshift.records import doctor as records
 from nightshift.root import INCLUDE
 from nightshift.runtime import components, databases, postgres, state, supervisor
+from nightshift.runtime.credentials import CREDENTIALS
 from nightshift.runtime.state import Record, Runtime, Snapshot
 from nightshift.warehouse.migrate import newest_revision
 
 SECONDS_TO_START = 300
 SECONDS_TO_STOP = 90
 BYTES_NEEDED = 1 << 30
+# What the stack makes below its home, beside what the project adds; of files also what is written beside them.
+FOLDERS = ("airflow", "binaries", "logs", "mlflow-artifacts", "objects", "postgres")
+FILES = (CREDENTIALS, "airflow-passwords.json", "initial-password", "mlflow-auth.ini", "supervisor.lock")
 
 Watcher = Callable[[Snapshot], None]
 # A supervisor outlives the command that launched it; Python complains about a child that is forgotten.
@@ -88,13 +92,24 @@ def down(watch: Watcher = lambda snapshot: None) -> bool:
 
 
 def purge() -> list[Path]:
-    """Stop the stack and delete all its data; return the folders that were deleted."""
+    """Stop the stack and delete all its data; return what was deleted: of a home that holds others' files too, ours.
+
+    NIGHTSHIFT_HOME may point anywhere, also at what is dear.
+    """
     down()
     home = state.home()
-    found = [folder for folder in (home, postgres.shelter(home)) if folder.is_dir() and _is_ours(folder)]
-    for folder in found:
-        shutil.rmtree(folder)
-    return found
+    gone = [folder for folder in [postgres.shelter(home)] if folder.is_dir()]  # whose name is ours
+    within: list[Path] = []
+    # Only where we ran. It is the last to go, so that what is cut short can be repeated.
+    if (home / "runtime.json").exists():
+        names = [*FOLDERS, *components.extension().folders, *(f"{file}*" for file in FILES), "runtime.json*"]
+        within = [path for name in names for path in home.glob(name)]
+    for path in (*gone, *within):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    if within and not any(home.iterdir()):
+        home.rmdir()
+        within = [home]
+    return gone + within
 
 
 def is_supervised(snapshot: Snapshot | None) -> bool:
@@ -102,10 +117,37 @@ def is_supervised(snapshot: Snapshot | None) -> bool:
     return _supervisor(snapshot) is not None
 
 
+def runs(snapshot: Snapshot) -> bool:
+    """Whether anything of the stack lives: when its supervisor was killed, all that it started runs on."""
+    return is_supervised(snapshot) or bool(living(snapshot))
+
+
+def living(snapshot: Snapshot) -> list[str]:
+    """Return the names of the components that live."""
+    return [name for name, r in snapshot.components.items() if processes.alive(r.pid, r.started)]
+
+
+def require_ours(home: Path) -> None:
+    """Raise NotReady if what we would write to, and purge, was there before our first start: `~/airflow`, `~/logs`."""
+    if (home / CREDENTIALS).exists():
+        return
+    ours = home / "logs" / "supervisor.log"  # of a start that was cut short
+    theirs = [
+        home / name
+        for name in (*FOLDERS, *components.extension().folders)
+        if {*(home / name).glob("*")} - {ours}
+    ]
+    if theirs:
+        raise NotReady(
+            f"{', '.join(map(str, theirs))}: there already, and not ours; set NIGHTSHIFT_HOME to a folder of its own"
+        )
+
+
 def check_machine(home: Path) -> None:
     """Raise NotReady, with what to do about it, if the stack cannot run here."""
     if platform.system() != "Linux":
         raise NotReady("the local runtime needs Linux; elsewhere: docker compose up")
+    require_ours(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
         # Others may pass through, to the database server's folder; every file inside is private by itself.
@@ -182,11 +224,6 @@ def _wait_until_gone(running: Record, home: Path, watch: Watcher) -> None:
 def _supervisor(snapshot: Snapshot | None) -> Record | None:
     found = snapshot.supervisor if snapshot else None
     return found if found and processes.alive(found.pid, found.started) else None
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether nightshift made this folder: NIGHTSHIFT_HOME may point anywhere, also at what is dear."""
-    return (folder / "runtime.json").exists() or folder.name.startswith("nightshift-")
 
 
 def _left(home: Path) -> Snapshot | None:

@@ -12,6 +12,7 @@ from nightshift.runtime.state import write_private
 from nightshift.specs.derived import ROLES, login_of
 
 CREDENTIALS = "credentials.json"
+OF_A_HOME = ("postgres", "installation")
 
 
 def _word() -> str:
@@ -47,6 +48,8 @@ class Credentials:
     fernet_key: str = field(default_factory=_fernet_key, repr=False)
     jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
     api_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    # No secret: what is noted at the roles of a server, so that another installation leaves them alone.
+    installation: str = field(default_factory=_word)
     # Of the databases that the project adds, by name.
     added: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -82,10 +85,12 @@ def take_over(ours: Path, theirs: Path, *, only_key: bool) -> None:
     """Have the credentials of a home decrypt what was restored there; what they were before is kept beside them.
 
     ``only_key``: the home had databases and users of its own, whose passwords stay. Else they become the backup's, but
-    for that of the server's administrator, which is set where its data was made.
+    for that of the server's administrator, which is set where its data was made, and for whose its roles are.
     """
     known, kept = json.loads(ours.read_text()), json.loads(theirs.read_text())
-    taken = {"fernet_key": kept["fernet_key"]} if only_key else kept | {"postgres": known["postgres"]}
+    taken = (
+        {"fernet_key": kept["fernet_key"]} if only_key else kept | {name: known[name] for name in OF_A_HOME}
+    )
     if known | taken == known:
         return
     write_private(ours.with_name(f"{ours.name}.before"), ours.read_text())

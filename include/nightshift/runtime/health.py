@@ -6,10 +6,10 @@ heartbeats of the others, and that is no fault of theirs.
 
 import json
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from datetime import datetime
+from http.client import HTTPException
 
 from nightshift.freeform import Json
 from nightshift.processes import alive
@@ -59,7 +59,7 @@ def fetch(url: str, timeout: float = 5) -> Json | None:
             content = json.loads(answer.read())
     except ValueError:
         return {}
-    except (OSError, urllib.error.URLError):
+    except (OSError, HTTPException):  # also what answers, but not as HTTP does, or breaks off
         return None
     return content if isinstance(content, dict) else {}
 

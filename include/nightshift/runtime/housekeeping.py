@@ -1,4 +1,4 @@
-"""What retention takes away with a database's own login, which no task has: old rows of Airflow, runs of MLflow.
+"""What retention takes away with a database's own login, which no task has: rows of Airflow and Celery, runs of MLflow.
 
 Airflow's rows go by its own ``airflow db clean``, from these tables only: by its default it also takes ``dag``, and
 with that which DAGs are paused. Of a run of MLflow its files go, and it is deleted as in MLflow's own UI: its
@@ -11,11 +11,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from psycopg2 import sql
+
 from nightshift.database import Database
 from nightshift.records import retention as records
 from nightshift.runtime.configuration import DATABASE
 from nightshift.specs import load_project
 
+# Of Celery: in Airflow's database, unless it was given one of its own.
+RESULTS = ("celery_taskmeta", "celery_tasksetmeta")
 # With these go the rows that hang on them: reschedules, rendered fields, answers of people to runs that are long over.
 TABLES = (
     "dag_run",
@@ -30,8 +34,7 @@ TABLES = (
     "callback",
     "deadline",
     "revoked_token",
-    "celery_taskmeta",
-    "celery_tasksetmeta",
+    *RESULTS,
 )
 
 
@@ -63,6 +66,24 @@ def clean_airflow(database: str, now: datetime, days: int, *, dry_run: bool) -> 
         check=True,
     )
     return done.stdout
+
+
+def clean_results(database: str, now: datetime, days: int, *, dry_run: bool) -> int:
+    """Remove Celery's results older than so many days from the database at a URL; return how many there were."""
+    before = (
+        (now - timedelta(days=days)).astimezone(UTC).replace(tzinfo=None)
+    )  # Celery writes UTC without saying so
+    verb = sql.SQL("SELECT" if dry_run else "DELETE")
+    with Database(database).transaction() as cursor:
+        found = 0
+        for table in RESULTS:
+            cursor.execute("SELECT to_regclass(%s) AS oid", (table,))
+            row = cursor.fetchone()
+            if row and row["oid"]:  # the workers make it at their first result
+                old = sql.SQL("{} FROM {} WHERE date_done < %s").format(verb, sql.Identifier(table))
+                cursor.execute(old, (before,))
+                found += cursor.rowcount
+    return found
 
 
 def marked_runs(warehouse: str) -> list[str]:
@@ -114,9 +135,16 @@ def keep_house(store_uri: str, artifacts: str) -> None:
         airflow()
 
 
-def told(environment: Mapping[str, str]) -> tuple[str | None, tuple[str, str] | None]:
-    """Return the URL of Airflow's database, and of MLflow's with its folder of files, as a container has them."""
+def told(environment: Mapping[str, str]) -> tuple[str | None, str | None, tuple[str, str] | None]:
+    """Return the URLs of Airflow's database, Celery's, and MLflow's with its folder of files, as a container has them.
+
+    None of Celery's where its results are no rows of PostgreSQL.
+    """
     store = environment.get("MLFLOW_BACKEND_STORE_URI")
     airflow = environment.get(DATABASE)
+    results = (
+        environment.get("AIRFLOW__CELERY__RESULT_BACKEND", "").removeprefix("db+").replace("+psycopg2", "", 1)
+    )
+    celery = results if results.startswith("postgresql:") else None
     folder = environment.get("MLFLOW_ARTIFACTS", "/mlflow")
-    return airflow and airflow.replace("+psycopg2", "", 1), (store, folder) if store else None
+    return airflow and airflow.replace("+psycopg2", "", 1), celery, (store, folder) if store else None

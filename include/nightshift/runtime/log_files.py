@@ -44,9 +44,13 @@ def _endless(folder: Path) -> Iterator[Path]:
     """Yield the files to which something is added as long as the stack runs."""
     yield from folder.glob("*.log")
     yield from folder.glob("*.jsonl")
-    yield from (
-        file for file in (folder / "dag-files").rglob("*") if file.is_file() and not file.is_symlink()
-    )
+    yield from (file for file in _below(folder / "dag-files") if file.is_file() and not file.is_symlink())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder. `rglob` would raise where somebody removes a folder meanwhile."""
+    for place, _, names in os.walk(folder):
+        yield from (Path(place, name) for name in names)
 
 
 def _start_again(file: Path) -> None:
@@ -65,13 +69,17 @@ def _start_again(file: Path) -> None:
 
 def _forget_oldest(folder: Path, share: int) -> None:
     found = []
-    for file in folder.rglob("*.log*"):
+    for file in _below(folder):
         with suppress(OSError):
             seen = file.stat()
-            found.append((seen.st_mtime, seen.st_size, file))
+            found += [(seen.st_mtime, seen.st_size, file)] if ".log" in file.name else []
     total = sum(size for _, size, _ in found)
     for _, size, file in sorted(found):
         if total <= share:
             return
-        file.unlink(missing_ok=True)
-        total -= size
+        with suppress(OSError):
+            file.unlink()
+            total -= size
+        for emptied in file.parents[: file.parents.index(folder)]:
+            with suppress(OSError):  # others lie in it
+                emptied.rmdir()

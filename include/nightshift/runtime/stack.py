@@ -189,12 +189,14 @@ class Extension:
     """What a project adds to its local stack: ``components: package.module:NAME`` in project.yaml names one.
 
     ``services``: HTTP services on the loopback address, each with the port that it prefers. ``databases``: each gets
-    an owner of its name. ``connections``: what is laid over ``airflow_settings.yaml``, by connection id.
+    an owner of its name. ``folders``: what it makes below the home. ``connections``: what is laid over
+    ``airflow_settings.yaml``, by connection id.
     ``demo``: what `nightshift demo` runs on the stack, told how many seconds the stack took to start.
     """
 
     components: tuple[Component, ...] = ()
     services: Mapping[str, int] = field(default_factory=dict)
     databases: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     connections: Callable[[Runtime], Mapping[str, Parts]] = lambda runtime: {}
     demo: Callable[[Runtime, float], None] | None = None

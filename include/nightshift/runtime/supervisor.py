@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class Supervisor:
         self.message = ""
         self.stopping = False
         self.written: Snapshot | None = None
+        self.trouble = ""
         self.examine_at = self.bound_at = self.watch_at = 0.0
         self.house_at = time.monotonic() + SECONDS_TO_HOUSEKEEPING
         self.watching: Record | None = None
@@ -58,8 +60,7 @@ class Supervisor:
     def run(self) -> None:
         """Watch over the stack until told to stop, or until it cannot be started."""
         while not self.stopping:
-            self.tick(time.monotonic())
-            self.remember(self.me)
+            self.go_on()
             time.sleep(1.0 if self.phase == "ready" else 0.2)
         self.phase = "stopping"
         self.remember(self.me)
@@ -87,13 +88,25 @@ class Supervisor:
                 self.units[name].adopted(left.pop(name), time.monotonic())
         stop(left, spare=frozenset(r.pid for r in self.records().values()))
 
+    def go_on(self) -> None:
+        """Do one round. Whatever goes wrong in it, the next is done: without us nobody restarts what dies."""
+        try:
+            self.tick(time.monotonic())
+            self.remember(self.me)
+            self.trouble = ""
+        except Exception:  # noqa: BLE001
+            trouble = traceback.format_exc()
+            if trouble != self.trouble:  # once, not every second
+                self.say(f"this round was not finished; the next one begins\n{trouble}")
+            self.trouble = trouble
+
     def tick(self, now: float) -> None:
         """Look at everything once, and act."""
         processes.reap()
-        self.examine(now)
         if now >= self.bound_at:
-            log_files.bound(self.stack.runtime.home / "logs")
             self.bound_at = now + SECONDS_BETWEEN_BOUNDS
+            log_files.bound(self.stack.runtime.home / "logs")
+        self.examine(now)
         for unit in self.units.values():
             if not (unit.settled or self.stopping):
                 self.tend(unit, now)
@@ -193,7 +206,7 @@ class Supervisor:
             unit.began(unit.component.start(self.stack), now)
             self.say(f"{unit.name} started" + (f", pid {unit.record.pid}" if unit.record else ""))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
-            traceback.print_exc()
+            self.say(f"{unit.name} did not start\n{traceback.format_exc()}")
             self.give_up_or_retry(unit, str(error), now)
 
     def bury(self, unit: Unit, now: float) -> None:
@@ -250,8 +263,9 @@ class Supervisor:
             self.say(f"state not written: {error}")
 
     def say(self, text: str) -> None:
-        """Write one line to the supervisor's log."""
-        print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
+        """Write to the supervisor's log; a disk that is full has no room for that either."""
+        with suppress(OSError):
+            print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
 
 
 def stop(records: Mapping[str, Record], spare: frozenset[int] = frozenset()) -> None:

@@ -1,4 +1,4 @@
-"""Airflow's own rows: the old ones go by its own command, and what people set stays."""
+"""Airflow's own rows: the old ones go by its own command, and what people set stays. Celery's, wherever they are."""
 
 import os
 import subprocess
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nightshift.cli import retention
 from nightshift.database import Database
+from nightshift.runtime import housekeeping
 from nightshift.runtime.configuration import DATABASE
 from nightshift.runtime.housekeeping import TABLES, clean_airflow
 
@@ -24,6 +26,12 @@ VALUES ('collect_weather', true, false, 'dags', '2025-01-01', '', true, true, '{
 INSERT INTO connection (conn_id, conn_type, is_encrypted, is_extra_encrypted) VALUES ('mine', 'http', false, false);
 INSERT INTO log (dttm, event) VALUES ('2025-01-01', 'old'), ('2026-05-31', 'new');
 INSERT INTO import_error (timestamp, filename, stacktrace) VALUES ('2025-01-01', 'old', '');
+"""
+
+
+RESULTS = """
+CREATE TABLE celery_taskmeta (id integer PRIMARY KEY, date_done timestamp);
+INSERT INTO celery_taskmeta VALUES (1, '2025-01-01'), (2, '2026-03-02 23:59'), (3, '2026-03-03 00:01'), (4, NULL);
 """
 
 
@@ -58,3 +66,39 @@ def test_airflows_old_rows_go_and_its_pauses_stay(
     assert database.row("SELECT conn_type FROM connection WHERE conn_id = 'mine'") == {"conn_type": "http"}
     left = database.rows("SELECT tablename FROM pg_tables WHERE tablename LIKE '%%deleted%%'")
     assert left == [], "nothing is put aside"
+
+
+def test_results_of_celery_go_from_the_database_that_the_container_names(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(database_url)
+    environment = {
+        DATABASE: "postgresql+psycopg2://airflow:secret@nowhere/airflow",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database_url}",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(housekeeping, "clean_airflow", lambda *_, **__: "Found 7 rows")  # as tested above
+    assert retention.servers(dry_run=False) == ["airflow: Found 7 rows", "celery: 0 results went"], (
+        "no table yet"
+    )
+    database.execute(RESULTS)
+    left = "SELECT id FROM celery_taskmeta ORDER BY id"
+    assert housekeeping.clean_results(database_url, NOW, 90, dry_run=True) == 2
+    assert len(database.rows(left)) == 4
+    assert housekeeping.clean_results(database_url, NOW, 90, dry_run=False) == 2
+    assert [row["id"] for row in database.rows(left)] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("backend", "celery"),
+    [
+        ("db+postgresql://celery:word@postgres:5432/celery", "postgresql://celery:word@postgres:5432/celery"),
+        ("db+postgresql+psycopg2://celery:word@postgres/celery", "postgresql://celery:word@postgres/celery"),
+        ("redis://:word@redis:6379/1", None),
+        (None, None),
+    ],
+)
+def test_where_celery_keeps_its_results(backend: str | None, celery: str | None) -> None:
+    given = {"AIRFLOW__CELERY__RESULT_BACKEND": backend} if backend else {}
+    assert housekeeping.told(given) == (None, celery, None)

@@ -11,7 +11,7 @@ import pytest
 from nightshift.errors import NotReady
 from nightshift.objects import Objects, sha256
 from nightshift.runtime import backups, restoring
-from nightshift.runtime.backups import Content, Place
+from nightshift.runtime.backups import Content, Manifest, Place
 
 
 def test_a_large_file_is_backed_up_and_restored_without_being_held(tmp_path: Path) -> None:
@@ -54,6 +54,45 @@ def test_of_a_file_that_is_replaced_meanwhile_the_later_content_is_kept(tmp_path
     assert [file.name for file in (tmp_path / "files").rglob("*") if file.is_file()] == [second]
 
 
+@pytest.mark.parametrize("damaged", [b"", b"firsd", b"first and more"])
+def test_what_an_earlier_backup_wrote_and_a_disk_forgot_is_written_anew(
+    tmp_path: Path, damaged: bytes
+) -> None:
+    there, folder = Objects(str(tmp_path / "there")), tmp_path / "backup"
+    (folder / "files").mkdir(parents=True)
+    there.put("a.html", b"first")
+    [content] = backups._stored(there, folder).values()
+    kept = backups.content_path(folder, content.sha256)
+    written = kept.stat().st_mtime_ns
+    backups._stored(there, folder)
+    assert kept.stat().st_mtime_ns == written, "what is whole is left alone"
+    kept.write_bytes(damaged)
+    assert backups._stored(there, folder) == {"a.html": content}
+    backups.check(folder, "", Manifest("", {}, {"objects": {"a.html": content}}))
+    assert [file.name for file in kept.parent.iterdir()] == [content.sha256]
+
+
+class Torn(Objects):
+    """A store that breaks off in the middle of the copy."""
+
+    looks = 0
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        Torn.looks += 1
+        yield b"first"
+        if Torn.looks == 2:
+            raise OSError(5, "Input/output error")
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    there = Torn(str(tmp_path / "there"))
+    (tmp_path / "files").mkdir()
+    there.put("a.html", b"first")
+    with pytest.raises(OSError, match="Input/output"):
+        backups._stored(there, tmp_path)
+    assert not [file for file in (tmp_path / "files").rglob("*") if file.is_file()]
+
+
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 
 
@@ -79,9 +118,14 @@ def test_what_a_killed_backup_left_goes_a_day_later(tmp_path: Path) -> None:
         (tmp_path / f"{name}.part" / "warehouse.dump").write_text("half")
         then = (NOW - timedelta(hours=hours)).timestamp()
         os.utime(tmp_path / f"{name}.part", (then, then))
+        content = tmp_path / "files" / "ab" / f"abc.{name}.part"
+        content.parent.mkdir(parents=True, exist_ok=True)
+        content.write_text("half")
+        os.utime(content, (then, then))
     with pytest.raises(NotReady):
         backups.make(nowhere(tmp_path), tmp_path, NOW)
-    assert [part.name for part in tmp_path.glob("*.part")] == ["20260307T230000Z.part"]
+    left = sorted(part.name for part in tmp_path.rglob("*.part"))
+    assert left == ["20260307T230000Z.part", "abc.20260307T230000Z.part"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"files": {}}', '{"files": {"objects": {"a": {}}}}'])

@@ -1,5 +1,7 @@
 """What a heartbeat says of a component, also when the clock was set between its start and now."""
 
+import socket
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -39,3 +41,25 @@ def test_without_an_answer_nothing_is_known_and_a_stale_beat_is_none() -> None:
     assert health.beats(None, record, 0, NOW) is None
     assert health.beats(status(NOW), None, 0, NOW) is None
     assert health.beats(status(NOW - 50, "unhealthy"), record, 0, NOW) is False
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", id="broken off"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+def test_what_does_not_answer_as_http_does_is_no_answer(answer: bytes) -> None:
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve)
+        server.start()
+        assert health.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/health") is None
+        server.join()

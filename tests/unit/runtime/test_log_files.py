@@ -1,6 +1,7 @@
 """Logs have an end: what writes them goes on writing, and nobody is told."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,28 @@ def test_of_the_logs_of_tasks_the_oldest_go(tmp_path: Path) -> None:
         file.write_bytes(b"x" * 1000)
         os.utime(file, (number, number))
     log_files.bound(tmp_path)
-    assert sorted(file.parent.name for file in (tmp_path / "tasks").rglob("*.log")) == [
-        "run_2",
-        "run_3",
-        "run_4",
-    ]
+    left = [path.name for path in (tmp_path / "tasks").iterdir()]
+    assert sorted(left) == ["run_2", "run_3", "run_4"], "a folder goes with the last that lay in it"
+
+
+def test_what_retention_removes_under_our_feet_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tasks/run_1/attempt=1.log", "tasks/run_2/attempt=1.log", "dag-files/run_1/dag.py.log"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x" * 5000)
+    scandir = os.scandir
+
+    def too_late(folder: str | Path = ".") -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "run_1":
+            for file in Path(folder).iterdir():
+                file.unlink()
+            Path(folder).rmdir()
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", too_late)
+    log_files.bound(tmp_path)
+    assert not [file for kind in ("tasks", "dag-files") for file in (tmp_path / kind).iterdir()]
 
 
 def test_a_disk_without_room_for_a_copy_gets_its_room_back(

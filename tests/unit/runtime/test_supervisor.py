@@ -1,5 +1,7 @@
-"""What a launcher forks for the supervisor beside the components: one at a time, and how it ended is told."""
+"""The supervisor's rounds: none ends it; what a launcher forks for it runs one at a time, and how it ended is told."""
 
+import math
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nightshift import processes
-from nightshift.runtime import endpoints
+from nightshift.runtime import endpoints, log_files, state
 from nightshift.runtime.credentials import Credentials
 from nightshift.runtime.stack import Extension, Stack
 from nightshift.runtime.supervisor import SECONDS_BETWEEN_HOUSEKEEPING, Supervisor
@@ -90,3 +92,43 @@ def test_housekeeping_waits_for_who_does_it(supervisor: Supervisor) -> None:
     supervisor.units["ml-launcher"].well = False
     due(supervisor, 100.0)
     assert (supervisor.keeping, supervisor.house_at) == (None, 100.0)
+
+
+def test_a_round_that_goes_wrong_is_told_once_and_the_next_is_done(
+    supervisor: Supervisor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def go_wrong(folder: Path) -> None:
+        raise FileNotFoundError(2, "No such file or directory", str(folder))
+
+    monkeypatch.setattr(log_files, "bound", go_wrong)
+    supervisor.units.clear()
+    supervisor.examine_at = math.inf
+    for _ in range(2):
+        supervisor.bound_at = 0
+        supervisor.go_on()
+    assert capsys.readouterr().out.count("[Errno 2]") == 1
+    assert state.read_snapshot(tmp_path) is None
+    supervisor.go_on()
+    written = state.read_snapshot(tmp_path)
+    assert written is not None
+    assert written.phase == "ready"
+
+
+def test_a_disk_without_room_for_state_and_log_does_not_end_it(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.units.clear()
+    supervisor.examine_at = math.inf
+    in_the_way = tmp_path / f"runtime.json.{os.getpid()}"
+    in_the_way.mkdir()
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", os.fdopen(os.dup(full.fileno()), "w", 1))
+        supervisor.go_on()
+        with pytest.raises(OSError, match="No space left"):
+            sys.stdout.close()
+    in_the_way.rmdir()
+    supervisor.go_on()
+    assert state.read_snapshot(tmp_path) is not None
