@@ -335,9 +335,13 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
     given = inference.given_away(rows[list(spec.columns)], [ask.column], None) if rows is not None else {}
     connector = spec.connector
     told = "".join(f"\n  {column}: {why}" for column, why in given.items())
-    remade = f"--outcome {','.join([ask.column, *given])}"
+    remade = f"--outcome {shlex.quote(','.join([ask.column, *given]))}"
     if isinstance(connector, FilesConnector):
-        place = f"--folder {connector.folder}" if connector.folder else f"--connection {connector.connection}"
+        place = (
+            f"--folder {shlex.quote(connector.folder)}"
+            if connector.folder
+            else f"--connection {connector.connection}"
+        )
         dated = f" --date-column {shlex.quote(connector.date_column)}" if connector.date_column else ""
         remade = f"{place} --path {shlex.quote(connector.path)}{dated} {remade}"
     return (
@@ -347,7 +351,7 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
         f"  nightshift new source {spec.name} {remade}\n"
         f"  nightshift new features {ask.features} --source {spec.name} --source {spec.name}{OUTCOME}\n"
         f"  nightshift new model {name} --features {ask.features} "
-        f"--target {spec.name}{OUTCOME}.{ask.column}"
+        f"--target {shlex.quote(f'{spec.name}{OUTCOME}.{ask.column}')}"
     )
 
 

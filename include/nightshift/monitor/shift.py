@@ -220,7 +220,9 @@ def usual(given: Series) -> Usual:
 
 def _weekday_effects(rest: Floats, known: NDArray[np.bool_], weekday: Ints) -> Floats:
     """Return each weekday's mean, shrunk towards none by as much of it as chance explains."""
-    is_day = (weekday == np.arange(7)[:, None]).astype(np.float64)  # of truth values, @ would say "any", not how many
+    is_day = (weekday == np.arange(7)[:, None]).astype(
+        np.float64
+    )  # of truth values, @ would say "any", not how many
     count = np.maximum(is_day @ known.astype(np.float64), 1)
     means = (is_day @ rest) / count
     inside = ((rest - means[weekday]) ** 2 * known).sum(axis=0) / np.maximum(known.sum(axis=0) - 7, 1)
