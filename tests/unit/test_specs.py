@@ -186,6 +186,11 @@ def test_a_mistake_in_how_bad_rows_and_odd_batches_are_met_is_told(
         (MODEL, lambda m: m["gates"].pop(1), "gates: beats_champion is missing"),
         (MODEL, lambda m: m.update(gates=[]), "gates: minimum_score is missing"),
         (MODEL, lambda m: m.pop("gates"), "gates: minimum_score is missing"),
+        (MODEL, lambda m: m["gates"][0].pop("value"), "key 'gates.0.value' is missing"),
+        (MODEL, lambda m: m["gates"][0].update(value=0), "roc_auc is between 0 and 1, and 0 is met by every"),
+        (MODEL, lambda m: m["gates"][0].update(value=60), "60 is met by no model; give the worst that is good"),
+        (MODEL, lambda m: m["gates"][0].update(metric="log_loss", value=0), "and 0 is met by no"),
+        (MODEL, lambda m: m["gates"][0].update(metric="brier", value=1), "and 1 is met by every"),
     ],
 )  # fmt: skip
 def test_specs_are_checked_against_each_other(
