@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,22 @@ def test_a_mistake_is_told_by_file_and_key(folder: Path, file: str, old: str, ne
             "fixes.discard: the name is an action of every replay",
         ),
         ("fixes: {f: {column: origin, replace: {}}}", "key 'fixes.f.replace'"),
+        (
+            "fixes: {f: {column: origin, replace: {NO: OSL}}}",
+            "fixes.f.replace: False is not of the type of column 'origin'",
+        ),
+        (
+            "fixes: {f: {column: origin, replace: {x: 5}}}",
+            "fixes.f.replace: 5 is not of the type of column 'origin', string",
+        ),
+        (
+            "fixes: {f: {column: arr_delay, replace: {none: none}}}",
+            "fixes.f.replace: 'none' is not of the type of",
+        ),
+        (
+            "fixes: {f: {column: arr_delay, replace: {1: true}}}",
+            "fixes.f.replace: True is not of the type of",
+        ),
         ("volume: {weeks: 1}", "key 'volume.weeks'"),
         ("volume: {at_lest: 0.5}", "unknown key 'volume.at_lest'; did you mean 'at_least'?"),
         ("freshness: {column: reported, within_hours: 3}", "freshness.column: unknown column 'reported'"),
@@ -386,3 +403,32 @@ def test_the_column_that_picks_the_rows_of_a_night_is_declared(folder: Path) -> 
     path = rewrite(folder, "sources/weather.yaml", one_file)
     told = load_project(folder).problems[path]
     assert "key 'connector.date_column': unknown column 'observed'; did you mean 'observed_at'?" in told
+
+
+@pytest.mark.parametrize(
+    ("spelled", "read"),
+    [
+        ("0", 0), ("-12", -12), ("+7", 7), ("1.5", 1.5), ("-0.50", -0.5), ("1.", 1.0), (".5", 0.5), ("1e-3", 0.001),
+        ("1E5", 1e5), ("1.5e3", 1500.0), ("010", "010"), ("0777", "0777"), ("-010", "-010"), ("010.5", "010.5"),
+        ("1_000", "1_000"), ("1_0.5", "1_0.5"), ("1:30", "1:30"), ("190:20:30.15", "190:20:30.15"), ("0b11", "0b11"),
+        ("0o17", "0o17"), ("0x1F", "0x1F"), ("2013-01-02", date(2013, 1, 2)), ("true", True), ("~", None),
+    ],
+)  # fmt: skip
+def test_a_number_is_a_plain_decimal_and_what_is_not_stays_the_text_that_it_is(
+    tmp_path: Path, spelled: str, read: object
+) -> None:
+    (tmp_path / "x.yaml").write_text(f"key: {spelled}\n")
+    found = read_yaml(tmp_path / "x.yaml")["key"]
+    assert (found, type(found)) == (read, type(read))
+
+
+@pytest.mark.parametrize("spelled", ["10:30", "02:30", "6:00", "23:59", "0:00"])
+def test_an_hour_needs_no_quotes(folder: Path, spelled: str) -> None:
+    replace(folder, SOURCE, "budget: {", f"retry_until: {spelled}\nbudget: {{")
+    assert load_project(folder).source("arrivals").retry_until == spelled.zfill(5)
+
+
+def test_a_number_that_is_spelled_with_a_zero_before_it_is_refused(folder: Path) -> None:
+    replace(folder, MODEL, "above: 15", "above: 010")
+    assert "key 'target.above'" in problem(folder)
+    assert "'010'" in problem(folder)

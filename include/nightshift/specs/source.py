@@ -408,6 +408,20 @@ class Source(Spec):
         return self
 
     @model_validator(mode="after")
+    def _replacements_fit(self) -> "Source":
+        for name, fix in self.fixes.items():
+            kind = self.columns[fix.column].type
+            for old, new in (fix.replace or {}).items():
+                # What was delivered and set aside may be any text, and so may what replaces it where all is text.
+                for value, may_be_text in ((old, True), (new, self.text_is_all)):
+                    if not _is_of(value, kind) and not (may_be_text and isinstance(value, str)):
+                        raise ValueError(
+                            f"fixes.{name}.replace: {value!r} is not of the type of column '{fix.column}', {kind} "
+                            "(quote it? YAML reads NO as false)"
+                        )
+        return self
+
+    @model_validator(mode="after")
     def _corrections_have_a_time(self) -> "Source":
         if self.look_back_days and not self.known_at:
             # A correction that counted as known when its night ran would leak into the past.
@@ -441,6 +455,12 @@ def require_replay(action: object, rule: object, reason: object) -> None:
         raise RequestError(f"rule: '{action}' judges the whole night; leave the rule empty")
     if action == "discard" and not str(reason or "").strip():
         raise RequestError("reason: needed to discard rows; it is kept with them")
+
+
+def _is_of(value: Any, kind: ColumnType) -> bool:
+    if kind in ("integer", "float"):
+        return type(value) is int or (kind == "float" and isinstance(value, float))
+    return isinstance(value, bool if kind == "boolean" else str)
 
 
 def _numbers(content: Any) -> Iterator[float]:
