@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from nightshift.errors import SpecError
 from nightshift.root import INCLUDE
-from nightshift.specs import Project, load_project
+from nightshift.specs import FilesConnector, Project, load_project
 from nightshift.specs.parts import build, read_yaml
 from nightshift.specs.source import Source
 
@@ -437,3 +437,25 @@ def test_a_number_that_is_spelled_with_a_zero_before_it_is_refused(folder: Path)
     replace(folder, MODEL, "above: 15", "above: 010")
     assert "key 'target.above'" in problem(folder)
     assert "'010'" in problem(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_whole"),
+    [
+        ("{date}.csv", True),
+        ("{date:%Y}/{date:%m-%d}.csv", True),
+        ("{date:%y%j}.csv", True),
+        ("{date:%Y-%m}.csv", False),
+        ("{date:%Y}.csv", False),
+        ("{date:%d}.csv", False),
+        ("{date:%m-%d}.csv", False),
+        ("{date:all}.csv", False),
+        ("{{date}}.csv", False),
+    ],
+)
+def test_a_path_that_names_no_whole_day_needs_a_date_column_and_no_other_may_have_one(
+    path: str, is_whole: bool
+) -> None:
+    FilesConnector(folder="d", path=path, date_column=None if is_whole else "day")
+    with pytest.raises(ValidationError, match="date_column"):
+        FilesConnector(folder="d", path=path, date_column="day" if is_whole else None)

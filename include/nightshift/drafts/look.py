@@ -135,11 +135,11 @@ def dialect(source: Source, where: Connection, calendar: Calendar, night: date |
     spec = source.connector
     if not isinstance(spec, FilesConnector) or spec.format != "csv":
         return Sniffed(Dialect(), ())
-    for day in list(_nights(calendar, night))[: 1 if spec.date_column else NIGHTS_TO_SEARCH]:
+    for day in list(_nights(calendar, night))[: 1 if spec.is_one_file else NIGHTS_TO_SEARCH]:
         try:
             return sniff(content_of(source, where, day + timedelta(days=spec.offset_days)))
         except SourceError as error:
-            if spec.date_column or day == night or "no file" not in str(error):
+            if spec.is_one_file or day == night or "no file" not in str(error):
                 raise
     raise NotReady(_nothing(source, night or calendar.first_night))
 

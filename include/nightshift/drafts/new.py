@@ -143,7 +143,7 @@ def _spelled_over_nights(
     One night may have no fraction, no value missing, and no day of the month beyond the twelfth.
     """
     files = asked.connector
-    if not isinstance(files, FilesConnector) or files.format != "csv" or files.date_column:
+    if not isinstance(files, FilesConnector) or files.format != "csv" or files.is_one_file:
         return asked, doubts
     dialect, doubts = spelled_as(rows, Sniffed(asked.dialect, doubts))
     return asked.model_copy(update={"connector": files.model_copy(update={"dialect": dialect})}), doubts
