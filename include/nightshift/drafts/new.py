@@ -316,6 +316,9 @@ def _waits(
         ahead = isinstance(source.connector, FilesConnector) and source.connector.offset_days >= 0
         if each == target.name or not ahead or not {*entity} <= {*source.columns} & {*target.columns}:
             continue
+        waited = look.waited(source, target, entity)
+        if waited is not None:
+            return max(waited, 0)
         announced = _rows(source, project)
         if rows is None or announced is None:
             return None
