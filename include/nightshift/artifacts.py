@@ -31,6 +31,8 @@ ALLOWED = (
     "sklearn.model_selection._split.KFold",
     "sklearn.tree._tree.Tree",
 )
+# Of a record that holds packages and relative imports too; no module has this name. Earlier ones left them out.
+WHOLE = {"": "with packages and relative imports"}
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,21 @@ def opened(what: str, own: Own, content: bytes, sha256: str, recorded: Mapping[s
 
 
 def own_code(own: Own, content: bytes) -> dict[str, str]:
-    """Return the hash of each module of the project that opening a model file would run."""
+    """Return what is recorded of the project's modules that opening a model file would run: the hash of each."""
+    code = _own_code(own, content)
+    return code | WHOLE if code else code
+
+
+def _own_code(own: Own, content: bytes) -> dict[str, str]:
     return own.code(types(content) & set(own.types)) if own.types else {}
 
 
 def require_same_code(what: str, own: Own, content: bytes, recorded: Mapping[str, str]) -> None:
     """Raise ArtifactRefused if the code behind a file's own types is another than the version was made with."""
-    for module, digest in own_code(own, content).items():
-        if recorded.get(module) != digest:
+    # What an earlier record left out cannot be held against it.
+    earlier = bool(recorded) and not WHOLE.keys() <= recorded.keys()
+    for module, digest in _own_code(own, content).items():
+        if recorded.get(module) != digest and not (earlier and module not in recorded):
             raise ArtifactRefused(
                 f"{what}: {own.file(module)} has sha256 {digest}, {recorded.get(module, 'none')} was recorded: it "
                 "might predict otherwise. Put the file back, and give what has changed another name; or train again"

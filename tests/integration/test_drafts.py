@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from nightshift import stages
@@ -17,7 +18,7 @@ from nightshift.drafts import new as drafts
 from nightshift.root import INCLUDE
 from nightshift.specs import load_project
 from nightshift.stages import Platform, Try
-from nightshift.warehouse import feature_table, raw_table
+from nightshift.warehouse import Table, Warehouse, feature_table, raw_table
 
 pytestmark = pytest.mark.integration
 
@@ -128,6 +129,53 @@ def test_drafts_collect_build_and_train_through_the_stages(
     stages.fit(platform, "late", frozen["snapshot_id"], asked, reason="test")
     decided = stages.evaluate(platform, "late", NIGHTS.last, asked, reason="test")
     assert [words.split(":")[0] for words in decided["gates"]] == GATES
+
+
+HELD = Table("raw", "held", {"batch_date": "date", "id": "string", "day": "date"}, ("batch_date", "id"))
+CAME = replace(HELD, name="came")
+
+
+def keep(warehouse: Warehouse, table: Table, nights: dict[date, int], of: int = 0) -> None:
+    """Put so many rows into each night, of entities that are named after the night ``of`` days before."""
+    warehouse.ensure(table)
+    rows = [
+        (night, f"{night.toordinal() - of}-{n}", night) for night, many in nights.items() for n in range(many)
+    ]
+    frame = pd.DataFrame(rows, columns=["batch_date", "id", "day"])
+    frame = frame.astype({"batch_date": "datetime64[s]", "id": "str", "day": "datetime64[s]"})
+    with warehouse.write(warehouse.lease(table, list(nights), "test")) as write:
+        write.replace(table, frame)
+
+
+@pytest.mark.parametrize(
+    ("a_night", "rows", "nights"),
+    [
+        (9, 270, 30),  # a year within the budget is read whole
+        (20, 300, 15),  # whole nights, until there are enough
+        (250, 750, 3),
+        (400, 900, 3),  # of a night beyond it, the first rows
+    ],
+)
+def test_a_draft_reads_no_more_of_the_warehouse_than_of_an_upstream(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, a_night: int, rows: int, nights: int
+) -> None:
+    monkeypatch.setattr(look, "ENOUGH_ROWS", 300)
+    keep(warehouse, HELD, dict.fromkeys(NIGHTS.dates, a_night))
+    found = look.held(warehouse, HELD, NIGHTS.first, NIGHTS.last)
+    assert (len(found), found["batch_date"].nunique()) == (rows, nights)
+    assert found["batch_date"].is_monotonic_increasing
+    assert {NIGHTS.first, NIGHTS.last} <= {*found["batch_date"].dt.date}
+    assert found.dtypes.to_dict() == warehouse.read(HELD, NIGHTS.first, NIGHTS.first).dtypes.to_dict()
+    assert look.held(warehouse, HELD, date(2012, 1, 1), date(2012, 2, 1)).empty
+
+
+def test_outcomes_are_awaited_by_what_the_whole_year_says(warehouse: Warehouse) -> None:
+    early, late = DateRange(NIGHTS.first, NIGHTS.dates[9]), DateRange(NIGHTS.dates[9], NIGHTS.last)
+    keep(warehouse, HELD, dict.fromkeys(early.dates, 20))
+    keep(warehouse, CAME, dict.fromkeys(late.dates, 20), of=9)
+    with warehouse.reading() as reading:
+        assert reading.waited(HELD, CAME, ["id"], NIGHTS.first, NIGHTS.last) == 9
+        assert reading.waited(HELD, CAME, ["id", "day"], NIGHTS.first, NIGHTS.last) is None
 
 
 def test_a_feature_that_becomes_known_only_with_the_label_is_named(include: Path, platform: Platform) -> None:

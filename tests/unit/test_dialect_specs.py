@@ -68,7 +68,9 @@ def test_a_time_without_its_zero_is_none() -> None:
 
 
 def test_what_stands_for_nothing_is_text_however_yaml_reads_it() -> None:
-    assert Dialect.model_validate({"nulls": ["NA", -200, -99.5]}).nulls == ("NA", "-200", "-99.5")
+    assert Dialect.model_validate({"nulls": ["NA", -200, "-99.50"]}).nulls == ("NA", "-200", "-99.50")
+    with pytest.raises(ValueError, match=r"YAML reads -999\.0 as a number, .*; put it in quotes"):
+        Dialect.model_validate({"nulls": [-999.00]})
     with pytest.raises(ValueError, match="YAML reads None as no text; put it in quotes"):
         Dialect.model_validate({"nulls": [None]})
     with pytest.raises(ValueError, match="YAML reads False as no text"):

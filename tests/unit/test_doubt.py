@@ -118,7 +118,7 @@ def case(kind: str, column: Any) -> tuple[Model, FeatureSet, pd.DataFrame, str]:
             "target": {"source": "s", "column": "y", **target},
             "estimator": {"class": "sklearn.linear_model.Ridge"},
             "gates": [
-                {"gate": gate, "metric": "mae" if kind == "regression" else "log_loss"}
+                {"gate": gate, "metric": "mae" if kind == "regression" else "log_loss", "value": 0.5}
                 for gate in ("minimum_score", "beats_champion")
             ],
         }

@@ -25,6 +25,7 @@ from nightshift.specs import (
     NoWorseOnSlices,
     Size,
 )
+from nightshift.specs.model import SCORES
 
 HOLDOUT = date(2013, 2, 15)
 BEFORE = date(2013, 2, 14)
@@ -158,7 +159,7 @@ def test_the_first_model_has_no_champion_to_beat() -> None:
 
 
 def test_a_missing_metric_does_not_pass() -> None:
-    gates = [MinimumScore(metric="brier"), BeatsChampion(metric="brier")]
+    gates = [MinimumScore(metric="brier", value=0.2), BeatsChampion(metric="brier")]
     assert [result.passed for result in judge(gates, evidence({}, {}))] == [False, False]
 
 
@@ -321,6 +322,12 @@ def test_a_row_of_the_holdout_that_was_trained_on_ends_the_judging(who: str) -> 
         judge([], evidence({}, {}, **{who: 1}))
 
 
+def test_the_spec_knows_which_way_each_metric_is_better() -> None:
+    assert {name: worst < best for name, (worst, best) in SCORES.items()} == {
+        name: metric.greater_is_better for name, metric in METRICS.items()
+    }
+
+
 def test_the_table_and_the_spec_know_the_same_gates() -> None:
     schema = TypeAdapter(Gate).json_schema()
     assert {one["properties"]["gate"]["const"] for one in schema["$defs"].values()} == set(GATES)
@@ -330,7 +337,7 @@ def test_the_table_and_the_spec_know_the_same_gates() -> None:
 @pytest.mark.parametrize("kind", [MinimumScore, BeatsChampion, NoWorseOnSlices])
 def test_every_gate_of_a_metric_works_with_every_metric(kind: Callable[..., Any]) -> None:
     for metric in METRICS:
-        (result,) = judge([kind(metric=metric)], evidence({metric: 1.0}, {metric: 1.0}))
+        (result,) = judge([kind(metric=metric, value=0.5)], evidence({metric: 1.0}, {metric: 1.0}))
         assert result.metric == metric
 
 

@@ -25,7 +25,9 @@ def model(above: float | None = 15) -> Model:
             "features": "f",
             "target": {"source": "arrivals", "column": "arr_delay", "above": above},
             "estimator": {"class": "sklearn.linear_model.Ridge"},
-            "gates": [{"gate": gate, "metric": metric} for gate in ("minimum_score", "beats_champion")],
+            "gates": [
+                {"gate": gate, "metric": metric, "value": 0.5} for gate in ("minimum_score", "beats_champion")
+            ],
         }
     )
 

@@ -11,7 +11,7 @@ from nightshift.train import check, training_dates
 
 SIGNED = {"approval": "required", "approvers": ["olga"]}
 ESTIMATOR = {"class": "sklearn.linear_model.LogisticRegression"}
-MINIMUM = {"gate": "minimum_score", "metric": "roc_auc"}
+MINIMUM = {"gate": "minimum_score", "metric": "roc_auc", "value": 0.5}
 
 
 def unlabelled(**more: object) -> Model:

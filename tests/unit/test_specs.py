@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from nightshift.errors import SpecError
 from nightshift.root import INCLUDE
-from nightshift.specs import Project, load_project
+from nightshift.specs import FilesConnector, Project, load_project
 from nightshift.specs.parts import build, read_yaml
 from nightshift.specs.source import Source
 
@@ -114,6 +115,11 @@ def test_a_file_name_is_the_name(folder: Path) -> None:
         (FEATURES, '"version": 1', '"version": int("1")', "FEATURES must be a plain literal"),
         (FEATURES, '"version": 1', '[1]: 1, "version": 1', "FEATURES must be a plain literal"),
         (FEATURES, '"version": 1', '"version": 1 +', "not valid Python"),
+        (FEATURES, '"version": 1', '"version": 1, "version": 2', "departure.py:12: FEATURES: key 'version' is given"),
+        (FEATURES, '"carrier": "string"', '"carrier": "float", "carrier": "string"', "key 'carrier' is given twice"),
+        (FEATURES, "def build(", "FEATURES = {}\n\ndef build(", "FEATURES is assigned again, after line 11: write one"),
+        (FEATURES, "def build(", "FEATURES |= {}\n\ndef build(", "FEATURES is assigned again, after line 11"),
+        (SOURCE, "budget: {", "<<: {tags: [a]}\nbudget: {", "merges (<<) are not supported; write the keys out"),
         (FEATURES, "FEATURES =", "FEATURE =", "no FEATURES = {...} at the top level"),
         (FEATURES, "def build(", "def built(", "no function build(inputs, batch_date)"),
         (FEATURES, '"look_back_days": 28', '"lookback": 28', "did you mean 'look_back_days'?"),
@@ -158,6 +164,22 @@ def test_a_mistake_is_told_by_file_and_key(folder: Path, file: str, old: str, ne
             "fixes.discard: the name is an action of every replay",
         ),
         ("fixes: {f: {column: origin, replace: {}}}", "key 'fixes.f.replace'"),
+        (
+            "fixes: {f: {column: origin, replace: {NO: OSL}}}",
+            "fixes.f.replace: False is not of the type of column 'origin'",
+        ),
+        (
+            "fixes: {f: {column: origin, replace: {x: 5}}}",
+            "fixes.f.replace: 5 is not of the type of column 'origin', string",
+        ),
+        (
+            "fixes: {f: {column: arr_delay, replace: {none: none}}}",
+            "fixes.f.replace: 'none' is not of the type of",
+        ),
+        (
+            "fixes: {f: {column: arr_delay, replace: {1: true}}}",
+            "fixes.f.replace: True is not of the type of",
+        ),
         ("volume: {weeks: 1}", "key 'volume.weeks'"),
         ("volume: {at_lest: 0.5}", "unknown key 'volume.at_lest'; did you mean 'at_least'?"),
         ("freshness: {column: reported, within_hours: 3}", "freshness.column: unknown column 'reported'"),
@@ -186,6 +208,11 @@ def test_a_mistake_in_how_bad_rows_and_odd_batches_are_met_is_told(
         (MODEL, lambda m: m["gates"].pop(1), "gates: beats_champion is missing"),
         (MODEL, lambda m: m.update(gates=[]), "gates: minimum_score is missing"),
         (MODEL, lambda m: m.pop("gates"), "gates: minimum_score is missing"),
+        (MODEL, lambda m: m["gates"][0].pop("value"), "key 'gates.0.value' is missing"),
+        (MODEL, lambda m: m["gates"][0].update(value=0), "roc_auc is between 0 and 1, and 0 is met by every"),
+        (MODEL, lambda m: m["gates"][0].update(value=60), "60 is met by no model; give the worst that is good"),
+        (MODEL, lambda m: m["gates"][0].update(metric="log_loss", value=0), "and 0 is met by no"),
+        (MODEL, lambda m: m["gates"][0].update(metric="brier", value=1), "and 1 is met by every"),
     ],
 )  # fmt: skip
 def test_specs_are_checked_against_each_other(
@@ -381,3 +408,54 @@ def test_the_column_that_picks_the_rows_of_a_night_is_declared(folder: Path) -> 
     path = rewrite(folder, "sources/weather.yaml", one_file)
     told = load_project(folder).problems[path]
     assert "key 'connector.date_column': unknown column 'observed'; did you mean 'observed_at'?" in told
+
+
+@pytest.mark.parametrize(
+    ("spelled", "read"),
+    [
+        ("0", 0), ("-12", -12), ("+7", 7), ("1.5", 1.5), ("-0.50", -0.5), ("1.", 1.0), (".5", 0.5), ("1e-3", 0.001),
+        ("1E5", 1e5), ("1.5e3", 1500.0), ("010", "010"), ("0777", "0777"), ("-010", "-010"), ("010.5", "010.5"),
+        ("1_000", "1_000"), ("1_0.5", "1_0.5"), ("1:30", "1:30"), ("190:20:30.15", "190:20:30.15"), ("0b11", "0b11"),
+        ("0o17", "0o17"), ("0x1F", "0x1F"), ("2013-01-02", date(2013, 1, 2)), ("true", True), ("~", None),
+    ],
+)  # fmt: skip
+def test_a_number_is_a_plain_decimal_and_what_is_not_stays_the_text_that_it_is(
+    tmp_path: Path, spelled: str, read: object
+) -> None:
+    (tmp_path / "x.yaml").write_text(f"key: {spelled}\n")
+    found = read_yaml(tmp_path / "x.yaml")["key"]
+    assert (found, type(found)) == (read, type(read))
+
+
+@pytest.mark.parametrize("spelled", ["10:30", "02:30", "6:00", "23:59", "0:00"])
+def test_an_hour_needs_no_quotes(folder: Path, spelled: str) -> None:
+    replace(folder, SOURCE, "budget: {", f"retry_until: {spelled}\nbudget: {{")
+    assert load_project(folder).source("arrivals").retry_until == spelled.zfill(5)
+
+
+def test_a_number_that_is_spelled_with_a_zero_before_it_is_refused(folder: Path) -> None:
+    replace(folder, MODEL, "above: 15", "above: 010")
+    assert "key 'target.above'" in problem(folder)
+    assert "'010'" in problem(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_whole"),
+    [
+        ("{date}.csv", True),
+        ("{date:%Y}/{date:%m-%d}.csv", True),
+        ("{date:%y%j}.csv", True),
+        ("{date:%Y-%m}.csv", False),
+        ("{date:%Y}.csv", False),
+        ("{date:%d}.csv", False),
+        ("{date:%m-%d}.csv", False),
+        ("{date:all}.csv", False),
+        ("{{date}}.csv", False),
+    ],
+)
+def test_a_path_that_names_no_whole_day_needs_a_date_column_and_no_other_may_have_one(
+    path: str, is_whole: bool
+) -> None:
+    FilesConnector(folder="d", path=path, date_column=None if is_whole else "day")
+    with pytest.raises(ValidationError, match="date_column"):
+        FilesConnector(folder="d", path=path, date_column="day" if is_whole else None)

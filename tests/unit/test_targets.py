@@ -35,7 +35,9 @@ def model(**said: Any) -> Model:
             "features": "f",
             "target": {"source": "meters", "column": "x", **said},
             "estimator": {"class": "sklearn.linear_model.Ridge"},
-            "gates": [{"gate": gate, "metric": metric} for gate in ("minimum_score", "beats_champion")],
+            "gates": [
+                {"gate": gate, "metric": metric, "value": 0.5} for gate in ("minimum_score", "beats_champion")
+            ],
         }
     )
 

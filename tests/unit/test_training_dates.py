@@ -25,7 +25,7 @@ def model(window: int | str = 45, holdout: int = 14, matures: int = 2) -> Model:
             "estimator": {"class": "sklearn.linear_model.Ridge"},
             "train": {"window_days": window, "holdout_days": holdout},
             "gates": [
-                {"gate": "minimum_score", "metric": "mae"},
+                {"gate": "minimum_score", "metric": "mae", "value": 9},
                 {"gate": "beats_champion", "metric": "mae", "confidence": 0},
             ],
         }

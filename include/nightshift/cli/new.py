@@ -46,7 +46,9 @@ def source(  # noqa: PLR0913 a command's options are its arguments
     ] = None,
     connection: Annotated[str | None, typer.Option(help="an Airflow connection's id")] = None,
     path: Annotated[str | None, typer.Option(help="of a file; {date} makes it one a date")] = None,
-    date_column: Annotated[str | None, typer.Option(help="picks a date's rows out of one file")] = None,
+    date_column: Annotated[
+        str | None, typer.Option(help="picks a date's rows out of a file of several")
+    ] = None,
     offset_days: Annotated[int, typer.Option(help="-1: the night of D collects the day before")] = -1,
     query: Annotated[
         str | None, typer.Option(help="SQL; may bind :batch_date, :window_start, :window_end")

@@ -1,4 +1,4 @@
-"""Files: CSV or Parquet below a folder or an fsspec URL; one file a date, or one file with a date column."""
+"""Files: CSV or Parquet below a folder or an fsspec URL; one file a date, or of several with a date column."""
 
 import glob
 import io
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import Any
@@ -62,7 +62,8 @@ def open_files(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sl
     folder = _folder(source, connection)
     spec = folder.spec
     place(folder.root, spec.path, date(2000, 1, 1), source)  # a wrong path fails now, not at the first read
-    whole_file = cache(lambda path: _dated(folder, path, zone))
+    # Of a month's file too: the nights of two of them may alternate where a month ends.
+    whole_file = lru_cache(maxsize=2)(lambda path: _dated(folder, path, zone))
 
     def frames(batch_date: date, window: Window, careful: bool) -> Iterator[pd.DataFrame]:
         day = batch_date + timedelta(days=spec.offset_days)
@@ -77,7 +78,7 @@ def open_files(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sl
         _, places = whole_file(place(folder.root, spec.path, date(2000, 1, 1), source))
         return [day.date() - timedelta(days=spec.offset_days) for day in sorted(places)]
 
-    yield Reader(frames, nights if spec.date_column else None)
+    yield Reader(frames, nights if spec.date_column and spec.is_one_file else None)
 
 
 def _at(rows: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
@@ -293,7 +294,8 @@ def _rows_in(table: pa.Table, careful: bool) -> pd.DataFrame:
 def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, Mapping[Any, np.ndarray]]:
     """Return the rows and where those of each day stand. A row whose date cannot be read goes with the row above it.
 
-    So each row belongs to exactly one night, whichever night asks, and none is lost: validation sets it aside there.
+    Nor can one that is of a day whose file is another. So each row belongs to exactly one night, whichever night asks,
+    and none is lost: validation sets it aside there.
     """
     source, name = folder.source, folder.spec.date_column or ""
     rows = taken(lambda careful: _frames(folder, path, careful), whole)
@@ -310,6 +312,18 @@ def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, Map
             path,
             f"column '{name}': none of {len(rows)} values reads as a date, such as {rows[name].iloc[0]!r:.60}",
             "correct the file, or say how it spells dates in connector.dialect.dates",
+        )
+    elsewhere = [
+        day
+        for day in (found.dropna().unique() if not folder.spec.is_one_file else ())
+        if place(folder.root, folder.spec.path, day.date(), source) != path
+    ]
+    found = found.mask(found.isin(elsewhere))
+    if elsewhere and found.isna().all():
+        raise folder.failure(
+            path,
+            f"column '{name}': none of {len(rows)} rows is of a day whose file this is, but of {elsewhere[0].date()}",
+            "correct the file, or connector.path",
         )
     places = rows.groupby(found.ffill().bfill().to_numpy()).indices
     return rows, {day: np.asarray(standing) for day, standing in places.items()}

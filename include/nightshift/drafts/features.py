@@ -10,6 +10,7 @@ import pandas as pd
 
 from nightshift.drafts.inference import NUMBERS, has_classes
 from nightshift.drafts.names import is_identifier
+from nightshift.drafts.source import prose
 from nightshift.errors import RequestError, did_you_mean
 from nightshift.specs import FilesConnector, Source
 from nightshift.specs.tables import OURS_BESIDE_FEATURES, SYSTEM
@@ -153,13 +154,8 @@ OURS = {*OURS_BESIDE_FEATURES, *SYSTEM}
 
 
 def _told(left: Mapping[str, str]) -> str:
-    lines = "".join(f"\n  {_plain(name)}: {why}" for name, why in left.items())
+    lines = "".join(f"\n  {prose(name)}: {why}" for name, why in left.items())
     return f"\n\nLeft out:{lines}" if left else ""
-
-
-def _plain(text: str) -> str:
-    """Return text that a docstring may hold."""
-    return text.replace("\\", "/").replace('"', "'")
 
 
 def _title(main: Source, about: Entity) -> str:
@@ -167,7 +163,7 @@ def _title(main: Source, about: Entity) -> str:
 
 
 def _row(about: Entity) -> str:
-    return " and ".join([*about.things, *(["day"] if about.days else [])]).replace("_", " ")
+    return prose(" and ".join([*about.things, *(["day"] if about.days else [])])).replace("_", " ")
 
 
 def _time(about: Entity) -> str:
@@ -232,8 +228,8 @@ class _Statistic:
             code += f'    {past} = inputs["{source.name}"]\n'
         if measured is None:
             return cls(_alias(f"{source.name}_rows", taken), code, f"float(len({past}))")
-        what, mean = measured
-        code += f"    # Of {_plain(what)}: {MEASURED}.\n"
+        what, before, after = measured
+        code += f"    # Of {prose(what)}: {MEASURED}.\n"
         by, of_main = _shared(main, about, source), False
         if by is None and (by := _category(main, about, source, known.get(main.name))):
             # What came of it does not say what it was: that is in the row that announced it.
@@ -241,15 +237,15 @@ class _Statistic:
             join = f"{_variable(source)}.merge({_variable(main)}[{_list([*source.key, by])}], on={_list(source.key)})"
             code += f"    {past} = {join}\n"
         name = _alias(f"{what}_mean_{f'by_{by}_' if by else ''}{LOOK_BACK_DAYS}d", taken)
-        code += f"    measured = {mean.replace('PAST', past)}\n"
+        code += f"    measured = {before}{past}{after}\n"
         if by is None:
             return cls(name, code, "measured.mean()")
         code += f"    {name} = measured.groupby({past}[{_text(by)}]).mean()\n"
         return cls(name, code, f'rows[{_text(by)}].map({name}).astype("float64")', of_main)
 
 
-def _measured(source: Source, rows: pd.DataFrame | None) -> tuple[str, str] | None:
-    """Return what of a source has a mean, as a name and code over PAST: a number, or a text's rarest value.
+def _measured(source: Source, rows: pd.DataFrame | None) -> tuple[str, str, str] | None:
+    """Return what of a source has a mean, its name and code around a variable: a number, or a rare text.
 
     The first number that is no key, no identifier by its name and not the same in every row.
     """
@@ -263,11 +259,11 @@ def _measured(source: Source, rows: pd.DataFrame | None) -> tuple[str, str] | No
     ]
     numbers.sort(key=lambda name: others[name].type == "boolean")
     if numbers:
-        return numbers[0], f'PAST[{_text(numbers[0])}].astype("float64")'
+        return numbers[0], "", f'[{_text(numbers[0])}].astype("float64")'
     for name, column in others.items():
         if column.type == "string" and rows is not None and has_classes(rows[name]):
             value = str(rows[name].value_counts().index[-1])
-            return f"{name}_{value}", f'(PAST[{_text(name)}] == {_text(value)}).astype("float64")'
+            return f"{name}_{value}", "(", f'[{_text(name)}] == {_text(value)}).astype("float64")'
     return None
 
 

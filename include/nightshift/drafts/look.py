@@ -20,7 +20,7 @@ from nightshift.root import ROOT
 from nightshift.runtime import components, control, settings_file, state
 from nightshift.runtime.configuration import connections
 from nightshift.specs import Dialect, FilesConnector, Source
-from nightshift.warehouse import Warehouse, raw_table
+from nightshift.warehouse import Table, Warehouse, raw_table
 
 # A look is at nights spread over the whole range, until it has seen enough or taken long enough. Files are cheap.
 MOST_NIGHTS = {"files": 400, "sql": 60, "http": 40}
@@ -135,11 +135,11 @@ def dialect(source: Source, where: Connection, calendar: Calendar, night: date |
     spec = source.connector
     if not isinstance(spec, FilesConnector) or spec.format != "csv":
         return Sniffed(Dialect(), ())
-    for day in list(_nights(calendar, night))[: 1 if spec.date_column else NIGHTS_TO_SEARCH]:
+    for day in list(_nights(calendar, night))[: 1 if spec.is_one_file else NIGHTS_TO_SEARCH]:
         try:
             return sniff(content_of(source, where, day + timedelta(days=spec.offset_days)))
         except SourceError as error:
-            if spec.date_column or day == night or "no file" not in str(error):
+            if spec.is_one_file or day == night or "no file" not in str(error):
                 raise
     raise NotReady(_nothing(source, night or calendar.first_night))
 
@@ -220,16 +220,55 @@ class Seen:
 
 
 def collected(source: Source) -> pd.DataFrame | None:
-    """Return what the local stack's warehouse holds of a source over the last year, or None if it is not up."""
-    try:
-        warehouse = Warehouse(control.running().warehouse_as("reader"))
-    except NotReady:
-        return None
-    newest = warehouse.one(deliveries.NEWEST, source=source.name)
-    if newest is None:
+    """Return rows that the local stack's warehouse holds of a source's last year, or None if it is not up."""
+    warehouse = _warehouse()
+    newest = warehouse.one(deliveries.NEWEST, source=source.name) if warehouse else None
+    if warehouse is None or newest is None:
         return None
     first = newest.batch_date - timedelta(days=NIGHTS_OF_RAW - 1)
-    return warehouse.read(raw_table(source), first, newest.batch_date)
+    return held(warehouse, raw_table(source), first, newest.batch_date)
+
+
+def held(warehouse: Warehouse, table: Table, first: date, last: date) -> pd.DataFrame:
+    """Return all rows of these nights, or where they are too many, those of whole nights spread over them.
+
+    Of a night that has too many by itself, the first rows.
+    """
+    with warehouse.reading() as reading:
+        found = reading.beginning(table, first, last, ENOUGH_ROWS)
+        if len(found) < ENOUGH_ROWS:
+            return found
+        nights: list[pd.DataFrame] = []
+        for night in spread(reading.dates(table, first, last)):
+            nights.append(reading.beginning(table, night, night, ENOUGH_ROWS))
+            if sum(map(len, nights)) >= ENOUGH_ROWS and len(nights) >= FEWEST_NIGHTS:
+                break
+    return pd.concat(nights).sort_values("batch_date", kind="stable", ignore_index=True)
+
+
+def waited(announced: Source, outcomes: Source, entity: Sequence[str]) -> int | None:
+    """Return how many nights after it is announced nearly every entity has its outcome, by the whole last year.
+
+    None: the local stack's warehouse does not hold both, or no entity of both.
+    """
+    warehouse = _warehouse()
+    newest = [
+        warehouse.one(deliveries.NEWEST, source=source.name) if warehouse else None
+        for source in (announced, outcomes)
+    ]
+    last = max((batch.batch_date for batch in newest if batch), default=None)
+    if warehouse is None or last is None or None in newest:
+        return None
+    first = last - timedelta(days=NIGHTS_OF_RAW - 1)
+    with warehouse.reading() as reading:
+        return reading.waited(raw_table(announced), raw_table(outcomes), entity, first, last)
+
+
+def _warehouse() -> Warehouse | None:
+    try:
+        return Warehouse(control.running().warehouse_as("reader"))
+    except NotReady:
+        return None
 
 
 def _day_of(source: Source) -> str | None:

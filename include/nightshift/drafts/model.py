@@ -8,7 +8,7 @@ import pandas as pd
 
 from nightshift.drafts.inference import MOST_CLASSES, ROWS_A_CLASS
 from nightshift.drafts.look import Seen
-from nightshift.drafts.source import scalar
+from nightshift.drafts.source import prose, scalar
 from nightshift.errors import RequestError
 from nightshift.specs import FilesConnector, Source
 from nightshift.spelling import spelled_otherwise
@@ -86,12 +86,12 @@ def draft(ask: Ask, source: Source, seen: Seen | None, *, owner: str, lag: int =
     estimator = CLASS + ("Classifier" if goal.key else "Regressor")
     sizes_of = "train: {{window_days: all, holdout_days: {holdout}, min_rows: {rows}}}"
     lines = [
-        f"# Drafted from {told}. What says 'guess' is one: read it, then edit it.",
+        f"# Drafted from {prose(told)}. What says 'guess' is one: read it, then edit it.",
         f"owner: {scalar(owner)}",
         f"description: {scalar(_described(ask, source, goal))}",
         f"task: {goal.task}",
         f"features: {ask.features}",
-        *([f"# {goal.why}"] if goal.key else []),
+        *([f"# {prose(goal.why)}"] if goal.key else []),
         f"# matures_after_days, a guess: the night of D + {late} knows what came of D.",
         f"target: {{{target}, matures_after_days: {late}}}",
         "estimator:",

@@ -143,7 +143,7 @@ def _spelled_over_nights(
     One night may have no fraction, no value missing, and no day of the month beyond the twelfth.
     """
     files = asked.connector
-    if not isinstance(files, FilesConnector) or files.format != "csv" or files.date_column:
+    if not isinstance(files, FilesConnector) or files.format != "csv" or files.is_one_file:
         return asked, doubts
     dialect, doubts = spelled_as(rows, Sniffed(asked.dialect, doubts))
     return asked.model_copy(update={"connector": files.model_copy(update={"dialect": dialect})}), doubts
@@ -316,6 +316,9 @@ def _waits(
         ahead = isinstance(source.connector, FilesConnector) and source.connector.offset_days >= 0
         if each == target.name or not ahead or not {*entity} <= {*source.columns} & {*target.columns}:
             continue
+        waited = look.waited(source, target, entity)
+        if waited is not None:
+            return max(waited, 0)
         announced = _rows(source, project)
         if rows is None or announced is None:
             return None
@@ -335,9 +338,13 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
     given = inference.given_away(rows[list(spec.columns)], [ask.column], None) if rows is not None else {}
     connector = spec.connector
     told = "".join(f"\n  {column}: {why}" for column, why in given.items())
-    remade = f"--outcome {','.join([ask.column, *given])}"
+    remade = f"--outcome {shlex.quote(','.join([ask.column, *given]))}"
     if isinstance(connector, FilesConnector):
-        place = f"--folder {connector.folder}" if connector.folder else f"--connection {connector.connection}"
+        place = (
+            f"--folder {shlex.quote(connector.folder)}"
+            if connector.folder
+            else f"--connection {connector.connection}"
+        )
         dated = f" --date-column {shlex.quote(connector.date_column)}" if connector.date_column else ""
         remade = f"{place} --path {shlex.quote(connector.path)}{dated} {remade}"
     return (
@@ -347,7 +354,7 @@ def _split(name: str, ask: model.Ask, spec: Source, rows: pd.DataFrame | None) -
         f"  nightshift new source {spec.name} {remade}\n"
         f"  nightshift new features {ask.features} --source {spec.name} --source {spec.name}{OUTCOME}\n"
         f"  nightshift new model {name} --features {ask.features} "
-        f"--target {spec.name}{OUTCOME}.{ask.column}"
+        f"--target {shlex.quote(f'{spec.name}{OUTCOME}.{ask.column}')}"
     )
 
 

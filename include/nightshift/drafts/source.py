@@ -51,12 +51,20 @@ def draft(connector: Declared, found: Inferred, *, owner: str, description: str,
 def scalar(value: object) -> str:
     """Return a value as YAML, quoted where YAML would read something else."""
     if isinstance(value, str):
-        return (
-            value
-            if PLAIN.fullmatch(value) and value.lower() not in WORDS
-            else json.dumps(value, ensure_ascii=False)
+        if PLAIN.fullmatch(value) and value.lower() not in WORDS:
+            return value
+        # YAML folds the line breaks of Unicode, and refuses what else JSON leaves unescaped.
+        return "".join(
+            letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+            for letter in json.dumps(value, ensure_ascii=False)
         )
     return json.dumps(value)
+
+
+def prose(text: str) -> str:
+    """Return text of data as a comment or a docstring may hold it: one line, and nothing in it that ends either."""
+    unquoted = text.replace("\\", "/").replace('"', "'")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in unquoted).split())
 
 
 def flow(mapping: Jsonable) -> str:
@@ -72,7 +80,7 @@ def _connector(connector: Declared, doubts: tuple[str, ...]) -> list[str]:
     lines = []
     for key, value in connector.items():
         if key == "dialect":
-            lines += [f"  # A guess: {' '.join(doubt.split())}" for doubt in doubts]
+            lines += [f"  # A guess: {prose(doubt)}" for doubt in doubts]
         if key == "offset_days":
             lines += [f"  # {line}" for line in OFFSET]
         lines.append(f"  {key}: {flow(value) if isinstance(value, dict) else scalar(value)}")
@@ -84,7 +92,7 @@ def _key(found: Inferred) -> list[str]:
     lines = [f"key: [{', '.join(map(scalar, best))}]  # guess: unique in what was seen"]
     if others:
         shown = "; ".join(" + ".join(names) for names in others[:3])
-        lines[0] += f"; so are: {' '.join(shown.split())}"
+        lines[0] += f"; so are: {prose(shown)}"
     return lines
 
 
@@ -100,7 +108,7 @@ def _known_at(found: Inferred) -> list[str]:
 
 
 def _clock(found: Inferred) -> list[str]:
-    lines = [f"# {' '.join(doubt.split())}" for doubt in found.clock.doubts]
+    lines = [f"# {prose(doubt)}" for doubt in found.clock.doubts]
     return [*lines, f"timezone: {found.clock.timezone}"] if found.clock.timezone else lines
 
 

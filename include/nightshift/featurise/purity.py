@@ -79,6 +79,8 @@ METHODS = {
     "to_sql": FILES,
 }
 SEEDED = {"numpy.random.default_rng", "numpy.random.Generator", "numpy.random.RandomState", "random.Random"}
+# Texts that pandas and NumPy take for a time, wherever they take one.
+NOW, READ_TIMES = {"now", "today"}, ("pandas.", "numpy.")
 SAMPLES = {"sample": "random_state"}
 
 
@@ -125,14 +127,28 @@ def _asks(node: ast.expr, imported: dict[str, str]) -> str | None:
 
 def _called(call: ast.Call, imported: dict[str, str]) -> str | None:
     """Return what a call asks that its name alone does not tell."""
-    if _dotted(call.func, imported) in SEEDED:
-        return None if call.args or call.keywords else RANDOM
+    dotted, keywords = _dotted(call.func, imported), {each.arg: each.value for each in call.keywords}
+    given = [*call.args, *keywords.values()]
+    if dotted in SEEDED:
+        return None if any(map(_is_seed, given)) else RANDOM
+    if dotted.startswith(READ_TIMES) and any(map(_is_now, given)):
+        return CLOCK
     if not isinstance(call.func, ast.Attribute):
         return None
     seed = SAMPLES.get(call.func.attr)
-    if seed and seed not in {keyword.arg for keyword in call.keywords}:
+    if seed and not (seed in keywords and _is_seed(keywords[seed])):
         return RANDOM
     return METHODS.get(call.func.attr)
+
+
+def _is_seed(node: ast.expr) -> bool:
+    return not (isinstance(node, ast.Constant) and node.value is None)
+
+
+def _is_now(node: ast.expr) -> bool:
+    if isinstance(node, ast.List | ast.Tuple):
+        return any(map(_is_now, node.elts))
+    return isinstance(node, ast.Constant) and str(node.value).strip().lower() in NOW
 
 
 def _dotted(node: ast.expr, imported: dict[str, str]) -> str:

@@ -66,8 +66,12 @@ class Dialect(Spec):
         for one in value:
             if one is None or isinstance(one, bool):
                 raise ValueError(f"YAML reads {one} as no text; put it in quotes as the file spells it")
+            if isinstance(one, float):
+                raise ValueError(
+                    f"YAML reads {one} as a number, which the file may spell otherwise; put it in quotes"
+                )
         # -200 in YAML is a number; in the file it is text.
-        return tuple(str(one) if isinstance(one, int | float) else one for one in value)
+        return tuple(str(one) if isinstance(one, int) else one for one in value)
 
     @field_validator("delimiter")
     @classmethod

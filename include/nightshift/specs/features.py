@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from pydantic import Field, field_validator, model_validator
 
@@ -137,16 +137,36 @@ def load_feature_set(path: Path) -> FeatureSet:
 
 
 def _literal(module: ast.Module, path: Path) -> Declared:
-    for node in module.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == DECLARATION for t in node.targets
-        ):
-            try:
-                value = ast.literal_eval(node.value)
-            except (ValueError, TypeError) as error:  # TypeError: a list as a key
-                raise SpecError(
-                    f"{path}:{node.lineno}: {DECLARATION} must be a plain literal: {error}"
-                ) from error
-            if isinstance(value, dict):
-                return value
-    raise SpecError(f"{path}: no {DECLARATION} = {{...}} at the top level")
+    named = [node for node in module.body if _assigns(node)]
+    if len(named) > 1:
+        raise SpecError(
+            f"{path}:{named[1].lineno}: {DECLARATION} is assigned again, after line {named[0].lineno}: write one"
+        )
+    literal = named[0].value if named else None
+    try:
+        value = ast.literal_eval(literal) if literal else None
+    except (ValueError, TypeError) as error:  # TypeError: a list as a key
+        raise SpecError(
+            f"{path}:{named[0].lineno}: {DECLARATION} must be a plain literal: {error}"
+        ) from error
+    if literal is None or not isinstance(value, dict):
+        raise SpecError(f"{path}: no {DECLARATION} = {{...}} at the top level")
+    _require_each_key_once(literal, path)
+    return value
+
+
+def _assigns(node: ast.stmt) -> TypeGuard[ast.Assign | ast.AnnAssign | ast.AugAssign]:
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and any(
+        isinstance(target, ast.Name) and target.id == DECLARATION for target in targets
+    )
+
+
+def _require_each_key_once(literal: ast.expr, path: Path) -> None:
+    """Raise SpecError for a key that a mapping of the literal has twice: to Python the second wins."""
+    for mapping in ast.walk(literal):
+        keys = [key for key in mapping.keys if key] if isinstance(mapping, ast.Dict) else []
+        values = list(map(ast.literal_eval, keys))
+        for n, value in enumerate(values):
+            if value in values[:n]:
+                raise SpecError(f"{path}:{keys[n].lineno}: {DECLARATION}: key {value!r} is given twice")

@@ -1,5 +1,6 @@
 """A model: what it predicts, from what, how it is trained, judged, watched and renewed."""
 
+from math import inf
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -32,6 +33,19 @@ METRICS: dict[Kind, set[str]] = {
     "classification": {"roc_auc", "log_loss", "brier", "average_precision"},
     "multiclass": {"log_loss", "balanced_accuracy", "macro_f1", "roc_auc_ovr"},
     "regression": {"mae", "rmse", "r2"},
+}
+# The worst and the best that each can be: a score to reach lies between, or it judges nothing.
+SCORES: dict[Metric, tuple[float, float]] = {
+    "roc_auc": (0, 1),
+    "log_loss": (inf, 0),
+    "brier": (1, 0),
+    "average_precision": (0, 1),
+    "roc_auc_ovr": (0, 1),
+    "balanced_accuracy": (0, 1),
+    "macro_f1": (0, 1),
+    "mae": (inf, 0),
+    "rmse": (inf, 0),
+    "r2": (-inf, 1),
 }
 Encoding = Literal["one_hot", "ordinal", "target", "hashing", "tfidf"]
 ENCODED: tuple[Encoding, ...] = ("one_hot", "ordinal", "target", "hashing", "tfidf")
@@ -129,7 +143,7 @@ class MinimumScore(Spec):
 
     gate: Literal["minimum_score"] = "minimum_score"
     metric: Metric
-    value: float = 0.0
+    value: float
 
 
 class BeatsChampion(Spec):

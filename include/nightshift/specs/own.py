@@ -37,27 +37,29 @@ class Own:
 
     def file(self, module: str) -> Path | None:
         """Return the file of a module of the project, or None if it is none."""
-        if self.folder is None or module.partition(".")[0] == ENGINE:
+        if self.folder is None or module.partition(".")[0] in ("", ENGINE):
             return None
         stem = self.folder.joinpath(*module.split("."))
-        candidates = (stem.with_suffix(".py"), stem / "__init__.py")
+        # Where both are, Python takes the package.
+        candidates = (stem / "__init__.py", stem.with_suffix(".py"))
         return next((path for path in candidates if path.is_file()), None)
 
     def code(self, paths: Iterable[str]) -> dict[str, str]:
         """Return the SHA-256 of each module of the project that these dotted paths need, by module name.
 
-        A path's own module, and the modules of the project that this one imports, and so on.
+        A path's own module, the packages that it lies in, and the modules of the project that these import, and so on.
         """
         found: dict[str, str] = {}
         waiting = [path.rpartition(".")[0] for path in paths]
         while waiting:
             module = waiting.pop()
+            waiting += filter(None, [module.rpartition(".")[0]])
             file = self.file(module)
             if file is None or module in found:
                 continue
             content = file.read_bytes()
             found[module] = hashlib.sha256(content).hexdigest()
-            waiting += _imports(content, file)
+            waiting += _imports(content, file, module)
         return dict(sorted(found.items()))
 
     @contextmanager
@@ -100,12 +102,19 @@ class Own:
 NOTHING = Own()
 
 
-def _imports(content: bytes, file: Path) -> list[str]:
+def _imports(content: bytes, file: Path, module: str) -> list[str]:
     try:
         nodes = list(ast.walk(ast.parse(content, filename=str(file))))
     except (SyntaxError, ValueError) as error:
         raise SpecError(f"{file}: not valid Python: {error}") from error
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    of = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
-    named = [f"{node.module}.{alias.name}" for node in of for alias in node.names]
-    return [*plain, *(str(node.module) for node in of), *named]
+    of = [(_origin(node, package), node) for node in nodes if isinstance(node, ast.ImportFrom)]
+    named = [f"{origin}.{alias.name}" for origin, node in of for alias in node.names]
+    return [*plain, *(origin for origin, _ in of), *named]
+
+
+def _origin(node: ast.ImportFrom, package: str) -> str:
+    """Return the dotted name of what a module of ``package`` imports from, dots at its beginning counted from there."""
+    above = package.split(".")[: -(node.level - 1) or None] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])

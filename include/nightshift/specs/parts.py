@@ -19,8 +19,8 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}\z")]
 
 
 def _as_on_a_clock(value: object) -> object:
-    """YAML reads 10:30 without quotes as a number of base 60, and 06:00 as text."""
-    return "{:02}:{:02}".format(*divmod(value, 60)) if type(value) is int and 0 <= value < 24 * 60 else value
+    """An hour may be of one digit: 6:00."""
+    return f"0{value}" if isinstance(value, str) and value[1:2] == ":" else value
 
 
 # Of a day, in the project's time zone.
@@ -163,11 +163,15 @@ _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _UniqueKeys(_Safe):
-    """A safe loader that refuses a key given twice: the second would silently win. 1e-3 is a number to it."""
+    """A safe loader that refuses a key given twice: the second would silently win. Numbers are plain decimals to it."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, "merges (<<) are not supported; write the keys out", key_node.start_mark
+                )
             key = self.construct_object(key_node, deep=deep)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -177,7 +181,20 @@ class _UniqueKeys(_Safe):
         return super().construct_mapping(node, deep=deep)
 
 
-# YAML 1.1, which PyYAML reads, wants a dot and a sign: it takes 1e-3 and 1E5 for text.
+# YAML 1.1, which PyYAML reads, takes 010 for 8, 1:30 for 90 and 1_0 for 10, and 1e-3 for text. What is no plain decimal
+# stays the text that it is: a number of another value than it shows would be believed.
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_UniqueKeys.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag not in (_INT, _FLOAT)]
+    for first, resolvers in _Safe.yaml_implicit_resolvers.items()
+}
+_WHOLE = r"[-+]?(?:0|[1-9]\d*)"
+_UniqueKeys.add_implicit_resolver(_INT, re.compile(rf"{_WHOLE}\Z"), list("-+0123456789"))
 _UniqueKeys.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d[\d_]*(?:\.\d*)?[eE][-+]?\d+\Z"), list("-+0123456789")
+    _FLOAT,
+    re.compile(
+        rf"(?:{_WHOLE}(?:\.\d*(?:[eE][-+]?\d+)?|[eE][-+]?\d+)|[-+]?\.\d+(?:[eE][-+]?\d+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
+    ),
+    list("-+.0123456789"),
 )

@@ -19,7 +19,7 @@ from nightshift.specs.dialect import Zone
 from nightshift.specs.features import FeatureSet, Shards, load_feature_set
 from nightshift.specs.ignored import PATTERNS, PROJECT, ignored
 from nightshift.specs.leaks import check_target_comes_later, check_target_is_no_feature
-from nightshift.specs.model import DottedPath, Encoding, Model
+from nightshift.specs.model import SCORES, DottedPath, Encoding, MinimumScore, Model
 from nightshift.specs.own import Own, refused
 from nightshift.specs.parts import Spec, Tag, build, read_yaml
 from nightshift.specs.retention import Retention
@@ -261,6 +261,22 @@ def _check_model(
         _require_feature("slices", column, feature_set)
     for column, encoding in spec.encoding.items():
         _check_encoding(column, encoding, feature_set)
+    _check_scores(spec)
+
+
+def _check_scores(spec: Model) -> None:
+    # Not by the spec itself: versions that were trained with such a score are still read.
+    for number, gate in enumerate(spec.gates):
+        if not isinstance(gate, MinimumScore):
+            continue
+        worst, best = SCORES[gate.metric]
+        low, high = sorted((worst, best))
+        if not low < gate.value < high:
+            what = "no model" if abs(gate.value - best) < abs(gate.value - worst) else "every model"
+            raise SpecError(
+                f"key 'gates.{number}.value': {gate.metric} is between {low:g} and {high:g}, and {gate.value:g} is met "
+                f"by {what}; give the worst that is good enough, such as what a constant scores"
+            )
 
 
 def _check_target(

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from datetime import time
+from datetime import date, time, timedelta
 from math import isfinite
+from string import Formatter
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
@@ -31,6 +32,8 @@ NO_CODE = re.compile(
 )
 # What a replay of the quarantine can do beside a declared fix.
 REPLAY_ACTIONS = ("revalidate", "recollect", "discard")
+# One of them a leap year.
+TWO_YEARS = [date(2023, 1, 1) + timedelta(days=day) for day in range(731)]
 LONGEST_RULE = 200
 MOST_TOLD = 3
 # What every row is held to, beside the source's own expectations; as `quarantine.rows` names them.
@@ -95,9 +98,9 @@ class SqlConnector(Spec):
 class FilesConnector(Spec):
     """CSV or Parquet files below a folder or fsspec URL: ``folder``, or a connection's (``path`` in its extra).
 
-    ``path`` may hold ``{date}`` (or with a format, ``{date:%Y/%m/%d}``): one file a date. Without it,
-    ``date_column`` picks the date's rows out of one file. ``*`` in it stands for any part of a name: the files
-    that fit, in the order of their names, are one table.
+    ``path`` may hold ``{date}`` (or with a format, ``{date:%Y/%m/%d}``): one file a date. Without it, or where it
+    names a month or a year (``{date:%Y-%m}``), ``date_column`` picks the date's rows out of the file. ``*`` in it
+    stands for any part of a name: the files that fit, in the order of their names, are one table.
     """
 
     kind: Literal["files"] = "files"
@@ -115,11 +118,31 @@ class FilesConnector(Spec):
 
     @model_validator(mode="after")
     def _one_way_to_the_date(self) -> "FilesConnector":
-        if ("{date" in self.path) == (self.date_column is not None):
+        files = self._files_of_two_years()
+        if 1 < files < len(TWO_YEARS) and self.date_column is None:
+            raise ValueError(
+                f"path: '{self.path}' is one file of several days; give date_column, which picks the rows of a day, "
+                "or name the whole day in it ({date:%Y-%m-%d})"
+            )
+        if (files == len(TWO_YEARS)) == (self.date_column is not None):
             raise ValueError(
                 "give either {date} in path (one file a date) or date_column, not both or neither"
             )
         return self
+
+    def _files_of_two_years(self) -> int:
+        try:
+            names = {(name, how) for _, name, _, how in Formatter().parse(self.path) if name is not None}
+            if names <= {("date", None)}:
+                return len({self.path.format(date=day) for day in TWO_YEARS})
+        except ValueError:
+            pass  # no pattern: whoever fills it in tells
+        return len(TWO_YEARS) if "{date" in self.path else 1
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether all nights read one file."""
+        return self._files_of_two_years() == 1
 
     @model_validator(mode="after")
     def _one_place(self) -> "FilesConnector":
@@ -408,6 +431,20 @@ class Source(Spec):
         return self
 
     @model_validator(mode="after")
+    def _replacements_fit(self) -> "Source":
+        for name, fix in self.fixes.items():
+            kind = self.columns[fix.column].type
+            for old, new in (fix.replace or {}).items():
+                # What was delivered and set aside may be any text, and so may what replaces it where all is text.
+                for value, may_be_text in ((old, True), (new, self.text_is_all)):
+                    if not _is_of(value, kind) and not (may_be_text and isinstance(value, str)):
+                        raise ValueError(
+                            f"fixes.{name}.replace: {value!r} is not of the type of column '{fix.column}', {kind} "
+                            "(quote it? YAML reads NO as false)"
+                        )
+        return self
+
+    @model_validator(mode="after")
     def _corrections_have_a_time(self) -> "Source":
         if self.look_back_days and not self.known_at:
             # A correction that counted as known when its night ran would leak into the past.
@@ -441,6 +478,12 @@ def require_replay(action: object, rule: object, reason: object) -> None:
         raise RequestError(f"rule: '{action}' judges the whole night; leave the rule empty")
     if action == "discard" and not str(reason or "").strip():
         raise RequestError("reason: needed to discard rows; it is kept with them")
+
+
+def _is_of(value: Any, kind: ColumnType) -> bool:
+    if kind in ("integer", "float"):
+        return type(value) is int or (kind == "float" and isinstance(value, float))
+    return isinstance(value, bool if kind == "boolean" else str)
 
 
 def _numbers(content: Any) -> Iterator[float]:

@@ -261,6 +261,26 @@ class Reading:
         self.cursor.execute(rendered(query), parameters=[first, last])
         return [night for (night,) in self.cursor.fetchall()]
 
+    def waited(self, earlier: Table, later: Table, by: Sequence[str], first: date, last: date) -> int | None:
+        """Return how many nights lie between the first rows of a thing in two tables, at most, of nearly all things.
+
+        ``by``: the columns that tell what a row is about, compared as text. None: nothing is in both.
+        """
+        names = sql.SQL(", ").join(map(sql.Identifier, by))
+        texts = sql.SQL(", ").join(sql.SQL("{0}::text AS {0}").format(sql.Identifier(name)) for name in by)
+        firsts = [
+            sql.SQL(
+                "(SELECT {}, min(batch_date) AS night FROM {} WHERE batch_date BETWEEN $1 AND $2 GROUP BY {})"
+            ).format(texts, table.identifier, names)
+            for table in (earlier, later)
+        ]
+        query = sql.SQL(
+            "SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY l.night - e.night) FROM {} e JOIN {} l USING ({})"
+        ).format(*firsts, names)
+        self.cursor.execute(rendered(query), parameters=[first, last])
+        (found,) = self.cursor.fetchone()
+        return None if found is None else int(found)
+
     def sample(self, table: Table, first: date, last: date, one_in: int) -> pd.DataFrame:
         """Return about one in so many rows of ``table``: those whose key hashes so, the same ones each time."""
         key = sql.SQL(", ").join(map(sql.Identifier, table.key))
@@ -269,14 +289,24 @@ class Reading:
         )
         return to_frame(self._read(table, first, last, chosen).read_all())
 
+    def beginning(self, table: Table, first: date, last: date, rows: int) -> pd.DataFrame:
+        """Return the first ``rows`` rows of nights in the order of their key, and read no more."""
+        limit = sql.SQL("LIMIT {}").format(sql.Literal(rows))
+        return to_frame(self._read(table, first, last, limit=limit).read_all())
+
     def _read(
-        self, table: Table, first: date, last: date, chosen: sql.Composable = ALL
+        self,
+        table: Table,
+        first: date,
+        last: date,
+        chosen: sql.Composable = ALL,
+        limit: sql.Composable = ALL,
     ) -> pa.RecordBatchReader:
         names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
         order = sql.SQL(", ").join(map(sql.Identifier, table.key))
         # Nothing bound: then the driver has the server COPY the rows, which come as they are read, and twice as fast.
-        query = sql.SQL("SELECT {} FROM {} WHERE batch_date BETWEEN {} AND {} {} ORDER BY {}").format(
-            names, table.identifier, sql.Literal(first), sql.Literal(last), chosen, order
+        query = sql.SQL("SELECT {} FROM {} WHERE batch_date BETWEEN {} AND {} {} ORDER BY {} {}").format(
+            names, table.identifier, sql.Literal(first), sql.Literal(last), chosen, order, limit
         )
         self.cursor.execute(rendered(query))
         return self.cursor.fetch_record_batch()

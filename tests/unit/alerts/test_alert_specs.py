@@ -5,7 +5,6 @@ from datetime import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from nightshift.alerts.delivery import Door, usual
 from nightshift.alerts.sending import NotDelivered
@@ -13,6 +12,7 @@ from nightshift.errors import SpecError
 from nightshift.root import INCLUDE
 from nightshift.specs import load_project
 from nightshift.specs.alerts import Alerts
+from nightshift.specs.parts import read_yaml
 
 GOOD = """
 alerts:
@@ -96,5 +96,6 @@ def test_a_connection_without_a_host_says_so_and_no_repr_shows_a_secret() -> Non
 @pytest.mark.parametrize(
     ("written", "read"), [("06:00", time(6)), ("10:30", time(10, 30)), ('"23:59"', time(23, 59))]
 )
-def test_an_hour_needs_no_quotes(written: str, read: time) -> None:
-    assert Alerts.model_validate(yaml.safe_load(f"night_by: {written}")).by == read
+def test_an_hour_needs_no_quotes(written: str, read: time, tmp_path: Path) -> None:
+    (tmp_path / "alerts.yaml").write_text(f"night_by: {written}")
+    assert Alerts.model_validate(read_yaml(tmp_path / "alerts.yaml")).by == read

@@ -169,7 +169,7 @@ ESCAPES = [
     "..\\{date}.csv",
     "file:///etc/{date}",
     "{date:%Y/../../..}/{date}",
-    "{date:/etc/%Y}",
+    "{date:/etc/%Y%j}",
 ]
 
 
@@ -227,6 +227,24 @@ def test_one_file_is_read_once_for_all_dates(tmp_path):
 def nights_of(folder, spec, days, home=HOME):
     with open_source(spec, Connection("files", extra={"path": str(folder)}), home) as reader:
         return {day: reader.read(day, WINDOW)["id"].tolist() for day in days}
+
+
+def test_of_a_months_file_each_night_reads_its_own_rows_and_none_is_lost(tmp_path):
+    rows = "a,2013-01-31\nb,2013-02-01\nx,2013-01-31\ny,soon\nc,2013-02-28\n"
+    (tmp_path / "2013-01.csv").write_text("id,day\nz,2013-01-01\n")
+    (tmp_path / "2013-02.csv").write_text("id,day\n" + rows)
+    spec = source("{date:%Y-%m}.csv", date_column="day")
+    days = [date(2013, 1, 31), date(2013, 2, 1), date(2013, 2, 2), date(2013, 2, 28)]
+    assert list(nights_of(tmp_path, spec, days).values()) == [[], ["a", "b", "x", "y"], [], ["c"]]
+    with open_source(spec, Connection("files", extra={"path": str(tmp_path)}), HOME) as reader:
+        assert reader.nights is None
+    (tmp_path / "2013-03.csv").write_text("id,day\na,2013-02-08\n")
+    with pytest.raises(
+        SourceError, match=r"none of 1 rows is of a day whose file this is, but of 2013-02-08"
+    ):
+        nights_of(tmp_path, spec, [date(2013, 3, 1)])
+    with pytest.raises(SourceError, match="no file"):
+        nights_of(tmp_path, spec, [date(2013, 4, 1)])
 
 
 def test_a_row_without_a_readable_date_goes_once_with_the_row_above_it(tmp_path):

@@ -243,7 +243,9 @@ def test_an_infinity_widens_no_range() -> None:
     assert {"column": "level", "min_value": 0, "max_value": 3} in ranges
 
 
-@pytest.mark.parametrize("value", ["a: b", "yes", "null", "1", "#x", "[", "a, b", "{date}.csv", "", "ü", '"'])
+@pytest.mark.parametrize(
+    "value", ["a: b", "yes", "null", "1", "#x", "[", "a, b", "{date}.csv", "", "ü", '"', "a\u2028b\x7f"]
+)
 def test_any_text_comes_back_from_the_yaml_that_is_written(value: str) -> None:
     import yaml
 
@@ -914,3 +916,38 @@ def test_no_feature_of_a_draft_has_the_name_of_another_and_none_is_a_word_of_pyt
         for each in sources
     }
     assert features <= set(told["build"](inputs, DAY).columns)
+
+
+ENDS = 'x\n    raise SystemExit("ran")  # """ \\\r\u2028\x85\x0cimport os'
+
+
+def test_no_text_of_the_data_or_of_a_header_is_code_of_a_drafted_module(tmp_path: Path) -> None:
+    sources = [
+        declared(
+            "plan",
+            {'x""";raise SystemExit("ran")#': "string", 'y"""\\': "date"},
+            'x""";raise SystemExit("ran")#',
+        ),
+        declared("came", {"no": "string", "kind": "string"}, "no"),
+    ]
+    rows = {"came": pd.DataFrame({"no": [str(n) for n in range(60)], "kind": ["PAST"] * 40 + [ENDS] * 20})}
+    text, left = features_text.draft("drafted", sources, owner="me", rows=rows)
+    assert 'y"""\\' in left
+    (tmp_path / "drafted.py").write_text(text)
+    told = runpy.run_path(str(tmp_path / "drafted.py"))
+    inputs = {each.name: pd.DataFrame({name: ["a"] for name in each.columns}) for each in sources}
+    inputs["came"] = rows["came"]
+    inputs = {name: frame.assign(batch_date=pd.Timestamp(DAY)) for name, frame in inputs.items()}
+    built = told["build"](inputs, DAY)
+    assert built.iloc[:, -1].tolist() == [pytest.approx(1 / 3)]
+
+
+@pytest.mark.parametrize("ask", [{}, {"equals": ENDS}])
+@pytest.mark.parametrize("others", [["a"] * 30, ["a"] * 20 + ["b"] * 20])
+def test_no_text_of_the_data_is_a_key_of_a_drafted_model(ask: dict, others: list[str]) -> None:
+    import yaml
+
+    seen = look.Seen(pd.Series([*others, *[ENDS] * 20]), rows_a_night=20.0, matures_after=1)
+    content = yaml.safe_load(model.draft(Ask("set", "x", **ask), of_one_column("string"), seen, owner="me"))
+    assert ENDS in [content["target"].get("equals"), *content["target"].get("classes", [])]
+    assert content["owner"] == "me"

@@ -40,7 +40,7 @@ def model(when: dict[str, Any], **drift: Any) -> Model:
             "target": {"source": "arrivals", "column": "arr_delay", "above": 15, "matures_after_days": 2},
             "estimator": {"class": "sklearn.linear_model.LogisticRegression"},
             "gates": [
-                {"gate": "minimum_score", "metric": "roc_auc"},
+                {"gate": "minimum_score", "metric": "roc_auc", "value": 0.5},
                 {"gate": "beats_champion", "metric": "log_loss"},
             ],
             "drift": drift,

@@ -130,6 +130,37 @@ def test_the_code_behind_an_estimator_is_its_module_and_what_that_imports_of_the
 
 
 @pytest.mark.parametrize(
+    ("imports", "found"),
+    [
+        ("from .parts import HALF", {"parts"}),
+        ("from . import parts", {"", "parts"}),
+        ("from . import deep", {"", "deep", "deep.below"}),
+        ("from .deep.below import parts as other", {"deep", "deep.below", "parts"}),
+        ("import estimators.deep.below", {"deep", "deep.below", "parts"}),
+        ("from ...beyond import nothing", set()),
+    ],
+)
+def test_the_code_behind_an_estimator_is_followed_through_packages_and_relative_imports(
+    imports: str, found: set[str], own: Own
+) -> None:
+    assert own.folder
+    of = own.folder / "estimators"
+    (of / "deep").mkdir()
+    files = {
+        "__init__": "",
+        "mine": imports,
+        "deep/__init__": "from . import below",
+        "deep/below": "from .. import parts",
+    }
+    for name, content in files.items():
+        (of / f"{name}.py").write_text(content)
+    (of / "deep.py").write_text("hidden by the package of its name")
+    modules = {f"estimators.{name}".rstrip(".") for name in found} | {"estimators", "estimators.mine"}
+    below = {"estimators.parts"} if "deep" in imports else set()
+    assert set(own.code(own.types)) == modules | below
+
+
+@pytest.mark.parametrize(
     ("task", "path", "params", "says"),
     [
         ("classification", "sklearn.svm.LinearSVC", {}, "LinearSVC as declared has no predict_proba.*write sklearn"),
@@ -336,6 +367,19 @@ def test_a_version_is_refused_when_the_code_behind_it_has_changed(own: Own) -> N
     (own.folder / "estimators" / "parts.py").write_text("HALF = 0.25\n")
     with pytest.raises(artifacts.ArtifactRefused, match=r"version 1: .*parts\.py has sha256 .* was recorded"):
         artifacts.require_same_code("model 'toy', version 1", own, content, recorded)
+
+
+def test_a_version_that_was_recorded_without_packages_goes_on_and_no_later_one_does(own: Own) -> None:
+    assert own.folder
+    model, frame = spec("regression", "estimators.mine.Blend", {}), rows("regression")
+    content = skops.io.dumps(train.fit(model, two_numbers(), frame, frame["label"], own))
+    recorded = artifacts.own_code(own, content)
+    earlier = {module: digest for module, digest in recorded.items() if module}
+    (own.folder / "estimators" / "__init__.py").write_text("")
+    artifacts.require_same_code("model 'toy', version 1", own, content, earlier)
+    for record in (recorded, {}):
+        with pytest.raises(artifacts.ArtifactRefused, match=r"__init__\.py has sha256 .*, none was recorded"):
+            artifacts.require_same_code("model 'toy', version 1", own, content, record)
 
 
 def test_features_that_a_model_was_fitted_on_and_that_are_gone_are_named() -> None:

@@ -56,7 +56,7 @@ def spec(kind: str, path: str, params: dict, **train: object) -> Model:
             "estimator": {"class": path, "params": params},
             "train": train,
             "gates": [
-                {"gate": "minimum_score", "metric": minimum},
+                {"gate": "minimum_score", "metric": minimum, "value": 0.5},
                 {"gate": "beats_champion", "metric": better},
             ],
         }
