@@ -13,7 +13,7 @@ from nightshift.errors import RequestError
 from nightshift.stages import Platform, Try
 from nightshift.warehouse import Json
 from tests.integration.champions import better, judged, with_spec
-from tests.integration.conftest import MODEL, History
+from tests.integration.conftest import MODEL, History, redelivered
 
 pytestmark = pytest.mark.integration
 
@@ -118,6 +118,31 @@ def test_a_champion_that_is_no_worse_stays(loop: Platform) -> None:
     answer = judge(loop)
     assert not answer["roll_back"], answer
     assert "over 9 nights" in answer["reason"]
+
+
+def test_nights_whose_positives_are_not_in_yet_are_not_judged(loop: Platform) -> None:
+    """With four of five late flights missing, who says more of them looks the worse one."""
+    promoted_over(loop, better(loop), "better")
+    began = LAST - 3 * DAY
+    assert (
+        redelivered(
+            loop,
+            "UPDATE raw.arrivals SET known_at = known_at + interval '3 days' WHERE arr_delay > 15 "
+            f"AND flight_date >= '{began}' AND mod(abs(hashtext(flight_id)), 5) > 0",
+        )
+        > 200
+    )
+    stages.score_beside(loop, MODEL, NIGHTS, Try("beside"))
+    assert "over 7 nights" in judge(loop, began + DAY)["reason"]
+    short = judge(loop)
+    assert "over 7 nights" in short["reason"], "the labels of two nights more are known, and not all of them"
+    states = loop.warehouse.rows("SELECT batch_date FROM monitoring.arrivals WHERE state = 'provisional'")
+    assert {row["batch_date"] for row in states} == {began, began + DAY}
+    # Once they are in, they are judged.
+    judge(loop, LAST + 3 * DAY)
+    assert (
+        loop.warehouse.rows("SELECT nights FROM monitoring.probations ORDER BY batch_date")[-1]["nights"] >= 9
+    )
 
 
 def test_after_probation_nothing_is_scored_beside(month: Platform) -> None:

@@ -17,6 +17,7 @@ from nightshift.records.profile import NightLoss
 from nightshift.score import BEFORE_ARM, CHAMPION_ARM
 from nightshift.specs import Model
 from nightshift.stages.governing import probation_run
+from nightshift.stages.maturing import matured
 from nightshift.stages.score import serve
 from nightshift.warehouse import prediction_table
 
@@ -99,7 +100,10 @@ def _is_head(platform: Platform, name: str, found: OnProbation) -> bool:
 
 
 def _differences(platform: Platform, model: Model, found: OnProbation, batch_date: date) -> list[float]:
-    """Return the loss of the champion less that of the version before, of each night that has both."""
+    """Return the loss of the champion less that of the version before, of each night that has both and may be judged.
+
+    Of a night whose late positives are missing, who says more of them looks the worse one: it waits until it is final.
+    """
     of = {"model": model.name, "after": found.since - timedelta(days=1), "known_on": batch_date}
     mine, theirs = (
         {row.losses.night: row.losses.loss for row in platform.warehouse.all(records.LOSSES, **of, **arm)}
@@ -113,4 +117,5 @@ def _differences(platform: Platform, model: Model, found: OnProbation, batch_dat
         return []
     spec = platform.project.feature_set(model.features)
     faulty = faulty_nights(platform, spec, DateRange(both[0], both[-1]))
-    return [mine[night] - theirs[night] for night in both if night not in faulty]
+    labels = matured(platform, model, batch_date)
+    return [mine[night] - theirs[night] for night in both if night not in faulty and labels.is_final(night)]
