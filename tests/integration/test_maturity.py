@@ -115,6 +115,15 @@ def test_a_night_whose_late_flights_are_not_in_yet_is_not_judged(loop: Platform)
     assert states(loop)[began] == "final"
 
 
+def test_a_night_without_any_label_is_measured_and_takes_nothing_from_the_others(loop: Platform) -> None:
+    later(loop, 30, f"flight_date = '{SCORED.first + 3 * DAY}'")
+    on = SCORED.last
+    found = measure(loop, on)
+    assert found["nights_measured"] == len(SCORED.dates) - 2
+    assert history(loop)[SCORED.first + 3 * DAY][-1]["labelled"] == 0
+    assert judged(loop, on).value is not None
+
+
 def test_what_a_night_could_see_of_arrivals_it_sees_again(loop: Platform) -> None:
     later(loop, 3, "mod(hashtext(flight_id), 10) = 0")
     first = SCORED.first + 3 * DAY
