@@ -137,6 +137,19 @@ def state(night: Looked, earlier: Sequence[Looked], maturity: Maturity) -> tuple
     )
 
 
+def provisional(nights: Sequence[Looked], maturity: Maturity, day: date) -> dict[date, str]:
+    """Return which nights, oldest first, are not final on ``day``, and why.
+
+    A night is final at last by its date, also where nobody has looked at it since.
+    """
+    found: dict[date, str] = {}
+    for number, each in enumerate(nights):
+        if (day - each.night).days < maturity.after + AT_LAST:
+            said, why = state(each, nights[:number], maturity)
+            found |= {each.night: why} if said == "provisional" else {}
+    return found
+
+
 def _usual(earlier: Sequence[Looked], age: int, maturity: Maturity) -> list[Shares]:
     """Return what nights had at an age, without those that were short then: to go on does not make an outage usual.
 
