@@ -7,8 +7,10 @@ import pytest
 
 from integration.conftest import MODEL, SCORED, redelivered, with_model
 from nightshift import kept, stages
+from nightshift.monitor.maturity import AT_LAST
 from nightshift.records import monitoring
 from nightshift.stages import Platform, Try
+from nightshift.stages.maturing import matured
 
 pytestmark = pytest.mark.integration
 
@@ -113,6 +115,81 @@ def test_a_night_whose_late_flights_are_not_in_yet_is_not_judged(loop: Platform)
     # Once they are in, it is final.
     measure(loop, began + 6 * DAY)
     assert states(loop)[began] == "final"
+
+
+@pytest.mark.parametrize("window", [None, 2, 7])
+def test_a_provisional_night_is_not_judged_by_anything_however_short_the_window(
+    loop: Platform, window: int | None
+) -> None:
+    performance = {"metric": "log_loss", "window_days": window} if window else None
+    platform = with_model(loop, lambda m: m.update(performance=performance))
+    began = date(2013, 2, 2)
+    later(platform, 30, f"arr_delay > 15 AND flight_date >= '{began}'")
+    on = began + 4 * DAY
+    for night in (*SCORED.dates, on):
+        measure(platform, night)
+    short = {began + n * DAY for n in range(3)}
+    assert {n for n, state in states(platform).items() if state == "provisional"} == short
+    labels = matured(platform, platform.project.model(MODEL), on)
+    before = [night for night in SCORED.dates if night < began]
+    assert [night for night in SCORED.dates if labels.is_final(night)] == before
+    told = [str(began) in labels.words, str(began + 2 * DAY) in labels.words]
+    assert told == [window != 2, True], "beside a performance, its own nights are told"
+    estimated = measure(platform, SCORED.last) and platform.warehouse.row(
+        "SELECT result FROM monitoring.estimates WHERE batch_date = %s", (SCORED.last,)
+    )
+    assert estimated
+    assert estimated["result"]["judged"] == len(before)
+    stages.decide_verdict(platform, MODEL, SCORED.last, Try("night"))
+    verdict = platform.warehouse.one(monitoring.VERDICT, model=MODEL, batch_date=SCORED.last)
+    assert verdict
+    assert verdict.reasons.harm
+    assert verdict.reasons.harm.nights == len(before)
+    # Seven nights later it is final at last, also where nobody looked at it meanwhile.
+    long_after = began + (2 + AT_LAST) * DAY
+    assert matured(platform, platform.project.model(MODEL), long_after).is_final(began)
+
+
+@pytest.mark.parametrize(("matures", "window"), [(0, 7), (30, 90), (90, 7), (90, 90)])
+def test_what_was_looked_at_is_known_again_however_late_labels_are_declared(
+    loop: Platform, matures: int, window: int
+) -> None:
+    platform = with_model(
+        loop,
+        lambda m: (
+            m["target"].update(matures_after_days=matures),
+            m["performance"].update(window_days=window),
+        ),
+    )
+    # All labels are in, and the oldest nights are about to leave the window.
+    night = SCORED.last + (matures + {7: 4, 90: 80}[window]) * DAY
+    comes = datetime.combine(night + 2 * DAY, time(12), UTC)
+    tenth = "mod(hashtext(flight_id), 10) = 0"
+    redelivered(
+        platform,
+        f"UPDATE raw.arrivals SET known_at = %s WHERE flight_date = %s AND {tenth}",
+        (comes, SCORED.last),
+    )
+    assert measure(platform, night - DAY)["nights_read"] > 0
+    measure(platform, night)  # where labels are seen to come later than declared, it looks back farther
+    second = measure(platform, night + DAY)
+    assert (second["nights_measured"] > 1, second["nights_read"]) == (True, 0)
+    found = [measure(platform, night + n * DAY)["nights_read"] for n in (2, 3, 4)]
+    assert sum(found) == 1, "the night whose late labels came"
+    (kept_of,) = platform.warehouse.rows(
+        "SELECT arrived -> 'counts' AS counts FROM monitoring.arrivals WHERE batch_date = %s", (SCORED.last,)
+    )
+    late = (night - SCORED.last).days + 2
+    assert sum(kept_of["counts"][late : late + 2]) > 20
+
+
+def test_a_night_without_any_label_is_measured_and_takes_nothing_from_the_others(loop: Platform) -> None:
+    later(loop, 30, f"flight_date = '{SCORED.first + 3 * DAY}'")
+    on = SCORED.last
+    found = measure(loop, on)
+    assert found["nights_measured"] == len(SCORED.dates) - 2
+    assert history(loop)[SCORED.first + 3 * DAY][-1]["labelled"] == 0
+    assert judged(loop, on).value is not None
 
 
 def test_what_a_night_could_see_of_arrivals_it_sees_again(loop: Platform) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from integration.conftest import MODEL, SCORED, Ops, train, with_model
+from integration.conftest import MODEL, SCORED, Ops, redelivered, train, with_model
 from nightshift import metrics, replay, stages
 from nightshift.calendar import DateRange
 from nightshift.platform.fitted import load_version
@@ -118,6 +118,26 @@ def test_a_correction_that_comes_later_does_not_change_a_night_of_then(loop: Pla
     stages.score(loop, MODEL, later, Try("off"))
     assert recorded(month, later)[0]["recalibration"] is None
     assert labels["offsets"]["prediction"] < before[0][0]["recalibration"]["offsets"]["prediction"] - 0.05
+
+
+def test_a_night_whose_positives_are_not_in_yet_moves_nothing_whenever_it_is_asked(loop: Platform) -> None:
+    """No late flight of 4 February and since is known: to go by what is, all flights would be likely on time."""
+    month, on = recalibrated(loop), date(2013, 2, 8)
+    since = DateRange(date(2013, 2, 6), on)
+    stages.score(month, MODEL, since, Try("all known"))
+    known = recorded(month, since)[-1]["recalibration"]
+    assert known["nights"] == 10
+    away = "known_at = known_at + interval '30 days' WHERE arr_delay > 15 AND flight_date >= '2013-02-04'"
+    assert redelivered(loop, f"UPDATE raw.arrivals SET {away}") > 200
+    stages.score(month, MODEL, since, Try("a range"))
+    of_range = recorded(month, since)
+    short = of_range[-1]["recalibration"]
+    assert short["nights"] == 7, "28 January to 3 February"
+    assert abs(short["offsets"]["prediction"] - known["offsets"]["prediction"]) < 0.1
+    for night in since.dates:
+        stages.measure_performance(month, MODEL, night, Try("monitored"))
+        stages.score(month, MODEL, DateRange(night, night), Try(f"{night} alone"))
+    assert recorded(month, since) == of_range, "it is of the reports, not of what monitoring recorded of them"
 
 
 def test_another_version_has_no_nights_of_its_own_and_a_fault_leaves_its_night_out(loop: Platform) -> None:

@@ -19,6 +19,8 @@ from nightshift.distributions import Floats
 from nightshift.records.monitoring import Arrived
 
 State = Literal["provisional", "final"]
+# Of the scored of a night, those that were reported, and those that had their label.
+Shares = tuple[float, float]
 # A hundredth of a night's labels may come later: that moves no verdict.
 LATE = 0.01
 # By so many standard deviations something is surely so: by chance once in a thousand nights.
@@ -61,7 +63,7 @@ class Looked:
             ),
         )
 
-    def shares(self, age: int) -> tuple[float, float]:
+    def shares(self, age: int) -> Shares:
         """Return which shares of the scored were reported, and had their label, ``age`` nights later."""
         reports, labels = (sum(of[: age + 1]) for of in (self.arrived.reports, self.arrived.counts))
         return reports / self.scored, labels / self.scored
@@ -124,25 +126,61 @@ def state(night: Looked, earlier: Sequence[Looked], maturity: Maturity) -> tuple
     """Return whether a night of at least the declared age is final, and if not, why; by what was usual ``earlier``."""
     if night.age < maturity.after:
         return "provisional", maturity.words or ""
-    usual = [each.shares(night.age) for each in earlier if each.age >= night.age][-USUAL:]
-    if night.age >= maturity.after + AT_LAST or len(usual) < FEWEST_USUAL:
+    if night.age >= maturity.after + AT_LAST:
         return "final", ""
-    reports, labels = night.shares(night.age)
+    missing = _missing(night.shares(night.age), _usual(earlier, night.age, maturity), night.scored)
+    if missing is None:
+        return "final", ""
+    what, share, before = missing
+    return "provisional", (
+        f"{share:.0%} of the {what} of {night.night} are there, where nights before had {before:.0%} by then"
+    )
+
+
+def provisional(nights: Sequence[Looked], maturity: Maturity, day: date) -> dict[date, str]:
+    """Return which nights, oldest first, are not final on ``day``, and why.
+
+    A night is final at last by its date, also where nobody has looked at it since.
+    """
+    found: dict[date, str] = {}
+    for number, each in enumerate(nights):
+        if (day - each.night).days < maturity.after + AT_LAST:
+            said, why = state(each, nights[:number], maturity)
+            found |= {each.night: why} if said == "provisional" else {}
+    return found
+
+
+def _usual(earlier: Sequence[Looked], age: int, maturity: Maturity) -> list[Shares]:
+    """Return what nights had at an age, without those that were short then: to go on does not make an outage usual.
+
+    Where what is missing never came, it is usual once it is so of several nights.
+    """
+    usual: list[Shares] = []
+    never: list[Shares] = []
+    for each in earlier:
+        if each.age < age:
+            continue
+        if _missing(each.shares(age), usual, each.scored) is None:
+            usual.append(each.shares(age))
+        elif each.age >= maturity.after + AT_LAST and _missing(each.shares(each.age), usual, each.scored):
+            never.append(each.shares(age))
+            if len(never) == FEWEST_USUAL:
+                usual, never = usual + never, []
+    return usual
+
+
+def _missing(shares: Shares, usual: Sequence[Shares], rows: int) -> tuple[str, float, float] | None:
+    """Return what surely is missing of a night, its share and the usual one; None where nothing is, or is not known."""
+    if len(usual) < FEWEST_USUAL:
+        return None
     for what, share, before in zip(
-        ("reports", "labels"), (reports, labels), zip(*usual, strict=True), strict=True
+        ("reports", "labels"), shares, zip(*usual[-USUAL:], strict=True), strict=True
     ):
-        if _falls_short(share, before, night.scored):
-            return "provisional", (
-                f"{share:.0%} of the {what} of {night.night} are there, where nights before had "
-                f"{np.mean(before):.0%} by then"
-            )
-    return "final", ""
-
-
-def _falls_short(share: float, usual: Sequence[float], rows: int) -> bool:
-    mean = float(np.mean(usual))
-    chance = np.var(usual, ddof=1) * (1 + 1 / len(usual)) + mean * max(1 - mean, 0.0) / rows
-    return share < mean - LATE - SURELY * sqrt(chance)
+        mean = float(np.mean(before))
+        chance = np.var(before, ddof=1) * (1 + 1 / len(before)) + mean * max(1 - mean, 0.0) / rows
+        if share < mean - LATE - SURELY * sqrt(chance):
+            return what, share, mean
+    return None
 
 
 def _late(nights: Sequence[Looked], age: int) -> str | None:

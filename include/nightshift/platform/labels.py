@@ -9,14 +9,17 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
+import numpy as np
 import pandas as pd
 
 from nightshift import train
 from nightshift.calendar import DateRange
+from nightshift.monitor.maturity import Looked, arrived
 from nightshift.platform.handles import Platform, Try
 from nightshift.records import deliveries, labels, monitoring
 from nightshift.records.labels import LabelBatch
 from nightshift.specs import Model
+from nightshift.specs.tables import LABEL
 from nightshift.types import content_sha256
 from nightshift.warehouse import Reading, Table, label_table, raw_table
 
@@ -52,6 +55,22 @@ def read_reports(reading: Reading, platform: Platform, model: Model, first: date
         parts.append(kept[kept["batch_date"].dt.date.isin(nights)])
     filled = [part for part in parts if len(part)] or parts[:1]
     return pd.concat(filled, ignore_index=True).sort_values("batch_date", kind="stable", ignore_index=True)
+
+
+def looked_at_night(platform: Platform, night: date, part: pd.DataFrame, batch_date: date) -> Looked:
+    """Return when the labels of a night's rows came, in nights by their cut-offs, up to that of ``batch_date``.
+
+    ``part``: its rows, with what :func:`train.came` tells of each.
+    """
+    nights = DateRange(night, batch_date).dates
+    cutoffs = pd.DatetimeIndex([platform.project.calendar.cutoff(day) for day in nights])
+    known = part[part[LABEL].notna()]
+    reported, ages = (
+        np.asarray(cutoffs.searchsorted(pd.DatetimeIndex(instants), side="left"), dtype=np.float64)
+        for instants in (part[train.FIRST_REPORTED].dropna(), known[train.FIRST_KNOWN])
+    )
+    labels = known[LABEL].to_numpy(dtype=np.float64)
+    return Looked(night, len(part), arrived(reported, ages, labels, len(nights) - 1))
 
 
 def keep_labels(platform: Platform, model: Model, needed: DateRange, asked: Try) -> int:

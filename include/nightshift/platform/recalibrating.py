@@ -1,5 +1,6 @@
 """The offsets of nights: what a version has said is stored, what came true is known by a night's cut-off."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from nightshift import train
 from nightshift.calendar import DateRange
+from nightshift.monitor.maturity import AT_LAST, measure, provisional
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.handles import Platform
-from nightshift.platform.labels import ensure_reports, read_reports
+from nightshift.platform.labels import ensure_reports, looked_at_night, read_reports
 from nightshift.records import features
 from nightshift.records.features import Recalibration
 from nightshift.score import CHAMPION_ARM, Predict, predicted
@@ -36,25 +38,32 @@ class Said:
 class Past:
     """What champions said of the nights before, without their offsets, and all reports of what came true.
 
-    Scored in their order, each night is added; so a range comes to what its nights come to one at a time.
+    ``older``: the entities of nights before these; how soon their labels came says what is usual. Scored in their
+    order, each night is added; so a range comes to what its nights come to one at a time.
     """
 
     platform: Platform
     model: Model
     said: dict[date, Said]
+    older: dict[date, pd.DataFrame]
     reported: pd.DataFrame
     faulty: set[date]
 
     def recalibration(self, night: date, version: int) -> Recalibration:
-        """Return by what a version's predictions of a night are moved: by nights of its own that are sound."""
+        """Return by what a version's predictions of a night are moved: by nights of its own, sound and complete."""
         seen = window(self.model, night)
         own = {
             day: said
             for day, said in self.said.items()
             if seen.first <= day <= seen.last and said.version == version and day not in self.faulty
         }
-        truth = self._matched(list(own.values()), self._labels(night)) if own else []
-        found = offset(self.model, [(o.scores, true) for o, true in zip(own.values(), truth, strict=True)])
+        came = self._came(night) if own else {}
+        complete = came.keys() - self._provisional(night, came).keys()
+        final = {day: said.scores for day, said in own.items() if day in complete}
+        found = offset(
+            self.model,
+            [(scores, came[day][LABEL].to_numpy(dtype="float64")) for day, scores in final.items()],
+        )
         names = self.model.classes or ONE
         return Recalibration(dict(zip(names, found.values, strict=True)), found.nights, found.labels)
 
@@ -62,19 +71,34 @@ class Past:
         """Add what was served of a night, as it will be read when it is stored."""
         self.said[night] = _said(self.platform, self.model, version, served, by)
 
-    def _labels(self, night: date) -> pd.DataFrame:
-        """Return the labels known at the night's cut-off. One that is no class is for a training to refuse."""
-        first = pd.Timestamp(window(self.model, night).first)
-        reported = self.reported[self.reported["batch_date"].between(first, pd.Timestamp(night))]
-        cutoff = pd.Timestamp(self.platform.project.calendar.cutoff(night))
-        return train.labels(self.model, reported, self._entity, cutoff, learned=False)
+    def _came(self, night: date) -> dict[date, pd.DataFrame]:
+        """Return what came of each row of the nights before, as it is known at the night's cut-off.
 
-    def _matched(self, own: list[Said], labels: pd.DataFrame) -> list[Floats]:
-        """Return the label of each row of each night, NaN where it has none: one join of all is many times as fast."""
-        rows = pd.concat([said.entities for said in own], ignore_index=True)
-        found = rows.merge(labels, on=self._entity, how="left", validate="many_to_one")
-        ends = np.cumsum([len(said.entities) for said in own])
-        return np.split(found[LABEL].to_numpy(dtype="float64"), ends[:-1])
+        One join of all nights is many times as fast.
+        """
+        looked = _looked_at(self.model, night)
+        every = self.older | {day: said.entities for day, said in self.said.items()}
+        nights = sorted(day for day in every if looked.first <= day <= looked.last and len(every[day]))
+        if not nights:
+            return {}
+        reported = self.reported[
+            self.reported["batch_date"].between(pd.Timestamp(looked.first), pd.Timestamp(night))
+        ]
+        cutoff = pd.Timestamp(self.platform.project.calendar.cutoff(night))
+        rows = pd.concat([every[day] for day in nights], ignore_index=True)
+        found = rows.merge(
+            train.came(reported, self._entity, cutoff), on=self._entity, how="left", validate="many_to_one"
+        )
+        ends = np.cumsum([len(every[day]) for day in nights])
+        return {day: found.iloc[end - len(every[day]) : end] for day, end in zip(nights, ends, strict=True)}
+
+    def _provisional(self, night: date, came: dict[date, pd.DataFrame]) -> dict[date, str]:
+        """Return the nights that lack labels at the night's cut-off: of the reports themselves.
+
+        What monitoring recorded of them says the same, once it has run; this is asked before.
+        """
+        looked = [looked_at_night(self.platform, day, rows, night) for day, rows in came.items()]
+        return provisional(looked, measure(looked, self.model.matures_after_days), night)
 
     @property
     def _entity(self) -> list[str]:
@@ -91,26 +115,33 @@ def past_of(
     if model.recalibrate is None:
         return None
     feature_set = platform.project.feature_set(model.features)
+    table = prediction_table(model, feature_set)
     before = DateRange(window(model, nights.first).first, nights.first - timedelta(days=1))
-    rows = reading.read(prediction_table(model, feature_set), before.first, before.last)
-    reported = read_reports(reading, platform, model, before.first, nights.last)
-    batches = reading.all(
-        features.PREDICTED_NIGHTS, model=model.name, arm=arm, first=before.first, last=before.last
-    )
+    first = _looked_at(model, nights.first).first
+    rows = reading.read(table, before.first, before.last)
+    keys = reading.read(table.narrowed(table.key), first, before.first - timedelta(days=1))
+    reported = read_reports(reading, platform, model, first, nights.last)
+    batches = reading.all(features.PREDICTED_NIGHTS, model=model.name, arm=arm, first=first, last=before.last)
     by = {batch.batch_date: batch for batch in batches}
     said = {
-        night: _said(
-            platform,
-            model,
-            by[night].model_version,
-            part[part["arm"] == by[night].arm],
-            by[night].recalibration,
-        )
-        for night, part in rows.groupby(rows["batch_date"].dt.date)
-        if night in by
+        night: _said(platform, model, by[night].model_version, part, by[night].recalibration)
+        for night, part in _of_arms(rows, by).items()
     }
+    older = {night: part[feature_set.entity] for night, part in _of_arms(keys, by).items()}
     faulty = faulty_nights(reading, feature_set, DateRange(before.first, nights.last))
-    return Past(platform, model, said, reported, faulty)
+    return Past(platform, model, said, older, reported, faulty)
+
+
+def _looked_at(model: Model, night: date) -> DateRange:
+    """Return the nights whose labels the offset of ``night`` looks at: also of its oldest it knows what was usual."""
+    seen = window(model, night)
+    return DateRange(seen.first - timedelta(days=AT_LAST), seen.last)
+
+
+def _of_arms(rows: pd.DataFrame, by: Mapping[date, features.PredictionBatch]) -> dict[date, pd.DataFrame]:
+    """Return the rows of each night that are of its batch's arm."""
+    nights = rows.groupby(rows["batch_date"].dt.date)
+    return {night: part[part["arm"] == by[night].arm] for night, part in nights if night in by}
 
 
 def ensure_past(platform: Platform, model: Model) -> None:

@@ -4,26 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-import numpy as np
 import pandas as pd
 
 from nightshift.calendar import DateRange
-from nightshift.monitor.maturity import Looked, Maturity, arrived, measure, state
+from nightshift.monitor.maturity import AT_LAST, Looked, Maturity, measure, provisional, state
 from nightshift.platform import Platform
+from nightshift.platform.labels import looked_at_night
 from nightshift.records import monitoring
 from nightshift.records.monitoring import Arrivals, PerformanceResult
 from nightshift.specs import Model
-from nightshift.train import FIRST_KNOWN, FIRST_REPORTED
 
-# So many nights say what is usual.
+# So many nights, beside those that are looked at, say what is usual; by so many labels can be seen to come later.
 NIGHTS = 60
-# Of fewer nights in a window, it is not seen whose labels come later.
-FEWEST_DAYS = 7
+# Each night is looked at until it is final; of fewer it is not seen whose labels come later.
+FEWEST_DAYS = AT_LAST + 1
 
 
 @dataclass(frozen=True)
 class Matured:
-    """Which nights a night may judge: those of ``judged`` that are not ``provisional``, and why these are not."""
+    """Which nights a night may judge: up to the last of ``judged``, but those that are ``provisional``, and why.
+
+    ``judged``: what performance is measured on. Harm, probation and estimates look farther back.
+    """
 
     maturity: Maturity
     judged: DateRange
@@ -35,8 +37,9 @@ class Matured:
 
     @property
     def words(self) -> str:
-        """What is told beside a performance; empty where labels are as declared."""
-        said = dict.fromkeys([self.maturity.words or "", *self.provisional.values()])
+        """What is told beside a performance, of its own nights; empty where labels are as declared."""
+        of_judged = [why for night, why in self.provisional.items() if night >= self.judged.first]
+        said = dict.fromkeys([self.maturity.words or "", *of_judged])
         return "; ".join(filter(None, said))
 
 
@@ -44,7 +47,7 @@ def looked_at(platform: Platform, model: Model, batch_date: date) -> DateRange:
     """Return the nights whose labels a night looks at: all that have the declared age and may not be final yet."""
     last = batch_date - timedelta(days=model.matures_after_days)
     known = measure(arrivals_of(platform, model, batch_date), model.matures_after_days)
-    days = max(_window(model), FEWEST_DAYS) + known.after - known.declared
+    days = _days(model) + min(known.after - known.declared, NIGHTS)
     return DateRange(last - timedelta(days=days - 1), last)
 
 
@@ -62,7 +65,7 @@ def arrived_now(
     """
     parts = rows.groupby(rows["batch_date"].dt.date)
     looked = {each.night: each.until(batch_date) for each in before if each.night in set(scored)}
-    looked |= {night: _looked(platform, night, part, batch_date) for night, part in parts}
+    looked |= {night: looked_at_night(platform, night, part, batch_date) for night, part in parts}
     others = [each for each in before if each.night not in looked]
     nights = sorted([*others, *looked.values()], key=lambda each: each.night)
     maturity = measure(nights, model.matures_after_days)
@@ -89,12 +92,7 @@ def matured(platform: Platform, model: Model, batch_date: date) -> Matured:
     maturity = measure(nights, model.matures_after_days)
     last = batch_date - timedelta(days=maturity.after)
     judged = DateRange(last - timedelta(days=_window(model) - 1), last)
-    provisional: dict[date, str] = {}
-    for number, each in enumerate(nights):
-        if judged.first <= each.night <= judged.last:
-            said, why = state(each, nights[:number], maturity)
-            provisional |= {each.night: why} if said == "provisional" else {}
-    return Matured(maturity, judged, provisional)
+    return Matured(maturity, judged, provisional(nights, maturity, batch_date))
 
 
 def told(result: PerformanceResult, matured: Matured) -> PerformanceResult:
@@ -103,28 +101,23 @@ def told(result: PerformanceResult, matured: Matured) -> PerformanceResult:
 
 
 def _window(model: Model) -> int:
-    return model.performance.window_days if model.performance else 1
+    return model.performance.window_days if model.performance else FEWEST_DAYS
+
+
+def _days(model: Model) -> int:
+    """Return how many nights are looked at where labels come as declared."""
+    return max(_window(model), FEWEST_DAYS)
 
 
 def arrivals_of(platform: Platform, model: Model, batch_date: date) -> list[Looked]:
-    """Return the newest nights of which arrivals are recorded, oldest first, each as ``batch_date`` could see it."""
+    """Return the newest nights of which arrivals are recorded, oldest first, each as ``batch_date`` could see it.
+
+    All that a night looks at, however late labels are declared to come, and those that say what is usual.
+    """
     rows = platform.warehouse.all(
         monitoring.ARRIVALS,
         model=model.name,
-        first=batch_date - timedelta(days=NIGHTS),
+        first=batch_date - timedelta(days=model.matures_after_days + _days(model) + NIGHTS),
         last=batch_date,
     )
     return [Looked(row.batch_date, row.scored, row.arrived).as_of(batch_date) for row in rows]
-
-
-def _looked(platform: Platform, night: date, part: pd.DataFrame, batch_date: date) -> Looked:
-    """Return when the labels of a night's rows came, in nights by their cut-offs."""
-    nights = DateRange(night, batch_date).dates
-    cutoffs = pd.DatetimeIndex([platform.project.calendar.cutoff(day) for day in nights])
-    known = part[part["label"].notna()]
-    reported, ages = (
-        np.asarray(cutoffs.searchsorted(pd.DatetimeIndex(instants), side="left"), dtype=np.float64)
-        for instants in (part[FIRST_REPORTED].dropna(), known[FIRST_KNOWN])
-    )
-    labels = known["label"].to_numpy(dtype=np.float64)
-    return Looked(night, len(part), arrived(reported, ages, labels, len(nights) - 1))

@@ -146,7 +146,8 @@ def _rows(
 def _pairs(model: Model, part: pd.DataFrame) -> Floats:
     """Return the rows of ``part`` that have a label as (n, 1 + scores): the label, then what was said."""
     known = part[part["label"].notna()]
-    said = predicted(known, model.classes).reshape(len(known), -1)
+    # Of how many scores a row has, a night without any label says nothing.
+    said = predicted(known, model.classes).reshape(len(known), max(len(model.classes), 1))
     return np.column_stack([known["label"].to_numpy(dtype="float64"), said])
 
 

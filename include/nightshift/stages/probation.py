@@ -130,6 +130,4 @@ def _differences(platform: Platform, model: Model, found: OnProbation, batch_dat
     spec = platform.project.feature_set(model.features)
     faulty = faulty_nights(platform, spec, DateRange(both[0], both[-1]))
     labels = matured(platform, model, batch_date)
-    return [
-        mine[night] - theirs[night] for night in both if night not in faulty and labels.is_final(night)
-    ]
+    return [mine[night] - theirs[night] for night in both if night not in faulty and labels.is_final(night)]

@@ -19,6 +19,7 @@ from nightshift.train.fitting import (
 from nightshift.train.labels import (
     FIRST_KNOWN,
     FIRST_REPORTED,
+    came,
     labelled,
     labels,
     never_met,
@@ -42,6 +43,7 @@ __all__ = [
     "alone",
     "as_fitted",
     "best",
+    "came",
     "check",
     "drawn",
     "fair_from",

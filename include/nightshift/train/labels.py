@@ -50,6 +50,20 @@ def labels(
     return known[[*entity, LABEL]].dropna(subset=[LABEL])
 
 
+def came(reported: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> pd.DataFrame:
+    """Return ``entity``, its ``label`` as :func:`labels` has it, and since when it was reported, and had an outcome.
+
+    Missing is the label of a last report without an outcome. One that is no class is for a training to refuse.
+    """
+    known = reported[reported["known_at"] <= known_by].sort_values("known_at", kind="stable")
+    outcomes = known[known[LABEL].notna() | known[NO_CLASS].notna()]
+    found = known.drop_duplicates(entity, keep="last")[[*entity, LABEL]]
+    for name, rows in ((FIRST_REPORTED, known), (FIRST_KNOWN, outcomes)):
+        first = rows.drop_duplicates(entity)[[*entity, "known_at"]].rename(columns={"known_at": name})
+        found = found.merge(first, on=entity, how="left", validate="one_to_one")
+    return found
+
+
 def labelled(features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> pd.DataFrame:
     """Return the feature rows that have a label, in the order of ``features``.
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightshift.monitor.maturity import Looked, arrived, curve, measure, state
+from nightshift.monitor.maturity import AT_LAST, Looked, Maturity, arrived, curve, measure, state
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
 ROWS, DECLARED = 900, 2
@@ -128,6 +128,32 @@ def test_positives_that_begin_to_come_late_are_not_judged_that_very_night_and_fo
     )
     # The late ones come after 4 nights.
     assert days <= 4 + 1
+
+
+def test_an_outage_is_not_usual_for_going_on() -> None:
+    """Two of five positives stay away for ten nights: no night of these is judged before its seven nights are over."""
+    began, share = 30, 0.4
+    for lasted in range(1, 11):
+        nights = looked(began + lasted, today=began + lasted + 1, late_positives=share, by=1000, since=began)
+        maturity = measure(nights, DECLARED)
+        said = [state(each, nights[:n], maturity)[0] for n, each in enumerate(nights)]
+        short = min(lasted, AT_LAST)
+        assert said == ["final"] * (len(nights) - short) + ["provisional"] * short, lasted
+
+
+def test_nights_that_had_their_labels_late_do_not_say_what_is_usual_at_that_age() -> None:
+    """A first outage of three nights is over, and all came; the second is seen as the first was."""
+    late = dict.fromkeys([20, 21, 22, 33], 0.1)
+    nights = looked(34, today=35, late=late, by=5)
+    assert state(nights[33], nights[:33], Maturity(DECLARED, DECLARED))[0] == "provisional"
+
+
+def test_where_labels_never_come_any_more_that_is_usual_at_last() -> None:
+    def told(day: int) -> str:
+        nights = looked(day - 1, today=day, late=dict.fromkeys(range(30, 100), 0.1), by=1000)
+        return state(nights[-1], nights[:-1], measure(nights, DECLARED))[0]
+
+    assert [told(day) for day in (32, 40, 60)] == ["provisional", "provisional", "final"]
 
 
 def test_one_night_whose_labels_come_late_says_nothing_of_the_others() -> None:
