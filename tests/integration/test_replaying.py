@@ -1,12 +1,14 @@
 """A rehearsal over real nights: what it says, what it leaves, and how it goes on after it was cut short."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from integration.conftest import MODEL
+from integration.conftest import MODEL, redelivered
 from nightshift import replay, stages
 from nightshift.calendar import DateRange
 from nightshift.cli.app import app
@@ -59,6 +61,63 @@ def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
     assert [row["policy"] for row in kept if row["chosen"]] == [
         found["outcome"].partition(": ")[2].partition(". On the second half")[0]
     ]
+
+
+def other_code(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CODE_COMMIT", "another")
+
+
+def other_estimator(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = loop.project.own.file("own.mine")
+    assert own
+    own.write_text(own.read_text() + "# Another now.\n")
+
+
+def other_labels(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same labels, of which some became known a minute later."""
+    redelivered(
+        loop,
+        "UPDATE raw.arrivals SET known_at = known_at + interval '1 minute' WHERE batch_date = '2013-01-20'",
+    )
+
+
+def nothing(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "times"), [(other_code, 2), (other_estimator, 2), (other_labels, 2), (nothing, 1)]
+)
+def test_candidates_of_other_code_or_other_labels_are_not_gone_on_with(
+    loop: Platform,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Platform, pytest.MonkeyPatch], None],
+    times: int,
+) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CODE_COMMIT", "one")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/mine.py").write_text("class Mine: pass\n")
+    settings = loop.project.settings.model_copy(update={"allowed_types": ["own.mine.Mine"]})
+    project = loop.project.model_copy(update={"folder": tmp_path, "settings": settings})
+    loop = replace(loop, project=project)
+    trained: list[date] = []
+    train = replay.candidate
+
+    def counting(*arguments: object) -> replay.Candidate:
+        trained.append(arguments[3])
+        return train(*arguments)
+
+    def cut(done: int, total: int) -> None:
+        raise Cut
+
+    monkeypatch.setattr(replay, "candidate", counting)
+    asked = Rehearsal(NIGHTS, every=5, starts=1)
+    for before in (lambda *_: None, change):
+        before(loop, monkeypatch)
+        with pytest.raises(Cut):
+            stages.rehearse(loop, MODEL, asked, Try("one"), reason="a test", watch=cut)
+    assert len(trained) == times
 
 
 def test_a_rehearsal_leaves_a_page_and_nothing_else(loop: Platform) -> None:

@@ -18,7 +18,7 @@ from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.labels import ensure_reports, read_reports
-from nightshift.platform.provenance import spec_text
+from nightshift.platform.provenance import provenance, spec_text
 from nightshift.records import replays
 from nightshift.specs import FeatureSet, Model
 from nightshift.specs.parts import build
@@ -105,7 +105,7 @@ def _bank(
 ) -> replay.Bank:
     feature_set = platform.project.feature_set(spec.features)
     rows = replay.labelled(spec, feature_set, nights, last)
-    folder = f"{work}/{_identity(spec, nights, rows)}"
+    folder = f"{work}/{_identity(platform, spec, nights, rows)}"
     found: list[replay.Candidate] = []
     for number, as_of in enumerate(dates):
         found += _candidate(platform, spec, feature_set, nights, as_of, rows, folder, first=not number)
@@ -217,10 +217,20 @@ def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights
     return replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
 
 
-def _identity(spec: Model, nights: replay.Nights, rows: pd.DataFrame) -> str:
-    """Return the hash of what a candidate comes from: other data, or another spec, is another candidate."""
+def _identity(platform: Platform, spec: Model, nights: replay.Nights, rows: pd.DataFrame) -> str:
+    """Return the hash of what a candidate comes from: other data, code or packages, or another spec, is another one.
+
+    The data are also when each label became known: a candidate learns from those of its date.
+    """
     fitted = spec.model_copy(update={"recalibrate": None})  # it moves what a candidate says, and fits none
-    parts = (spec_text(fitted), content_sha256(nights.features), content_sha256(rows))
+    own = platform.project.own
+    parts = (
+        *provenance(fitted).values(),
+        *own.code(own.types).values(),
+        str(nights.first),
+        str(nights.cutoff(nights.first)),
+        *map(content_sha256, (nights.features, nights.reported, rows)),
+    )
     return sha256("\n".join(parts).encode())
 
 
