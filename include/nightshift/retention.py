@@ -54,6 +54,7 @@ def needed_days(project: Project) -> int:
     reach = [
         max(
             model.drift.window_days,
+            model.drift.of_last,
             model.performance.window_days if model.performance else 0,
             model.recalibrate.window_days if model.recalibrate else 0,
             model.train.holdout_days,
