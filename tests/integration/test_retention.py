@@ -340,6 +340,19 @@ def test_events_of_old_nights_end_and_those_of_versions_do_not(loop: Platform) -
         platform.warehouse.execute("DELETE FROM catalog.events WHERE what = 'built'")
 
 
+def test_events_that_their_table_still_keeps_stay_and_stop_nothing(loop: Platform) -> None:
+    """East of UTC+8 the night is a date further than the event's when the morning's retention runs."""
+    loop.warehouse.execute(
+        "INSERT INTO catalog.events (happened_at, what, kind, name, why, about) VALUES "
+        "(clock_timestamp() - interval '35 days' + interval '1 hour', 'built', 'model', 'x', '', '{}')"
+    )
+    event = loop.warehouse.row("SELECT happened_at::date AS day FROM catalog.events WHERE name = 'x'")
+    days = (event["day"] + timedelta(days=36) - AS_OF).days
+    found = retained(aged(loop, days), "real", days=days)["kinds"]
+    assert (found["events"]["things"], found["events"]["oldest_kept"]) == (0, str(event["day"]))
+    assert found["landed"]["things"] > 0
+
+
 def test_a_night_that_nobody_has_collected_makes_nothing_old(loop: Platform) -> None:
     night = LAST + timedelta(days=2000)
     found = stages.retain(loop, night, Try("far"), dry_run=False, rooms=plenty)
