@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from uuid import uuid4
@@ -186,8 +186,13 @@ def test_a_rejected_versions_run_is_marked_and_where_its_database_is_its_files_g
         "(SELECT 1 FROM governance.outcomes WHERE training_id = %s)",
         (run["training_id"], run["training_id"]),
     )
-    platform = aged(loop)
-    first, retried, second = (retained(platform, name) for name in ("real", "real", "a night later"))
+    # Its snapshot may be as old as it likes: the run itself was made today.
+    days = (datetime.now(UTC).date() - AS_OF).days + 60
+    platform = aged(loop, days)
+    assert retained(platform, "young")["kinds"]["mlflow"]["things"] == 0
+    first, retried, second = (
+        retained(platform, name, days=days) for name in ("real", "real", "a night later")
+    )
     size = first["kinds"]["mlflow"]["bytes"]
     assert size > 0
     assert first["waiting"] == retried["waiting"] == {"things": 0, "bytes": 0}
@@ -198,7 +203,7 @@ def test_a_rejected_versions_run_is_marked_and_where_its_database_is_its_files_g
     artifacts = folder.parents[1]
     assert remove_runs(store, str(artifacts), marked_runs(platform.warehouse.url)) == [run["mlflow_run_id"]]
     assert platform.registry.bytes_of(run["mlflow_run_id"]) is None
-    retained(platform, "next")
+    retained(platform, "next", days=days)
     [mark] = platform.warehouse.rows("SELECT removed_at FROM catalog.retired WHERE kind = 'mlflow'")
     assert mark["removed_at"] is not None
     assert marked_runs(platform.warehouse.url) == []

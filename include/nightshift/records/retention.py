@@ -103,7 +103,7 @@ EVENTS = Query(
     Found,
 )
 RUNS = Query(
-    "SELECT v.mlflow_run_id AS name, greatest(s.as_of, s.created_at::date) AS day, v.created_at AS written, "
+    "SELECT v.mlflow_run_id AS name, greatest(s.as_of, v.created_at::date) AS day, v.created_at AS written, "
     "1::bigint AS things, NULL::bigint AS bytes, CASE "
     "WHEN EXISTS (SELECT 1 FROM governance.promotions p WHERE (p.model, p.version) = (v.model, v.version)) "
     "THEN 'the ledger names its version' "
