@@ -74,9 +74,22 @@ def test_what_windows_of_models_reach_is_kept_whatever_the_project_says() -> Non
     content = project.settings.model_dump() | {"retention": {"verdicts": 35, "sketches": None, "landed": 35}}
     short = project.model_copy(update={"settings": Settings.model_validate(content)})
     days = days_of(short)
-    assert (days["verdicts"], days["sketches"], days["landed"]) == (needed_days(project), None, 35)
+    assert (days["reports"], days["sketches"], days["landed"]) == (90, None, 35)
+    assert days["verdicts"] == max(needed_days(project), 90)
     longest = max(model.train.holdout_days + model.matures_after_days for model in project.models.values())
     assert needed_days(project) >= 35 + longest
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "reports", "kept"), [(200, 400, 400), (200, None, None), (None, 90, None), (200, 90, 200)]
+)
+def test_a_verdict_is_kept_as_long_as_the_report_that_it_names(
+    verdicts: int | None, reports: int | None, kept: int | None
+) -> None:
+    project = load_project()
+    content = project.settings.model_dump() | {"retention": {"verdicts": verdicts, "reports": reports}}
+    settings = Settings.model_validate(content)
+    assert days_of(project.model_copy(update={"settings": settings}))["verdicts"] == kept
 
 
 # Counts of nights in a model's spec, and what they count is kept for good: rows, performance, requests, the ledger.
