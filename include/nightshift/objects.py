@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from uuid import uuid4
 
 import fsspec
 
 from nightshift.errors import Unreachable
+from nightshift.freeform import Json
 
 PART = ".part"
 CHUNK = 1 << 20
@@ -142,7 +143,7 @@ class Objects:
         """Return the files below ``prefix``, looked at once."""
         return Listing(self._listed(prefix))
 
-    def _listed(self, prefix: str) -> dict[str, dict[str, Any]]:
+    def _listed(self, prefix: str) -> dict[str, Json]:
         filesystem, path = self._locate(prefix)
         if not filesystem.exists(path):
             return {}
@@ -172,7 +173,7 @@ class Objects:
 class Listing:
     """Files by their keys, each with what its store says of it."""
 
-    files: dict[str, dict[str, Any]]
+    files: dict[str, Json]
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -186,6 +187,6 @@ class Listing:
         return {key: at for key, at in found.items() if at is not None}
 
 
-def _written(info: dict[str, Any]) -> datetime | None:
+def _written(info: Json) -> datetime | None:
     at = info.get("mtime", info.get("LastModified"))
     return datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at
