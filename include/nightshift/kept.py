@@ -89,6 +89,16 @@ def replays(model: str) -> str:
     return f"replays/{model}"
 
 
+def rehearsed(model: str) -> str:
+    """Return the folder of the candidates that a replay at work has so far."""
+    return f"{replays(model)}/work"
+
+
+def is_rehearsed(key: str) -> bool:
+    """Return whether a file is such a candidate."""
+    return key.startswith("replays/") and key.split("/")[2:3] == ["work"]
+
+
 def cards(model: str) -> str:
     """Return the folder of a model's cards."""
     return f"cards/{model}"

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from uuid import uuid4
 
 import fsspec
 
 from nightshift.errors import Unreachable
+from nightshift.freeform import Json
 
 PART = ".part"
 CHUNK = 1 << 20
@@ -73,13 +75,11 @@ class Objects:
     def put_once(self, prefix: str, content: bytes | Path, suffix: str) -> tuple[str, str]:
         """Write ``content``, or what a file holds, under its own hash; return (key, sha256).
 
-        The same content is the same file.
+        The same content is the same file, written anew: who looks at when it was written does not take it for old.
         """
         digest = sha256(content) if isinstance(content, bytes) else sha256_of(content)
         key = f"{prefix}/{digest}{suffix}"
-        filesystem, path = self._locate(key)
-        if not filesystem.exists(path):
-            self.put(key, content) if isinstance(content, bytes) else self.put_file(key, content)
+        self.put(key, content) if isinstance(content, bytes) else self.put_file(key, content)
         return key, digest
 
     def get(self, key: str) -> bytes:
@@ -127,6 +127,14 @@ class Objects:
         with suppress(FileNotFoundError):
             filesystem.rm_file(path)
 
+    def written(self, key: str) -> datetime | None:
+        """Return when the file at ``key`` was written; None if there is none, or its store does not say."""
+        filesystem, path = self._locate(key)
+        try:
+            return _written(filesystem.info(path))
+        except FileNotFoundError:
+            return None
+
     def sizes(self, prefix: str) -> dict[str, int]:
         """Return the files below ``prefix`` by their keys, each with its size in bytes."""
         return self.listed(prefix).sizes
@@ -135,7 +143,7 @@ class Objects:
         """Return the files below ``prefix``, looked at once."""
         return Listing(self._listed(prefix))
 
-    def _listed(self, prefix: str) -> dict[str, dict[str, Any]]:
+    def _listed(self, prefix: str) -> dict[str, Json]:
         filesystem, path = self._locate(prefix)
         if not filesystem.exists(path):
             return {}
@@ -165,23 +173,20 @@ class Objects:
 class Listing:
     """Files by their keys, each with what its store says of it."""
 
-    files: dict[str, dict[str, Any]]
+    files: dict[str, Json]
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The size of each in bytes."""
         return {key: int(info["size"]) for key, info in self.files.items()}
 
-    @property
-    def cut_short(self) -> dict[str, tuple[datetime, int]]:
-        """What writes left beside their places when they were killed: since when, and size.
-
-        Where the store does not say since when, nothing is told.
-        """
-        parts = {key: info for key, info in self.files.items() if key.endswith(PART)}
-        since = {key: info.get("mtime", info.get("LastModified")) for key, info in parts.items()}
-        return {key: (_instant(at), int(parts[key]["size"])) for key, at in since.items() if at is not None}
+    @cached_property
+    def written(self) -> dict[str, datetime]:
+        """When each was written; nothing of those of which the store does not say it."""
+        found = {key: _written(info) for key, info in self.files.items()}
+        return {key: at for key, at in found.items() if at is not None}
 
 
-def _instant(at: float | datetime) -> datetime:
-    return at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+def _written(info: Json) -> datetime | None:
+    at = info.get("mtime", info.get("LastModified"))
+    return datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at

@@ -13,14 +13,17 @@ from nightshift.specs.retention import FEWEST_DAYS, Retention
 
 # What windows of verdicts, trainings and recalibrations read. What a champion is judged by beside these is needed.
 WINDOWED = ("sketches", "verdicts")
-# A write that was killed leaves its part. One that is younger may still be written.
+# A write that was killed leaves its part, and a replay its candidates. What is younger may still be at work.
 PARTS = "parts"
 DAYS_OF_PARTS = 1
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A file, or the rows of a subject's night. ``day``: the later of its night and the day it was ``written``."""
+    """A file, or the rows of a subject's night. ``day``: the later of its night and the day it was ``written``.
+
+    ``file``: when its file was, as the store says. ``named``: whether a row names it.
+    """
 
     kind: str
     name: str
@@ -29,6 +32,8 @@ class Thing:
     things: int = 1
     bytes: int = 0
     needed: str = ""
+    file: datetime | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,17 @@ class Going:
 
 
 def days_of(project: Project) -> dict[str, int | None]:
-    """Return how many days each kind is kept; None: for good. No fewer than windows of models reach back."""
+    """Return how many days each kind is kept; None: for good. No fewer than windows of models reach back.
+
+    A verdict names its report, and is kept as long.
+    """
     days: dict[str, int | None] = {name: getattr(project.settings.retention, name) for name in FIELDS}
     least = needed_days(project)
     for kind in WINDOWED:
         given = days[kind]
         days[kind] = None if given is None else max(given, least)
+    verdicts, reports = days["verdicts"], days["reports"]
+    days["verdicts"] = None if verdicts is None or reports is None else max(verdicts, reports)
     return days | {PARTS: DAYS_OF_PARTS}
 
 
@@ -54,6 +64,7 @@ def needed_days(project: Project) -> int:
     reach = [
         max(
             model.drift.window_days,
+            model.drift.of_last,
             model.performance.window_days if model.performance else 0,
             model.recalibrate.window_days if model.recalibrate else 0,
             model.train.holdout_days,

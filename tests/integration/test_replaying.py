@@ -1,17 +1,19 @@
 """A rehearsal over real nights: what it says, what it leaves, and how it goes on after it was cut short."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from integration.conftest import MODEL
+from integration.conftest import MODEL, redelivered
 from nightshift import replay, stages
 from nightshift.calendar import DateRange
 from nightshift.cli.app import app
-from nightshift.errors import NotReady, RequestError, SpecError
-from nightshift.kept import SERVED, dag_of
+from nightshift.errors import FitFailed, NotReady, RequestError, SpecError
+from nightshift.kept import SERVED, dag_of, rehearsed
 from nightshift.stages import Platform, Rehearsal, Try
 
 pytestmark = pytest.mark.integration
@@ -61,15 +63,99 @@ def test_a_rehearsal_cut_short_goes_on_and_says_what_it_would_have_said(
     ]
 
 
-def test_a_rehearsal_leaves_a_page_and_nothing_else(loop: Platform) -> None:
+def other_code(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CODE_COMMIT", "another")
+
+
+def other_estimator(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = loop.project.own.file("own.mine")
+    assert own
+    own.write_text(own.read_text() + "# Another now.\n")
+
+
+def other_labels(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same labels, of which some became known a minute later."""
+    redelivered(
+        loop,
+        "UPDATE raw.arrivals SET known_at = known_at + interval '1 minute' WHERE batch_date = '2013-01-20'",
+    )
+
+
+def nothing(loop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "times"), [(other_code, 2), (other_estimator, 2), (other_labels, 2), (nothing, 1)]
+)
+def test_candidates_of_other_code_or_other_labels_are_not_gone_on_with(
+    loop: Platform,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Platform, pytest.MonkeyPatch], None],
+    times: int,
+) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CODE_COMMIT", "one")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/mine.py").write_text("class Mine: pass\n")
+    settings = loop.project.settings.model_copy(update={"allowed_types": ["own.mine.Mine"]})
+    project = loop.project.model_copy(update={"folder": tmp_path, "settings": settings})
+    loop = replace(loop, project=project)
+    trained: list[date] = []
+    train = replay.candidate
+
+    def counting(*arguments: object) -> replay.Candidate:
+        trained.append(arguments[3])
+        return train(*arguments)
+
+    def cut(done: int, total: int) -> None:
+        raise Cut
+
+    monkeypatch.setattr(replay, "candidate", counting)
+    asked = Rehearsal(NIGHTS, every=5, starts=1)
+    for before in (lambda *_: None, change):
+        before(loop, monkeypatch)
+        with pytest.raises(Cut):
+            stages.rehearse(loop, MODEL, asked, Try("one"), reason="a test", watch=cut)
+    assert len(trained) == times
+
+
+def test_a_rehearsal_leaves_a_page_and_what_another_is_at_work_on(loop: Platform) -> None:
+    others = f"{rehearsed(MODEL)}/another/2013-01-28.npz"
+    loop.objects.put(others, b"of another replay")
     found = stages.rehearse(loop, MODEL, ASKED, Try("one"), reason="a test")
     assert SERVED.fullmatch(found["page"])
     assert dag_of(found["page"]) == f"replay_policies_{MODEL}"
     page = loop.objects.get(found["page"]).decode()
     assert found["outcome"] in page
-    assert list((Path(loop.objects.root) / "replays" / MODEL).iterdir()) == [
-        Path(loop.objects.root) / found["page"]
-    ]
+    assert {*loop.objects.sizes(f"replays/{MODEL}")} == {found["page"], others}
+
+
+def test_a_date_that_cannot_be_learned_from_is_left_out_and_named(
+    loop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the rows of two dates an estimator can make nothing; nor, out of fold, of those of the first."""
+    train = replay.candidate
+    dates = replay.as_of_dates(NIGHTS, 3)
+
+    def failing(*arguments: object) -> replay.Candidate:
+        if arguments[3] == dates[1]:
+            raise FitFailed("one class only")
+        return train(*arguments)
+
+    def unknown(*arguments: object) -> replay.Learned:
+        raise FitFailed("one class only in a fold")
+
+    monkeypatch.setattr(replay, "candidate", failing)
+    monkeypatch.setattr(replay, "learned", unknown)
+    found = stages.rehearse(loop, MODEL, Rehearsal(NIGHTS, every=3, starts=2), Try("one"), reason="a test")
+    assert len(found["policies"]) == len(stages.policies(3)), "all but the declared one"
+    page = loop.objects.get(found["page"]).decode()
+    assert f"nothing could be trained as of {dates[1]}" in page
+    assert f"{replay.DECLARED}: one class only in a fold" in page
+    monkeypatch.setattr(replay, "candidate", unknown)
+    with pytest.raises(FitFailed, match="one class"):
+        stages.rehearse(loop, MODEL, Rehearsal(NIGHTS, every=3), Try("two"), reason="a test")
 
 
 @pytest.mark.parametrize(

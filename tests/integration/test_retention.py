@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +17,7 @@ from integration.conftest import LAST, MODEL, SCORED, train
 from nightshift import stages
 from nightshift.alerts import Disk
 from nightshift.calendar import DateRange
+from nightshift.kept import rehearsed
 from nightshift.objects import Objects
 from nightshift.records.ledger import TELL_OF_RENAME
 from nightshift.records.retention import SKETCHES
@@ -50,6 +51,8 @@ def aged(platform: Platform, days: int = 60) -> Platform:
     project = platform.project.model_copy(update={"settings": Settings.model_validate(content)})
     platform.warehouse.execute("UPDATE catalog.landings SET landed_at = batch_date")
     platform.warehouse.execute("UPDATE governance.snapshots SET created_at = as_of")
+    for file in (Path(platform.objects.root) / "snapshots").rglob("*.parquet"):
+        dated(file, LAST)
     platform.warehouse.execute("UPDATE monitoring.verdicts SET decided_at = batch_date")
     platform.warehouse.execute("UPDATE catalog.prediction_sketches SET sketched_at = batch_date")
     platform.warehouse.execute("UPDATE catalog.profile_counts SET counted_at = batch_date")
@@ -62,6 +65,12 @@ def aged(platform: Platform, days: int = 60) -> Platform:
         (AS_OF + timedelta(days=days),),
     )
     return replace(platform, project=project)
+
+
+def dated(file: Path, day: date) -> None:
+    """Have a file be written on a day."""
+    stamp = (day - date(1970, 1, 1)).days * 86400
+    os.utime(file, (stamp, stamp))
 
 
 def later(days: int = 60) -> date:
@@ -172,6 +181,88 @@ def test_a_snapshot_and_a_run_that_came_to_nothing_go_and_those_of_the_ledger_st
     assert marked_runs(platform.warehouse.url) == []
 
 
+def test_a_snapshot_frozen_again_is_new_though_its_row_is_of_the_first_time(loop: Platform) -> None:
+    def frozen() -> Path:
+        key = stages.snapshot(loop, MODEL, date(2013, 2, 5), Try(f"frozen_{uuid4().hex}"))["snapshot_id"]
+        return Path(loop.objects.root) / f"snapshots/{MODEL}/{key}.parquet"
+
+    frozen()
+    platform, times = aged(loop), iter(range(9))
+
+    def gone() -> int:
+        return retained(platform, f"{next(times)}")["kinds"]["snapshots"]["things"]
+
+    file = frozen()
+    assert gone() == 0, "a training that was asked for again needs it"
+    dated(file, LAST)
+    assert (gone(), file.exists()) == (1, False)
+    frozen()
+    assert gone() == 0
+    dated(file, LAST)
+    platform.warehouse.execute(
+        "UPDATE catalog.retired SET removed_at = '2013-02-10' WHERE kind = 'snapshots'"
+    )
+    assert (gone(), file.exists()) == (1, False), "and nobody needs it for good"
+
+
+def test_a_report_drawn_again_after_it_went_goes_again(loop: Platform) -> None:
+    stages.decide_verdict(loop, MODEL, SCORED.last, Try("verdict"))
+    platform = aged(loop, 100)
+
+    def drawn() -> Path:
+        key = stages.render_report(platform, MODEL, SCORED.last, Try("report"))["report"]
+        return Path(platform.objects.root) / key
+
+    file = drawn()
+    assert retained(platform, "one", days=38)["kinds"]["reports"]["things"] == 1
+    assert not file.exists()
+    drawn()
+    young = retained(platform, "two", days=38)["kinds"]["reports"]
+    assert (young["things"], young["oldest_kept"]) == (0, str(datetime.now(UTC).date()))
+    dated(file, later(38))
+    platform.warehouse.execute("UPDATE catalog.retired SET removed_at = %s", (later(38),))
+    assert retained(platform, "three", days=100)["kinds"]["reports"]["things"] == 1
+    assert not file.exists()
+
+
+def test_files_that_no_row_names_go_by_the_day_they_were_written(loop: Platform) -> None:
+    """Pages of ranges whose nights have moved on, and what a killed write left; not what is written meanwhile."""
+    root = Path(loop.objects.root)
+    platform = aged(loop)
+    old = {
+        root / "data_docs/weather/2013-01-01..2013-01-09.html",
+        root / f"reports/{MODEL}/2012-12-31.html",
+        root / "landed/weather/2013-01-02/ab.parquet",
+        root / f"snapshots/{MODEL}/ab.parquet",
+        root / "explorations/weather/ab.html",
+    }
+    young, again, card = (
+        root / name for name in ("landed/weather/x", "landed/weather/y", "cards/x/1/card.md")
+    )
+    for file in {*old, young, again, card}:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"four")
+        dated(file, later(30) if file == young else LAST)
+
+    def meanwhile(root: str) -> dict[str, Disk]:
+        dated(again, later())
+        return plenty(root)
+
+    named = {
+        root / each["docs_key"]
+        for each in platform.warehouse.rows(
+            "SELECT DISTINCT docs_key FROM catalog.batches WHERE docs_key IS NOT NULL"
+        )
+    }
+    found = stages.retain(platform, later(), Try("real"), dry_run=False, rooms=meanwhile)["kinds"]
+    assert {
+        kind: found[kind]["things"] for kind in ("data_docs", "reports", "snapshots", "explorations")
+    } == (dict.fromkeys(("data_docs", "reports", "snapshots", "explorations"), 1))
+    assert not any(file.exists() for file in old)
+    assert all(file.exists() for file in {young, again, card, *named})
+    assert platform.warehouse.rows("SELECT name FROM catalog.retired WHERE removed_at IS NULL") == []
+
+
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own store
 def test_a_rejected_versions_run_is_marked_and_where_its_database_is_its_files_go(
     loop: Platform, mlflow_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
@@ -186,8 +277,13 @@ def test_a_rejected_versions_run_is_marked_and_where_its_database_is_its_files_g
         "(SELECT 1 FROM governance.outcomes WHERE training_id = %s)",
         (run["training_id"], run["training_id"]),
     )
-    platform = aged(loop)
-    first, retried, second = (retained(platform, name) for name in ("real", "real", "a night later"))
+    # Its snapshot may be as old as it likes: the run itself was made today.
+    days = (datetime.now(UTC).date() - AS_OF).days + 60
+    platform = aged(loop, days)
+    assert retained(platform, "young")["kinds"]["mlflow"]["things"] == 0
+    first, retried, second = (
+        retained(platform, name, days=days) for name in ("real", "real", "a night later")
+    )
     size = first["kinds"]["mlflow"]["bytes"]
     assert size > 0
     assert first["waiting"] == retried["waiting"] == {"things": 0, "bytes": 0}
@@ -198,7 +294,7 @@ def test_a_rejected_versions_run_is_marked_and_where_its_database_is_its_files_g
     artifacts = folder.parents[1]
     assert remove_runs(store, str(artifacts), marked_runs(platform.warehouse.url)) == [run["mlflow_run_id"]]
     assert platform.registry.bytes_of(run["mlflow_run_id"]) is None
-    retained(platform, "next")
+    retained(platform, "next", days=days)
     [mark] = platform.warehouse.rows("SELECT removed_at FROM catalog.retired WHERE kind = 'mlflow'")
     assert mark["removed_at"] is not None
     assert marked_runs(platform.warehouse.url) == []
@@ -340,6 +436,19 @@ def test_events_of_old_nights_end_and_those_of_versions_do_not(loop: Platform) -
         platform.warehouse.execute("DELETE FROM catalog.events WHERE what = 'built'")
 
 
+def test_events_that_their_table_still_keeps_stay_and_stop_nothing(loop: Platform) -> None:
+    """East of UTC+8 the night is a date further than the event's when the morning's retention runs."""
+    loop.warehouse.execute(
+        "INSERT INTO catalog.events (happened_at, what, kind, name, why, about) VALUES "
+        "(clock_timestamp() - interval '35 days' + interval '1 hour', 'built', 'model', 'x', '', '{}')"
+    )
+    event = loop.warehouse.row("SELECT happened_at::date AS day FROM catalog.events WHERE name = 'x'")
+    days = (event["day"] + timedelta(days=36) - AS_OF).days
+    found = retained(aged(loop, days), "real", days=days)["kinds"]
+    assert (found["events"]["things"], found["events"]["oldest_kept"]) == (0, str(event["day"]))
+    assert found["landed"]["things"] > 0
+
+
 def test_a_night_that_nobody_has_collected_makes_nothing_old(loop: Platform) -> None:
     night = LAST + timedelta(days=2000)
     found = stages.retain(loop, night, Try("far"), dry_run=False, rooms=plenty)
@@ -351,18 +460,23 @@ def test_a_night_that_nobody_has_collected_makes_nothing_old(loop: Platform) -> 
 
 def test_what_killed_writes_left_goes_after_a_day(loop: Platform) -> None:
     root = Path(loop.objects.root)
-    old, new = (root / "landed" / "weather" / name for name in ("a.parquet.1.part", "a.parquet.2.part"))
-    for file, day in ((old, date(2013, 2, 1)), (new, later())):
+    landed, work = root / "landed/weather", root / f"{rehearsed(MODEL)}/ab"
+    old, new = landed / "a.parquet.1.part", landed / "a.parquet.2.part"
+    candidate, page = work / "2013-01-28.npz", root / f"replays/{MODEL}/ab.html"
+    for file, day in ((old, LAST), (new, later()), (candidate, LAST), (page, LAST)):
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"half")
-        stamp = (day - date(1970, 1, 1)).days * 86400
-        os.utime(file, (stamp, stamp))
+        dated(file, day)
     assert retained(aged(loop), "real")["kinds"]["parts"] == {
-        "things": 1,
-        "bytes": 4,
+        "things": 2,
+        "bytes": 8,
         "why": ["older than 1 days"],
         "oldest_kept": str(later()),
     }
-    assert (old.exists(), new.exists()) == (False, True)
+    assert not old.exists()
+    assert not candidate.exists()
+    assert new.exists()
+    assert page.exists()
 
 
 def test_a_rename_takes_nothing_from_the_version_that_may_come_back(warehouse: Warehouse) -> None:

@@ -1,12 +1,16 @@
 """What goes: what is old and needed by nothing; where the disk is short, the oldest files before their time."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from nightshift.retention import PARTS, Thing, choose, days_of, lines, needed_days, oldest_kept
-from nightshift.specs import load_project
+from nightshift.specs import Model, load_project
 from nightshift.specs.project import Settings
+from nightshift.specs.retention import FEWEST_DAYS
 
 NIGHT = date(2013, 12, 31)
 DAYS = {"landed": 100, "reports": 50, "sketches": 200, "mlflow": None, PARTS: 1}
@@ -70,9 +74,80 @@ def test_what_windows_of_models_reach_is_kept_whatever_the_project_says() -> Non
     content = project.settings.model_dump() | {"retention": {"verdicts": 35, "sketches": None, "landed": 35}}
     short = project.model_copy(update={"settings": Settings.model_validate(content)})
     days = days_of(short)
-    assert (days["verdicts"], days["sketches"], days["landed"]) == (needed_days(project), None, 35)
+    assert (days["reports"], days["sketches"], days["landed"]) == (90, None, 35)
+    assert days["verdicts"] == max(needed_days(project), 90)
     longest = max(model.train.holdout_days + model.matures_after_days for model in project.models.values())
     assert needed_days(project) >= 35 + longest
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "reports", "kept"), [(200, 400, 400), (200, None, None), (None, 90, None), (200, 90, 200)]
+)
+def test_a_verdict_is_kept_as_long_as_the_report_that_it_names(
+    verdicts: int | None, reports: int | None, kept: int | None
+) -> None:
+    project = load_project()
+    content = project.settings.model_dump() | {"retention": {"verdicts": verdicts, "reports": reports}}
+    settings = Settings.model_validate(content)
+    assert days_of(project.model_copy(update={"settings": settings}))["verdicts"] == kept
+
+
+# Counts of nights in a model's spec, and what they count is kept for good: rows, performance, requests, the ledger.
+OF_WHAT_STAYS = {
+    "train.window_days": "rows of features",
+    "train.half_life_days": "rows of features",
+    "retrain.when.age_days": "the ledger",
+    "retrain.cooldown_days": "the ledger",
+    "retrain.retry_days": "requests",
+    "retrain.budget.trainings": "requests",
+    "retrain.budget.days": "requests",
+    "retrain.give_up_after": "requests",
+    "retrain.probation_nights": "performance",
+}
+OF_NO_NIGHT = {
+    "target.above": "a value",
+    "train.max_rows": "rows",
+    "train.min_rows": "rows",
+    "train.tune.trials": "fits",
+    "train.tune.folds": "fits",
+    "approve_within_hours": "hours",
+    "drift.min_rows": "rows",
+    "drift.breaches": "never more than of_last",
+    "performance.min_labels": "rows",
+    "recalibrate.shrink_nights": "a weight",
+    "retrain.min_new_labels": "rows",
+    "retrain.verdict_within_minutes": "minutes",
+}
+
+
+def whole_numbers(spec: type[BaseModel], path: str = "") -> Iterator[str]:
+    """Yield the keys of a spec, and of the specs in it, that take a whole number."""
+    for name, field in spec.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        if int in kinds:
+            yield f"{path}{name}"
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from whole_numbers(kind, f"{path}{name}.")
+
+
+def test_the_keys_that_are_told_of_here_are_those_of_a_model() -> None:
+    assert {*OF_WHAT_STAYS, *OF_NO_NIGHT} < {*whole_numbers(Model)}
+
+
+@pytest.mark.parametrize("key", sorted({*whole_numbers(Model)} - {*OF_WHAT_STAYS, *OF_NO_NIGHT}))
+def test_each_key_of_a_model_that_looks_back_at_what_ends_is_reached(key: str) -> None:
+    project = load_project()
+    name, model = next((name, model) for name, model in project.models.items() if model.target)
+    content = model.model_dump(by_alias=True)
+    *above, last = key.split(".")
+    section = content
+    for each in above:
+        section[each] = section[each] or {}
+        section = section[each]
+    section[last] = 90  # as much as any of them may be
+    alone = project.model_copy(update={"models": {name: Model.model_validate(content)}})
+    assert needed_days(alone) >= FEWEST_DAYS + 90
 
 
 def test_each_kind_is_told_in_a_line() -> None:

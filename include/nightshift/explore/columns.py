@@ -198,7 +198,8 @@ def _number(raw: pd.Series) -> pd.Series:
 
 def _time(raw: pd.Series) -> pd.Series:
     stamps = pd.to_datetime(raw, utc=True)
-    return (stamps - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    # In seconds: nanoseconds hold no year before 1678 and none after 2261.
+    return (stamps - pd.Timestamp("1970-01-01", tz="UTC").as_unit("s")).dt.total_seconds()
 
 
 def _boolean(raw: pd.Series) -> pd.Series:

@@ -39,6 +39,10 @@ SAMPLED = (
     "many rows of a range compared with. Texts that are rare, long or look like an identifier are not shown."
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = (
+    (each - EPOCH) // timedelta(seconds=1)
+    for each in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+)
 
 
 def render(exploration: Exploration, snapshot_sha256: str) -> bytes:
@@ -261,8 +265,9 @@ def number(value: float) -> str:
 
 def instant(seconds: float) -> str:
     """Return seconds since 1970 as a date, or a date and a time (UTC)."""
-    when = EPOCH + timedelta(seconds=round(seconds))
-    return f"{when:%Y-%m-%d}" if (when.hour, when.minute) == (0, 0) else f"{when:%Y-%m-%d %H:%M}"
+    # The edge of a bin may lie before the year 1 or after 9999, which no date says.
+    when = EPOCH + timedelta(seconds=min(max(round(seconds), EARLIEST), LATEST))
+    return f"{when.date()}" if (when.hour, when.minute) == (0, 0) else f"{when.date()} {when:%H:%M}"
 
 
 def _pairs(matrix: pd.DataFrame) -> list[tuple[str, str, float]]:

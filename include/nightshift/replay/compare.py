@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightshift import bootstrap
+from nightshift.errors import FitFailed, NotReady
 from nightshift.replay.bank import Bank
 from nightshift.replay.policies import Policy, Served, never
 
@@ -43,7 +45,8 @@ class Outcome:
 class Compared:
     """All outcomes over the same nights. ``chosen``: the policy that the first half of the nights would have chosen.
 
-    ``curves``: of each policy the gain summed up over nights, from the first start on.
+    ``curves``: of each policy the gain summed up over nights, from the first start on. ``left_out``: in words, what
+    could not be compared, and why.
     """
 
     nights: int
@@ -51,40 +54,86 @@ class Compared:
     outcomes: tuple[Outcome, ...]
     chosen: str
     curves: Mapping[str, Floats]
+    left_out: tuple[str, ...] = ()
 
 
 def compare(
-    banks: Mapping[str, Bank], policies: Mapping[str, Policy], *, starts: int, seed: int = 0
+    banks: Mapping[str, Bank],
+    policies: Mapping[str, Policy],
+    *,
+    starts: int,
+    dates: Sequence[date] = (),
+    seed: int = 0,
 ) -> Compared:
     """Return what came of every policy with every bank, over the same nights, from several starts.
 
     ``banks``: by the name of what was changed in the spec, empty for the spec as it is declared, which comes first:
-    gains are over never retraining *its* first champion. The n-th start begins with the n-th candidate. Of the first
+    gains are over never retraining *its* first champion. A start is a date, of which every bank has a candidate.
+    ``dates``: those that each was to have one of. A policy that cannot be told what it asks is left out. Of the first
     half of the nights the policy is chosen that the second half then judges: the one with the fewest trainings whose
     gain is within a standard error of the best (Breiman, Friedman, Olshen and Stone 1984, "Classification and
     Regression Trees", section 3.4.3). An oracle is never chosen.
     """
     declared = next(iter(banks.values()))
-    starts = max(1, min(starts, len(declared.candidates) - 1))
-    outcomes, curves = [], {}
+    numbers = {change: _numbers(bank) for change, bank in banks.items()}
+    usual = _numbers(declared)
+    begun = _starts(numbers, starts)
+    outcomes, curves, left_out = [], {}, _lacking(numbers, dates)
     for change, bank in banks.items():
         for policy, serve in policies.items():
             name = f"{change}: {policy}" if change else policy
-            found = [_gains(declared, bank, serve, start) for start in range(starts)]
+            try:
+                found = [_gains(declared, usual[day], bank, numbers[change][day], serve) for day in begun]
+            except (NotReady, FitFailed) as error:
+                left_out.append(f"{name}: {error}")
+                continue
             outcomes.append(_outcome(name, found, seed))
             curves[name] = np.cumsum(found[0][1])
-    return Compared(
-        len(declared.nights) - declared.serves_from(0), starts, tuple(outcomes), _chosen(outcomes), curves
-    )
+    nights = len(declared.nights) - declared.serves_from(usual[begun[0]])
+    return Compared(nights, len(begun), tuple(outcomes), _chosen(outcomes), curves, tuple(left_out))
 
 
-def _gains(declared: Bank, bank: Bank, serve: Policy, start: int) -> tuple[Served, Floats, Floats, float]:
-    """Return what served, the gain and the loss of each night, and the part of a year that it was."""
-    served, usual = serve(bank, start), never(declared, start)
-    first = declared.serves_from(start)
+def _numbers(bank: Bank) -> dict[date, int]:
+    return {candidate.as_of: number for number, candidate in enumerate(bank.candidates)}
+
+
+def _starts(numbers: Mapping[str, Mapping[date, int]], most: int) -> list[date]:
+    """Return the first dates that every bank has a candidate of, but for the last: another is to follow.
+
+    Raises:
+        NotReady: there is none.
+    """
+    common = sorted(set.intersection(*(set(each) for each in numbers.values())))
+    if not common:
+        raise NotReady(
+            "no date has a candidate of every spec: replay a longer range, or leave out the change that has so few"
+        )
+    return common[: max(1, min(most, len(common) - 1))]
+
+
+def _lacking(numbers: Mapping[str, Mapping[date, int]], dates: Sequence[date]) -> list[str]:
+    """Return in words of which dates a bank has no candidate."""
+    asked = {*dates, *(day for each in numbers.values() for day in each)}
+    lacking = {change: sorted(asked - set(each)) for change, each in numbers.items()}
+    return [
+        f"{change or 'as the spec is'}: nothing could be trained as of {', '.join(map(str, days))}"
+        for change, days in lacking.items()
+        if days
+    ]
+
+
+def _gains(
+    declared: Bank, usual: int, bank: Bank, start: int, serve: Policy
+) -> tuple[Served, Floats, Floats, float]:
+    """Return what served, the gain and the loss of each night, and the part of a year that it was.
+
+    ``start``, ``usual``: the numbers of the first champion in either bank, of one date.
+    """
+    served, kept = serve(bank, start), never(declared, usual)
+    first = declared.serves_from(usual)
     loss = _losses(bank, served, first)
     years = (declared.nights[-1] - declared.nights[first]).days / 365.25
-    return served, _losses(declared, usual, first) - loss, loss, max(years, 1 / 365.25)
+    return served, _losses(declared, kept, first) - loss, loss, max(years, 1 / 365.25)
 
 
 def _losses(bank: Bank, served: Served, first: int) -> Floats:

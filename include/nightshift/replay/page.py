@@ -1,6 +1,7 @@
 """The page of a replay: what each policy came to, first in a sentence, then as a table and a picture."""
 
 from nightshift.calendar import DateRange
+from nightshift.masks import masked
 from nightshift.pages import Document, Figure, Legend, Note, Section, Table
 from nightshift.pages.charts import curves
 from nightshift.replay.compare import ORACLE, Compared, Outcome
@@ -40,7 +41,10 @@ def report(model: str, nights: DateRange, found: Compared) -> Document:
     return Document(
         title=f"{model}: retraining, replayed",
         about=f"Nights {nights.first} to {nights.last}, begun on {found.starts} different dates.",
-        notes=(Note(verdict(found), "good" if _chosen(found).later > 0 else "warn"),),
+        notes=(
+            Note(verdict(found), "good" if _chosen(found).later > 0 else "warn"),
+            *(Note(masked(f"Left out. {words}"), "warn") for words in found.left_out),
+        ),
         sections=(
             Section("Policies", (Table(HEAD, tuple(_row(each) for each in found.outcomes)), HOW)),
             Section("Gain over time", (legend, Figure("Summed gain over never retraining", drawing))),

@@ -13,12 +13,12 @@ import yaml
 
 from nightshift import kept, pages, replay, results
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady, RequestError
+from nightshift.errors import FitFailed, NotReady, RequestError
 from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.labels import ensure_reports, read_reports
-from nightshift.platform.provenance import spec_text
+from nightshift.platform.provenance import provenance, spec_text
 from nightshift.records import replays
 from nightshift.specs import FeatureSet, Model
 from nightshift.specs.parts import build
@@ -53,6 +53,7 @@ def rehearse(
         RequestError: a change is none, or the range is too short.
         SpecError: the changed spec is wrong.
         NotReady: there are no features or labels of these nights, or too few for a first champion.
+        FitFailed: a first champion cannot be learned from them.
     """
     model = platform.project.model(name)
     if model.target is None or not model.estimator.is_trained:
@@ -64,27 +65,28 @@ def rehearse(
         raise RequestError(f"range {asked.nights}: shorter than two times 'every', {asked.every} nights")
     models = {"": model, **{text: changed(model, text) for text in asked.changes}}
     nights = _nights(platform, model, asked.nights)
-    work = f"{kept.replays(name)}/work"
     tell = iter(range(1, len(models) * len(dates) + 1))
 
     def told() -> None:
         if watch:
             watch(next(tell), len(models) * len(dates))
 
-    banks = {
-        change: _bank(platform, spec, nights, dates, asked.nights.last, work, told)
+    found = {
+        change: _bank(platform, spec, nights, dates, asked.nights.last, told)
         for change, spec in models.items()
     }
+    banks = {change: bank for change, (bank, _) in found.items()}
     declared = _declared(platform, platform.project.feature_set(model.features), nights)
     compared = replay.compare(
-        banks, {**policies(asked.every), replay.DECLARED: declared}, starts=asked.starts
+        banks, {**policies(asked.every), replay.DECLARED: declared}, starts=asked.starts, dates=dates
     )
     page = pages.page(replay.report(name, asked.nights, compared)).encode()
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
     with platform.warehouse.session() as session:
         session.each(replays.REPLAY, _rows(name, run, asked, compared, key, reason))
         session.each(replays.LEARN, _learned(name, run, asked, banks[""]))
-    platform.objects.delete(work)
+    for _, work in found.values():
+        platform.objects.delete(work)
     return {
         "model": name,
         "nights": str(asked.nights),
@@ -100,17 +102,17 @@ def _bank(
     nights: replay.Nights,
     dates: list[date],
     last: date,
-    work: str,
     told: Callable[[], None],
-) -> replay.Bank:
+) -> tuple[replay.Bank, str]:
+    """Return the bank of a spec, and the folder that its candidates are in until all is compared."""
     feature_set = platform.project.feature_set(spec.features)
     rows = replay.labelled(spec, feature_set, nights, last)
-    folder = f"{work}/{_identity(spec, nights, rows)}"
+    folder = f"{kept.rehearsed(spec.name)}/{_identity(platform, spec, nights, rows)}"
     found: list[replay.Candidate] = []
     for number, as_of in enumerate(dates):
         found += _candidate(platform, spec, feature_set, nights, as_of, rows, folder, first=not number)
         told()
-    return replay.bank(spec, rows, found)
+    return replay.bank(spec, rows, found), folder
 
 
 def _declared(platform: Platform, feature_set: FeatureSet, nights: replay.Nights) -> replay.Policy:
@@ -217,10 +219,20 @@ def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights
     return replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
 
 
-def _identity(spec: Model, nights: replay.Nights, rows: pd.DataFrame) -> str:
-    """Return the hash of what a candidate comes from: other data, or another spec, is another candidate."""
+def _identity(platform: Platform, spec: Model, nights: replay.Nights, rows: pd.DataFrame) -> str:
+    """Return the hash of what a candidate comes from: other data, code or packages, or another spec, is another one.
+
+    The data are also when each label became known: a candidate learns from those of its date.
+    """
     fitted = spec.model_copy(update={"recalibrate": None})  # it moves what a candidate says, and fits none
-    parts = (spec_text(fitted), content_sha256(nights.features), content_sha256(rows))
+    own = platform.project.own
+    parts = (
+        *provenance(fitted).values(),
+        *own.code(own.types).values(),
+        str(nights.first),
+        str(nights.cutoff(nights.first)),
+        *map(content_sha256, (nights.features, nights.reported, rows)),
+    )
     return sha256("\n".join(parts).encode())
 
 
@@ -235,7 +247,11 @@ def _candidate(
     *,
     first: bool,
 ) -> list[replay.Candidate]:
-    """Return the candidate of a date, as an earlier try left it or trained now; none where it cannot be trained."""
+    """Return the candidate of a date, as an earlier try left it or trained now; none where it cannot be trained.
+
+    Raises:
+        NotReady, FitFailed: it is the first, without which nothing is served.
+    """
     key = f"{folder}/{as_of}.npz"
     content = platform.objects.find(key)
     if content is not None:
@@ -243,7 +259,7 @@ def _candidate(
             return [replay.Candidate.of(spec, as_of, nights.first, file["rows"], file["predictions"])]
     try:
         made = replay.candidate(spec, feature_set, nights, as_of, rows, platform.project.own)
-    except NotReady:
+    except (NotReady, FitFailed):
         if first:
             raise
         return []

@@ -6,13 +6,14 @@ the next run does what they say, if it still holds.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
+from itertools import chain
 
 from nightshift import kept, results
 from nightshift.alerts import Disk
 from nightshift.alerts.conditions import LITTLE
 from nightshift.database import Session
-from nightshift.objects import Listing
+from nightshift.objects import PART, Listing
 from nightshift.platform import Platform, Try
 from nightshift.records import retention as records
 from nightshift.records.retention import Found, Retention, Retired
@@ -59,40 +60,77 @@ def retain(
 
 
 def _things(platform: Platform) -> list[Thing]:
-    """Return all that may go one day. A file that is not there any more, and is not marked to go, is none."""
+    """Return all that may go one day. A file that is not there any more, and is not marked to go, is none.
+
+    Rows are read before files are looked at: what is written in between is young, whether a row names it or not.
+    """
     with platform.warehouse.session() as session:
         marks = {(each.kind, each.name): each for each in session.all(records.RETIRED)}
         found = {kind: session.all(query) for kind, query in records.KINDS.items()}
     listed = {kind: platform.objects.listed(kind) for kind in kept.KINDS}
-    sizes = {kind: listed[kind].sizes for kind in FILES}
     things = [
-        _thing(kind, each, sizes.get(kind, {}).get(each.name), marks.get((kind, each.name)))
+        _thing(kind, each, listed.get(kind, Listing({})), marks.get((kind, each.name)))
         for kind, rows in found.items()
         for each in rows
-        if _is_there(kind, each, sizes, marks.get((kind, each.name)))
+        if _is_there(kind, each, listed, marks.get((kind, each.name)))
     ]
-    return things + _parts(listed.values())
+    unnamed = [_unnamed(kind, listed[kind], {each.name for each in found[kind]}) for kind in FILES]
+    return [*things, *chain.from_iterable(unnamed), *_parts(listed.values())]
 
 
-def _is_there(kind: str, found: Found, sizes: dict[str, dict[str, int]], mark: Retired | None) -> bool:
+def _is_there(kind: str, found: Found, listed: dict[str, Listing], mark: Retired | None) -> bool:
     if kind in ROWS:
         return True  # also of a night that was written anew since: only what is there is found
-    if mark and mark.removed_at:
-        return found.written > mark.removed_at and found.name in sizes.get(kind, {})
-    return kind not in FILES or found.name in sizes[kind] or mark is not None
+    is_gone = mark is not None and mark.removed_at is not None
+    if kind not in FILES:
+        return not is_gone
+    # One that is there although it was removed was written anew, whatever its row says of when.
+    return found.name in listed[kind].files or (mark is not None and not is_gone)
 
 
-def _thing(kind: str, found: Found, size: int | None, mark: Retired | None) -> Thing:
-    known = found.bytes if found.bytes is not None else size
+def _thing(kind: str, found: Found, listing: Listing, mark: Retired | None) -> Thing:
+    known = found.bytes if found.bytes is not None else listing.sizes.get(found.name)
     was = mark.bytes if mark and not mark.removed_at else 0
-    return Thing(kind, found.name, found.day, found.written, found.things, max(known or 0, was), found.needed)
+    at = listing.written.get(found.name)
+    return Thing(
+        kind,
+        found.name,
+        _day(kind, found, at, mark.removed_at if mark else None),
+        found.written,
+        found.things,
+        max(known or 0, was),
+        found.needed,
+        at,
+    )
+
+
+def _day(kind: str, found: Found, at: datetime | None, removed: datetime | None) -> date:
+    """Return the day of a thing. Of rows frozen again, and of a file removed before, the row tells the first time."""
+    if kind not in FILES:
+        return found.day
+    again = [removed, at] if removed else [at] if kind == "snapshots" else []
+    return max([found.day, *(each.date() for each in again if each)])
+
+
+def _unnamed(kind: str, listing: Listing, named: set[str]) -> list[Thing]:
+    """Return the files that no row names: not any more, or not since who wrote them was killed.
+
+    One whose row is not there yet is young. Where the store does not say when it was written, nothing is known.
+    """
+    return [
+        Thing(kind, key, at.date(), at, bytes=listing.sizes[key], file=at, named=False)
+        for key, at in listing.written.items()
+        if key not in named and not key.endswith(PART)
+    ]
 
 
 def _parts(listed: Iterable[Listing]) -> list[Thing]:
+    """Return what was left by who was killed: at a write, beside its place; at a replay, its candidates so far."""
     return [
-        Thing(PARTS, key, since.date(), since, bytes=size)
+        Thing(PARTS, key, since.date(), since, bytes=each.sizes[key], file=since, named=False)
         for each in listed
-        for key, (since, size) in each.cut_short.items()
+        for key, since in each.written.items()
+        if key.endswith(PART) or kept.is_rehearsed(key)
     ]
 
 
@@ -180,13 +218,18 @@ def _take_away(platform: Platform, thing: Thing, as_of: date) -> None:
 
 
 def _is_new(platform: Platform, thing: Thing) -> bool:
-    """Whether it was written again since it was found: a night that is collected anew may land the same file."""
+    """Whether it was written, or named, again since it was found: a night collected anew may land the same file."""
+    at = platform.objects.written(thing.name)
+    if at and thing.file and at > thing.file:
+        return True
     now = (
         platform.warehouse.one(records.ONE[thing.kind], name=thing.name)
         if thing.kind in records.ONE
         else None
     )
-    return now is not None and thing.written is not None and now.written > thing.written
+    if now is None or thing.written is None:
+        return False
+    return now.written > thing.written or not thing.named
 
 
 def _count(

@@ -10,7 +10,7 @@ from explored_nights import ATTACK, BEFORE, COLUMNS, IMAGE, QUOTED, compared, ho
 
 from nightshift.calendar import DateRange
 from nightshift.explore import Exploration, Question, examine, render
-from nightshift.explore.page import PAGE_BYTES, findings
+from nightshift.explore.page import PAGE_BYTES, findings, instant
 
 HASH = "b" * 64
 
@@ -51,6 +51,31 @@ def test_no_name_and_no_value_reaches_the_page_raw(attacked: str) -> None:
         *("ul", "li", "table", "caption", "thead", "tbody", "tr", "th", "td", "code"),
         *("figure", "figcaption", "svg", "path", "rect", "text"),
     }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "1970-01-01"),
+        (3600, "1970-01-01 01:00"),
+        (-62135596800, "0001-01-01"),
+        (-1e12, "0001-01-01"),
+        (253402214400, "9999-12-31"),
+        (1e12, "9999-12-31 23:59"),
+    ],
+)
+def test_an_edge_beyond_all_dates_is_said_as_the_first_or_the_last(seconds: float, said: str) -> None:
+    assert instant(seconds) == said
+
+
+@pytest.mark.parametrize("column", ["flown_on", "seen_at"])
+def test_the_first_and_the_last_date_there_are_can_be_looked_at(column: str) -> None:
+    now = rows(0, 300)
+    dates = pd.Series(["0001-01-01", "9999-12-31"] * 150).astype("datetime64[s]")
+    now[column] = dates if column == "flown_on" else dates.dt.tz_localize("UTC").astype("datetime64[us, UTC]")
+    [found] = [each for each in examine(subject(), question(), now).columns if each.name == column]
+    assert (found.spread[0], found.spread[-1]) == (-62135596800, 253402214400)
+    assert "0001-01-01 to 9999-12-31" in page(compared(now, rows(1, 300)))
 
 
 def test_no_address_no_long_number_and_no_identifier_is_shown(attacked: str) -> None:

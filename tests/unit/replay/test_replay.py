@@ -1,6 +1,7 @@
 """What each policy would have come to: over data whose best policy is known, and against every other way there is."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise, product
@@ -11,7 +12,7 @@ import pytest
 
 from nightshift import pages, replay, train
 from nightshift.calendar import DateRange
-from nightshift.errors import NotReady
+from nightshift.errors import FitFailed, NotReady
 from nightshift.pages import markdown
 from nightshift.specs import FeatureSet, Model
 
@@ -227,6 +228,40 @@ def test_a_change_of_the_spec_is_held_against_the_declared_one_over_the_same_nig
     by = {each.policy: each for each in found.outcomes}
     assert by["train.window_days=all: weekly"].gain < by["weekly"].gain
     assert by["train.window_days=all: never"].gain != 0
+
+
+def test_banks_that_lack_each_other_dates_begin_on_those_that_both_have() -> None:
+    """Two weeks without features leave the shorter holdout without a row as of dates on which the longer has some."""
+    given = nights()
+    night = (given.features["batch_date"] - pd.Timestamp(FIRST)).dt.days
+    given = replace(given, features=given.features[~night.between(39, 45)])
+    rows = replay.labelled(spec(), feature_set(), given, PERIOD.last)
+    dates, banks = replay.as_of_dates(PERIOD, 7), {}
+    for holdout_days in (14, 7):
+        window = {"window_days": 21, "holdout_days": holdout_days, "min_rows": 100, "refit": False}
+        model, found = spec(train=window), []
+        for day in dates:
+            with suppress(NotReady):
+                found.append(replay.candidate(model, feature_set(), given, day, rows))
+        banks["" if holdout_days == 14 else "train.holdout_days=7"] = replay.bank(model, rows, found)
+    declared, changed = ({each.as_of for each in bank.candidates} for bank in banks.values())
+    assert declared - changed, "the case that this is about"
+    for order in (banks, {"": banks["train.holdout_days=7"], "train.holdout_days=14": banks[""]}):
+        found = replay.compare(order, POLICIES, starts=99, dates=dates)
+        assert found.starts == len(declared & changed) - 1
+        assert len({len(curve) for curve in found.curves.values()}) == 1
+        [words] = [each for each in found.left_out if "train.holdout_days=7" in each or "as the spec" in each]
+        assert str(min(declared - changed)) in words
+        assert words in markdown(replay.report("toy", PERIOD, found))
+
+
+def test_a_policy_that_cannot_be_told_what_it_asks_is_left_out_and_named(bank: replay.Bank) -> None:
+    def blind(bank: replay.Bank, start: int) -> replay.Served:
+        raise FitFailed("model 'toy': one class only")
+
+    found = replay.compare({"": bank}, {**POLICIES, replay.DECLARED: blind}, starts=2)
+    assert [each.policy for each in found.outcomes] == list(POLICIES)
+    assert found.left_out == (f"{replay.DECLARED}: model 'toy': one class only",)
 
 
 def test_the_same_replay_says_the_same_and_its_page_says_the_verdict_first(bank: replay.Bank) -> None:
