@@ -39,6 +39,8 @@ MODEL = "late_arrival"
 PROJECT = load_project()
 TONIGHT = Tonight(LAST, due=True)
 HOSTILE = "<script>alert(1)</script>{{7*7}}"
+# Of somebody: a value that was delivered.
+SAMPLE = "jane.roe@example.org"
 
 
 # One about each thing that somebody may see, and one about what is the project's.
@@ -76,7 +78,10 @@ def warehouse(postgres_url: str) -> Iterator[Warehouse]:
         (LAST, LAST - timedelta(days=5)),
     )
     row = found.all(deliveries.BATCHES, source="departures", first=LAST, last=LAST)[0]
-    found.run(deliveries.JUDGED, replace(row, status="failed", accepted=300, rejected=700, reasons=HOSTILE))
+    found.run(
+        deliveries.JUDGED,
+        replace(row, status="failed", accepted=300, rejected=700, reasons=f"{HOSTILE} {SAMPLE}"),
+    )
     answer = monitoring.GuardAnswer("cooldown", True, "promoted 3 nights ago", LAST + timedelta(days=4))
     found.run(
         monitoring.ASK,
@@ -177,6 +182,34 @@ def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings
     assert (states[MODEL].state.word, states[MODEL].faults) == ("faulty", 1)
     assert f"held by cooldown, {LAST}" in states[MODEL].waits
     assert (states[MODEL].alerts, late.alerts) == (1, 0), "that of the other follows from its source's"
+
+
+def test_of_a_source_that_is_not_the_readers_neither_its_name_nor_why_is_told(
+    ask: Callable[[str, str], httpx.Response], reads: Readings
+) -> None:
+    def told(may_see: Callable[[str], bool]) -> str:
+        rights = {"may_see": may_see, "may_start": everything}
+        page = answers.model_page(reads, PROJECT, TONIGHT, name="hourly_departures", **rights)
+        assert page
+        assert page.model.state.word == "source refused"
+        line = next(
+            each
+            for each in answers.fleet(reads, PROJECT, TONIGHT, may_see=may_see).models
+            if each.model == "hourly_departures"
+        )
+        return f"{page.model.state} {page.model.row.deliveries} {page.faults} {line.state} {line.never}"
+
+    assert HOSTILE in told(everything)
+    assert SAMPLE not in told(everything)
+    hidden = told(lambda dag: dag != "collect_departures")
+    assert HOSTILE not in hidden
+    assert not re.search(r"\bdepartures\b", hidden)
+    page = ask("of one model", f"/models/{MODEL}").json()
+    sources = {each["source"] for each in page["model"]["row"]["deliveries"]}
+    faults = [*page["faults"], *page["model"]["row"]["faults"]]
+    assert faults
+    assert {*sources, *(name for each in faults for name in each["sources"])} == {"a source"}
+    assert "flights" not in page["model"]["state"]["step"]["words"]
 
 
 def test_a_signature_that_is_waited_for_is_told_until_it_is_there(

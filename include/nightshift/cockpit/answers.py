@@ -13,7 +13,15 @@ from typing import Literal
 from nightshift import kept
 from nightshift.calendar import Calendar
 from nightshift.cockpit.histograms import Histogram, histograms
-from nightshift.cockpit.standing import State, Step, Tonight, first_who_needs_somebody, offered, stand
+from nightshift.cockpit.standing import (
+    A_SOURCE,
+    State,
+    Step,
+    Tonight,
+    first_who_needs_somebody,
+    offered,
+    stand,
+)
 from nightshift.database import Reads
 from nightshift.masks import masked, outlined
 from nightshift.records import cockpit as records
@@ -234,7 +242,7 @@ def tonight(
 def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> Fleet:
     """Return all models, the one that needs somebody first."""
     specs = {name: spec for name, spec in project.models.items() if may_see(f"score_{name}")}
-    found = _standing(reads, project, specs, looked_at)
+    found = _standing(reads, project, specs, looked_at, may_see)
     order = first_who_needs_somebody([(name, each.state) for name, each in found.items()])
     models = tuple(_line(found[name]) for name in order)
     return Fleet(looked_at.night, looked_at.due, _trend_first(looked_at.night), models)
@@ -258,7 +266,7 @@ def model_page(
     if spec is None or not may_see(f"score_{name}"):
         return None
     night, of_set = looked_at.night, project.feature_set(spec.features)
-    standing = _standing(reads, project, {name: spec}, looked_at)[name]
+    standing = _standing(reads, project, {name: spec}, looked_at, may_see)[name]
     row = reads.one(
         records.MODEL,
         model=name,
@@ -277,7 +285,7 @@ def model_page(
         ledger=row.ledger,
         decisions=row.decisions,
         requests=row.requests,
-        faults=row.faults,
+        faults=_faults(row.faults, may_see),
         heat_nights=tuple(map(date.fromisoformat, row.heat_nights)),
         features=row.features,
         counted_on=row.counted.night if row.counted else None,
@@ -371,7 +379,7 @@ def _data_nodes(project: Project, may_see: MaySee) -> Iterable[Node]:
 
 
 def _standing(
-    reads: Reads, project: Project, specs: Mapping[str, Model], looked_at: Tonight
+    reads: Reads, project: Project, specs: Mapping[str, Model], looked_at: Tonight, may_see: MaySee
 ) -> dict[str, Standing]:
     rows = reads.all(
         records.FLEET,
@@ -379,7 +387,30 @@ def _standing(
         night=looked_at.night,
         first=_trend_first(looked_at.night),
     )
-    return {row.model: _of_row(specs[row.model], row, looked_at) for row in rows}
+    return {row.model: _of_row(specs[row.model], _as_seen(row, may_see), looked_at) for row in rows}
+
+
+def _as_seen(row: records.FleetRow, may_see: MaySee) -> records.FleetRow:
+    """Return a row with what the reader may know of its sources: of one that is not his neither its name nor why."""
+    seen = [
+        replace(each, why=masked(each.why or "")) for each in row.deliveries if _his(each.source, may_see)
+    ]
+    others = [
+        replace(each, source=A_SOURCE, why=None) for each in row.deliveries if not _his(each.source, may_see)
+    ]
+    return replace(row, deliveries=(*seen, *others), faults=_faults(row.faults, may_see))
+
+
+def _faults(faults: Iterable[records.OpenFault], may_see: MaySee) -> tuple[records.OpenFault, ...]:
+    def known(sources: Sequence[str]) -> tuple[str, ...]:
+        seen = tuple(name for name in sources if _his(name, may_see))
+        return seen if len(seen) == len(sources) else (*seen, A_SOURCE)
+
+    return tuple(replace(each, words=masked(each.words), sources=known(each.sources)) for each in faults)
+
+
+def _his(source: str, may_see: MaySee) -> bool:
+    return may_see(f"collect_{source}")
 
 
 def _declared(project: Project, model: str) -> dict[str, object]:
@@ -430,7 +461,7 @@ def _line(standing: Standing) -> FleetModel:
         rows=row.rows,
         set_aside=standing.set_aside,
         missing=tuple(row.missing),
-        never=tuple(each.source for each in row.deliveries if each.newest is None),
+        never=tuple(dict.fromkeys(each.source for each in row.deliveries if each.newest is None)),
         behind=standing.behind,
         metric=standing.metric,
         value=_digits(measured.value if measured else None),

@@ -9,7 +9,16 @@ import pytest
 
 from nightshift.calendar import Calendar
 from nightshift.cockpit import answers
-from nightshift.cockpit.standing import STATES, TONES, State, Tonight, first_who_needs_somebody, stand
+from nightshift.cockpit.standing import (
+    A_SOURCE,
+    STATES,
+    TONES,
+    State,
+    Step,
+    Tonight,
+    first_who_needs_somebody,
+    stand,
+)
 from nightshift.records.cockpit import Asking, Delivery, FleetRow, OpenFault, Trial, Waiting
 from nightshift.records.monitoring import Harm, PerformanceResult
 from nightshift.specs import load_project
@@ -93,6 +102,29 @@ def test_a_model_stands_as_its_rows_say(
 ) -> None:
     found = stand(SPEC, replace(WELL, **changed), TONIGHT)
     assert (found.word, found.tone, found.step and found.step.to) == (word, tone, leads_to)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "step"),
+    [
+        (
+            {"deliveries": (replace(REFUSED, source=A_SOURCE, why=None),)},
+            "a source: refused",
+            "look at a source",
+        ),
+        (
+            {"deliveries": (replace(ABSENT, source=A_SOURCE),)},
+            f"a source: newest night {BEFORE}",
+            "collect a source",
+        ),
+        ({"faults": (replace(FAULT, sources=(A_SOURCE,)),)}, "distance: doubled", "look at a source"),
+    ],
+)
+def test_of_a_source_that_is_not_the_readers_there_are_words_and_no_way(
+    changed: dict[str, Any], reason: str, step: str
+) -> None:
+    found = stand(SPEC, replace(WELL, **NOT_SCORED, **changed), TONIGHT)
+    assert (found.reason, found.step) == (reason, Step(step, ""))
 
 
 def test_every_state_that_is_declared_is_met_above() -> None:
