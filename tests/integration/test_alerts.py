@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -244,6 +245,37 @@ def test_what_is_not_taken_stays_waits_longer_each_time_and_keeps_its_order(
     assert [body["what"] for _, _, body in sink.posts] == ["opened", "resolved"]
 
 
+def test_a_receiver_that_hangs_is_tried_once_a_round_and_holds_up_no_other(
+    warehouse: Warehouse, sink: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.alerts.delivery.SECONDS", 0.2)
+    one = {"kind": "webhook", "connection": "c"}
+    project = declared(receivers={"hangs": one, "well": one}, routes=[{"to": ["hangs", "well"]}])
+    deaf = socket.create_server(("127.0.0.1", 0))  # takes connections, and answers none
+    ports = {"hangs": deaf.getsockname()[1], "well": sink.port}
+    tried: list[str] = []
+
+    def to_both(out: Outgoing) -> None:
+        tried.append(out.receiver)
+        door = Door("c", host=f"http://127.0.0.1:{ports[out.receiver]}")
+        deliver(project.settings.alerts.receivers[out.receiver], door, out)
+
+    for source in project.sources:
+        fail(warehouse, source=source)
+    look(warehouse, project)
+    many = len(project.sources)
+    assert send(warehouse, to_both, lambda: NOW) == (many, 1)
+    assert sorted(tried) == ["hangs", *["well"] * many]
+    deaf.close()
+    ports["hangs"] = sink.port
+    sink.status = 400
+    assert send(warehouse, to_both, lambda: NOW + timedelta(minutes=5)) == (0, many), "each was answered"
+    sink.status = 500
+    assert send(warehouse, to_both, lambda: NOW + timedelta(minutes=10)) == (0, 1)
+    sink.status = 200
+    assert send(warehouse, to_both, lambda: NOW + timedelta(hours=2)) == (many, 0)
+
+
 def test_a_receiver_that_takes_nothing_is_an_alert_itself(warehouse: Warehouse) -> None:
     project = declared(receivers={"team": {"kind": "webhook", "connection": "c"}}, routes=[{"to": ["team"]}])
 
@@ -362,7 +394,9 @@ def test_a_message_costs_little_however_many_wait(warehouse: Warehouse) -> None:
     )
     # The first of each alert was not taken and waits, and the rest waits for it.
     assert send(warehouse, lambda out: None, lambda: NOW) == (1, 0)
-    plan = warehouse.rows(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {records.CLAIM.text}", {"now": NOW})
+    plan = warehouse.rows(
+        f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {records.CLAIM.text}", {"now": NOW, "away": []}
+    )
     pages = plan[0]["QUERY PLAN"][0]["Plan"]["Shared Hit Blocks"]
     assert pages < 3000, "a claim reads what waits once, not once for each row"
 
