@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,7 @@ from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
 from nightshift.records.profile import FeatureProfile
 from nightshift.records.sketches import Counted
 from nightshift.rows import Command
-from nightshift.specs import load_project
+from nightshift.specs import Project, load_project
 from nightshift.warehouse import Warehouse, migrate
 from tests.integration.conftest import _admin, _beside
 from tests.integration.fleet_rows import fill
@@ -182,6 +183,18 @@ def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings
     assert (states[MODEL].state.word, states[MODEL].faults) == ("faulty", 1)
     assert f"held by cooldown, {LAST}" in states[MODEL].waits
     assert (states[MODEL].alerts, late.alerts) == (1, 0), "that of the other follows from its source's"
+
+
+def test_specs_that_do_not_load_are_counted_for_who_may_see_alerts(reads: Readings) -> None:
+    path = PROJECT.folder / "models/x.yaml"
+    broken = PROJECT.model_copy(update={"problems": {path: f"{path}: no mapping"}})
+
+    def counted(project: Project, may_see: Callable[[str], bool]) -> set[int]:
+        pages = (answers.fleet, answers.night_page, partial(answers.data_page, may_start=nothing))
+        return {page(reads, project, TONIGHT, may_see=may_see).broken for page in pages}
+
+    assert counted(PROJECT, everything) == counted(broken, lambda dag: dag != "alerts") == {0}
+    assert counted(broken, everything) == {1}
 
 
 def test_of_a_source_that_is_not_the_readers_neither_its_name_nor_why_is_told(

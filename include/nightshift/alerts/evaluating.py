@@ -55,7 +55,7 @@ def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> 
         open=open_rows,
         resolved=session.all(records.RESOLVED_SINCE, since=now - settle),
         silences=session.all(records.SILENCES, now=now),
-        unknown=unknown(open_rows, seen),
+        unknown=unknown(open_rows, seen, project),
     )
     policy = Policy(
         settings.by,
@@ -70,7 +70,8 @@ def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> 
 def _remember(session: Session, project: Project, now: datetime) -> None:
     """Keep since when each spec is there: a file's own time is that of its last change, or deployment."""
     there = declared(project)
-    session.run(records.UNDECLARE, names=list(there))
+    if not project.problems:  # what does not load today is no younger once it is mended
+        session.run(records.UNDECLARE, names=list(there))
     session.each(records.DECLARE, [Declared(name=name, since=min(at, now)) for name, at in there.items()])
 
 

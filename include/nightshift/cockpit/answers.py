@@ -113,12 +113,16 @@ class FleetModel:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All models that the reader may see, the one that needs somebody first. ``trend_first``: where trends begin."""
+    """All models that the reader may see, the one that needs somebody first. ``trend_first``: where trends begin.
+
+    ``broken``: specs that do not load, for who may see the DAG ``alerts``: of what they declare nothing is here.
+    """
 
     night: date
     due: bool
     trend_first: date
     models: tuple[FleetModel, ...]
+    broken: int
 
 
 @dataclass(frozen=True)
@@ -190,11 +194,12 @@ class NightStep:
 
 @dataclass(frozen=True)
 class NightPage:
-    """A night over all that the reader may see."""
+    """A night over all that the reader may see. ``broken``: as of :class:`Fleet`."""
 
     night: date
     due: bool
     steps: tuple[NightStep, ...]
+    broken: int
 
 
 @dataclass(frozen=True)
@@ -214,12 +219,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DataPage:
-    """The sources and feature sets that the reader may see. ``first``: the night of each history's first number."""
+    """The sources and feature sets that the reader may see. ``first``: the night of each history's first number.
+
+    ``broken``: as of :class:`Fleet`.
+    """
 
     night: date
     first: date
     datasets: tuple[Dataset, ...]
     lineage: tuple[Node, ...]
+    broken: int
 
 
 def tonight(
@@ -245,7 +254,13 @@ def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee
     found = _standing(reads, project, specs, looked_at, may_see)
     order = first_who_needs_somebody([(name, each.state) for name, each in found.items()])
     models = tuple(_line(found[name]) for name in order)
-    return Fleet(looked_at.night, looked_at.due, _trend_first(looked_at.night), models)
+    return Fleet(
+        looked_at.night, looked_at.due, _trend_first(looked_at.night), models, _broken(project, may_see)
+    )
+
+
+def _broken(project: Project, may_see: MaySee) -> int:
+    return len(project.problems) if may_see("alerts") else 0
 
 
 def fleet_for(page: Fleet, may_start: MayStart) -> Fleet:
@@ -317,7 +332,7 @@ def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: M
     declared = [each for each in _stages(project) if may_see(each[2])]
     rows = reads.all(records.NIGHT, declared=_told(declared), night=looked_at.night)
     steps = tuple(_step(row, dag, looked_at) for row, (_, _, dag) in zip(rows, declared, strict=True))
-    return NightPage(looked_at.night, looked_at.due, steps)
+    return NightPage(looked_at.night, looked_at.due, steps, _broken(project, may_see))
 
 
 def night_for(page: NightPage, may_start: MayStart) -> NightPage:
@@ -337,7 +352,7 @@ def data_page(
         _dataset(project, row, dag, looked_at.night, may_see, may_start)
         for row, (_, _, dag) in zip(rows, declared, strict=True)
     )
-    return DataPage(looked_at.night, first, tuple(sets), graph(project, may_see))
+    return DataPage(looked_at.night, first, tuple(sets), graph(project, may_see), _broken(project, may_see))
 
 
 def lineage(project: Project, model: str, may_see: MaySee) -> tuple[Node, ...]:

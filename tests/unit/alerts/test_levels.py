@@ -10,7 +10,9 @@ from nightly_project import FIRST, SET, World, at, judged, project
 from nightshift.alerts import CONDITIONS, KINDS, Disk, Seen, anchor, deadline, due_night
 from nightshift.records import alerts as rows
 from nightshift.records.alerts import Silence
+from nightshift.specs import Project
 from nightshift.specs.alerts import Persistence
+from nightshift.specs.project import SAYS_WHY
 
 DAY = timedelta(days=1)
 BAD = FIRST + 3 * DAY
@@ -233,6 +235,48 @@ def test_what_nobody_could_look_at_stays_as_it_is() -> None:
     assert [row.fingerprint for row in world.open] == [name]
     healed = dict.fromkeys(aliases, 1)
     assert world.look(now + timedelta(minutes=20), seen=Seen(aliases=healed)) == [("resolved", name)]
+
+
+def test_what_a_spec_that_does_not_load_declares_is_not_over_and_its_file_is_told_once() -> None:
+    sound = project()
+
+    def lost(name: str, *, broken: bool) -> Project:
+        paths = {
+            "weather": sound.folder / "sources/weather.yaml",
+            "departure": sound.folder / "features/departure.py",
+            "model_01": sound.folder / "models/model_01.yaml",
+        }
+        first, *others = list(paths.values())[list(paths).index(name) :]
+        problems = {first: f"{first}: key 'x': unknown"}
+        for path in others:
+            above = next(reversed(problems))
+            problems[path] = f"{path}: {SAYS_WHY.format(path=above)}"
+        kept = {
+            "sources": {n: s for n, s in sound.sources.items() if n != name},
+            "feature_sets": {} if name != "model_01" else sound.feature_sets,
+            "models": {n: s for n, s in sound.models.items() if name == "model_01" and n != name},
+        }
+        return sound.model_copy(update={**kept, "problems": problems if broken else {}})
+
+    for name, what, file in (
+        ("model_01", "harm/model:model_01", "models/model_01.yaml"),
+        ("departure", f"fault/features:{SET}", "features/departure.py"),
+        ("weather", "source_refused/source:weather", "sources/weather.yaml"),
+    ):
+        world = World(sound, faulty=lambda night: night == BAD)
+        world.failed = lambda source, night, now: (source, night) == ("weather", BAD)
+        harm = (judged("model_01", BAD, harm=400.0, harm_limit=365.0),)
+        world.look(at(BAD, 2), judged=harm)
+        assert what in {row.fingerprint for row in world.open}
+        world.project = lost(name, broken=True)
+        told = [world.look(at(BAD, 3 + n / 6), judged=()) for n in range(3)]
+        assert not [each for look in told for each in look if each[1] == what]
+        assert what in {row.fingerprint for row in world.open}
+        assert [each for look in told for each in look if "spec" in each[1]] == [
+            ("opened", f"spec_broken/spec:{file}")
+        ]
+        world.project = lost(name, broken=False)
+        assert ("resolved", what) in world.look(at(BAD, 4), judged=()), "it was taken away"
 
 
 def test_what_passes_within_minutes_is_told_to_nobody() -> None:
