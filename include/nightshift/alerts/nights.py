@@ -70,11 +70,12 @@ def _sets_missing(facts: Facts, project: Project, night: date) -> Iterator[Sight
 def _is_new(facts: Facts, project: Project, name: str, night: date) -> bool:
     """Whether a source or set (by its table) was added since the night began: its first night is the next one.
 
-    What was collected or built of the past by hand since then makes it no older.
+    What was collected or built of the past by hand since then makes it no older, nor an older one new.
     """
     of_source = [row.recorded_at for row in facts.batches if row.source == name]
     of_set = [row.built_at for row in facts.built if row.features == name]
-    since = min([*of_source, *of_set], default=facts.declared.get(name))
+    known = [facts.declared[name]] if name in facts.declared else []
+    since = min([*of_source, *of_set, *known], default=None)
     return since is not None and since > began(project, night)
 
 

@@ -132,6 +132,19 @@ def test_a_source_that_was_added_by_day_misses_its_first_night_and_none_before(b
     assert world.told == [(at(BAD + DAY, 6), "opened", "night_missing/source:weather")]
 
 
+def test_a_source_whose_past_was_collected_again_tonight_is_not_new() -> None:
+    world = World(
+        project(0),
+        lambda what, name, night: None if (name, night) == ("weather", BAD) else usual(what, name, night),
+    )
+    facts = world.facts(at(BAD, 7))
+    again = tuple(
+        replace(row, recorded_at=at(BAD, 1)) if row.source == "weather" else row for row in facts.batches
+    )
+    told = world.look(facts.now, batches=again, declared={"weather": at(FIRST, 0)})
+    assert ("opened", "night_missing/source:weather") in told
+
+
 def test_a_set_that_was_added_by_day_was_not_there_to_be_woken() -> None:
     def arrives(what: str, name: str, night: date) -> datetime | None:
         return None if what == "set" else usual(what, name, night)
