@@ -195,6 +195,8 @@ def test_each_shape_is_told_of_the_beginning_and_of_the_end_under_one_key(told: 
     assert begun["routing_key"] == "routing"
     (firing,), (ended,) = told.bodies["alertmanager"]
     assert firing["labels"] == ended["labels"]
+    assert "owner" not in firing["labels"]
+    assert firing["annotations"]["owner"]
     assert firing["endsAt"] > ended["endsAt"]
     begun, over = told.bodies["webhook"]
     assert begun["fingerprint"] == over["fingerprint"]
@@ -429,6 +431,28 @@ def test_routes_choose_by_severity_owner_source_and_model(warehouse: Warehouse) 
     look(warehouse, project)
     rows = warehouse.rows("SELECT receiver FROM alerts.outbox ORDER BY message")
     assert [row["receiver"] for row in rows] == ["all", "weather"]
+
+
+def test_that_it_is_over_is_told_to_who_was_told_that_it_is_so(warehouse: Warehouse) -> None:
+    one = {"kind": "webhook", "connection": "c"}
+
+    def routed(*names: str, receivers: tuple[str, ...] = ("day", "night", "gone")) -> Project:
+        return declared(receivers=dict.fromkeys(receivers, one), routes=[{"to": list(names)}])
+
+    fail(warehouse)
+    look(warehouse, routed("gone"))
+    fail(warehouse, "published")
+    look(warehouse, routed("gone"), NOW + timedelta(minutes=5))
+    fail(warehouse)
+    again = NOW + timedelta(minutes=10)
+    look(warehouse, routed("day", "gone"), again)
+    fail(warehouse, "published")
+    # Moved to another receiver, and one is declared no more.
+    look(warehouse, routed("night", receivers=("day", "night")), again + timedelta(minutes=5))
+    rows = warehouse.rows("SELECT receiver, what FROM alerts.outbox WHERE made_at >= %s", (again,))
+    assert {(row["receiver"], row["what"]) for row in rows} == {
+        ("day", "opened"), ("gone", "opened"), ("day", "resolved"),
+    }  # fmt: skip
 
 
 def test_a_silence_needs_an_owner_and_an_end_and_keeps_receivers_quiet(warehouse: Warehouse) -> None:

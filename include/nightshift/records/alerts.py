@@ -130,6 +130,20 @@ REMIND = Command(
     "AND fingerprint = %(fingerprint)s AND receiver = %(receiver)s)",
     frozenset({"body"}),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(Row):
+    """A receiver that was told that an alert is open."""
+
+    receiver: str
+
+
+TOLD = Query(
+    "SELECT DISTINCT receiver FROM alerts.outbox WHERE fingerprint = %(fingerprint)s "
+    "AND what IN ('opened', 'reminded') AND made_at >= %(since)s ORDER BY receiver",
+    Told,
+)
 # One at a time, and of one alert to one receiver in their order: nobody hears of an end before the beginning. The row
 # is held until the transaction ends, so a sender that dies gives it back at once.
 # ``away``: receivers that are left alone.
