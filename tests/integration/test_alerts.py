@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from integration import smtp_server
 from integration.conftest import _admin, _beside
+from integration.judged_versions import promoted
 from nightshift.alerts import Seen
 from nightshift.alerts.delivery import Door, deliver
 from nightshift.alerts.evaluating import evaluate, post_test
@@ -31,6 +32,7 @@ from nightshift.cli.alerts import app
 from nightshift.database import Database
 from nightshift.errors import RequestError, SpecError, Unreachable, WarehouseRefused
 from nightshift.records import alerts as records
+from nightshift.records import ledger, monitoring
 from nightshift.records.alerts import Outgoing
 from nightshift.root import INCLUDE
 from nightshift.specs import Project, load_project
@@ -453,6 +455,35 @@ def test_that_it_is_over_is_told_to_who_was_told_that_it_is_so(warehouse: Wareho
     assert {(row["receiver"], row["what"]) for row in rows} == {
         ("day", "opened"), ("gone", "opened"), ("day", "resolved"),
     }  # fmt: skip
+
+
+def test_a_rollback_after_a_promotion_reopens_nothing_of_trainings_before_it(warehouse: Warehouse) -> None:
+    project = declared()
+    asked = monitoring.RetrainRequest(
+        model="late_arrival", batch_date=NIGHT, status="started", guard=None, reason="shift", training_id="t",
+        requested_by=None,
+    )  # fmt: skip
+
+    def failed() -> bool:
+        look(warehouse, project, datetime.now(UTC))
+        return any(row.kind == "training_failed" for row in warehouse.all(records.OPEN))
+
+    warehouse.run(monitoring.ASK, asked)
+    warehouse.execute("UPDATE monitoring.retrain_requests SET outcome = 'failed'")
+    assert failed()
+    promoted(warehouse, 1, 2)
+    assert not failed()
+    went_back = {"as_of": NIGHT, "reason": "r", "actor": "a", "request_id": "q"}
+    warehouse.run(ledger.ROLL_BACK, model="late_arrival", version=1, effective_from=NIGHT, **went_back)
+    (row,) = warehouse.all(records.CHAMPIONS)
+    assert (row.version, row.promoted_at) == (1, last_promotion(warehouse))
+    assert not failed()
+
+
+def last_promotion(warehouse: Warehouse) -> datetime:
+    row = warehouse.row("SELECT max(promoted_at) AS at FROM governance.promotions WHERE kind = 'promotion'")
+    assert row
+    return row["at"]
 
 
 def test_a_silence_needs_an_owner_and_an_end_and_keeps_receivers_quiet(warehouse: Warehouse) -> None:

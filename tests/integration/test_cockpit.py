@@ -182,6 +182,9 @@ def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings
     assert late.missing == (str(LAST - timedelta(days=5)), str(LAST))
     assert (states[MODEL].state.word, states[MODEL].faults) == ("faulty", 1)
     assert f"held by cooldown, {LAST}" in states[MODEL].waits
+    over = Tonight(LAST + timedelta(days=4), due=True)  # the cooldown is
+    later = {m.model: m for m in answers.fleet(reads, PROJECT, over, may_see=everything).models}
+    assert not [words for words in later[MODEL].waits if "cooldown" in words]
     assert (states[MODEL].alerts, late.alerts) == (1, 0), "that of the other follows from its source's"
 
 
@@ -265,6 +268,23 @@ def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: R
     assert [(e.entry, e.version, e.actor) for e in page.ledger] == [tuple(row.values()) for row in entries]
     assert {d.training_id for d in page.decisions} == {f"{MODEL} 1", f"{MODEL} 2"}
     assert page.requests[0].answers[0].words == "promoted 3 nights ago"
+    newest = warehouse.row(
+        "SELECT max(promoted_at) AS at FROM governance.promotions WHERE model = %s AND kind = 'promotion'",
+        (MODEL,),
+    )
+    assert newest
+    assert page.model.row.promoted_at == newest["at"]
+    asked = page.model.row.request
+    assert asked
+    assert (
+        timedelta(0)
+        <= datetime.now(UTC) - asked.requested_at - timedelta(hours=asked.hours)
+        < timedelta(minutes=5)
+    )
+    later = Tonight(LAST + timedelta(days=30), due=True)
+    month = answers.model_page(reads, PROJECT, later, name=MODEL, **ALL)
+    assert month
+    assert month.model.row.request is None, "what was asked for a month ago is no news"
     assert page.faults[0].column_name == "distance"
     assert page.heat_nights == tuple(LAST - timedelta(days=n) for n in reversed(range(NIGHTS)))
     assert len(page.features) == 20

@@ -25,6 +25,7 @@ from nightshift.cockpit.standing import (
 from nightshift.database import Reads
 from nightshift.masks import masked, outlined
 from nightshift.records import cockpit as records
+from nightshift.records.monitoring import still_runs
 from nightshift.specs import BeatsChampion, Model, Project
 from nightshift.specs.derived import dag_id
 
@@ -253,7 +254,7 @@ def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee
     specs = {name: spec for name, spec in project.models.items() if may_see(f"score_{name}")}
     found = _standing(reads, project, specs, looked_at, may_see)
     order = first_who_needs_somebody([(name, each.state) for name, each in found.items()])
-    models = tuple(_line(found[name]) for name in order)
+    models = tuple(_line(found[name], looked_at.night) for name in order)
     return Fleet(
         looked_at.night, looked_at.due, _trend_first(looked_at.night), models, _broken(project, may_see)
     )
@@ -460,7 +461,7 @@ def _of_row(spec: Model, row: records.FleetRow, looked_at: Tonight) -> Standing:
     )
 
 
-def _line(standing: Standing) -> FleetModel:
+def _line(standing: Standing, night: date) -> FleetModel:
     """Return what the fleet shows of a model: a fifth of its rows' bytes, which are asked for every half minute."""
     row = standing.row
     measured, harm, shift, top = row.performance, row.harm, row.shift, row.top
@@ -496,7 +497,7 @@ def _line(standing: Standing) -> FleetModel:
         labelled=row.labelled,
         expected=row.expected,
         alerts=sum(not alert.muted for alert in row.alerts),
-        waits=tuple(_waits(row)),
+        waits=tuple(_waits(row, night)),
     )
 
 
@@ -504,16 +505,18 @@ def _digits(value: float | None, digits: int = 7) -> float | None:
     return None if value is None else float(f"{value:.{digits}g}")
 
 
-def _waits(row: records.FleetRow) -> Iterable[str]:
+def _waits(row: records.FleetRow, night: date) -> Iterable[str]:
     """Yield what is open about a model: a signature, a probation, the newest request, alerts of its own."""
     if row.waiting:
         yield f"version {row.waiting.challenger} waits for a signature"
     if row.trial:
         yield f"probation: evidence {row.trial.evidence:.1f}"
-    if row.request and row.request.status == "suppressed":
-        yield f"held by {row.request.guard}, {row.request.batch_date}"
-    if row.request and row.request.status == "started":
-        yield f"training of {row.request.batch_date}: {row.request.outcome or 'runs'}"
+    asked = row.request
+    if asked and asked.status == "suppressed" and (asked.not_before is None or asked.not_before > night):
+        yield f"held by {asked.guard}, {asked.batch_date}"
+    if asked and asked.status == "started":
+        runs = still_runs(asked.outcome, timedelta(hours=asked.hours)) or row.waiting
+        yield f"training of {asked.batch_date}: {asked.outcome or ('runs' if runs else 'left no word')}"
     yield from (f"{alert.severity}: {alert.title}" for alert in row.alerts if not alert.muted)
 
 

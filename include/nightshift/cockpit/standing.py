@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from nightshift.records.cockpit import FleetRow
+from nightshift.records.monitoring import still_holds, still_runs
 from nightshift.specs.derived import dag_id
 from nightshift.specs.model import Model
 
@@ -169,11 +170,11 @@ def waits_for_a_signature(seen: Seen) -> State | None:
 
 
 def gave_up(seen: Seen) -> State | None:
-    """Trainings failed their gates one after another: none is started any more, until one by hand is promoted."""
-    request, row = seen.row.request, seen.row
+    """Trainings failed their gates one after another: none is started, until it closes or one by hand is promoted."""
+    request = seen.row.request
     if request is None or request.guard != "breaker":
         return None
-    if row.kind == "promotion" and row.since and row.since > request.batch_date:
+    if not still_holds(request.not_before, request.requested_at, seen.row.promoted_at, seen.tonight.night):
         return None
     step = Step("train by hand, or roll back", seen.dag("train"), f"as_of: {seen.tonight.night}")
     return State("gave up training", "act", request.reason, request.batch_date, step)
@@ -257,7 +258,9 @@ def _look_at(source: str) -> Step:
 
 def _runs(seen: Seen) -> bool:
     request = seen.row.request
-    return bool(request and request.status == "started" and request.outcome is None)
+    if request is None or request.status != "started":
+        return False
+    return still_runs(request.outcome, timedelta(hours=request.hours))
 
 
 def _since_missing(seen: Seen) -> date | None:

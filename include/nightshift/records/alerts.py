@@ -337,18 +337,20 @@ JUDGED = Query(
 
 @dataclass(frozen=True, kw_only=True)
 class Champion(Row):
-    """The newest entry of a model's ledger: the version that the alias must point at, and since when."""
+    """The newest entry of a model's ledger: the version that the alias must point at, and since when.
+
+    ``promoted_at``: when a version was last promoted; the newest entry may be a rollback, or a renaming.
+    """
 
     model: str
     version: int
     effective_from: date
-    promoted_at: datetime
-    kind: str = "promotion"
+    promoted_at: datetime | None
 
 
 CHAMPIONS = Query(
-    "SELECT DISTINCT ON (model) model, version, effective_from, promoted_at, kind FROM governance.promotions "
-    "ORDER BY model, entry DESC",
+    "SELECT DISTINCT ON (model) model, version, effective_from, max(promoted_at) FILTER (WHERE kind = 'promotion') "
+    "OVER (PARTITION BY model) AS promoted_at FROM governance.promotions ORDER BY model, entry DESC",
     Champion,
 )
 

@@ -453,14 +453,13 @@ def test_a_promotion_by_hand_ends_what_was_told_of_trainings_before_it(
 ) -> None:
     live = project()
 
-    def told(version: int, hour: float, how: str) -> bool:
-        champion = rows.Champion(
-            model="model_00", version=version, effective_from=BAD, promoted_at=at(BAD, hour), kind=how
-        )
+    def told(version: int, hour: float | None) -> bool:
+        promoted = None if hour is None else at(BAD, hour)
+        champion = rows.Champion(model="model_00", version=version, effective_from=BAD, promoted_at=promoted)
         facts = World(live).facts(at(BAD, 5), requests=requests)
         others = tuple(row for row in facts.champions if row.model != "model_00")
         return bool(list(CONDITIONS[kind](replace(facts, champions=(*others, champion)), live)))
 
-    assert told(3, 1, "promotion"), "it was there before"
-    assert told(2, 3, "rollback"), "nothing was trained"
-    assert not told(4, 3, "promotion")
+    assert told(3, 1), "it was there before"
+    assert told(2, None), "nothing was trained"
+    assert not told(4, 3)
