@@ -201,12 +201,15 @@ def _fault(spec: FeatureSet, mine: Sequence[Built]) -> Sight:
 
 
 def upstream(project: Project) -> dict[str, frozenset[str]]:
-    """Return what each set and model stands on, near and far."""
+    """Return what each source, set and model stands on, near and far: all of them on the project's night."""
+    night = frozenset({"project"})
+    sources = {f"source:{name}": night for name in project.sources}
     sets = {
-        f"features:{spec.table}": frozenset(f"source:{name}" for name in spec.inputs)
+        f"features:{spec.table}": night | {f"source:{name}" for name in spec.inputs}
         for spec in project.feature_sets.values()
     }
-    return sets | {f"model:{spec.name}": _below(spec, project, sets) for spec in project.models.values()}
+    models = {f"model:{spec.name}": _below(spec, project, sets) for spec in project.models.values()}
+    return sources | sets | models
 
 
 def _below(spec: Model, project: Project, sets: dict[str, frozenset[str]]) -> frozenset[str]:

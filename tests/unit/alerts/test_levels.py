@@ -98,6 +98,27 @@ def test_a_night_that_never_started_is_told_once_within_ten_minutes_of_the_agree
     assert at(BAD, 6) <= world.told[0][0] <= at(BAD, 6) + timedelta(minutes=10)
 
 
+def test_a_night_that_never_started_and_is_made_up_for_is_two_messages() -> None:
+    live = project()
+    order = sorted(live.sources)
+
+    def arrives(what: str, name: str, night: date) -> datetime | None:
+        if night != BAD:
+            return usual(what, name, night)
+        # One source after the other, a quarter of an hour each; the last of all never comes.
+        late = {"source": order.index(name) / 4 if what == "source" else 0, "set": 1.2, "model": 1.5}[what]
+        return None if name == "model_02" else at(BAD, 10 + late)
+
+    world = World(live, arrives)
+    told = world.live(BAD, 1)
+    assert told == [
+        ("opened", "night_missing/project"),
+        ("resolved", "night_missing/project"),
+        ("opened", "night_missing/model:model_02"),
+    ]
+    assert world.told[-1][0] >= at(BAD, 12)
+
+
 def test_one_model_that_did_not_run_is_told_by_its_own_name() -> None:
     world = World(
         project(),
