@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -238,6 +239,15 @@ def test_a_signature_that_is_waited_for_is_told_until_it_is_there(
     assert waits() == ()
     training = judged(warehouse, 9, 2, model="arrival_delay", approval="required")
     assert waits() == ("version 9 waits for a signature",)
+    for clock in ("Etc/GMT+12", "Pacific/Kiritimati"):  # which are never at the same date
+        settings = PROJECT.settings.model_copy(update={"timezone": clock})
+        there = PROJECT.model_copy(update={"settings": settings})
+        page = answers.model_page(reads, there, TONIGHT, name="arrival_delay", **ALL)
+        assert page
+        assert page.model.row.waiting
+        decided = page.model.row.waiting.decided_at
+        assert page.model.state.word == "waits for a signature"
+        assert page.model.state.since == decided.astimezone(ZoneInfo(clock)).date()
     with warehouse.session() as session:  # of a training that was lost nobody writes how it ended
         session.cursor.execute("ALTER TABLE governance.decisions DISABLE TRIGGER USER")
         session.cursor.execute(

@@ -402,6 +402,7 @@ def _standing(
         declared=json.dumps([_declared(project, name) for name in specs]),
         night=looked_at.night,
         first=_trend_first(looked_at.night),
+        zone=project.settings.timezone,
     )
     return {row.model: _of_row(specs[row.model], _as_seen(row, may_see), looked_at) for row in rows}
 

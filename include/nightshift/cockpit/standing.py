@@ -166,7 +166,7 @@ def waits_for_a_signature(seen: Seen) -> State | None:
     who = " or ".join(seen.spec.approvers) or "whoever may"
     to = f"{seen.dag('train')}/runs/{waiting.training_id}/required_actions"
     words = f"version {waiting.challenger} passed its gates; {who} signs"
-    return State("waits for a signature", "act", words, waiting.decided_at.date(), Step("read and sign", to))
+    return State("waits for a signature", "act", words, waiting.decided_on, Step("read and sign", to))
 
 
 def gave_up(seen: Seen) -> State | None:

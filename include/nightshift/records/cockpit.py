@@ -50,12 +50,13 @@ class OpenFault:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A decision that waits for a signature."""
+    """A decision that waits for a signature. ``decided_on``: by the project's clock."""
 
     training_id: str
     challenger: int
     as_of: date
     decided_at: datetime
+    decided_on: date
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,8 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
          '[]') AS faults,
        l.labelled, l.expected,
        (SELECT jsonb_build_object('training_id', g.training_id, 'challenger', g.challenger, 'as_of', g.as_of,
-               'decided_at', g.decided_at) FROM governance.decisions g
+               'decided_at', g.decided_at, 'decided_on', (g.decided_at AT TIME ZONE %(zone)s)::date)
+        FROM governance.decisions g
         WHERE g.model = d.model AND g.passed AND g.approval = 'required'
         AND g.decided_at + make_interval(hours => d.unsigned_hours) > clock_timestamp()
         AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = g.training_id)

@@ -69,7 +69,7 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
     (NOT_SCORED, "not scored", "bad", "dags/score_late_arrival"),
     ({**NOT_SCORED, "built": BEFORE}, "not built", "bad", "dags/features_departure"),
     (
-        {"waiting": Waiting("train__1", 3, NIGHT, datetime(2013, 7, 27, tzinfo=UTC))},
+        {"waiting": Waiting("train__1", 3, NIGHT, datetime(2013, 7, 27, tzinfo=UTC), NIGHT)},
         "waits for a signature",
         "act",
         "dags/train_late_arrival/runs/train__1/required_actions",
