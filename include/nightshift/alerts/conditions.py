@@ -86,6 +86,12 @@ def sights(facts: Facts, project: Project) -> list[Sight]:
 def unknown(open_rows: list[OpenAlert], seen: Seen, project: Project) -> frozenset[str]:
     """Return the fingerprints of open alerts about which this look can say nothing: they stay as they are."""
     looked_at = {f"component:{name}" for name in seen.components or {}}
+    # What the DAG looks at may be in no stack of ours.
+    by_the_dag = {"component:mlflow", "component:airflow"}
+
+    def unseen(subject: str) -> bool:
+        return subject not in looked_at and (subject in by_the_dag or not seen.whole_stack)
+
     blind = {
         "alias_differs": seen.aliases is None,
         "ledger_broken": seen.broken is None,
@@ -94,7 +100,7 @@ def unknown(open_rows: list[OpenAlert], seen: Seen, project: Project) -> frozens
     return frozenset(
         row.fingerprint
         for row in open_rows
-        if blind.get(row.kind, row.kind == "component_down" and row.subject not in looked_at)
+        if blind.get(row.kind, row.kind == "component_down" and unseen(row.subject))
         or _does_not_load(row.subject, project)
     )
 

@@ -313,6 +313,21 @@ def test_what_a_spec_that_does_not_load_declares_is_not_over_and_its_file_is_tol
         assert ("resolved", what) in world.look(at(BAD, 4), judged=()), "it was taken away"
 
 
+def test_a_component_that_the_stack_has_no_more_is_down_no_more() -> None:
+    world = World(project())
+    now = at(BAD, 2)
+    world.look(
+        now, seen=Seen(components={"spark": False, "mlflow": False, "airflow": True}, whole_stack=True)
+    )
+    down = {"component_down/component:spark", "component_down/component:mlflow"}
+    world.look(now, seen=Seen(components={"airflow": True}))
+    assert {row.fingerprint for row in world.open} == down, (
+        "who looks at a part of it says nothing of the rest"
+    )
+    world.look(now, seen=Seen(components={"scheduler": True, "airflow": True}, whole_stack=True))
+    assert {row.fingerprint for row in world.open} == {"component_down/component:mlflow"}
+
+
 def test_what_passes_within_minutes_is_told_to_nobody() -> None:
     world = World(project())
     now = at(BAD, 2)
