@@ -1,4 +1,7 @@
-"""What is struck out wherever values of data are shown: addresses, and numbers long enough to be somebody's."""
+"""What is struck out wherever values of data are shown: addresses, and numbers long enough to be somebody's.
+
+A sentence of ours writes its counts with commas (``1,234,567``), which are kept.
+"""
 
 import re
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 from integration import smtp_server
 from integration.conftest import _admin, _beside
+from integration.judged_versions import promoted
 from nightshift.alerts import Seen
 from nightshift.alerts.delivery import Door, deliver
 from nightshift.alerts.evaluating import evaluate, post_test
@@ -30,6 +32,7 @@ from nightshift.cli.alerts import app
 from nightshift.database import Database
 from nightshift.errors import RequestError, SpecError, Unreachable, WarehouseRefused
 from nightshift.records import alerts as records
+from nightshift.records import ledger, monitoring
 from nightshift.records.alerts import Outgoing
 from nightshift.root import INCLUDE
 from nightshift.specs import Project, load_project
@@ -194,6 +197,8 @@ def test_each_shape_is_told_of_the_beginning_and_of_the_end_under_one_key(told: 
     assert begun["routing_key"] == "routing"
     (firing,), (ended,) = told.bodies["alertmanager"]
     assert firing["labels"] == ended["labels"]
+    assert "owner" not in firing["labels"]
+    assert firing["annotations"]["owner"]
     assert firing["endsAt"] > ended["endsAt"]
     begun, over = told.bodies["webhook"]
     assert begun["fingerprint"] == over["fingerprint"]
@@ -242,6 +247,37 @@ def test_what_is_not_taken_stays_waits_longer_each_time_and_keeps_its_order(
     assert send_one(warehouse, to_team, NOW + timedelta(seconds=50)) is None, "its beginning was not told yet"
     assert send(warehouse, to_team, lambda: NOW + timedelta(minutes=10)) == (2, 0)
     assert [body["what"] for _, _, body in sink.posts] == ["opened", "resolved"]
+
+
+def test_a_receiver_that_hangs_is_tried_once_a_round_and_holds_up_no_other(
+    warehouse: Warehouse, sink: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.alerts.delivery.SECONDS", 0.2)
+    one = {"kind": "webhook", "connection": "c"}
+    project = declared(receivers={"hangs": one, "well": one}, routes=[{"to": ["hangs", "well"]}])
+    deaf = socket.create_server(("127.0.0.1", 0))  # takes connections, and answers none
+    ports = {"hangs": deaf.getsockname()[1], "well": sink.port}
+    tried: list[str] = []
+
+    def to_both(out: Outgoing) -> None:
+        tried.append(out.receiver)
+        door = Door("c", host=f"http://127.0.0.1:{ports[out.receiver]}")
+        deliver(project.settings.alerts.receivers[out.receiver], door, out)
+
+    for source in project.sources:
+        fail(warehouse, source=source)
+    look(warehouse, project)
+    many = len(project.sources)
+    assert send(warehouse, to_both, lambda: NOW) == (many, 1)
+    assert sorted(tried) == ["hangs", *["well"] * many]
+    deaf.close()
+    ports["hangs"] = sink.port
+    sink.status = 400
+    assert send(warehouse, to_both, lambda: NOW + timedelta(minutes=5)) == (0, many), "each was answered"
+    sink.status = 500
+    assert send(warehouse, to_both, lambda: NOW + timedelta(minutes=10)) == (0, 1)
+    sink.status = 200
+    assert send(warehouse, to_both, lambda: NOW + timedelta(hours=2)) == (many, 0)
 
 
 def test_a_receiver_that_takes_nothing_is_an_alert_itself(warehouse: Warehouse) -> None:
@@ -362,7 +398,9 @@ def test_a_message_costs_little_however_many_wait(warehouse: Warehouse) -> None:
     )
     # The first of each alert was not taken and waits, and the rest waits for it.
     assert send(warehouse, lambda out: None, lambda: NOW) == (1, 0)
-    plan = warehouse.rows(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {records.CLAIM.text}", {"now": NOW})
+    plan = warehouse.rows(
+        f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {records.CLAIM.text}", {"now": NOW, "away": []}
+    )
     pages = plan[0]["QUERY PLAN"][0]["Plan"]["Shared Hit Blocks"]
     assert pages < 3000, "a claim reads what waits once, not once for each row"
 
@@ -395,6 +433,57 @@ def test_routes_choose_by_severity_owner_source_and_model(warehouse: Warehouse) 
     look(warehouse, project)
     rows = warehouse.rows("SELECT receiver FROM alerts.outbox ORDER BY message")
     assert [row["receiver"] for row in rows] == ["all", "weather"]
+
+
+def test_that_it_is_over_is_told_to_who_was_told_that_it_is_so(warehouse: Warehouse) -> None:
+    one = {"kind": "webhook", "connection": "c"}
+
+    def routed(*names: str, receivers: tuple[str, ...] = ("day", "night", "gone")) -> Project:
+        return declared(receivers=dict.fromkeys(receivers, one), routes=[{"to": list(names)}])
+
+    fail(warehouse)
+    look(warehouse, routed("gone"))
+    fail(warehouse, "published")
+    look(warehouse, routed("gone"), NOW + timedelta(minutes=5))
+    fail(warehouse)
+    again = NOW + timedelta(minutes=10)
+    look(warehouse, routed("day", "gone"), again)
+    fail(warehouse, "published")
+    # Moved to another receiver, and one is declared no more.
+    look(warehouse, routed("night", receivers=("day", "night")), again + timedelta(minutes=5))
+    rows = warehouse.rows("SELECT receiver, what FROM alerts.outbox WHERE made_at >= %s", (again,))
+    assert {(row["receiver"], row["what"]) for row in rows} == {
+        ("day", "opened"), ("gone", "opened"), ("day", "resolved"),
+    }  # fmt: skip
+
+
+def test_a_rollback_after_a_promotion_reopens_nothing_of_trainings_before_it(warehouse: Warehouse) -> None:
+    project = declared()
+    asked = monitoring.RetrainRequest(
+        model="late_arrival", batch_date=NIGHT, status="started", guard=None, reason="shift", training_id="t",
+        requested_by=None,
+    )  # fmt: skip
+
+    def failed() -> bool:
+        look(warehouse, project, datetime.now(UTC))
+        return any(row.kind == "training_failed" for row in warehouse.all(records.OPEN))
+
+    warehouse.run(monitoring.ASK, asked)
+    warehouse.execute("UPDATE monitoring.retrain_requests SET outcome = 'failed'")
+    assert failed()
+    promoted(warehouse, 1, 2)
+    assert not failed()
+    went_back = {"as_of": NIGHT, "reason": "r", "actor": "a", "request_id": "q"}
+    warehouse.run(ledger.ROLL_BACK, model="late_arrival", version=1, effective_from=NIGHT, **went_back)
+    (row,) = warehouse.all(records.CHAMPIONS)
+    assert (row.version, row.promoted_at) == (1, last_promotion(warehouse))
+    assert not failed()
+
+
+def last_promotion(warehouse: Warehouse) -> datetime:
+    row = warehouse.row("SELECT max(promoted_at) AS at FROM governance.promotions WHERE kind = 'promotion'")
+    assert row
+    return row["at"]
 
 
 def test_a_silence_needs_an_owner_and_an_end_and_keeps_receivers_quiet(warehouse: Warehouse) -> None:

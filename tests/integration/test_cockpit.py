@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -26,7 +28,7 @@ from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
 from nightshift.records.profile import FeatureProfile
 from nightshift.records.sketches import Counted
 from nightshift.rows import Command
-from nightshift.specs import load_project
+from nightshift.specs import Project, load_project
 from nightshift.warehouse import Warehouse, migrate
 from tests.integration.conftest import _admin, _beside
 from tests.integration.fleet_rows import fill
@@ -39,6 +41,8 @@ MODEL = "late_arrival"
 PROJECT = load_project()
 TONIGHT = Tonight(LAST, due=True)
 HOSTILE = "<script>alert(1)</script>{{7*7}}"
+# Of somebody: a value that was delivered.
+SAMPLE = "jane.roe@example.org"
 
 
 # One about each thing that somebody may see, and one about what is the project's.
@@ -76,7 +80,10 @@ def warehouse(postgres_url: str) -> Iterator[Warehouse]:
         (LAST, LAST - timedelta(days=5)),
     )
     row = found.all(deliveries.BATCHES, source="departures", first=LAST, last=LAST)[0]
-    found.run(deliveries.JUDGED, replace(row, status="failed", accepted=300, rejected=700, reasons=HOSTILE))
+    found.run(
+        deliveries.JUDGED,
+        replace(row, status="failed", accepted=300, rejected=700, reasons=f"{HOSTILE} {SAMPLE}"),
+    )
     answer = monitoring.GuardAnswer("cooldown", True, "promoted 3 nights ago", LAST + timedelta(days=4))
     found.run(
         monitoring.ASK,
@@ -176,7 +183,50 @@ def test_what_is_missing_tonight_is_told_with_why_and_what_to_do(reads: Readings
     assert late.missing == (str(LAST - timedelta(days=5)), str(LAST))
     assert (states[MODEL].state.word, states[MODEL].faults) == ("faulty", 1)
     assert f"held by cooldown, {LAST}" in states[MODEL].waits
+    over = Tonight(LAST + timedelta(days=4), due=True)  # the cooldown is
+    later = {m.model: m for m in answers.fleet(reads, PROJECT, over, may_see=everything).models}
+    assert not [words for words in later[MODEL].waits if "cooldown" in words]
     assert (states[MODEL].alerts, late.alerts) == (1, 0), "that of the other follows from its source's"
+
+
+def test_specs_that_do_not_load_are_counted_for_who_may_see_alerts(reads: Readings) -> None:
+    path = PROJECT.folder / "models/x.yaml"
+    broken = PROJECT.model_copy(update={"problems": {path: f"{path}: no mapping"}})
+
+    def counted(project: Project, may_see: Callable[[str], bool]) -> set[int]:
+        pages = (answers.fleet, answers.night_page, partial(answers.data_page, may_start=nothing))
+        return {page(reads, project, TONIGHT, may_see=may_see).broken for page in pages}
+
+    assert counted(PROJECT, everything) == counted(broken, lambda dag: dag != "alerts") == {0}
+    assert counted(broken, everything) == {1}
+
+
+def test_of_a_source_that_is_not_the_readers_neither_its_name_nor_why_is_told(
+    ask: Callable[[str, str], httpx.Response], reads: Readings
+) -> None:
+    def told(may_see: Callable[[str], bool]) -> str:
+        rights = {"may_see": may_see, "may_start": everything}
+        page = answers.model_page(reads, PROJECT, TONIGHT, name="hourly_departures", **rights)
+        assert page
+        assert page.model.state.word == "source refused"
+        line = next(
+            each
+            for each in answers.fleet(reads, PROJECT, TONIGHT, may_see=may_see).models
+            if each.model == "hourly_departures"
+        )
+        return f"{page.model.state} {page.model.row.deliveries} {page.faults} {line.state} {line.never}"
+
+    assert HOSTILE in told(everything)
+    assert SAMPLE not in told(everything)
+    hidden = told(lambda dag: dag != "collect_departures")
+    assert HOSTILE not in hidden
+    assert not re.search(r"\bdepartures\b", hidden)
+    page = ask("of one model", f"/models/{MODEL}").json()
+    sources = {each["source"] for each in page["model"]["row"]["deliveries"]}
+    faults = [*page["faults"], *page["model"]["row"]["faults"]]
+    assert faults
+    assert {*sources, *(name for each in faults for name in each["sources"])} == {"a source"}
+    assert "flights" not in page["model"]["state"]["step"]["words"]
 
 
 def test_a_signature_that_is_waited_for_is_told_until_it_is_there(
@@ -189,6 +239,15 @@ def test_a_signature_that_is_waited_for_is_told_until_it_is_there(
     assert waits() == ()
     training = judged(warehouse, 9, 2, model="arrival_delay", approval="required")
     assert waits() == ("version 9 waits for a signature",)
+    for clock in ("Etc/GMT+12", "Pacific/Kiritimati"):  # which are never at the same date
+        settings = PROJECT.settings.model_copy(update={"timezone": clock})
+        there = PROJECT.model_copy(update={"settings": settings})
+        page = answers.model_page(reads, there, TONIGHT, name="arrival_delay", **ALL)
+        assert page
+        assert page.model.row.waiting
+        decided = page.model.row.waiting.decided_at
+        assert page.model.state.word == "waits for a signature"
+        assert page.model.state.since == decided.astimezone(ZoneInfo(clock)).date()
     with warehouse.session() as session:  # of a training that was lost nobody writes how it ended
         session.cursor.execute("ALTER TABLE governance.decisions DISABLE TRIGGER USER")
         session.cursor.execute(
@@ -219,6 +278,23 @@ def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: R
     assert [(e.entry, e.version, e.actor) for e in page.ledger] == [tuple(row.values()) for row in entries]
     assert {d.training_id for d in page.decisions} == {f"{MODEL} 1", f"{MODEL} 2"}
     assert page.requests[0].answers[0].words == "promoted 3 nights ago"
+    newest = warehouse.row(
+        "SELECT max(promoted_at) AS at FROM governance.promotions WHERE model = %s AND kind = 'promotion'",
+        (MODEL,),
+    )
+    assert newest
+    assert page.model.row.promoted_at == newest["at"]
+    asked = page.model.row.request
+    assert asked
+    assert (
+        timedelta(0)
+        <= datetime.now(UTC) - asked.requested_at - timedelta(hours=asked.hours)
+        < timedelta(minutes=5)
+    )
+    later = Tonight(LAST + timedelta(days=30), due=True)
+    month = answers.model_page(reads, PROJECT, later, name=MODEL, **ALL)
+    assert month
+    assert month.model.row.request is None, "what was asked for a month ago is no news"
     assert page.faults[0].column_name == "distance"
     assert page.heat_nights == tuple(LAST - timedelta(days=n) for n in reversed(range(NIGHTS)))
     assert len(page.features) == 20

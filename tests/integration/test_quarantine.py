@@ -210,7 +210,7 @@ def test_over_its_budget_a_night_names_its_three_worst_rules_and_the_catalog_kee
         house.collect()
     words = house.batch()["reasons"]
     for part in (
-        "125 of 1000 rows set aside, over the budget of 5.00% or 100 rows",
+        "125 of 1,000 rows set aside, over the budget of 5.00% or 100 rows",
         f"{BETWEEN} on wind: 60 rows, such as '200.5', '201.5', '202.5'",
         "expect_column_values_to_be_in_set on station: 40 rows, such as 'NEWARK'",
         "finite on gust: 20 rows, such as 'inf'",
@@ -286,7 +286,7 @@ def test_the_same_content_collected_again_keeps_its_resolutions_and_other_conten
 
 def test_a_night_that_failed_over_its_budget_passes_once_it_is_mended(house: House) -> None:
     house.deliver(batch(300))
-    with pytest.raises(BatchRejected, match="300 of 1000 rows set aside"):
+    with pytest.raises(BatchRejected, match="300 of 1,000 rows set aside"):
         house.collect()
     assert house.counts() == (0, 0)
     moved = house.replay("wind_in_tenths")
@@ -402,7 +402,7 @@ def test_a_failed_night_passes_under_another_budget(house: House) -> None:
     house.deliver(batch(300))
     with pytest.raises(BatchRejected):
         house.collect()
-    with pytest.raises(BatchRejected, match="300 of 1000 rows set aside"):
+    with pytest.raises(BatchRejected, match="300 of 1,000 rows set aside"):
         house.replay("revalidate")
     lenient = house.with_spec(lambda s: s.update(budget={"share": 0.4, "rows": 500}))
     assert lenient.replay("revalidate", run="lenient")["dates"] == [str(NIGHT)]
@@ -667,7 +667,7 @@ def test_a_large_night_is_landed_judged_hashed_and_mended_in_blocks(house: House
 
 def test_a_large_night_over_its_budget_is_refused_in_words_and_none_of_it_is_filed(house: House) -> None:
     house.deliver(batch(150, LARGE))
-    with pytest.raises(BatchRejected, match="150 of 210000 rows set aside, over the budget"):
+    with pytest.raises(BatchRejected, match="150 of 210,000 rows set aside, over the budget"):
         house.collect()
     assert (house.counts(), house.batch()["accepted"]) == ((0, 0), LARGE - 150)
 

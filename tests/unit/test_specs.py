@@ -238,6 +238,7 @@ def test_what_stands_on_a_broken_source_says_so_and_does_not_call_it_unknown(fol
     says = f"source 'arrivals' does not load: {folder / 'sources/arrivals.yaml'} says why; mend that first"
     assert says in project.problems[folder / FEATURES]
     assert not [words for words in project.problems.values() if "is unknown" in words]
+    assert project.broken == [folder / "sources/arrivals.yaml"], "the others follow from it"
     with pytest.raises(SpecError, match="does not load"):
         project.source("arrivals")
 
@@ -363,6 +364,7 @@ def test_a_version_in_a_file_name_is_the_declared_one(folder: Path, name: str, v
 def test_two_files_of_one_version_are_named_both(folder: Path) -> None:
     first, second = folder / FEATURES, second_version(folder, "departure_v1", 1)
     project = load_project(folder)
+    assert {first, second} <= {*project.broken}
     for path, other in ((first, second), (second, first)):
         words = project.problems[path]
         assert f"{path}: key 'version': {other} declares version 1 of 'departure' too" in words

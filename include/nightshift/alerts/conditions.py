@@ -32,6 +32,14 @@ def quarantine_grows(facts: Facts, project: Project) -> Iterator[Sight]:
             yield Sight("quarantine_grows", subject, spec.owner, title, facts.now, (True,), numbers, dag)
 
 
+def spec_broken(facts: Facts, project: Project) -> Iterator[Sight]:
+    """A spec does not load: of what it declares nothing runs, and nothing else here is looked at."""
+    for path in project.broken:
+        name = path.relative_to(project.folder).as_posix()
+        title = f"{name} does not load: nothing runs of what it declares, nor of what stands on it"
+        yield Sight("spec_broken", f"spec:{name}", project.settings.owner, title, facts.now)
+
+
 def disk(facts: Facts, project: Project) -> Iterator[Sight]:
     """A disk that the project writes on has little room left."""
     for name, room in (facts.seen.disks or {}).items():
@@ -75,9 +83,15 @@ def sights(facts: Facts, project: Project) -> list[Sight]:
     return [sight for condition in CONDITIONS.values() for sight in condition(facts, project)]
 
 
-def unknown(open_rows: list[OpenAlert], seen: Seen) -> frozenset[str]:
+def unknown(open_rows: list[OpenAlert], seen: Seen, project: Project) -> frozenset[str]:
     """Return the fingerprints of open alerts about which this look can say nothing: they stay as they are."""
     looked_at = {f"component:{name}" for name in seen.components or {}}
+    # What the DAG looks at may be in no stack of ours.
+    by_the_dag = {"component:mlflow", "component:airflow"}
+
+    def unseen(subject: str) -> bool:
+        return subject not in looked_at and (subject in by_the_dag or not seen.whole_stack)
+
     blind = {
         "alias_differs": seen.aliases is None,
         "ledger_broken": seen.broken is None,
@@ -86,12 +100,30 @@ def unknown(open_rows: list[OpenAlert], seen: Seen) -> frozenset[str]:
     return frozenset(
         row.fingerprint
         for row in open_rows
-        if blind.get(row.kind, row.kind == "component_down" and row.subject not in looked_at)
+        if blind.get(row.kind, row.kind == "component_down" and unseen(row.subject))
+        or _does_not_load(row.subject, project)
     )
+
+
+def _does_not_load(subject: str, project: Project) -> bool:
+    """Whether a subject is not declared, and a file that may declare it does not load."""
+    what, _, name = subject.partition(":")
+    declared = {
+        "model": project.models.keys(),
+        "source": project.sources.keys(),
+        "features": {spec.table for spec in project.feature_sets.values()},
+    }
+    if what not in declared or name in declared[what]:
+        return False
+    folder = what if what == "features" else f"{what}s"
+    broken = {path.stem for path in project.problems if path.parent.name == folder}
+    # Which table a feature set that does not load has, its file's name does not say.
+    return bool(broken) if what == "features" else name in broken
 
 
 CONDITIONS: dict[str, Condition] = {
     "night_missing": nights.night_missing,
+    "spec_broken": spec_broken,
     "source_refused": nights.source_refused,
     "source_over_budget": nights.source_over_budget,
     "source_stale": nights.source_stale,

@@ -16,13 +16,15 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 
 from nightshift.alerts import shapes
-from nightshift.alerts.sending import NotDelivered
+from nightshift.alerts.sending import NotDelivered, Refused
 from nightshift.freeform import Json
 from nightshift.records.alerts import Message, Outgoing
 from nightshift.specs.alerts import Receiver, Smtp
 
 SECONDS = 15.0
 SENDER = "nightshift@localhost"
+# Answers that are not about the message: too slow, too many, and "closing" of a mail server.
+BUSY, CLOSING = (408, 429), 421
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def _require_success(door: Door, ask: Callable[..., httpx.Response]) -> None:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NotDelivered(f"connection '{door.id}': {type(error).__name__}") from None
     if not answer.is_success:
-        raise NotDelivered(f"connection '{door.id}': HTTP {answer.status_code}")
+        about_it = answer.is_client_error and answer.status_code not in BUSY
+        raise (Refused if about_it else NotDelivered)(f"connection '{door.id}': HTTP {answer.status_code}")
 
 
 def mail(receiver: Smtp, door: Door, outgoing: Outgoing) -> None:
@@ -131,7 +134,11 @@ def mail(receiver: Smtp, door: Door, outgoing: Outgoing) -> None:
                 server.login(door.login, door.password or "")
             server.send_message(letter(receiver, door, outgoing))
     except smtplib.SMTPResponseException as error:
-        raise NotDelivered(f"connection '{door.id}': SMTP {error.smtp_code}") from None
+        about_it = isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError)
+        kind = Refused if about_it and error.smtp_code != CLOSING else NotDelivered
+        raise kind(f"connection '{door.id}': SMTP {error.smtp_code}") from None
+    except smtplib.SMTPRecipientsRefused as error:
+        raise Refused(f"connection '{door.id}': {type(error).__name__}") from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise NotDelivered(f"connection '{door.id}': {type(error).__name__}") from None
 

@@ -55,7 +55,7 @@ def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> 
         open=open_rows,
         resolved=session.all(records.RESOLVED_SINCE, since=now - settle),
         silences=session.all(records.SILENCES, now=now),
-        unknown=unknown(open_rows, seen),
+        unknown=unknown(open_rows, seen, project),
     )
     policy = Policy(
         settings.by,
@@ -70,7 +70,8 @@ def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> 
 def _remember(session: Session, project: Project, now: datetime) -> None:
     """Keep since when each spec is there: a file's own time is that of its last change, or deployment."""
     there = declared(project)
-    session.run(records.UNDECLARE, names=list(there))
+    if not project.problems:  # what does not load today is no younger once it is mended
+        session.run(records.UNDECLARE, names=list(there))
     session.each(records.DECLARE, [Declared(name=name, since=min(at, now)) for name, at in there.items()])
 
 
@@ -95,7 +96,8 @@ def facts(session: Session, project: Project, seen: Seen, now: datetime) -> Fact
 
 def _post(session: Session, declared: Alerts, what: What, row: OpenAlert, now: datetime, link: Link) -> None:
     message = message_of(what, row, now, declared.runbooks, link(row.dag_id))
-    for receiver in receivers_of(declared, row):
+    receivers = _told(session, declared, row) if what == "resolved" else receivers_of(declared, row)
+    for receiver in receivers:
         outgoing = Outgoing(
             fingerprint=row.fingerprint,
             receiver=receiver,
@@ -105,6 +107,12 @@ def _post(session: Session, declared: Alerts, what: What, row: OpenAlert, now: d
             not_before=now,
         )
         session.run(records.REMIND if what == "reminded" else records.POST, outgoing)
+
+
+def _told(session: Session, declared: Alerts, row: OpenAlert) -> list[str]:
+    """Return who was told that it is open and is a receiver yet: routes and owners may be others since."""
+    told = session.all(records.TOLD, fingerprint=row.fingerprint, since=row.opened_at)
+    return [each.receiver for each in told if each.receiver in declared.receivers]
 
 
 def message_of(what: What, row: OpenAlert, now: datetime, runbooks: str, link: str) -> Message:

@@ -26,13 +26,15 @@ class Seen:
     """What is not in the warehouse. None: nobody could look, which is neither good nor bad.
 
     ``aliases``: the version that each model's alias points at; None: there is none. ``broken``: the models whose ledger
-    does not hold. ``components``: those that were looked at, and whether each is well.
+    does not hold. ``components``: those that were looked at, and whether each is well; ``whole_stack``: there are no
+    others in the local stack.
     """
 
     aliases: Mapping[str, int | None] | None = None
     broken: frozenset[str] | None = None
     disks: Mapping[str, Disk] | None = None
     components: Mapping[str, bool] | None = None
+    whole_stack: bool = False
 
 
 @dataclass(frozen=True)

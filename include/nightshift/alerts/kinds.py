@@ -31,6 +31,9 @@ KINDS: dict[str, Kind] = {
         follows=True,
         leads=True,
     ),
+    "spec_broken": Kind(
+        "error", "Mend the file: `nightshift doctor` and Airflow's import errors say why.", hold=PASSES
+    ),
     "source_refused": Kind(
         "error", "Read the data docs of the night; mend the upstream or the spec; clear collect.", leads=True
     ),

@@ -115,7 +115,7 @@ def _mutes(wrong: Sequence[Sight], before: Before, policy: Policy, now: datetime
     for sight in wrong:
         if KINDS[sight.kind].follows:
             stands_on = sorted(policy.upstream.get(sight.subject, frozenset()) & causes.keys())
-            # The nearest to the source: a source sorts behind a feature set.
+            # The nearest to the source: a source sorts behind a feature set, and behind the project's whole night.
             found |= {sight.fingerprint: causes[stands_on[-1]]} if stands_on else {}
     return found
 

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from nightshift.alerts.facts import Facts, grouped, in_a_row
 from nightshift.alerts.levels import Sight
 from nightshift.records.alerts import Judged, Numbers, Request, Waiting
+from nightshift.records.monitoring import still_holds, still_runs
 from nightshift.specs import Model, Project
 from nightshift.specs.derived import dag_id
 
-# A training that has not ended by then was lost.
-LOST_AFTER = timedelta(hours=12)
 # A new champion that went back is news for so many nights.
 NEWS = timedelta(days=7)
 
@@ -89,10 +88,12 @@ def _requests(facts: Facts, project: Project) -> Iterator[tuple[Model, list[Requ
 
 def _is_over(facts: Facts, asked: Request) -> bool:
     """Whether a version was promoted since a night asked: by hand, what became of that training is mended."""
-    return any(
-        row.model == asked.model and row.kind == "promotion" and row.promoted_at > asked.requested_at
-        for row in facts.champions
-    )
+    promoted = _promoted(facts, asked.model)
+    return promoted is not None and promoted > asked.requested_at
+
+
+def _promoted(facts: Facts, model: str) -> datetime | None:
+    return next((row.promoted_at for row in facts.champions if row.model == model), None)
 
 
 def training_failed(facts: Facts, project: Project) -> Iterator[Sight]:
@@ -103,7 +104,8 @@ def training_failed(facts: Facts, project: Project) -> Iterator[Sight]:
         if newest is None or newest.outcome not in ("failed", None) or _is_over(facts, newest):
             continue
         age = facts.now - newest.requested_at
-        if newest.outcome == "failed" or (age > LOST_AFTER and spec.name not in unsigned):
+        lost = newest.outcome is None and not still_runs(None, age) and spec.name not in unsigned
+        if newest.outcome == "failed" or lost:
             how = "failed" if newest.outcome else "has left no word"
             title = f"model '{spec.name}': the training that the night of {newest.batch_date} asked for {how}"
             numbers: Numbers = {
@@ -129,11 +131,13 @@ def breaker(facts: Facts, project: Project) -> Iterator[Sight]:
     """The newest night that asked for a training was held back by the breaker, which has not closed since."""
     tonight = project.calendar.date_of(facts.now)
     for spec, mine in _requests(facts, project):
-        closed = mine[0].not_before is not None and mine[0].not_before <= tonight
-        if mine[0].guard == "breaker" and not closed and not _is_over(facts, mine[0]):
+        newest, promoted = mine[0], _promoted(facts, spec.name)
+        if newest.guard == "breaker" and still_holds(
+            newest.not_before, newest.requested_at, promoted, tonight
+        ):
             run = in_a_row(row.guard == "breaker" for row in mine)
             title = f"model '{spec.name}': the breaker holds trainings back"
-            numbers: Numbers = {"night": str(mine[0].batch_date), "requests": run}
+            numbers: Numbers = {"night": str(newest.batch_date), "requests": run}
             yield _of(spec, "breaker", title, mine[run - 1].requested_at, numbers, "retrain")
 
 

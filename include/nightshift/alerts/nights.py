@@ -70,11 +70,12 @@ def _sets_missing(facts: Facts, project: Project, night: date) -> Iterator[Sight
 def _is_new(facts: Facts, project: Project, name: str, night: date) -> bool:
     """Whether a source or set (by its table) was added since the night began: its first night is the next one.
 
-    What was collected or built of the past by hand since then makes it no older.
+    What was collected or built of the past by hand since then makes it no older, nor an older one new.
     """
     of_source = [row.recorded_at for row in facts.batches if row.source == name]
     of_set = [row.built_at for row in facts.built if row.features == name]
-    since = min([*of_source, *of_set], default=facts.declared.get(name))
+    known = [facts.declared[name]] if name in facts.declared else []
+    since = min([*of_source, *of_set, *known], default=None)
     return since is not None and since > began(project, night)
 
 
@@ -200,12 +201,15 @@ def _fault(spec: FeatureSet, mine: Sequence[Built]) -> Sight:
 
 
 def upstream(project: Project) -> dict[str, frozenset[str]]:
-    """Return what each set and model stands on, near and far."""
+    """Return what each source, set and model stands on, near and far: all of them on the project's night."""
+    night = frozenset({"project"})
+    sources = {f"source:{name}": night for name in project.sources}
     sets = {
-        f"features:{spec.table}": frozenset(f"source:{name}" for name in spec.inputs)
+        f"features:{spec.table}": night | {f"source:{name}" for name in spec.inputs}
         for spec in project.feature_sets.values()
     }
-    return sets | {f"model:{spec.name}": _below(spec, project, sets) for spec in project.models.values()}
+    models = {f"model:{spec.name}": _below(spec, project, sets) for spec in project.models.values()}
+    return sources | sets | models
 
 
 def _below(spec: Model, project: Project, sets: dict[str, frozenset[str]]) -> frozenset[str]:

@@ -86,14 +86,14 @@ def pagerduty(message: Message, routing_key: str) -> Json:
 def alertmanager(message: Message) -> list[Json]:
     """``/api/v2/alerts``: labels are what makes it this alert; ``endsAt`` ends it.
 
-    Without one Alertmanager takes it for over after minutes; a reminder comes once a day and moves it on.
+    What may change while it is open, such as its owner, is an annotation: with other labels it would be another alert.
+    Without ``endsAt`` Alertmanager takes it for over after minutes; a reminder comes once a day and moves it on.
     """
     alert: Json = {
         "labels": {
             "alertname": f"nightshift_{message.kind}",
             "subject": message.subject,
             "severity": message.severity,
-            "owner": message.owner,
         },
         "annotations": {
             "summary": message.title,

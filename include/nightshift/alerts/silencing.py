@@ -61,10 +61,10 @@ def _require_subject(project: Project, text: str) -> None:
         return
     if what in known and name not in known[what]:
         raise RequestError(f"subject: this project has no {text}{did_you_mean(name, known[what])}")
-    if what not in known and text != "project" and what not in ("component", "receiver"):
+    if what not in known and text != "project" and what not in ("component", "receiver", "spec"):
         raise RequestError(
-            f"subject: expected project, model:NAME, source:NAME, features:NAME_vN, component:NAME, receiver:NAME or a "
-            f"pattern of them, as in model:*; got {text[:60]!r}"
+            f"subject: expected project, model:NAME, source:NAME, features:NAME_vN, component:NAME, receiver:NAME, "
+            f"spec:FOLDER/FILE or a pattern of them, as in model:*; got {text[:60]!r}"
         )
 
 

@@ -13,10 +13,19 @@ from typing import Literal
 from nightshift import kept
 from nightshift.calendar import Calendar
 from nightshift.cockpit.histograms import Histogram, histograms
-from nightshift.cockpit.standing import State, Step, Tonight, first_who_needs_somebody, offered, stand
+from nightshift.cockpit.standing import (
+    A_SOURCE,
+    State,
+    Step,
+    Tonight,
+    first_who_needs_somebody,
+    offered,
+    stand,
+)
 from nightshift.database import Reads
 from nightshift.masks import masked, outlined
 from nightshift.records import cockpit as records
+from nightshift.records.monitoring import still_runs
 from nightshift.specs import BeatsChampion, Model, Project
 from nightshift.specs.derived import dag_id
 
@@ -105,12 +114,16 @@ class FleetModel:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All models that the reader may see, the one that needs somebody first. ``trend_first``: where trends begin."""
+    """All models that the reader may see, the one that needs somebody first. ``trend_first``: where trends begin.
+
+    ``broken``: specs that do not load, for who may see the DAG ``alerts``: of what they declare nothing is here.
+    """
 
     night: date
     due: bool
     trend_first: date
     models: tuple[FleetModel, ...]
+    broken: int
 
 
 @dataclass(frozen=True)
@@ -182,11 +195,12 @@ class NightStep:
 
 @dataclass(frozen=True)
 class NightPage:
-    """A night over all that the reader may see."""
+    """A night over all that the reader may see. ``broken``: as of :class:`Fleet`."""
 
     night: date
     due: bool
     steps: tuple[NightStep, ...]
+    broken: int
 
 
 @dataclass(frozen=True)
@@ -206,12 +220,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DataPage:
-    """The sources and feature sets that the reader may see. ``first``: the night of each history's first number."""
+    """The sources and feature sets that the reader may see. ``first``: the night of each history's first number.
+
+    ``broken``: as of :class:`Fleet`.
+    """
 
     night: date
     first: date
     datasets: tuple[Dataset, ...]
     lineage: tuple[Node, ...]
+    broken: int
 
 
 def tonight(
@@ -234,10 +252,16 @@ def tonight(
 def fleet(reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee) -> Fleet:
     """Return all models, the one that needs somebody first."""
     specs = {name: spec for name, spec in project.models.items() if may_see(f"score_{name}")}
-    found = _standing(reads, project, specs, looked_at)
+    found = _standing(reads, project, specs, looked_at, may_see)
     order = first_who_needs_somebody([(name, each.state) for name, each in found.items()])
-    models = tuple(_line(found[name]) for name in order)
-    return Fleet(looked_at.night, looked_at.due, _trend_first(looked_at.night), models)
+    models = tuple(_line(found[name], looked_at.night) for name in order)
+    return Fleet(
+        looked_at.night, looked_at.due, _trend_first(looked_at.night), models, _broken(project, may_see)
+    )
+
+
+def _broken(project: Project, may_see: MaySee) -> int:
+    return len(project.problems) if may_see("alerts") else 0
 
 
 def fleet_for(page: Fleet, may_start: MayStart) -> Fleet:
@@ -258,7 +282,7 @@ def model_page(
     if spec is None or not may_see(f"score_{name}"):
         return None
     night, of_set = looked_at.night, project.feature_set(spec.features)
-    standing = _standing(reads, project, {name: spec}, looked_at)[name]
+    standing = _standing(reads, project, {name: spec}, looked_at, may_see)[name]
     row = reads.one(
         records.MODEL,
         model=name,
@@ -277,7 +301,7 @@ def model_page(
         ledger=row.ledger,
         decisions=row.decisions,
         requests=row.requests,
-        faults=row.faults,
+        faults=_faults(row.faults, may_see),
         heat_nights=tuple(map(date.fromisoformat, row.heat_nights)),
         features=row.features,
         counted_on=row.counted.night if row.counted else None,
@@ -309,7 +333,7 @@ def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: M
     declared = [each for each in _stages(project) if may_see(each[2])]
     rows = reads.all(records.NIGHT, declared=_told(declared), night=looked_at.night)
     steps = tuple(_step(row, dag, looked_at) for row, (_, _, dag) in zip(rows, declared, strict=True))
-    return NightPage(looked_at.night, looked_at.due, steps)
+    return NightPage(looked_at.night, looked_at.due, steps, _broken(project, may_see))
 
 
 def night_for(page: NightPage, may_start: MayStart) -> NightPage:
@@ -329,7 +353,7 @@ def data_page(
         _dataset(project, row, dag, looked_at.night, may_see, may_start)
         for row, (_, _, dag) in zip(rows, declared, strict=True)
     )
-    return DataPage(looked_at.night, first, tuple(sets), graph(project, may_see))
+    return DataPage(looked_at.night, first, tuple(sets), graph(project, may_see), _broken(project, may_see))
 
 
 def lineage(project: Project, model: str, may_see: MaySee) -> tuple[Node, ...]:
@@ -371,15 +395,39 @@ def _data_nodes(project: Project, may_see: MaySee) -> Iterable[Node]:
 
 
 def _standing(
-    reads: Reads, project: Project, specs: Mapping[str, Model], looked_at: Tonight
+    reads: Reads, project: Project, specs: Mapping[str, Model], looked_at: Tonight, may_see: MaySee
 ) -> dict[str, Standing]:
     rows = reads.all(
         records.FLEET,
         declared=json.dumps([_declared(project, name) for name in specs]),
         night=looked_at.night,
         first=_trend_first(looked_at.night),
+        zone=project.settings.timezone,
     )
-    return {row.model: _of_row(specs[row.model], row, looked_at) for row in rows}
+    return {row.model: _of_row(specs[row.model], _as_seen(row, may_see), looked_at) for row in rows}
+
+
+def _as_seen(row: records.FleetRow, may_see: MaySee) -> records.FleetRow:
+    """Return a row with what the reader may know of its sources: of one that is not his neither its name nor why."""
+    seen = [
+        replace(each, why=masked(each.why or "")) for each in row.deliveries if _his(each.source, may_see)
+    ]
+    others = [
+        replace(each, source=A_SOURCE, why=None) for each in row.deliveries if not _his(each.source, may_see)
+    ]
+    return replace(row, deliveries=(*seen, *others), faults=_faults(row.faults, may_see))
+
+
+def _faults(faults: Iterable[records.OpenFault], may_see: MaySee) -> tuple[records.OpenFault, ...]:
+    def known(sources: Sequence[str]) -> tuple[str, ...]:
+        seen = tuple(name for name in sources if _his(name, may_see))
+        return seen if len(seen) == len(sources) else (*seen, A_SOURCE)
+
+    return tuple(replace(each, words=masked(each.words), sources=known(each.sources)) for each in faults)
+
+
+def _his(source: str, may_see: MaySee) -> bool:
+    return may_see(f"collect_{source}")
 
 
 def _declared(project: Project, model: str) -> dict[str, object]:
@@ -414,7 +462,7 @@ def _of_row(spec: Model, row: records.FleetRow, looked_at: Tonight) -> Standing:
     )
 
 
-def _line(standing: Standing) -> FleetModel:
+def _line(standing: Standing, night: date) -> FleetModel:
     """Return what the fleet shows of a model: a fifth of its rows' bytes, which are asked for every half minute."""
     row = standing.row
     measured, harm, shift, top = row.performance, row.harm, row.shift, row.top
@@ -430,7 +478,7 @@ def _line(standing: Standing) -> FleetModel:
         rows=row.rows,
         set_aside=standing.set_aside,
         missing=tuple(row.missing),
-        never=tuple(each.source for each in row.deliveries if each.newest is None),
+        never=tuple(dict.fromkeys(each.source for each in row.deliveries if each.newest is None)),
         behind=standing.behind,
         metric=standing.metric,
         value=_digits(measured.value if measured else None),
@@ -450,7 +498,7 @@ def _line(standing: Standing) -> FleetModel:
         labelled=row.labelled,
         expected=row.expected,
         alerts=sum(not alert.muted for alert in row.alerts),
-        waits=tuple(_waits(row)),
+        waits=tuple(_waits(row, night)),
     )
 
 
@@ -458,16 +506,18 @@ def _digits(value: float | None, digits: int = 7) -> float | None:
     return None if value is None else float(f"{value:.{digits}g}")
 
 
-def _waits(row: records.FleetRow) -> Iterable[str]:
+def _waits(row: records.FleetRow, night: date) -> Iterable[str]:
     """Yield what is open about a model: a signature, a probation, the newest request, alerts of its own."""
     if row.waiting:
         yield f"version {row.waiting.challenger} waits for a signature"
     if row.trial:
         yield f"probation: evidence {row.trial.evidence:.1f}"
-    if row.request and row.request.status == "suppressed":
-        yield f"held by {row.request.guard}, {row.request.batch_date}"
-    if row.request and row.request.status == "started":
-        yield f"training of {row.request.batch_date}: {row.request.outcome or 'runs'}"
+    asked = row.request
+    if asked and asked.status == "suppressed" and (asked.not_before is None or asked.not_before > night):
+        yield f"held by {asked.guard}, {asked.batch_date}"
+    if asked and asked.status == "started":
+        runs = still_runs(asked.outcome, timedelta(hours=asked.hours)) or row.waiting
+        yield f"training of {asked.batch_date}: {asked.outcome or ('runs' if runs else 'left no word')}"
     yield from (f"{alert.severity}: {alert.title}" for alert in row.alerts if not alert.muted)
 
 

@@ -9,12 +9,15 @@ from datetime import date, timedelta
 from typing import Literal
 
 from nightshift.records.cockpit import FleetRow
+from nightshift.records.monitoring import still_holds, still_runs
 from nightshift.specs.derived import dag_id
 from nightshift.specs.model import Model
 
 # What a state asks of people: act now, decide, keep an eye on it, wait for what runs, nothing; "quiet": not in service.
 Tone = Literal["bad", "act", "watch", "busy", "good", "quiet"]
 TONES: tuple[Tone, ...] = ("bad", "act", "watch", "busy", "good", "quiet")
+# In the place of a source that the reader may not see: no name is like it, and no page is its.
+A_SOURCE = "a source"
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,8 @@ def refused_source(seen: Seen) -> State | None:
     refused = [each for each in seen.row.deliveries if each.status == "failed"]
     if not (seen.row.scored != seen.tonight.night and refused):
         return None
-    first = refused[0]
-    words = "; ".join(f"{each.source}: {each.why}" for each in refused)
-    step = Step(f"look at {first.source}", "plugin/nightshift/data?q=" + first.source)
-    return State("source refused", "bad", words, seen.tonight.night, step)
+    words = "; ".join(f"{each.source}: {each.why or 'refused'}" for each in refused)
+    return State("source refused", "bad", words, seen.tonight.night, _look_at(refused[0].source))
 
 
 def missing_source(seen: Seen) -> State | None:
@@ -120,9 +121,10 @@ def missing_source(seen: Seen) -> State | None:
     if not (seen.late and absent):
         return None
     words = "; ".join(f"{each.source}: newest night {each.newest or 'never'}" for each in absent)
-    step = Step(
-        f"collect {absent[0].source}", f"dags/collect_{absent[0].source}", f"batch_date: {seen.tonight.night}"
-    )
+    first = absent[0].source
+    step = Step(f"collect {first}", f"dags/collect_{first}", f"batch_date: {seen.tonight.night}")
+    if first == A_SOURCE:
+        step = replace(step, to="", fill="")
     return State("source missing", "bad", words, _since_missing(seen), step)
 
 
@@ -135,8 +137,9 @@ def held_by_a_fault(seen: Seen) -> State | None:
     shown = due if held else seen.row.faults
     fault = shown[0]
     words = "; ".join(f"{each.column_name or 'batch'}: {each.words}" for each in shown)
-    source = fault.sources[0] if fault.sources else ""
-    step = Step(f"look at {source or 'the night'}", f"plugin/nightshift/data?q={source}")
+    step = (
+        _look_at(fault.sources[0]) if fault.sources else Step("look at the night", "plugin/nightshift/data")
+    )
     return State(
         "held by a fault" if held else "faulty", "bad" if held else "watch", words, fault.batch_date, step
     )
@@ -163,15 +166,15 @@ def waits_for_a_signature(seen: Seen) -> State | None:
     who = " or ".join(seen.spec.approvers) or "whoever may"
     to = f"{seen.dag('train')}/runs/{waiting.training_id}/required_actions"
     words = f"version {waiting.challenger} passed its gates; {who} signs"
-    return State("waits for a signature", "act", words, waiting.decided_at.date(), Step("read and sign", to))
+    return State("waits for a signature", "act", words, waiting.decided_on, Step("read and sign", to))
 
 
 def gave_up(seen: Seen) -> State | None:
-    """Trainings failed their gates one after another: none is started any more, until one by hand is promoted."""
-    request, row = seen.row.request, seen.row
+    """Trainings failed their gates one after another: none is started, until it closes or one by hand is promoted."""
+    request = seen.row.request
     if request is None or request.guard != "breaker":
         return None
-    if row.kind == "promotion" and row.since and row.since > request.batch_date:
+    if not still_holds(request.not_before, request.requested_at, seen.row.promoted_at, seen.tonight.night):
         return None
     step = Step("train by hand, or roll back", seen.dag("train"), f"as_of: {seen.tonight.night}")
     return State("gave up training", "act", request.reason, request.batch_date, step)
@@ -249,9 +252,15 @@ def waits(seen: Seen) -> State | None:
     )
 
 
+def _look_at(source: str) -> Step:
+    return Step(f"look at {source}", "" if source == A_SOURCE else f"plugin/nightshift/data?q={source}")
+
+
 def _runs(seen: Seen) -> bool:
     request = seen.row.request
-    return bool(request and request.status == "started" and request.outcome is None)
+    if request is None or request.status != "started":
+        return False
+    return still_runs(request.outcome, timedelta(hours=request.hours))
 
 
 def _since_missing(seen: Seen) -> date | None:

@@ -162,7 +162,7 @@ def _too_few(rows: int, drift: Drift) -> DriftResult:
         prediction_psi=None,
         prediction_limit=None,
         prediction_drifted=False,
-        reasons=(f"{rows} rows, fewer than min_rows {drift.min_rows}: not judged",),
+        reasons=(f"{rows:,} rows, fewer than min_rows {drift.min_rows:,}: not judged",),
     )
 
 

@@ -57,7 +57,7 @@ def assess(
         labels=int(truth.size),
         expected=expected_rows,
         metrics=metrics,
-        reason=f"pending: {truth.size} labels of {expected_rows} expected, {spec.min_labels} needed",
+        reason=f"pending: {truth.size:,} labels of {expected_rows:,} expected, {spec.min_labels:,} needed",
     )
     if result.value is None and truth.size >= spec.min_labels:
         return replace(result, reason=f"pending: {truth.size} labels do not define {spec.metric}")

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 def watch(components: Mapping[str, bool], now: datetime | None = None) -> bool:
     """Look once and send, unless Airflow does and all is well; return whether this looked.
 
-    ``components``: of the stack, and whether each is well. The outside is not called: that it stops hearing of Airflow
-    is how it knows.
+    ``components``: all of the stack, and whether each is well; none where there is none. The outside is not called:
+    that it stops hearing of Airflow is how it knows.
 
     Raises:
         SpecError: a connection is missing. Unreachable: the warehouse is away.
@@ -37,7 +37,7 @@ def watch(components: Mapping[str, bool], now: datetime | None = None) -> bool:
     was_down = any(row.kind == "component_down" for row in database.all(records.OPEN))
     if airflow and all(components.values()) and not was_down:
         return False
-    seen = Seen(components={**components, "airflow": airflow})
+    seen = Seen(components={**components, "airflow": airflow}, whole_stack=bool(components))
     found = evaluate(database, project, seen, now, by=None, link=alert_url)
     delivered, failed = send(database, deliverer(project.settings.alerts), lambda: datetime.now(UTC))
     log.info("%s open, %s told, %s sent, %s not taken", len(found.kept), len(found.told), delivered, failed)

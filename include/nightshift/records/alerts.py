@@ -130,14 +130,29 @@ REMIND = Command(
     "AND fingerprint = %(fingerprint)s AND receiver = %(receiver)s)",
     frozenset({"body"}),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(Row):
+    """A receiver that was told that an alert is open."""
+
+    receiver: str
+
+
+TOLD = Query(
+    "SELECT DISTINCT receiver FROM alerts.outbox WHERE fingerprint = %(fingerprint)s "
+    "AND what IN ('opened', 'reminded') AND made_at >= %(since)s ORDER BY receiver",
+    Told,
+)
 # One at a time, and of one alert to one receiver in their order: nobody hears of an end before the beginning. The row
 # is held until the transaction ends, so a sender that dies gives it back at once.
+# ``away``: receivers that are left alone.
 # The first of each alert and receiver is found at once for all: asked row by row, 3,000 that waited took 4 s each.
 CLAIM = Query(
     f"SELECT {', '.join(Outgoing.columns())} FROM alerts.outbox o WHERE delivered_at IS NULL "
-    "AND not_before <= %(now)s AND message IN (SELECT min(b.message) FROM alerts.outbox b "
-    "WHERE b.delivered_at IS NULL GROUP BY b.fingerprint, b.receiver) "
-    "ORDER BY not_before, message LIMIT 1 FOR UPDATE OF o SKIP LOCKED",
+    "AND not_before <= %(now)s AND receiver <> ALL(%(away)s::text[]) "
+    "AND message IN (SELECT min(b.message) FROM alerts.outbox b WHERE b.delivered_at IS NULL "
+    "GROUP BY b.fingerprint, b.receiver) ORDER BY not_before, message LIMIT 1 FOR UPDATE OF o SKIP LOCKED",
     Outgoing,
 )
 # A mark that a crash of the database loses is sent once more; to wait for the disk would make that likelier, not rarer.
@@ -322,18 +337,20 @@ JUDGED = Query(
 
 @dataclass(frozen=True, kw_only=True)
 class Champion(Row):
-    """The newest entry of a model's ledger: the version that the alias must point at, and since when."""
+    """The newest entry of a model's ledger: the version that the alias must point at, and since when.
+
+    ``promoted_at``: when a version was last promoted; the newest entry may be a rollback, or a renaming.
+    """
 
     model: str
     version: int
     effective_from: date
-    promoted_at: datetime
-    kind: str = "promotion"
+    promoted_at: datetime | None
 
 
 CHAMPIONS = Query(
-    "SELECT DISTINCT ON (model) model, version, effective_from, promoted_at, kind FROM governance.promotions "
-    "ORDER BY model, entry DESC",
+    "SELECT DISTINCT ON (model) model, version, effective_from, max(promoted_at) FILTER (WHERE kind = 'promotion') "
+    "OVER (PARTITION BY model) AS promoted_at FROM governance.promotions ORDER BY model, entry DESC",
     Champion,
 )
 

@@ -50,17 +50,18 @@ class OpenFault:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A decision that waits for a signature."""
+    """A decision that waits for a signature. ``decided_on``: by the project's clock."""
 
     training_id: str
     challenger: int
     as_of: date
     decided_at: datetime
+    decided_on: date
 
 
 @dataclass(frozen=True)
 class Asking:
-    """The newest request for a training."""
+    """The newest request for a training of the last 30 nights. ``hours``: how long ago it was made."""
 
     batch_date: date
     status: str
@@ -69,6 +70,8 @@ class Asking:
     training_id: str | None
     outcome: str | None
     not_before: date | None
+    requested_at: datetime
+    hours: float
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class FleetRow(Row):
     """A model as it stands by a night. ``trend``: the metric of its windows, a night each, oldest first.
 
     ``missing``: nights of the last 30 without predictions, since the first that was scored. ``retrained``: the nights
-    of the trend from which on another version served.
+    of the trend from which on another version served. ``promoted_at``: when a version was last promoted.
     """
 
     model: str
@@ -110,6 +113,7 @@ class FleetRow(Row):
     kind: str | None
     actor: str | None
     promoted_because: str | None
+    promoted_at: datetime | None
     trained_until: date | None
     judged: date | None
     status: str | None
@@ -153,6 +157,8 @@ FLEET = Query(
   LEFT JOIN catalog.batches t ON (t.source, t.batch_date) = (x.source, %(night)s::date)
 )
 SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason AS promoted_because,
+       (SELECT max(p.promoted_at) FROM governance.promotions p WHERE p.model = d.model AND p.kind = 'promotion'
+        AND p.effective_from <= %(night)s) AS promoted_at,
        coalesce((w.refit->>'last')::date, w.train_last) AS trained_until,
        v.batch_date AS judged, v.status, v.reason, v.retrain, v.report_key, v.drift->>'status' AS drift,
        v.reasons->'harm' AS harm, v.drift->'shift' AS shift, v.reasons->'said' AS said, v.performance,
@@ -177,15 +183,19 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
          '[]') AS faults,
        l.labelled, l.expected,
        (SELECT jsonb_build_object('training_id', g.training_id, 'challenger', g.challenger, 'as_of', g.as_of,
-               'decided_at', g.decided_at) FROM governance.decisions g
+               'decided_at', g.decided_at, 'decided_on', (g.decided_at AT TIME ZONE %(zone)s)::date)
+        FROM governance.decisions g
         WHERE g.model = d.model AND g.passed AND g.approval = 'required'
         AND g.decided_at + make_interval(hours => d.unsigned_hours) > clock_timestamp()
         AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = g.training_id)
         AND NOT EXISTS (SELECT 1 FROM governance.signatures o WHERE o.training_id = g.training_id)
         ORDER BY g.decided_at DESC LIMIT 1) AS waiting,
        (SELECT jsonb_build_object('batch_date', r.batch_date, 'status', r.status, 'guard', r.guard, 'reason', r.reason,
-               'training_id', r.training_id, 'outcome', r.outcome, 'not_before', r.not_before)
-        FROM monitoring.retrain_requests r WHERE r.model = d.model AND r.batch_date <= %(night)s
+               'training_id', r.training_id, 'outcome', r.outcome, 'not_before', r.not_before,
+               'requested_at', r.requested_at,
+               'hours', extract(epoch FROM clock_timestamp() - r.requested_at)::float8 / 3600)
+        FROM monitoring.retrain_requests r WHERE r.model = d.model
+        AND r.batch_date BETWEEN %(night)s::date - 29 AND %(night)s
         ORDER BY r.batch_date DESC LIMIT 1) AS request,
        (SELECT jsonb_build_object('batch_date', p.batch_date, 'before', p.before, 'since', p.since,
                'evidence', p.evidence, 'rolls_back', p.rolls_back, 'reason', p.reason)

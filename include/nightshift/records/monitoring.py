@@ -1,7 +1,7 @@
 """Monitoring: realised performance, the verdict of a night, and what was asked of training because of it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from nightshift.records.profile import Loss, NightLoss
@@ -471,6 +471,24 @@ class RetrainRequest(Row, table="monitoring.retrain_requests", key=("model", "ba
     not_before: date | None = None
     outcome: str | None = None
     requested_at: datetime = stamped()
+
+
+# A training that has left no word by then was lost.
+LOST_AFTER = timedelta(hours=12)
+
+
+def still_runs(outcome: str | None, age: timedelta) -> bool:
+    """Whether a training that was started so long ago has neither ended nor been lost."""
+    return outcome is None and age <= LOST_AFTER
+
+
+def still_holds(not_before: date | None, asked: datetime, promoted: datetime | None, tonight: date) -> bool:
+    """Whether the breaker that held a night's request holds yet: it has not closed, nor was a version promoted since.
+
+    ``promoted``: when one last was; a rollback or a renaming since then is none.
+    """
+    closed = not_before is not None and not_before <= tonight
+    return not closed and not (promoted and promoted > asked)
 
 
 ASK = insert(RetrainRequest, "ON CONFLICT (model, batch_date) DO NOTHING")

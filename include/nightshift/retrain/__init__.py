@@ -141,7 +141,8 @@ def new_labels(guards: Retrain, request: Request) -> Objection | None:
     if request.new_labels is None or request.new_labels >= guards.min_new_labels:
         return None
     return Objection(
-        f"{request.new_labels} outcomes reported since the champion was fitted, min_new_labels {guards.min_new_labels}"
+        f"{request.new_labels:,} outcomes reported since the champion was fitted, min_new_labels "
+        f"{guards.min_new_labels:,}"
     )
 
 

@@ -30,6 +30,8 @@ from nightshift.specs.target import Target, class_column
 S = TypeVar("S", Source, Model, FeatureSet)
 # Far enough from either end of what a date can be: look-backs and label delays are added to it.
 Night = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
+# How a spec that stands on another one says that it is the other's file that is to be mended.
+SAYS_WHY = "does not load: {path} says why; mend that first"
 COMPONENTS = r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 CONNECTION = r"^[A-Za-z0-9_.-]{1,200}\z"
 ONCE_A_DAY = re.compile(r"[0-5]?[0-9][ \t]+(?:[01]?[0-9]|2[0-3])(?:[ \t]+\*){3}")
@@ -96,6 +98,12 @@ class Project(Spec):
     feature_sets: dict[str, FeatureSet] = {}
     models: dict[str, Model] = {}
     problems: dict[Path, str] = Field(default={})
+
+    @property
+    def broken(self) -> list[Path]:
+        """The files that do not load of themselves, not for one that they stand on."""
+        of_another = tuple(SAYS_WHY.format(path=path) for path in self.problems)
+        return [path for path, why in self.problems.items() if not why.endswith(of_another)]
 
     @cached_property
     def calendar(self) -> Calendar:
@@ -353,5 +361,5 @@ def _named(specs: dict[str, S], name: str, what: str, broken: Iterable[Path] = (
     folder = "features" if what.endswith("feature set") else f"{what.rpartition(' ')[2]}s"
     for path in broken:
         if path.stem == name and path.parent.name == folder:
-            raise SpecError(f"{what} '{name}' does not load: {path} says why; mend that first")
+            raise SpecError(f"{what} '{name}' {SAYS_WHY.format(path=path)}")
     raise SpecError(f"{what} '{name}' is unknown{did_you_mean(name, specs)}")

@@ -149,7 +149,7 @@ def _retyped(findings: Findings, number: int, collected: int) -> list[str]:
             name = broken.columns[0]
             expected = findings.source.columns[name].type
             reasons.append(
-                f"column '{name}' is not {expected} any more: {rows} of {collected} values do not "
+                f"column '{name}' is not {expected} any more: {rows:,} of {collected:,} values do not "
                 f"read as {expected}, such as {_examples(broken, number)}{remedy(findings.source, name)}"
             )
     return reasons
@@ -161,7 +161,7 @@ def _lost(findings: Findings, number: int, collected: int) -> list[str]:
     for name, column in findings.source.columns.items():
         enough = not column.nullable or collected >= ALL_NULL_FROM_ROWS
         if not findings.filled[name][number] and enough and not _may_be_empty(findings, number, name):
-            reasons.append(f"column '{name}' has no value in any of {collected} rows")
+            reasons.append(f"column '{name}' has no value in any of {collected:,} rows")
     return reasons
 
 
@@ -177,9 +177,17 @@ def _failed(findings: Findings, number: int) -> list[str]:
         if outcome is None and not all(_may_be_empty(findings, number, c) for c in rule.columns):
             reasons.append(f"{rule.name}{_on(rule)} has no accepted value to judge")
         if outcome is not None and not outcome.passed:
-            wanted = ", ".join(f"{key}={value}" for key, value in rule.arguments.items() if key != "column")
-            reasons.append(f"{rule.name}{_on(rule)}: expected {wanted}, observed {outcome.observed}")
+            wanted = (f"{key}={_spelled(value)}" for key, value in rule.arguments.items() if key != "column")
+            reasons.append(
+                f"{rule.name}{_on(rule)}: expected {', '.join(wanted)}, observed {outcome.observed}"
+            )
     return reasons
+
+
+def _spelled(value: object) -> str:
+    """Return what the spec expects; a number as our own counts are told, which no mask takes for somebody's."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if is_number else str(value)
 
 
 def _on(rule: Rule) -> str:
@@ -193,11 +201,11 @@ def _over_budget(findings: Findings, number: int, collected: int, rejected: int)
     told = []
     for broken in findings.broken:
         if rows := broken.counts[number]:
-            what = f"{broken.rule} on {', '.join(broken.columns)}: {rows} rows"
+            what = f"{broken.rule} on {', '.join(broken.columns)}: {rows:,} rows"
             told.append((rows, f"{what}, such as {_examples(broken, number)}"))
     top = [text for _, text in sorted(told, key=lambda item: -item[0])[:3]]
-    limit = f"{budget.share:.2%} or {budget.rows} rows"
-    return [f"{rejected} of {collected} rows set aside, over the budget of {limit} ({'; '.join(top)})"]
+    limit = f"{budget.share:.2%} or {budget.rows:,} rows"
+    return [f"{rejected:,} of {collected:,} rows set aside, over the budget of {limit} ({'; '.join(top)})"]
 
 
 def _examples(broken: Breach, number: int) -> str:

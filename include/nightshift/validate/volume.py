@@ -21,7 +21,7 @@ def volume(
         return [], [f"volume not judged: {note}"]
     usual = float(median(counts))
     told = (
-        f"{collected} rows, {collected / usual:.2f} times the median of {usual:g} on {len(counts)} {day:%A}s "
+        f"{collected:,} rows, {collected / usual:.2f} times the median of {usual:,.10g} on {len(counts)} {day:%A}s "
         f"(volume: {spec.at_least:g} to {spec.at_most:g} times)"
     )
     within = spec.at_least * usual <= collected <= spec.at_most * usual

@@ -126,7 +126,7 @@ class World:
             timedelta(minutes=settings.settle_minutes),
         )
         facts = self.facts(now, **more)
-        before = Before(self.open, self.resolved, self.silences, unknown(self.open, facts.seen))
+        before = Before(self.open, self.resolved, self.silences, unknown(self.open, facts.seen, self.project))
         found = compare(sights(facts, self.project), before, policy, now)
         self.open = [
             *found.kept,

@@ -10,7 +10,9 @@ from nightly_project import FIRST, SET, World, at, judged, project
 from nightshift.alerts import CONDITIONS, KINDS, Disk, Seen, anchor, deadline, due_night
 from nightshift.records import alerts as rows
 from nightshift.records.alerts import Silence
+from nightshift.specs import Project
 from nightshift.specs.alerts import Persistence
+from nightshift.specs.project import SAYS_WHY
 
 DAY = timedelta(days=1)
 BAD = FIRST + 3 * DAY
@@ -96,6 +98,27 @@ def test_a_night_that_never_started_is_told_once_within_ten_minutes_of_the_agree
     assert at(BAD, 6) <= world.told[0][0] <= at(BAD, 6) + timedelta(minutes=10)
 
 
+def test_a_night_that_never_started_and_is_made_up_for_is_two_messages() -> None:
+    live = project()
+    order = sorted(live.sources)
+
+    def arrives(what: str, name: str, night: date) -> datetime | None:
+        if night != BAD:
+            return usual(what, name, night)
+        # One source after the other, a quarter of an hour each; the last of all never comes.
+        late = {"source": order.index(name) / 4 if what == "source" else 0, "set": 1.2, "model": 1.5}[what]
+        return None if name == "model_02" else at(BAD, 10 + late)
+
+    world = World(live, arrives)
+    told = world.live(BAD, 1)
+    assert told == [
+        ("opened", "night_missing/project"),
+        ("resolved", "night_missing/project"),
+        ("opened", "night_missing/model:model_02"),
+    ]
+    assert world.told[-1][0] >= at(BAD, 12)
+
+
 def test_one_model_that_did_not_run_is_told_by_its_own_name() -> None:
     world = World(
         project(),
@@ -128,6 +151,19 @@ def test_a_source_that_was_added_by_day_misses_its_first_night_and_none_before(b
         told = tuple(row for row in there.announced if row.asset != "raw.weather")  # it was left
         world.look(there.now, declared=declared, batches=batches, announced=told)
     assert world.told == [(at(BAD + DAY, 6), "opened", "night_missing/source:weather")]
+
+
+def test_a_source_whose_past_was_collected_again_tonight_is_not_new() -> None:
+    world = World(
+        project(0),
+        lambda what, name, night: None if (name, night) == ("weather", BAD) else usual(what, name, night),
+    )
+    facts = world.facts(at(BAD, 7))
+    again = tuple(
+        replace(row, recorded_at=at(BAD, 1)) if row.source == "weather" else row for row in facts.batches
+    )
+    told = world.look(facts.now, batches=again, declared={"weather": at(FIRST, 0)})
+    assert ("opened", "night_missing/source:weather") in told
 
 
 def test_a_set_that_was_added_by_day_was_not_there_to_be_woken() -> None:
@@ -233,6 +269,63 @@ def test_what_nobody_could_look_at_stays_as_it_is() -> None:
     assert [row.fingerprint for row in world.open] == [name]
     healed = dict.fromkeys(aliases, 1)
     assert world.look(now + timedelta(minutes=20), seen=Seen(aliases=healed)) == [("resolved", name)]
+
+
+def test_what_a_spec_that_does_not_load_declares_is_not_over_and_its_file_is_told_once() -> None:
+    sound = project()
+
+    def lost(name: str, *, broken: bool) -> Project:
+        paths = {
+            "weather": sound.folder / "sources/weather.yaml",
+            "departure": sound.folder / "features/departure.py",
+            "model_01": sound.folder / "models/model_01.yaml",
+        }
+        first, *others = list(paths.values())[list(paths).index(name) :]
+        problems = {first: f"{first}: key 'x': unknown"}
+        for path in others:
+            above = next(reversed(problems))
+            problems[path] = f"{path}: {SAYS_WHY.format(path=above)}"
+        kept = {
+            "sources": {n: s for n, s in sound.sources.items() if n != name},
+            "feature_sets": {} if name != "model_01" else sound.feature_sets,
+            "models": {n: s for n, s in sound.models.items() if name == "model_01" and n != name},
+        }
+        return sound.model_copy(update={**kept, "problems": problems if broken else {}})
+
+    for name, what, file in (
+        ("model_01", "harm/model:model_01", "models/model_01.yaml"),
+        ("departure", f"fault/features:{SET}", "features/departure.py"),
+        ("weather", "source_refused/source:weather", "sources/weather.yaml"),
+    ):
+        world = World(sound, faulty=lambda night: night == BAD)
+        world.failed = lambda source, night, now: (source, night) == ("weather", BAD)
+        harm = (judged("model_01", BAD, harm=400.0, harm_limit=365.0),)
+        world.look(at(BAD, 2), judged=harm)
+        assert what in {row.fingerprint for row in world.open}
+        world.project = lost(name, broken=True)
+        told = [world.look(at(BAD, 3 + n / 6), judged=()) for n in range(3)]
+        assert not [each for look in told for each in look if each[1] == what]
+        assert what in {row.fingerprint for row in world.open}
+        assert [each for look in told for each in look if "spec" in each[1]] == [
+            ("opened", f"spec_broken/spec:{file}")
+        ]
+        world.project = lost(name, broken=False)
+        assert ("resolved", what) in world.look(at(BAD, 4), judged=()), "it was taken away"
+
+
+def test_a_component_that_the_stack_has_no_more_is_down_no_more() -> None:
+    world = World(project())
+    now = at(BAD, 2)
+    world.look(
+        now, seen=Seen(components={"spark": False, "mlflow": False, "airflow": True}, whole_stack=True)
+    )
+    down = {"component_down/component:spark", "component_down/component:mlflow"}
+    world.look(now, seen=Seen(components={"airflow": True}))
+    assert {row.fingerprint for row in world.open} == down, (
+        "who looks at a part of it says nothing of the rest"
+    )
+    world.look(now, seen=Seen(components={"scheduler": True, "airflow": True}, whole_stack=True))
+    assert {row.fingerprint for row in world.open} == {"component_down/component:mlflow"}
 
 
 def test_what_passes_within_minutes_is_told_to_nobody() -> None:
@@ -396,14 +489,13 @@ def test_a_promotion_by_hand_ends_what_was_told_of_trainings_before_it(
 ) -> None:
     live = project()
 
-    def told(version: int, hour: float, how: str) -> bool:
-        champion = rows.Champion(
-            model="model_00", version=version, effective_from=BAD, promoted_at=at(BAD, hour), kind=how
-        )
+    def told(version: int, hour: float | None) -> bool:
+        promoted = None if hour is None else at(BAD, hour)
+        champion = rows.Champion(model="model_00", version=version, effective_from=BAD, promoted_at=promoted)
         facts = World(live).facts(at(BAD, 5), requests=requests)
         others = tuple(row for row in facts.champions if row.model != "model_00")
         return bool(list(CONDITIONS[kind](replace(facts, champions=(*others, champion)), live)))
 
-    assert told(3, 1, "promotion"), "it was there before"
-    assert told(2, 3, "rollback"), "nothing was trained"
-    assert not told(4, 3, "promotion")
+    assert told(3, 1), "it was there before"
+    assert told(2, None), "nothing was trained"
+    assert not told(4, 3)

@@ -1,7 +1,7 @@
 """Who needs somebody first, and why: the states of a model, and their order."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,16 @@ import pytest
 
 from nightshift.calendar import Calendar
 from nightshift.cockpit import answers
-from nightshift.cockpit.standing import STATES, TONES, State, Tonight, first_who_needs_somebody, stand
+from nightshift.cockpit.standing import (
+    A_SOURCE,
+    STATES,
+    TONES,
+    State,
+    Step,
+    Tonight,
+    first_who_needs_somebody,
+    stand,
+)
 from nightshift.records.cockpit import Asking, Delivery, FleetRow, OpenFault, Trial, Waiting
 from nightshift.records.monitoring import Harm, PerformanceResult
 from nightshift.specs import load_project
@@ -21,7 +30,8 @@ SPEC = PROJECT.model("late_arrival")
 CAME = Delivery("flights", NIGHT, "published", 800, 0, "")
 WELL = FleetRow(
     model="late_arrival", version=2, since=date(2013, 5, 1), kind="promotion", actor="olga",
-    promoted_because="drift", trained_until=date(2013, 4, 28), judged=NIGHT, status="ok", reason="nothing asks",
+    promoted_because="drift", promoted_at=datetime(2013, 5, 1, 3, tzinfo=UTC),
+    trained_until=date(2013, 4, 28), judged=NIGHT, status="ok", reason="nothing asks",
     retrain=False, report_key=None, drift="ok", harm=None, shift=None, said=(), performance=None, top=None,
     scored=NIGHT, rows=800, built=NIGHT, missing=[], deliveries=(CAME,), faults=(), labelled=90, expected=100,
     waiting=None, request=None, trial=None, trend=[], retrained=[], alerts=(),
@@ -30,7 +40,8 @@ NOT_SCORED = {"scored": BEFORE, "missing": [str(NIGHT)]}
 REFUSED = replace(CAME, newest=BEFORE, status="failed", why="half of it is broken")
 ABSENT = replace(CAME, newest=BEFORE, status=None, why=None)
 FAULT = OpenFault(NIGHT, "distance", "doubled", ("flights",))
-ASKED = Asking(NIGHT, "suppressed", "cooldown", "promoted 3 nights ago", None, None, None)
+ASKED_AT = datetime(2013, 7, 27, 3, tzinfo=UTC)
+ASKED = Asking(NIGHT, "suppressed", "cooldown", "promoted 3 nights ago", None, None, None, ASKED_AT, 1.0)
 RUNS = replace(ASKED, status="started", guard=None, reason="shift", training_id="retrain__1")
 HARM = Harm(400.0, 365.0, 9, 0.1, 0.2, "skill 0.1, 0.2 in training")
 WORSE = PerformanceResult("degraded", "log_loss", 0.7, 0.6, 0.8, 0.5, 0.4, 10, 10, {}, "log_loss 0.7")
@@ -58,13 +69,30 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
     (NOT_SCORED, "not scored", "bad", "dags/score_late_arrival"),
     ({**NOT_SCORED, "built": BEFORE}, "not built", "bad", "dags/features_departure"),
     (
-        {"waiting": Waiting("train__1", 3, NIGHT, datetime(2013, 7, 27, tzinfo=UTC))},
+        {"waiting": Waiting("train__1", 3, NIGHT, datetime(2013, 7, 27, tzinfo=UTC), NIGHT)},
         "waits for a signature",
         "act",
         "dags/train_late_arrival/runs/train__1/required_actions",
     ),
     ({"request": replace(ASKED, guard="breaker")}, "gave up training", "act", "dags/train_late_arrival"),
-    ({"request": replace(ASKED, batch_date=BEFORE, guard="breaker"), "since": NIGHT}, "well", "good", None),
+    # It has closed, or a version was promoted since: also where that went back, or was renamed.
+    ({"request": replace(ASKED, batch_date=BEFORE, guard="breaker", not_before=NIGHT)}, "well", "good", None),
+    (
+        {"request": replace(ASKED, guard="breaker", not_before=date(2013, 8, 24))},
+        "gave up training",
+        "act",
+        "dags/train_late_arrival",
+    ),
+    (
+        {
+            "request": replace(ASKED, guard="breaker"),
+            "kind": "rollback",
+            "promoted_at": ASKED_AT + timedelta(hours=1),
+        },
+        "well",
+        "good",
+        None,
+    ),
     (
         {"trial": replace(TRIAL, rolls_back=True)},
         "lost its probation",
@@ -73,6 +101,14 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
     ),
     ({"harm": HARM}, "harm", "act", "plugin/nightshift/models/late_arrival#decisions"),
     ({"request": RUNS}, "trains", "busy", "dags/train_late_arrival/runs/retrain__1"),
+    # It was lost.
+    ({"request": replace(RUNS, hours=12.1)}, "well", "good", None),
+    (
+        {"request": replace(RUNS, hours=12.1), "version": None},
+        "no champion",
+        "quiet",
+        "dags/train_late_arrival",
+    ),
     (
         {"retrain": True},
         "asks for retraining",
@@ -93,6 +129,29 @@ def test_a_model_stands_as_its_rows_say(
 ) -> None:
     found = stand(SPEC, replace(WELL, **changed), TONIGHT)
     assert (found.word, found.tone, found.step and found.step.to) == (word, tone, leads_to)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "step"),
+    [
+        (
+            {"deliveries": (replace(REFUSED, source=A_SOURCE, why=None),)},
+            "a source: refused",
+            "look at a source",
+        ),
+        (
+            {"deliveries": (replace(ABSENT, source=A_SOURCE),)},
+            f"a source: newest night {BEFORE}",
+            "collect a source",
+        ),
+        ({"faults": (replace(FAULT, sources=(A_SOURCE,)),)}, "distance: doubled", "look at a source"),
+    ],
+)
+def test_of_a_source_that_is_not_the_readers_there_are_words_and_no_way(
+    changed: dict[str, Any], reason: str, step: str
+) -> None:
+    found = stand(SPEC, replace(WELL, **NOT_SCORED, **changed), TONIGHT)
+    assert (found.reason, found.step) == (reason, Step(step, ""))
 
 
 def test_every_state_that_is_declared_is_met_above() -> None:

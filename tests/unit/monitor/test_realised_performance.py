@@ -85,7 +85,7 @@ def test_too_few_labels_are_pending_and_nothing_is_zero(known: int) -> None:
     assert result.status == "pending"
     assert (result.value, result.low, result.high, result.worsening) == (None, None, None, None)
     assert set(result.metrics.values()) == {None}
-    assert result.reason == f"pending: {known} labels of 1400 expected, 500 needed"
+    assert result.reason == f"pending: {known} labels of 1,400 expected, 500 needed"
 
 
 def test_a_window_without_a_row_is_pending() -> None:

@@ -11,7 +11,10 @@ from weather_batches import BETWEEN, DAY, batch, source, with_values
 
 from nightshift.errors import BatchRejected, EmptyBatch, SchemaMismatch
 from nightshift.landing import parquet, rows_of
+from nightshift.masks import masked
 from nightshift.validate import validate, validate_batches
+from nightshift.validate.findings import Breach, Findings
+from nightshift.validate.judge import _reasons
 
 
 def judged(frame, **changes):
@@ -114,6 +117,29 @@ def test_thirty_percent_of_bad_rows_fail_the_batch_and_name_the_column(column, v
     assert not verdict.passed
     assert f"on {column}: 30 rows" in " ".join(verdict.reasons)
     assert "30 of 100 rows set aside, over the budget" in " ".join(verdict.reasons)
+
+
+def test_of_millions_of_rows_the_counts_are_told_and_the_values_struck_out():
+    wanted = [{"expect_table_row_count_to_be_between": {"min_value": 2_000_000}}]
+    spec = source(expectations=wanted, budget={"share": 0.05, "rows": 1_000_000})
+    _, verdict = judged(batch(1200), expectations=wanted)
+    assert masked(verdict.reasons[0]).endswith("expected min_value=2,000,000, observed 1,200")
+    bad = np.array([2_000_000])
+    findings = Findings(spec, (DAY,), [tuple(spec.columns)])
+    findings.by_place = {
+        (0, 0): Breach("type", ("hour",), bad, of_date={0: ["2125551234"]}),
+        (0, 1): Breach(BETWEEN, ("temp",), bad, of_date={0: ["-1.5"]}),
+    }
+    _, reasons = _reasons(findings, 0, 3_000_000, 2_000_000)
+    told = masked("; ".join(reasons))
+    for part in (
+        "2,000,000 of 3,000,000 values do not read as integer, such as '[number]'",
+        "column 'temp' has no value in any of 3,000,000 rows",
+        "2,000,000 of 3,000,000 rows set aside, over the budget of 5.00% or 1,000,000 rows",
+        f"{BETWEEN} on temp: 2,000,000 rows, such as '-1.5'",
+    ):
+        assert part in told
+    assert told.count("[number]") == 2
 
 
 @pytest.mark.parametrize(("bad", "passed"), [(5, True), (6, False)])

@@ -8,6 +8,7 @@ from weather_batches import DAY, batch, source
 
 from examples.nyc_flights.upstream import data_file
 from nightshift.errors import BatchRejected
+from nightshift.masks import masked
 from nightshift.specs import Freshness, Volume, load_project
 from nightshift.validate import Known, validate, validate_batches
 from nightshift.validate.volume import freshness, volume
@@ -33,6 +34,11 @@ def test_rows_are_held_against_the_median_of_the_weekday(collected, history, say
     failing, notes = volume(VOLUME, DAY, collected, counts)
     assert notes == []
     assert failing == [] if says is None else says in failing[0]
+
+
+def test_millions_of_rows_are_not_taken_for_somebodys_number():
+    (told,), _ = volume(VOLUME, DAY, 1_234_567, {DAY - WEEK: 4_000_001, DAY - 2 * WEEK: 4_000_002})
+    assert "1,234,567 rows, 0.31 times the median of 4,000,001.5 on 2 Fridays" in masked(told)
 
 
 @pytest.mark.parametrize(

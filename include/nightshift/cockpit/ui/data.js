@@ -36,6 +36,7 @@ const DataPage = ({ query }) => {
   return h(
     Page,
     { title: "Data", about },
+    h(Broken, { specs: found.data.broken }),
     query === undefined && h(C.Flex, { gap: 3, mb: 3 }, h(Search, { value: asked("q"), onChange: (value) => ask("q", value), label: "Search data" })),
     ["source", "features"].map((kind) =>
       h(

@@ -107,6 +107,7 @@ const FleetPage = () => {
   return h(
     Page,
     { title: "Fleet", about },
+    h(Broken, { specs: found.data.broken }),
     h(
       C.Flex,
       { gap: 3, mb: 3, flexWrap: "wrap", alignItems: "center" },

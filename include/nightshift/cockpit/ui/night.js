@@ -25,6 +25,7 @@ const NightPage = ({ night }) => {
   return h(
     Page,
     { title: `Night of ${of}`, about },
+    h(Broken, { specs: found.data.broken }),
     h(
       C.Flex,
       { gap: 3, mb: 3, alignItems: "center", flexWrap: "wrap" },

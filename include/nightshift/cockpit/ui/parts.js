@@ -147,6 +147,10 @@ const Section = ({ id, title, note, children }) =>
     children,
   );
 
+// What is declared in files that do not load is on no page: that there are some is told on each.
+const Broken = ({ specs }) =>
+  specs > 0 && h(C.Text, { role: "status", mb: 3 }, h(Mark, { tone: "bad" }, specs === 1 ? "1 spec does not load" : `${specs} specs do not load`), " ", h(Soft, null, "what it declares is not here; Airflow's import errors say why"));
+
 const Page = ({ title, about, children }) => {
   useEffect(() => {
     document.title = `${title} - Nightshift`;
