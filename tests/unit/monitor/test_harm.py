@@ -53,7 +53,9 @@ def test_hard_days_are_no_harm(rho: float) -> None:
 def test_weekends_that_are_worse_hide_no_harm(learned: int) -> None:
     def of(count: int, begin: int, seed: int, skill: float = 0.1) -> list[NightLoss]:
         every = nights(count, begin=begin, seed=seed, skill=skill)
-        return [each.model_copy(update={"loss": each.loss + 0.06 * (each.night.weekday() >= 5)}) for each in every]
+        return [
+            each.model_copy(update={"loss": each.loss + 0.06 * (each.night.weekday() >= 5)}) for each in every
+        ]
 
     training = TrainingLosses(base=(0.8, 0.2), nights=tuple(of(learned, 0, 99)))
     for seed in range(4):
