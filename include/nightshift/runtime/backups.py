@@ -7,6 +7,7 @@ work that was not finished, which ``nightshift reconcile`` knows. The ledger dec
 something else after a restore, it is pointed where the ledger says.
 
 ``FOLDER/files`` has each content once, by its hash, for all backups; ``FOLDER/<name>`` has dumps and manifest of one.
+What an earlier backup wrote is read again before a later one counts on it: disks forget.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import psycopg2
 
@@ -102,7 +104,9 @@ def _made(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int
             dumps[SECRETS] = _content(part / SECRETS)
         manifest = Manifest(now.isoformat(), dumps, files)
         write_private(part / MANIFEST, json.dumps(asdict(manifest), indent=1, sort_keys=True))
+        _settle(*part.iterdir(), part, *(folder / "files").iterdir(), folder / "files")
         part.rename(folder / name)  # now it is a backup
+        _settle(folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -110,10 +114,11 @@ def _made(place: Place, folder: Path, now: datetime) -> tuple[str, Manifest, int
 
 
 def _sweep(folder: Path, now: datetime) -> None:
-    """Remove what a backup that was killed has left: dumps that no manifest names."""
-    for part in folder.glob(f"*{PART}"):
-        if now.timestamp() - part.stat().st_mtime > SECONDS_A_BACKUP_TAKES:
-            shutil.rmtree(part, ignore_errors=True)
+    """Remove what a backup that was killed has left: dumps that no manifest names, contents cut short."""
+    for part in (*folder.glob(f"*{PART}"), *folder.glob(f"files/*/*{PART}")):
+        with suppress(FileNotFoundError):  # another backup is done with it
+            if now.timestamp() - part.stat().st_mtime > SECONDS_A_BACKUP_TAKES:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
 
 
 def read(folder: Path, name: str | None = None) -> tuple[str, Manifest]:
@@ -150,9 +155,7 @@ def check(folder: Path, name: str, manifest: Manifest) -> None:
     expected = {folder / name / each: content for each, content in manifest.dumps.items()}
     for store in manifest.files.values():
         expected |= {content_path(folder, content.sha256): content for content in store.values()}
-    wrong = [
-        str(path) for path, content in expected.items() if not path.is_file() or _content(path) != content
-    ]
+    wrong = [str(path) for path, content in expected.items() if not _holds(path, content)]
     if wrong:
         rest = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise NotReady(
@@ -166,7 +169,7 @@ def content_path(folder: Path, sha256: str) -> Path:
 
 
 def _contents(folder: Path) -> int:
-    return sum(1 for _ in (folder / "files").glob("*/*"))
+    return sum(1 for file in (folder / "files").glob("*/*") if file.suffix != PART)
 
 
 def _dumped(place: Place, part: Path) -> dict[str, Content]:
@@ -217,20 +220,36 @@ def _stored(objects: Objects, folder: Path) -> dict[str, Content]:
 
 
 def _kept(objects: Objects, key: str, folder: Path) -> Content:
-    """Have the folder hold a file's content, copied if it is new there."""
+    """Have the folder hold a file's content: copied if it is new there, or no longer what an earlier backup wrote."""
     content = summed(objects.chunks(key))
     target = content_path(folder, content.sha256)
-    if target.exists():
+    if _holds(target, content):
         return content
     target.parent.mkdir(exist_ok=True, mode=0o700)
-    beside = target.with_suffix(PART)
-    with beside.open("wb") as copy:
-        copied = summed(objects.chunks(key), copy)
-    if copied != content:  # replaced between the two looks
-        beside.unlink()
-        return _kept(objects, key, folder)
-    beside.rename(target)
-    return content
+    beside = target.with_name(f"{target.name}.{uuid4().hex}{PART}")
+    try:
+        with beside.open("wb") as copy:
+            copied = summed(objects.chunks(key), copy)
+        if copied == content:
+            _settle(beside)
+            beside.replace(target)
+            return content
+    finally:
+        beside.unlink(missing_ok=True)
+    return _kept(objects, key, folder)  # replaced between the two looks
+
+
+def _settle(*paths: Path) -> None:
+    """Return once files, and the names in folders, are on the disk: else a crash could leave empty what is named."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            if path.is_file():  # not every file system of a network does it for a folder
+                raise
+        finally:
+            os.close(descriptor)
 
 
 def summed(chunks: Iterable[bytes], copy: BinaryIO | None = None) -> Content:
@@ -247,3 +266,11 @@ def summed(chunks: Iterable[bytes], copy: BinaryIO | None = None) -> Content:
 def _content(path: Path) -> Content:
     with path.open("rb") as file:
         return summed(iter(partial(file.read, CHUNK), b""))
+
+
+def _holds(path: Path, content: Content) -> bool:
+    """Whether a file is there, can be read, and is what was written."""
+    try:
+        return _content(path) == content
+    except OSError:
+        return False
