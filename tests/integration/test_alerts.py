@@ -280,6 +280,23 @@ def test_a_receiver_that_hangs_is_tried_once_a_round_and_holds_up_no_other(
     assert send(warehouse, to_both, lambda: NOW + timedelta(hours=2)) == (many, 0)
 
 
+@pytest.mark.parametrize(("code", "tried"), [(550, "each"), (421, "once")])
+def test_a_mail_server_that_refuses_a_mail_is_given_the_next_and_one_that_closes_is_left(
+    warehouse: Warehouse, mailbox: smtp_server.Mailbox, code: int, tried: str
+) -> None:
+    mail = {"kind": "smtp", "connection": "mail", "to": ["ops@example.org"]}
+    project = declared(receivers={"mail": mail}, routes=[{"to": ["mail"]}])
+    plain = {"disable_ssl": True, "disable_tls": True}
+    door = Door("mail", host="127.0.0.1", port=mailbox.port, extra=plain)
+    for source in project.sources:
+        fail(warehouse, source=source)
+    look(warehouse, project)
+    mailbox.refuse = code
+    failed = len(project.sources) if tried == "each" else 1
+    receiver = project.settings.alerts.receivers["mail"]
+    assert send(warehouse, lambda out: deliver(receiver, door, out), lambda: NOW) == (0, failed)
+
+
 def test_a_receiver_that_takes_nothing_is_an_alert_itself(warehouse: Warehouse) -> None:
     project = declared(receivers={"team": {"kind": "webhook", "connection": "c"}}, routes=[{"to": ["team"]}])
 
