@@ -121,7 +121,9 @@ class Compose:
         for part in FOLDERS:
             self._place(part, home).mkdir(parents=True, exist_ok=True)
         environment = {
-            key: self._here(str(value), home)
+            key: str(value)
+            if key == "PATH"
+            else self._here(str(value), home)  # of this machine, also below /tmp
             for key, value in (_of_image(service) | spec.get("environment", {})).items()
         }
         environment |= {key: str(value) for key, value in self._own(service, name).items()}
