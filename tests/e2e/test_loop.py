@@ -31,7 +31,6 @@ def test_one_request_started_one_training_with_its_reason(loop: Demo) -> None:
         (ASKED, "started", "promoted")
     ]
     assert requests[0]["training_id"] == TRAINING
-    assert "evidence of a shift" in requests[0]["reason"]
     assert "fitted on nights up to 2013-03-02" in requests[0]["reason"]
     decision = loop.warehouse.row("SELECT * FROM governance.decisions WHERE training_id = %s", (TRAINING,))
     assert decision is not None

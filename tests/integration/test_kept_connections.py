@@ -8,6 +8,7 @@ import pytest
 
 from nightshift.errors import Unreachable, WarehouseRefused
 from nightshift.warehouse import Warehouse
+from tests.killing import until
 
 pytestmark = pytest.mark.integration
 PID = "SELECT pg_backend_pid() AS pid"
@@ -56,7 +57,7 @@ def test_one_connection_serves_all_transactions_and_is_in_none_between_them(
     assert [(row["pid"], row["state"], row["xact_start"]) for row in watch()] == [(pids.pop(), "idle", None)]
     assert not pids
     warehouse.rest()
-    assert watch() == []
+    until(lambda: watch() == [], "the server has noticed", seconds=10)
 
 
 def test_what_a_reading_asked_for_does_not_hold_for_the_write_after_it(warehouse: Warehouse) -> None:
