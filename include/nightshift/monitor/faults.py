@@ -33,8 +33,8 @@ TIMES = 2.0
 UNKNOWN = 0.02
 ABSENT_ROWS = 20
 MIXED, MIXED_TIMES = 0.15, 1.5
-# A holiday moves what people plan by less than five of them.
-LEVEL_DEVIATIONS, LEVEL_TIMES, LEVEL = 5.0, 1.5, 0.1
+# A holiday, or a tenth of the rows that is gone, moves what people plan by less: by five deviations, and by .13.
+LEVEL_DEVIATIONS, LEVEL_TIMES, LEVEL = 5.0, 1.5, 0.15
 APART, APART_TIMES, LATEST_WEEKDAYS, FEWEST_APART = 0.12, 2.5, 8, 28
 # Two that changed places: each lies where the other was, to less than a third of how far they went.
 SWAPPED, SWAPPED_LEFT = 0.08, 0.3
