@@ -33,8 +33,8 @@ TIMES = 2.0
 UNKNOWN = 0.02
 ABSENT_ROWS = 20
 MIXED, MIXED_TIMES = 0.15, 1.5
-# A holiday, or a tenth of the rows that is gone, moves what people plan by less: by five deviations, and by .13.
-LEVEL_DEVIATIONS, LEVEL_TIMES, LEVEL = 5.0, 1.5, 0.15
+# Beyond the levels of all weekdays: on a holiday, or with a tenth of the rows gone, plans are like a Saturday's.
+LEVEL_DEVIATIONS, LEVEL_TIMES, LEVEL = 5.0, 1.5, 0.1
 APART, APART_TIMES, LATEST_WEEKDAYS, FEWEST_APART = 0.12, 2.5, 8, 28
 # Two that changed places: each lies where the other was, to less than a third of how far they went.
 SWAPPED, SWAPPED_LEFT = 0.08, 0.3
@@ -62,7 +62,7 @@ class Column:
 
     ``moved``: by how many standard deviations of a night each night's middle rank moved, (nights + 1,), tonight last;
     ``apart``: how far it lies from that of the latest nights of its weekday; ``ranks``: from which to which it went
-    tonight. Numbers only.
+    tonight; ``levels``: the lowest and the highest of the weekdays' usual ranks. Numbers only.
     """
 
     edges: ColumnEdges
@@ -72,6 +72,7 @@ class Column:
     moved: Floats
     apart: Floats
     ranks: tuple[float, float]
+    levels: tuple[float, float]
 
     @cached_property
     def counts(self) -> Floats:
@@ -208,8 +209,10 @@ def level(column: Column) -> str | None:
         return None
     now, most = column.moved[-1], column.moved[:-1].max()
     apart, farthest = column.apart[-1], np.nanmax(column.apart[:-1], initial=0)
-    usual, rank = column.ranks
-    sudden = now > max(LEVEL_DEVIATIONS, LEVEL_TIMES * most) and abs(rank - usual) >= LEVEL
+    (usual, rank), (lowest, highest) = column.ranks, column.levels
+    if max(lowest - rank, rank - highest) < LEVEL:
+        return None
+    sudden = now > max(LEVEL_DEVIATIONS, LEVEL_TIMES * most)
     # What moves with the seasons has gone as far from the same weekday of weeks ago, and as suddenly.
     seen = np.isfinite(column.apart[:-1]).sum() >= FEWEST_APART
     never = seen and apart > max(APART, APART_TIMES * farthest)
@@ -313,8 +316,8 @@ def _off(beyond: Floats, step: float) -> NDArray[np.bool_]:
 
 def _moved(
     edges: Edges, earlier: Mapping[date, Sketch], night: date, tonight: Sketch
-) -> dict[str, tuple[Floats, Floats, tuple[float, float]]]:
-    """Return of each column ``moved``, ``apart`` and ``ranks``."""
+) -> dict[str, tuple[Floats, Floats, tuple[float, float], tuple[float, float]]]:
+    """Return of each column ``moved``, ``apart``, ``ranks`` and ``levels``."""
     before = shift.trained(edges, earlier)
     now = shift.series(edges, earlier, {night: tonight})
     usual = shift.usual(before)
@@ -327,6 +330,7 @@ def _moved(
             moved[:, number],
             apart[:, number],
             (float(levels[number]), float(now.values[0, number])),
+            (float(usual.levels[:, number].min()), float(usual.levels[:, number].max())),
         )
         for number, (column, measure) in enumerate(before.names)
         if measure == "rank"
