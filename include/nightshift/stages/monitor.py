@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, partial
 
 import pandas as pd
 
@@ -42,7 +42,7 @@ from nightshift.records.sketches import CountedNight
 from nightshift.score import CHAMPION_ARM, predicted
 from nightshift.specs import Model
 from nightshift.stages.estimating import estimate_night
-from nightshift.stages.maturing import arrivals_of, arrived_now, looked_at, matured, told
+from nightshift.stages.maturing import Matured, arrivals_of, arrived_now, looked_at, matured, told
 from nightshift.stages.measuring import Window, look, pairs, pooled
 from nightshift.warehouse import feature_table
 
@@ -130,11 +130,12 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
     version = _scored_by(platform, model, batch_date)
     profile = _profile(platform, model, version)
     drift = _drift(platform, model, version, profile, batch_date)
+    labels = cache(partial(matured, platform, model, batch_date))  # asked of the warehouse once, where at all
     seen = Seen(
         night=batch_date,
         drift=drift,
-        performance=_performance(platform, model, version, batch_date, asked),
-        harm=_harm(platform, model, version, profile.losses, batch_date),
+        performance=_performance(platform, model, version, batch_date, asked, labels),
+        harm=_harm(platform, model, version, profile.losses, batch_date, labels),
         windows=_windows(platform, model, version, batch_date),
         fitted_until=version_row(platform, name, version).trained_until,
         gains=_gains(platform, model, batch_date),
@@ -310,7 +311,12 @@ def _sha256(hashes: Sequence[str]) -> str:
 
 
 def _performance(
-    platform: Platform, model: Model, version: int, batch_date: date, asked: Try
+    platform: Platform,
+    model: Model,
+    version: int,
+    batch_date: date,
+    asked: Try,
+    labels_of: Callable[[], Matured],
 ) -> PerformanceResult | None:
     if model.performance is None:
         return None
@@ -318,7 +324,7 @@ def _performance(
     baseline = decision.challenger_metrics.get(model.performance.metric) if decision else None
     if baseline is None:
         return None
-    labels = matured(platform, model, batch_date)
+    labels = labels_of()
     final = [night for night in labels.judged.dates if labels.is_final(night)]
     scored, came_true, said = pooled(platform, model, version, final, batch_date, asked)
     result = assess(
@@ -353,7 +359,12 @@ def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> Loss | 
 
 
 def _harm(
-    platform: Platform, model: Model, version: int, training: TrainingLosses | None, batch_date: date
+    platform: Platform,
+    model: Model,
+    version: int,
+    training: TrainingLosses | None,
+    batch_date: date,
+    labels_of: Callable[[], Matured],
 ) -> Harm | None:
     """Return the evidence of this version's nights, but for those with a fault and those that lack labels."""
     if training is None:
@@ -371,7 +382,7 @@ def _harm(
         return None
     spec = platform.project.feature_set(model.features)
     faulty = faulty_nights(platform, spec, DateRange(later[0].night, later[-1].night))
-    labels = matured(platform, model, batch_date)
+    labels = labels_of()
     sound = [each for each in later if each.night not in faulty and labels.is_final(each.night)]
     return harm.evidence(training, sound, model.retrain.when.harm or shift.ALARM)
 

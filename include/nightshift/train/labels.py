@@ -33,20 +33,16 @@ def reports(model: Model, truth: pd.DataFrame, entity: list[str]) -> pd.DataFram
     return found[["batch_date", *entity, "known_at", LABEL, NO_CLASS]]
 
 
-def labels(
-    model: Model, reported: pd.DataFrame, entity: list[str], known_by: pd.Timestamp, *, learned: bool = True
-) -> pd.DataFrame:
+def labels(model: Model, reported: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> pd.DataFrame:
     """Return ``entity`` and ``label`` (float) of whatever had an outcome in its last report that was known by then.
 
     ``reported``: as :func:`reports` returns it, ascending by batch. A correction replaces what it corrects.
 
     Raises:
-        SpecError: an outcome that is to be ``learned`` is none of ``target.classes``, and these refuse others.
+        SpecError: an outcome is none of ``target.classes``, and these refuse others.
     """
-    known = reported[reported["known_at"] <= known_by].sort_values("known_at", kind="stable")
-    known = known.drop_duplicates(entity, keep="last")
-    if learned:
-        require_classes(model, known[NO_CLASS])
+    known = _known(reported, known_by).drop_duplicates(entity, keep="last")
+    require_classes(model, known[NO_CLASS])
     return known[[*entity, LABEL]].dropna(subset=[LABEL])
 
 
@@ -55,13 +51,18 @@ def came(reported: pd.DataFrame, entity: list[str], known_by: pd.Timestamp) -> p
 
     Missing is the label of a last report without an outcome. One that is no class is for a training to refuse.
     """
-    known = reported[reported["known_at"] <= known_by].sort_values("known_at", kind="stable")
+    known = _known(reported, known_by)
     outcomes = known[known[LABEL].notna() | known[NO_CLASS].notna()]
     found = known.drop_duplicates(entity, keep="last")[[*entity, LABEL]]
     for name, rows in ((FIRST_REPORTED, known), (FIRST_KNOWN, outcomes)):
         first = rows.drop_duplicates(entity)[[*entity, "known_at"]].rename(columns={"known_at": name})
         found = found.merge(first, on=entity, how="left", validate="one_to_one")
     return found
+
+
+def _known(reported: pd.DataFrame, known_by: pd.Timestamp) -> pd.DataFrame:
+    """Return the reports that were known by then, ascending by when."""
+    return reported[reported["known_at"] <= known_by].sort_values("known_at", kind="stable")
 
 
 def labelled(features: pd.DataFrame, truth: pd.DataFrame, entity: list[str]) -> pd.DataFrame:
