@@ -37,12 +37,13 @@ class Replayed(TypedDict):
 
 
 class Rehearsed(TypedDict):
-    """A replay of retraining: the outcome in a sentence, a line a policy, the key of the page."""
+    """A replay of retraining: the outcome in a sentence, a line a policy, what was left out, the key of the page."""
 
     model: str
     nights: str
     outcome: str
     policies: list[str]
+    left_out: list[str]
     page: str
     url: NotRequired[str]
 

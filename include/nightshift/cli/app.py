@@ -526,7 +526,8 @@ def replay(
             reason=reason,
             watch=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    lines = [*found["policies"], found["outcome"], f"Page: {found['page']}"]
+    left = [f"Left out. {words}" for words in found["left_out"]]
+    lines = [*found["policies"], *left, found["outcome"], f"Page: {found['page']}"]
     console.print(escape("\n".join(lines)), soft_wrap=True)
 
 

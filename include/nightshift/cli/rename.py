@@ -46,8 +46,7 @@ def _require_no_runs(kind: str, old: str) -> None:
     try:
         with Client.of(state.load()) as api:
             for stage in STAGES[KINDS[kind]]:
-                running = [r for r in _runs(api, f"{stage}_{old}") if r["state"] in GOING_ON]
-                if running:
+                if running := _going_on(api, f"{stage}_{old}"):
                     raise NotReady(
                         f"{stage}_{old}: run {running[0]['dag_run_id']} is {running[0]['state']}; "
                         "wait for its end, or end it, then rename"
@@ -56,9 +55,9 @@ def _require_no_runs(kind: str, old: str) -> None:
         return  # no Airflow answers, so it runs nothing
 
 
-def _runs(api: Client, dag_id: str) -> list[dict[str, str]]:
+def _going_on(api: Client, dag_id: str) -> list[dict[str, str]]:
     try:
-        return list(api.runs(dag_id))
+        return list(api.runs(dag_id, state=GOING_ON))
     except NightshiftError:
         return []  # a DAG that never was
 

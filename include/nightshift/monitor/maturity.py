@@ -178,6 +178,8 @@ def _missing(shares: Shares, usual: Sequence[Shares], rows: int) -> tuple[str, f
     ):
         # Of a few numbers, many times a night: numpy takes longer to be called than to add them.
         n, mean = len(before), fsum(before) / len(before)
+        if share >= mean - LATE:
+            continue
         variance = fsum((each - mean) ** 2 for each in before) / (n - 1)
         chance = variance * (1 + 1 / n) + mean * max(1 - mean, 0.0) / rows
         if share < mean - LATE - SURELY * sqrt(chance):

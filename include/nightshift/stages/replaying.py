@@ -14,6 +14,7 @@ import yaml
 from nightshift import kept, pages, replay, results
 from nightshift.calendar import DateRange
 from nightshift.errors import FitFailed, NotReady, RequestError
+from nightshift.masks import masked
 from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
@@ -92,6 +93,7 @@ def rehearse(
         "nights": str(asked.nights),
         "outcome": replay.verdict(compared),
         "policies": [replay.told(each) for each in compared.outcomes],
+        "left_out": [masked(words) for words in compared.left_out],
         "page": key,
     }
 

@@ -14,6 +14,8 @@ from integration.runtime.conftest import stack_in
 
 from examples.nyc_flights.local import weather_folder
 from nightshift import processes
+from nightshift.cli import rename
+from nightshift.errors import NotReady
 from nightshift.runtime import control, health, state
 from nightshift.runtime.api import FINISHED, Client
 from nightshift.runtime.state import Record, Runtime, Snapshot
@@ -82,6 +84,19 @@ def test_settings_file_is_applied_with_local_endpoints(runtime: Runtime) -> None
     assert connections["warehouse_score"]["port"] == runtime.postgres_port
     assert str(weather_folder(runtime)) in connections["weather_files"]["extra"]
     assert pool["slots"] == 1
+
+
+def test_what_has_a_run_that_waits_is_not_renamed(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_HOME", str(runtime.home))
+    with Client.of(runtime) as api:
+        api.wait_for_dags({"collect_weather"})
+        api.unpause("collect_weather", paused=True)
+        rename._require_no_runs("source", "weather")
+        run = api.trigger("collect_weather", conf={"batch_date": "2013-02-10", "reason": "a test"})
+        with pytest.raises(NotReady, match=f"collect_weather: run {re.escape(run)} is queued"):
+            rename._require_no_runs("source", "weather")
+        api.request("DELETE", f"/dags/collect_weather/dagRuns/{run}")
+        rename._require_no_runs("source", "weather")
 
 
 def test_secrets_are_private(runtime: Runtime) -> None:
