@@ -46,6 +46,22 @@ def row_losses(task: Task, truth: Array, predictions: Array) -> Array:
     return -np.log(np.clip(said, SUREST, 1.0))
 
 
+def difference_variances(task: Task, truth: Array, one: Array, other: Array) -> Array:
+    """Return, (n,), the variance that chance gives each row's loss by ``one`` less that by ``other``.
+
+    Of classes by what both say on average, whatever came true: of rare ones that did not come, a sample knows nothing.
+    Of numbers the squared distance from the mean difference.
+    """
+    if task == "regression":
+        beyond = row_losses(task, truth, one) - row_losses(task, truth, other)
+        return (beyond - beyond.mean()) ** 2
+    if task == "classification":
+        one, other = (np.column_stack([1 - each, each]) for each in (one, other))
+    apart = np.log(np.clip(other, SUREST, 1.0)) - np.log(np.clip(one, SUREST, 1.0))
+    likely = (one + other) / 2
+    return (likely * apart**2).sum(axis=1) - (likely * apart).sum(axis=1) ** 2
+
+
 def roc_auc(y_true: Array, y_score: Array) -> float:
     """Return the probability that a positive is ranked above a negative (0 to 1; 0.5 is chance)."""
     return float(sk.roc_auc_score(y_true, y_score)) if _both_classes(y_true) else np.nan

@@ -95,8 +95,11 @@ class Container:
     def stop(self) -> None:
         """Ask it to end, and end what is left of it."""
         self.restarts = False
-        if self.process and (found := processes.look(self.process.pid)):
+        if self.process is None:
+            return
+        if found := processes.look(self.process.pid):
             processes.end([(found.pid, found.started)], grace=60)
+        self.process.wait(60)
 
 
 class Compose:

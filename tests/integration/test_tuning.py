@@ -203,6 +203,7 @@ def test_a_task_killed_in_its_search_goes_on_where_it_ended(
     process.wait(30)
     left = trials(platform, "killed")
     assert 2 <= len(left) < 10
+    caplog.clear()
     with caplog.at_level("INFO", "nightshift.train.tuning"):
         stages.fit(platform, MODEL, straight["snapshot_id"], Try("killed"), reason="test")
     tried = [line.split(":")[0] for line in caplog.messages if line.startswith("trial ")]

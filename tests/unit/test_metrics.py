@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from nightshift.metrics import METRICS, better, calibration_error, score, worsening
+from nightshift.metrics import (
+    METRICS,
+    Task,
+    better,
+    calibration_error,
+    difference_variances,
+    row_losses,
+    score,
+    worsening,
+)
 from nightshift.specs.model import METRICS as SPEC_METRICS
 
 
@@ -157,3 +166,25 @@ def test_worsening_is_relative_and_knows_the_direction(
 )
 def test_worse_and_better_agree(metric: str, a: float, b: float) -> None:
     assert better(metric, a, b) == (worsening(metric, a, b) > 0)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_how_far_chance_moves_a_difference_is_what_outcomes_drawn_again_say(classes: int) -> None:
+    random = np.random.default_rng(3)
+    one, other = (random.dirichlet(np.ones(classes), 40) for _ in range(2))
+    task: Task = "classification" if classes == 2 else "multiclass"
+    said = [each[:, 1] if classes == 2 else each for each in (one, other)]
+    cumulated = ((one + other) / 2).cumsum(axis=1)
+    drawn = []
+    for _ in range(4_000):
+        truth = (random.random((40, 1)) > cumulated[:, :-1]).sum(axis=1).astype(float)
+        drawn.append(row_losses(task, truth, said[0]) - row_losses(task, truth, said[1]))
+    variances = difference_variances(task, np.zeros(40), *said)
+    assert np.sum(drawn, axis=1).var() == pytest.approx(variances.sum(), rel=0.1)
+
+
+def test_how_far_chance_moves_a_difference_of_numbers_by_hand() -> None:
+    truth, one, other = np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]), np.array([2.0, 2.0, 4.0])
+    # The differences are -1, 1 and -1.
+    found = difference_variances("regression", truth, one, other)
+    assert found.tolist() == pytest.approx([4 / 9, 16 / 9, 4 / 9])

@@ -140,13 +140,17 @@ def _paired(
 ) -> tuple[records.PairedNight, ...]:
     """Return both losses of each of ``days``; ``day``: of each row its number."""
     rows = np.bincount(day, minlength=len(days))
-    mine, theirs = (
-        np.bincount(day, weights=metrics.row_losses(task, truth, scores), minlength=len(days)) / rows
-        for scores in (challenger, champion)
+    mine, theirs, chance = (
+        np.bincount(day, weights=each, minlength=len(days)) / rows
+        for each in (
+            metrics.row_losses(task, truth, challenger),
+            metrics.row_losses(task, truth, champion),
+            metrics.difference_variances(task, truth, challenger, champion),
+        )
     )
     return tuple(
-        records.PairedNight(pd.Timestamp(night).date(), int(n), float(a), float(b))
-        for night, n, a, b in zip(days, rows, mine, theirs, strict=True)
+        records.PairedNight(pd.Timestamp(night).date(), int(n), float(a), float(b), float(c / n))
+        for night, n, a, b, c in zip(days, rows, mine, theirs, chance, strict=True)
     )
 
 

@@ -90,17 +90,30 @@ def after_each(training: TrainingLosses, later: Sequence[NightLoss]) -> Floats:
     unit = _mean([night.base for night in training.nights], training.nights) if training.nights else 0.0
     if len(training.nights) < FEWEST_NIGHTS or not later or unit <= 0:
         return np.empty(0)
-    then, now = _series(training.nights, unit), _series(later, unit)
+    row = _row_variance(training.nights)
+    then, now = _series(training.nights, unit, row), _series(later, unit, row)
     of = shift.usual(then)
     made = shift.innovations(shift.followed(then, now), of)[len(then.nights) :]
     worse = shift.likelihoods(made, of)[:, :, : len(shift.SIZES)]
     return shift.accumulate(worse, np.ones(1)).sum(axis=(1, 2))
 
 
-def _series(nights: Sequence[NightLoss], unit: float) -> shift.Series:
+def _row_variance(nights: Sequence[NightLoss]) -> float | None:
+    """Return how far chance moves a row, of all nights together; None where each is of one row.
+
+    A night's own would say it wrong: one without a positive has nearly none, and lies above the mean, so a model that
+    is as good as ever would surely be worse on most nights.
+    """
+    several = [(night.rows, night.variance) for night in nights if night.variance is not None]
+    freedom = sum(rows - 1 for rows, _ in several)
+    return sum(variance * rows * (rows - 1) for rows, variance in several) / freedom if freedom else None
+
+
+def _series(nights: Sequence[NightLoss], unit: float, row_variance: float | None) -> shift.Series:
     beyond = [[(night.loss - night.base) / unit] for night in nights]
-    # One row says nothing of how far chance moves it: as far as it can.
-    variances = [[1.0 if night.variance is None else night.variance / unit**2] for night in nights]
+    # Nothing is known of how far chance moves a row: as far as it can.
+    row = unit**2 if row_variance is None else row_variance
+    variances = [[row / night.rows / unit**2] for night in nights]
     return shift.Series(
         tuple(night.night for night in nights), (("loss", "harm"),), np.array(beyond), np.array(variances)
     )

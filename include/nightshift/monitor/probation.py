@@ -10,9 +10,13 @@ Heide and Grünwald 2024, "E-statistics, group invariance and anytime-valid test
 A gate on broken outcomes would say that any difference is usual. Two models that learned hardly differ more from each
 other than one of them from knowing nothing: the gate's spread counts up to that one, of the training of the version
 before; by its median absolute deviation, as a blizzard among a hundred nights is not how far a night usually is off.
+
+What chance alone does is never too little to count: of rare outcomes most nights have none, on all of these the model
+that says more of them loses by the same little, and how nights differ would say that it is surely the worse one.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri, stdtr
@@ -32,42 +36,56 @@ RESEMBLANCE = 0.15
 SMALLEST_SHARE = 0.005
 
 
-def evidence(
-    gate: Sequence[PairedNight], differences: Sequence[float], trained: Sequence[NightLoss] = ()
-) -> float:
+@dataclass(frozen=True)
+class Since:
+    """A night since the promotion: its labelled rows, and the champion's mean loss on them less the other's."""
+
+    rows: int
+    difference: float
+
+
+def evidence(gate: Sequence[PairedNight], nights: Sequence[Since], trained: Sequence[NightLoss] = ()) -> float:
     """Return the evidence that the loss is greater than that of the version before: 1 says nothing, 0 never.
 
-    ``gate``: both on the nights of the holdout. ``differences``: of each night since the promotion with labels, the
-    champion's mean loss less the other's. ``trained``: the nights of the training of the version before. 1.0 where the
-    gate had fewer than five nights, or none is known yet.
+    ``gate``: both on the nights of the holdout. ``nights``: those since the promotion that have labels. ``trained``:
+    the nights of the training of the version before. 1.0 where the gate had fewer than five nights, or none is known
+    yet.
     """
-    if len(gate) < FEWEST_NIGHTS or not len(differences):
+    if len(gate) < FEWEST_NIGHTS or not nights:
         return 1.0
-    since = np.asarray(differences, dtype=np.float64)
+    since = np.array([night.difference for night in nights])
+    chance = _row_chance(gate) / np.array([night.rows for night in nights], dtype=np.float64)
     smallest = SMALLEST_SHARE * float(np.mean([night.champion for night in gate]))
     won = [night.challenger - night.champion for night in gate]
     spread = float(np.std(won, ddof=1)), len(won)
     if len(trained) >= FEWEST_NIGHTS:
         beyond = [night.loss - night.base for night in trained]
         spread = min(spread, (float(median_abs_deviation(beyond, scale="normal")), len(beyond)))
-    return (_against_usual(*spread, since, smallest) + _among_themselves(since, smallest)) / 2
+    return (_against_usual(*spread, since, chance, smallest) + _among_themselves(since, chance, smallest)) / 2
 
 
-def _against_usual(spread: float, nights: int, since: Floats, smallest: float) -> float:
+def _row_chance(gate: Sequence[PairedNight]) -> float:
+    """Return how far chance moves the difference of a row's losses, of all nights of the gate that know it."""
+    known = [(night.rows, night.chance) for night in gate if night.chance is not None]
+    return sum(chance * rows**2 for rows, chance in known) / max(sum(rows for rows, _ in known), 1)
+
+
+def _against_usual(spread: float, nights: int, since: Floats, chance: Floats, smallest: float) -> float:
     """Return the product of each night's ratio; ``spread``: a standard deviation, of so many ``nights``."""
     # The next night differs from a mean that is itself of so few nights.
-    apart = since / np.sqrt(spread**2 * (1 + 1 / nights) + smallest**2)
+    apart = since / np.sqrt(np.maximum(spread**2, chance) * (1 + 1 / nights) + smallest**2)
     normal = -ndtri(np.clip(stdtr(nights - 1, -np.abs(apart)), 1e-300, 0.5))
     signed = np.sign(apart) * np.clip(normal - DOUBT, 0.0, LARGEST)
     logs = signed[:, None] * SIZES - SIZES**2 / 2
     return float(np.exp(logs.sum(axis=0)).mean())
 
 
-def _among_themselves(since: Floats, smallest: float) -> float:
+def _among_themselves(since: Floats, chance: Floats, smallest: float) -> float:
     """Return the ratio for the mean of these nights alone, as of somewhat fewer."""
     n = len(since)
     if n < 2:
         return 1.0
     fewer = np.sqrt((1 - RESEMBLANCE) / (1 + RESEMBLANCE))
-    found = fewer * since.mean() * np.sqrt(n / (since.var(ddof=1) + smallest**2))
+    variance = max(since.var(ddof=1), chance.mean()) + smallest**2
+    found = fewer * since.mean() * np.sqrt(n / variance)
     return float(np.mean(nct.pdf(found, n - 1, fewer * SIZES * np.sqrt(n)) / student.pdf(found, n - 1)))

@@ -35,12 +35,16 @@ class Slice:
 
 @dataclass(frozen=True)
 class PairedNight:
-    """The mean losses of both on one night of the holdout, on the same rows."""
+    """The mean losses of both on one night of the holdout, on the same rows.
+
+    ``chance``: the variance that so few rows give their difference; None where it was not kept.
+    """
 
     night: date
     rows: int
     challenger: float
     champion: float
+    chance: float | None = None
 
 
 @dataclass(frozen=True)

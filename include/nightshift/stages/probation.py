@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from nightshift import results
 from nightshift.calendar import DateRange
 from nightshift.monitor import probation
+from nightshift.monitor.probation import Since
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
 from nightshift.platform.inputs import ensure_predictions
@@ -50,12 +51,12 @@ def judge_probation(platform: Platform, name: str, batch_date: date, asked: Try)
     model = platform.project.model(name)
     if model.target is None or not (found := on_probation(platform, model, batch_date)):
         return {"model": name, "roll_back": False, "reason": "not on probation"}
-    differences = _differences(platform, model, found, batch_date)
+    nights = _nights_since(platform, model, found, batch_date)
     gate = found.evaluation.nights if found.evaluation else ()
-    said = probation.evidence(gate, differences, _nights_of_training(platform, model, found.before))
+    said = probation.evidence(gate, nights, _nights_of_training(platform, model, found.before))
     limit = model.retrain.probation_evidence
-    mean = sum(differences) / len(differences) if differences else None
-    compared = f"{mean:+.4f} a night over {len(differences)} nights" if mean is not None else None
+    mean = sum(night.difference for night in nights) / len(nights) if nights else None
+    compared = f"{mean:+.4f} a night over {len(nights)} nights" if mean is not None else None
     told = compared or _why_none(platform, name, found, batch_date)
     reason = (
         f"version {found.version} on probation since {found.since}: loss against version {found.before} {told}; "
@@ -70,7 +71,7 @@ def judge_probation(platform: Platform, name: str, batch_date: date, asked: Try)
             model_version=found.version,
             before=found.before,
             since=found.since,
-            nights=len(differences),
+            nights=len(nights),
             evidence=said,
             difference=mean,
             rolls_back=rolls_back,
@@ -111,14 +112,14 @@ def _is_head(platform: Platform, name: str, found: OnProbation) -> bool:
     return head is not None and (head.version, head.training_id) == (found.version, found.training_id)
 
 
-def _differences(platform: Platform, model: Model, found: OnProbation, batch_date: date) -> list[float]:
-    """Return the loss of the champion less that of the version before, of each night that has both and may be judged.
+def _nights_since(platform: Platform, model: Model, found: OnProbation, batch_date: date) -> list[Since]:
+    """Return the nights that have the losses of both and may be judged.
 
     Of a night whose late positives are missing, who says more of them looks the worse one: it waits until it is final.
     """
     of = {"model": model.name, "after": found.since - timedelta(days=1), "known_on": batch_date}
     mine, theirs = (
-        {row.losses.night: row.losses.loss for row in platform.warehouse.all(records.LOSSES, **of, **arm)}
+        {row.losses.night: row.losses for row in platform.warehouse.all(records.LOSSES, **of, **arm)}
         for arm in (
             {"arm": CHAMPION_ARM, "version": found.version},
             {"arm": BEFORE_ARM, "version": found.before},
@@ -130,4 +131,8 @@ def _differences(platform: Platform, model: Model, found: OnProbation, batch_dat
     spec = platform.project.feature_set(model.features)
     faulty = faulty_nights(platform, spec, DateRange(both[0], both[-1]))
     labels = matured(platform, model, batch_date)
-    return [mine[night] - theirs[night] for night in both if night not in faulty and labels.is_final(night)]
+    return [
+        Since(mine[night].rows, mine[night].loss - theirs[night].loss)
+        for night in both
+        if night not in faulty and labels.is_final(night)
+    ]

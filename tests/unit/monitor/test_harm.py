@@ -77,6 +77,50 @@ def test_a_model_that_lost_its_skill_is_found_within_a_fortnight() -> None:
     assert found.words.startswith("skill -0.0")
 
 
+def rare(seed: int, share: float, rows: int, learned: int, later: int, *, lost: bool = False) -> int | None:
+    """Return the night of a calibrated model on which harm is told, None if on none; ``lost``: its skill is gone."""
+    random = np.random.default_rng(seed)
+    logit = np.log(share / (1 - share)) - 2 + 2 * random.standard_normal(rows * (learned + later))
+    said = 1 / (1 + np.exp(-logit))
+    truth = (random.random(logit.size) < said).astype(float)
+    cut = rows * learned
+    if lost:
+        said[cut:] = random.permutation(said[cut:])
+    dates = pd.Series(np.repeat(pd.date_range(FIRST, periods=learned + later), rows))
+    training = harm.of_training("classification", dates[:cut], pd.Series(truth[:cut]), said[:cut])
+    nights = harm.night_losses("classification", dates[cut:], truth[cut:], said[cut:], training.base)
+    told = np.flatnonzero(harm.after_each(training, nights) >= ALARM)
+    return int(told[0]) + 1 if told.size else None
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.001, 200), (0.01, 20), (0.02, 200), (0.05, 100)])
+def test_rare_outcomes_are_no_harm_however_many_nights_were_learned_from(share: float, rows: int) -> None:
+    """A night without any lies above the mean, and by itself looks as if chance had hardly moved it."""
+    told = [rare(seed, share, rows, 400, 365) for seed in range(12)]
+    assert sum(each is not None for each in told) <= 1, told
+
+
+@pytest.mark.parametrize(("share", "rows", "within"), [(0.02, 200, 7), (0.05, 100, 7)])
+def test_of_rare_outcomes_lost_skill_is_found_within_a_week(share: float, rows: int, within: int) -> None:
+    told = [rare(seed, share, rows, 400, 28, lost=True) for seed in range(12)]
+    assert None not in told
+    assert np.median([each or 0 for each in told]) <= within
+
+
+def test_targets_with_long_tails_are_no_harm() -> None:
+    def told(seed: int) -> bool:
+        random, rows, learned, later = np.random.default_rng(seed), 50, 400, 365
+        n, cut = rows * (learned + later), rows * learned
+        known = 1.5 * random.standard_normal(n)
+        truth, said = np.exp(known + 0.5 * random.standard_normal(n)), np.exp(known)
+        dates = pd.Series(np.repeat(pd.date_range(FIRST, periods=learned + later), rows))
+        training = harm.of_training("regression", dates[:cut], pd.Series(truth[:cut]), said[:cut])
+        nights = harm.night_losses("regression", dates[cut:], truth[cut:], said[cut:], training.base)
+        return bool((harm.after_each(training, nights) >= ALARM).any())
+
+    assert sum(told(seed) for seed in range(12)) <= 1
+
+
 def test_losses_that_shrink_are_no_harm() -> None:
     assert alarms(nights(60, begin=60, skill=0.4), trained()) == []
 

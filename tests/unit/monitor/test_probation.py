@@ -5,9 +5,12 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from nightshift.monitor.probation import evidence
+from nightshift.metrics import difference_variances, row_losses
+from nightshift.monitor.harm import base_of, night_losses
+from nightshift.monitor.probation import Since, evidence
 from nightshift.records.decisions import PairedNight
 from nightshift.records.profile import NightLoss
 
@@ -32,6 +35,11 @@ def training(beyond: Iterable[float]) -> list[NightLoss]:
     ]
 
 
+def since(differences: Iterable[float], rows: int = 900) -> list[Since]:
+    """Return nights since the promotion, of so many rows each."""
+    return [Since(rows, float(each)) for each in differences]
+
+
 def passes(random: np.random.Generator, shift: float, rho: float = 0.0, sd: float = 0.01) -> int | None:
     """Return the night of a probation after which the evidence passes the limit, or None."""
     own = random.normal(size=NIGHTS) * np.sqrt(1 - rho**2)
@@ -39,7 +47,7 @@ def passes(random: np.random.Generator, shift: float, rho: float = 0.0, sd: floa
         own[night] += rho * own[night - 1]
     then, differences = gate(random, sd=sd), shift + sd * own
     for night in range(1, NIGHTS + 1):
-        if evidence(then, differences[:night].tolist()) >= LIMIT:
+        if evidence(then, since(differences[:night])) >= LIMIT:
             return night
     return None
 
@@ -59,9 +67,9 @@ def test_the_spread_against_knowing_nothing_does_not_make_it_go_back(freedom: in
         then = [
             replace(night, challenger=night.champion + 0.03 * random.standard_t(freedom)) for night in then
         ]
-        since = (0.03 * random.standard_t(freedom, NIGHTS)).tolist()
+        later = since(0.03 * random.standard_t(freedom, NIGHTS))
         trained = training(0.03 * random.standard_t(freedom, 60))
-        gone += any(evidence(then, since[:night], trained) >= LIMIT for night in range(1, NIGHTS + 1))
+        gone += any(evidence(then, later[:night], trained) >= LIMIT for night in range(1, NIGHTS + 1))
     assert gone <= 5
 
 
@@ -82,8 +90,8 @@ def test_a_difference_that_no_gate_showed_is_seen_by_the_nights_themselves() -> 
     # A challenger that won by a lot one night and lost the next: the gate's nights say nothing of what is usual.
     random = np.random.default_rng(5)
     wild = gate(random, sd=1.0)
-    since = (0.4 + 0.02 * random.normal(size=NIGHTS)).tolist()
-    assert next(n for n in range(1, NIGHTS + 1) if evidence(wild, since[:n]) >= LIMIT) <= 7
+    later = since(0.4 + 0.02 * random.normal(size=NIGHTS))
+    assert next(n for n in range(1, NIGHTS + 1) if evidence(wild, later[:n]) >= LIMIT) <= 7
 
 
 def test_a_champion_that_won_on_broken_outcomes_is_seen_within_four_nights() -> None:
@@ -91,16 +99,57 @@ def test_a_champion_that_won_on_broken_outcomes_is_seen_within_four_nights() -> 
     broken = gate(random, sd=0.16)
     # A blizzard is in the training of the version before.
     trained = training([*(0.04 * random.normal(size=100)), -0.44, -0.28])
-    since = [0.055, 0.164, 0.246, 0.138]
-    assert evidence(broken, since) < LIMIT <= evidence(broken, since, trained)
+    later = since([0.055, 0.164, 0.246, 0.138])
+    assert evidence(broken, later) < LIMIT <= evidence(broken, later, trained)
 
 
 def test_one_night_alone_is_never_enough() -> None:
     random = np.random.default_rng(3)
-    assert evidence(gate(random), [5.0], training(0.03 * random.normal(size=60))) < LIMIT
+    assert evidence(gate(random), since([5.0]), training(0.03 * random.normal(size=60))) < LIMIT
 
 
 def test_a_gate_of_few_nights_or_no_labels_say_nothing() -> None:
     random = np.random.default_rng(4)
-    assert evidence(gate(random, 4), [1.0] * 10) == 1.0
+    assert evidence(gate(random, 4), since([1.0] * 10)) == 1.0
     assert evidence(gate(random), []) == 1.0
+
+
+def rare(seed: int, share: float, rows: int, before: float, broken: bool) -> bool:
+    """Return whether a calibrated champion goes back that took the place of one whose logits are off by ``before``.
+
+    ``broken``: since its promotion it says nothing of who is likelier than whom.
+    """
+    random = np.random.default_rng(seed)
+    usual = np.log(share / (1 - share)) - 2
+
+    def night(lost: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        logit, noise = usual + 2 * random.standard_normal(rows), 0.3 * random.standard_normal((2, rows))
+        truth = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(float)
+        mine = usual + 2 * random.standard_normal(rows) if lost else logit + noise[0]
+        return truth, 1 / (1 + np.exp(-mine)), 1 / (1 + np.exp(-(logit + before + noise[1])))
+
+    def losses(truth: np.ndarray, *said: np.ndarray) -> list[float]:
+        return [float(row_losses("classification", truth, each).mean()) for each in said]
+
+    truth, _, theirs = map(np.concatenate, zip(*(night() for _ in range(90)), strict=True))
+    dates = pd.Series(np.repeat(pd.date_range(FIRST, periods=90), rows))
+    trained = night_losses("classification", dates, truth, theirs, base_of("classification", truth))
+    then = []
+    for number in range(NIGHTS):
+        made = night()
+        chance = float(difference_variances("classification", *made).mean()) / rows
+        then.append(PairedNight(FIRST + timedelta(days=number), rows, *losses(*made), chance))
+    later = [Since(rows, mine - other) for mine, other in (losses(*night(broken)) for _ in range(NIGHTS))]
+    return any(evidence(then, later[:n], trained) >= LIMIT for n in range(1, NIGHTS + 1))
+
+
+@pytest.mark.parametrize(
+    ("share", "rows", "before"), [(0.001, 200, -0.7), (0.01, 20, -0.5), (0.005, 40, -0.5)]
+)
+def test_of_rare_outcomes_a_better_champion_stays(share: float, rows: int, before: float) -> None:
+    """Most nights have none, and on these it loses by the same little."""
+    assert sum(rare(seed, share, rows, before, broken=False) for seed in range(30)) == 0
+
+
+def test_of_rare_outcomes_one_that_knows_nothing_goes_back() -> None:
+    assert sum(rare(seed, 0.01, 200, 0.0, broken=True) for seed in range(15)) == 15
