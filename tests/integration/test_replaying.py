@@ -153,7 +153,9 @@ def test_a_date_that_cannot_be_learned_from_is_left_out_and_named(
     page = loop.objects.get(found["page"]).decode()
     assert f"nothing could be trained as of {dates[1]}" in page
     assert f"{replay.DECLARED}: one class only in a fold" in page
-    assert [words for words in found["left_out"] if str(dates[1]) in words], "whoever asks in a terminal sees it too"
+    assert [words for words in found["left_out"] if str(dates[1]) in words], (
+        "whoever asks in a terminal sees it too"
+    )
     assert f"{replay.DECLARED}: one class only in a fold" in found["left_out"]
     monkeypatch.setattr(replay, "candidate", unknown)
     with pytest.raises(FitFailed, match="one class"):

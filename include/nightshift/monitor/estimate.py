@@ -182,11 +182,18 @@ def _measured(task: Task, expected: Sequence[Cells]) -> dict[str, tuple[float, f
     """Return each metric in expectation, and its standard deviation over what labels do by chance."""
     random = np.random.default_rng(0)
     drawn = [_drawn(each, random) for each in expected]
+    found = {}
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            name: (float(function(expected)), _deviation(function(drawn)))
-            for name, function in ESTIMATES[task].items()
-        }
+        for name, function in ESTIMATES[task].items():
+            said = function(drawn)
+            value = _mean(said) if name in UNLIKE_THEIR_MEAN else float(function(expected))
+            found[name] = value, _deviation(said)
+    return found
+
+
+def _mean(drawn: Floats) -> float:
+    known = drawn[np.isfinite(drawn)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _deviation(drawn: Floats) -> float:
@@ -347,6 +354,8 @@ def _rmse(cells: Sequence[Cells]) -> Floats:
     return np.asarray(np.sqrt(cells[0].sums["squared_error"].sum(axis=-1) / cells[0].rows.sum()))
 
 
+# Of few positives: of fractions of one it is many times lower than it comes to on average.
+UNLIKE_THEIR_MEAN = frozenset({"average_precision"})
 SHARES = frozenset({"roc_auc", "roc_auc_ovr", "average_precision", "brier"})
 OUTCOMES: dict[Task, Callable[[Floats, Floats, int], dict[Measure, Floats]]] = {
     "classification": _of_positives,

@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nightshift.distributions import Floats
 from nightshift.monitor import shift
+from nightshift.monitor.sketches import FAR
 from nightshift.records.sketches import ColumnEdges, ColumnSketch, Edges, Sketch
 
 # Fewer nights say nothing of what a night can look like.
@@ -38,6 +39,8 @@ LEVEL_DEVIATIONS, LEVEL_TIMES, LEVEL = 5.0, 1.5, 0.1
 APART, APART_TIMES, LATEST_WEEKDAYS, FEWEST_APART = 0.12, 2.5, 8, 28
 # Two that changed places: each lies where the other was, to less than a third of how far they went.
 SWAPPED, SWAPPED_LEFT = 0.08, 0.3
+# A smaller range is none: the first nights had one number.
+SMALLEST_RANGE = 1e-250
 # Beyond the range of all earlier nights by a quarter of it.
 BEYOND, BEYOND_ROWS = 0.25, 0.05
 UNSEEN, USUALLY_UNSEEN, RECENT, FEWEST_VALUES = 0.9, 0.1, 28, 8
@@ -122,7 +125,8 @@ def outside(column: Column) -> str | None:
     """Numbers farther out than the whole range of the first nights, or none at all such as infinity."""
     if column.edges.kind != "numeric" or len(column.edges.edges) < 2:
         return None
-    ends = [0, len(column.edges.edges), len(column.edges.edges) + 1]
+    last = len(column.edges.edges)
+    ends = [last + 1] if _has_been_there(column) else [0, last, last + 1]
     share = _beyond(column, column.counts[ends].sum(), column.before[:, ends].sum(axis=1), OUTSIDE)
     if share is None and (rows := _beyond_range(column)) >= max(3, BEYOND_ROWS * column.counts.sum()):
         share = f"{rows / column.counts.sum():.1%}", ""
@@ -365,6 +369,47 @@ def _beyond(column: Column, rows: float, before: Floats, floor: float) -> tuple[
     return f"{rows / n:.1%}", f"{most:.1%}"
 
 
+def _has_been_there(column: Column) -> bool:
+    """Return whether numbers in the outermost bins are no news: bins know no more than the first nights.
+
+    What grows, such as a counter, comes there by and by, its rows having left the range of the first nights before. A
+    flag that nobody had set in these, or snow in a summer, has no range at all: nothing is far from nought.
+    """
+    low, high = _seen(column)
+    if low is None or high is None or column.now.low is None or column.now.high is None:
+        return False
+    room = FAR * (high - low)
+    if not low - room <= column.now.low <= column.now.high <= high + room:
+        return low == high == 0
+    edges = column.edges.edges
+    if edges[-1] - edges[0] < SMALLEST_RANGE:
+        return True
+    last = len(edges)
+    left = column.before[:, [0, 1, last - 1, last]].sum(axis=1)
+    return _beyond(column, column.counts[[0, last]].sum(), left, OUTSIDE) is None
+
+
+def _farthest_step(column: Column) -> float:
+    """Return how far a night has gone beyond the range of at least fourteen before it."""
+    known = [
+        (night.low, night.high) for night in column.past if night.low is not None and night.high is not None
+    ]
+    if len(known) <= FEWEST_NIGHTS:
+        return 0.0
+    lows, highs = np.array(known).T
+    least, most = np.minimum.accumulate(lows)[:-1], np.maximum.accumulate(highs)[:-1]
+    steps = np.maximum(least - lows[1:], highs[1:] - most)[FEWEST_NIGHTS - 1 :]
+    return float(max(steps.max(), 0.0))
+
+
+def _seen(column: Column) -> tuple[float, float] | tuple[None, None]:
+    """Return the least and the greatest number of all earlier nights, None where they had none."""
+    ends = [
+        (night.low, night.high) for night in column.past if night.low is not None and night.high is not None
+    ]
+    return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (None, None)
+
+
 def _nearly_alike(column: Column) -> bool:
     """Return whether a night has had two of many numbers: three airports that agree are the next step, and no fault."""
     pairs = [night.values for night in column.past if night.values and len(night.values) == 2]
@@ -375,12 +420,14 @@ def _nearly_alike(column: Column) -> bool:
 
 
 def _beyond_range(column: Column) -> int:
-    """Return how many rows lie beyond the range of all earlier nights by a quarter of it, where numbers are few."""
-    ends = [(night.low, night.high) for night in column.past if night.low is not None]
-    if not ends or not column.now.values or not _varies(column):
+    """Return how many rows lie beyond the range of all earlier nights by a quarter of it, where numbers are few.
+
+    By more, where a night went as far beyond those before it and was none the worse: prices do, temperatures don't.
+    """
+    low, high = _seen(column)
+    if low is None or high is None or not column.now.values or not _varies(column):
         return 0
-    low, high = (pick(each) for pick, each in zip((min, max), zip(*ends, strict=True), strict=True))
-    room = BEYOND * (high - low)
+    room = max(BEYOND * (high - low), TIMES * _farthest_step(column))
     return sum(rows for value, rows in column.now.values if not low - room <= value <= high + room)
 
 
@@ -404,8 +451,7 @@ def _new(values: tuple[tuple[float, int], ...], seen: set[float]) -> float:
 
 def _range(column: Column) -> str:
     """Return from where to where tonight's numbers reach, and where those before did."""
-    lows = [night.low for night in column.past if night.low is not None]
-    highs = [night.high for night in column.past if night.high is not None]
-    if column.now.low is None or not lows:
+    low, high = _seen(column)
+    if column.now.low is None or low is None:
         return ""
-    return f" ({column.now.low:.4g} to {column.now.high:.4g}; before {min(lows):.4g} to {max(highs):.4g})"
+    return f" ({column.now.low:.4g} to {column.now.high:.4g}; before {low:.4g} to {high:.4g})"

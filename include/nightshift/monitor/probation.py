@@ -44,7 +44,9 @@ class Since:
     difference: float
 
 
-def evidence(gate: Sequence[PairedNight], nights: Sequence[Since], trained: Sequence[NightLoss] = ()) -> float:
+def evidence(
+    gate: Sequence[PairedNight], nights: Sequence[Since], trained: Sequence[NightLoss] = ()
+) -> float:
     """Return the evidence that the loss is greater than that of the version before: 1 says nothing, 0 never.
 
     ``gate``: both on the nights of the holdout. ``nights``: those since the promotion that have labels. ``trained``:

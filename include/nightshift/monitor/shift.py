@@ -209,9 +209,10 @@ def usual(given: Series) -> Usual:
     alone = np.maximum(total - chance, 0.0)
     by_week = np.maximum(_weekly_variance(rest, known, days) - chance / 7, 0.0)
     own = np.maximum(alone, by_week)
-    rho = np.maximum(_persistence(rest, known, days, alone, total), _as_persistence(by_week, own))
+    gap = _usual_gap(days)
+    rho = np.maximum(_persistence(rest, known, days, gap, alone, total), _as_persistence(by_week, own))
     rho = np.where(own > 0, rho, 0.0)
-    effective = np.maximum(nights * (1 - rho) / (1 + rho), 2.0)
+    effective = np.maximum(nights * (1 - rho**gap) / (1 + rho**gap), 2.0)
     effective = np.where(own < 0.05 * chance, nights, effective)
     # The mean of few nights that resemble each other takes a part of their variance away.
     own = own / (1 - np.minimum(1 / effective, 0.5))
@@ -230,16 +231,27 @@ def _weekday_effects(rest: Floats, known: NDArray[np.bool_], weekday: Ints) -> F
     return means * np.clip(1 - by_chance / np.maximum(between, 1e-300), 0.0, 1.0)
 
 
-def _persistence(rest: Floats, known: NDArray[np.bool_], days: Ints, own: Floats, total: Floats) -> Floats:
-    """Return how much of a night's own effect is left the night after, corrected for few nights; 0 to .95."""
-    follows = np.diff(days) == 1
+def _usual_gap(days: Ints) -> int:
+    """Return how many days it mostly is from a night to the next: a table may have one every other day, or a week."""
+    gaps, count = np.unique(np.diff(days), return_counts=True)
+    return int(gaps[count.argmax()]) if gaps.size else 1
+
+
+def _persistence(
+    rest: Floats, known: NDArray[np.bool_], days: Ints, gap: int, own: Floats, total: Floats
+) -> Floats:
+    """Return how much of a night's own effect is left the night after, corrected for few nights; 0 to .95.
+
+    From nights that lie ``gap`` days apart, as most do.
+    """
+    follows = np.diff(days) == gap
     both = (known[1:] & known[:-1])[follows]
     pairs = np.maximum(both.sum(axis=0), 1)
     together = (rest[1:] * rest[:-1])[follows].sum(axis=0) / pairs
     # Where chance explains all of the variance, nothing persists.
     rho = np.where(own > 0.1 * total, together / np.maximum(own, 1e-300), 0.0)
     rho = np.clip(rho, 0.0, 0.95)
-    return np.clip(rho + (1 + 3 * rho) / pairs, 0.0, 0.95) * (own > 0)
+    return np.clip(rho + (1 + 3 * rho) / pairs, 0.0, 0.95) ** (1 / gap) * (own > 0)
 
 
 def _weekly_variance(rest: Floats, known: NDArray[np.bool_], days: Ints) -> Floats:

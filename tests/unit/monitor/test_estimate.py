@@ -119,6 +119,26 @@ def test_of_few_nights_there_is_a_value_and_no_interval() -> None:
     assert estimate.coverage([Past(said, 1.0)]) == (0, 0)
 
 
+@pytest.mark.parametrize(("rows", "usual"), [(5, -1.4), (100, -5.5)])
+def test_of_few_positives_the_average_precision_is_not_that_of_fractions_of_one(
+    rows: int, usual: float
+) -> None:
+    """A night with one positive at the top comes to 1; a hundredth of a positive everywhere to next to nothing."""
+    random = np.random.default_rng(4)
+    night = np.repeat(np.arange(400), rows)
+    logit = usual + 1.5 * random.standard_normal(night.size)
+    said = 1 / (1 + np.exp(-logit))
+    label = (random.random(night.size) < said).astype(float)
+    dates = pd.to_datetime([FIRST + timedelta(days=int(n)) for n in night])
+    frame = pd.DataFrame({"prediction": said, "label": label, "batch_date": dates, "night": night})
+    found, edges = learned(frame[frame["night"] < 60])
+    later = [part for _, part in frame[frame["night"] >= 60].groupby("night")]
+    estimated = [estimate.estimate(found, sketch(part[COLUMN], edges), edges, {}) for part in later]
+    real = [metrics.average_precision(part["label"], part["prediction"]) for part in later]
+    values = [each["average_precision"].value for each in estimated]
+    assert np.mean(values) == pytest.approx(np.nanmean(real), abs=0.08)
+
+
 def test_what_is_not_defined_is_left_out() -> None:
     found, edges = LEARNED
     assert estimate.estimate(found, sketch(nights(1, count=1)[COLUMN][:0], edges), edges, {}) == {}

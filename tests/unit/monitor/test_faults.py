@@ -1,5 +1,6 @@
 """Faults: each kind is named with its column on night one, in words; nights without one say nothing."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
@@ -104,6 +105,52 @@ def test_sixty_ordinary_nights_have_no_fault(past: tuple[Edges, dict[date, Sketc
     found = {day: find(edges, nights, day, each) for day, each in nights.items()}
 
     assert {day: faults for day, faults in found.items() if faults} == {}
+
+
+def hours(night: int) -> pd.DataFrame:
+    return pd.DataFrame({"x": np.linspace(0, 5, 50) + 8 * night})
+
+
+def flag(night: int) -> pd.DataFrame:
+    return pd.DataFrame({"x": np.full(50, int(night in (45, 70, 120)))})
+
+
+GROWING = {
+    "a share of the stream, one a night": lambda night: pd.DataFrame({"x": np.full(48, night / 943)}),
+    "hours run": hours,
+    "a row counter": lambda night: pd.DataFrame({"x": np.arange(50.0) + 50 * night}),
+    "a holiday, none in the first nights": flag,
+    "a year that ends": lambda night: pd.DataFrame({"x": np.full(24, int(night >= 100))}),
+}
+
+
+def judged(make: Callable[[int], pd.DataFrame], nights: int) -> tuple[dict[int, list[str]], Edges, dict]:
+    """Return the measures of the nights with a fault, each judged by those before it that have none."""
+    edges = edges_of(pd.concat(map(make, range(28))), 28)
+    earlier: dict[date, Sketch] = {}
+    told = {}
+    for number in range(nights):
+        day, made = FIRST + timedelta(days=number), sketch(make(number), edges)
+        if found := find(edges, earlier, day, made):
+            told[number] = [fault.measure for fault in found]
+        else:
+            earlier[day] = made
+    return told, edges, earlier
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_what_grows_or_was_never_set_before_is_no_fault(kind: str) -> None:
+    assert judged(GROWING[kind], 200)[0] == {}
+
+
+def test_of_what_has_grown_numbers_far_outside_are_a_fault() -> None:
+    told, edges, earlier = judged(hours, 60)
+    tonight = hours(60)
+    tonight.loc[:4, "x"] = 1e9
+    found = find(edges, earlier, FIRST + timedelta(days=60), sketch(tonight, edges))
+
+    assert told == {}
+    assert "outside" in {fault.measure for fault in found}
 
 
 @pytest.mark.parametrize("n", [20, 5000])

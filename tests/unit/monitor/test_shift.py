@@ -98,6 +98,30 @@ def test_a_weekly_rhythm_hides_no_shift(learned: int) -> None:
     assert waited[0.1] <= waited[0.0] + 2
 
 
+@pytest.mark.parametrize("gap", [2, 7])
+def test_where_no_night_follows_another_a_shift_is_seen_all_the_same(gap: int) -> None:
+    """Nothing says how much is left of a night's effect a day later; of those two or seven days apart it is known."""
+    waited, rang = [], 0
+    for seed in range(8):
+        values = 0.5 + 0.05 * np.random.default_rng(seed).normal(size=160)
+        of = tuple(days(0, 160 * gap)[::gap])
+        moved = values + 0.1 * (np.arange(160) >= 100)
+
+        def told(values: np.ndarray, of: tuple[date, ...] = of) -> np.ndarray:
+            then, now = (
+                shift.Series(
+                    of[part], (("x", "rank"),), values[part, None], np.full((len(of[part]), 1), 1e-6)
+                )
+                for part in (slice(100), slice(100, None))
+            )
+            return np.array(shift.evidence(then, now, {"x": 1.0}).totals) >= shift.ALARM
+
+        rang += told(values).any()
+        waited.append(next(iter(np.flatnonzero(told(moved)) + 1), LATER))
+    assert rang <= 1
+    assert np.median(waited) <= 10
+
+
 def test_it_is_said_what_moved_and_since_when() -> None:
     def wider(number: int, frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(y=frame["y"] * 2) if number >= TRAINING + 10 else frame
