@@ -253,7 +253,7 @@ def test_the_fresh_process_gets_no_secret_and_refuses_another_file(
     run = still.warehouse.row(
         "SELECT mlflow_run_id FROM governance.versions WHERE version = %s", (head.version,)
     )
-    content = still.registry.model_bytes((run or {})["mlflow_run_id"])
+    content = still.registry.model_bytes((run or {})["mlflow_run_id"], head.artifact_sha256)
     rows = pd.DataFrame({"distance": [1.0]})
     done = train.try_out(content + b"x", artifacts.seal(content), rows)
     assert "ArtifactRefused" in (done.error or "")

@@ -143,7 +143,7 @@ def test_a_file_becomes_a_version_of_its_own_hash_and_is_judged_on_later_days(
     row = platform.warehouse.row("SELECT * FROM governance.versions")
     assert row["artifact_sha256"] == artifacts.seal(content) == row["brought"]["file_sha256"]
     assert (row["train_last"], row["brought"]["by"]) == (UNTIL, "vic")
-    assert platform.registry.model_bytes(row["mlflow_run_id"]) == content
+    assert platform.registry.model_bytes(row["mlflow_run_id"], row["artifact_sha256"]) == content
     decided = stages.evaluate(platform, name, AS_OF, asked, reason="import")
     assert decided["passed"], decided["gates"]
     assert stages.promote(platform, name, AS_OF, asked, actor="vic")["outcome"] == "promoted"

@@ -20,7 +20,7 @@ from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.faults import faulty_nights
-from nightshift.platform.fitted import JUDGED_FILE
+from nightshift.platform.fitted import JUDGED_FOLDER
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import known_labels
 from nightshift.platform.labels import ensure_reports
@@ -373,7 +373,7 @@ def _kept(
     if not model.train.refit:
         return None
     content, pipeline, rows, refitted_on = judged
-    platform.registry.log_file(run_id, JUDGED_FILE, content)
+    platform.registry.log_model_file(run_id, JUDGED_FOLDER, content)
     said = train.predict(pipeline, rows, model.classes)
     in_holdout = (rows["batch_date"] >= pd.Timestamp(frozen.holdout_first)).to_numpy()
     return Refit(
