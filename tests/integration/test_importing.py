@@ -265,6 +265,8 @@ def test_a_model_without_labels_is_imported_signed_scored_and_watched(
     assert not {"minimum_score", "beats_champion"} & judges
     with pytest.raises(NotReady, match="is not signed"):
         stages.promote(platform, name, AS_OF, asked, actor="vic")
+    to_sign = stages.ask_for_signature(platform, name, asked, airflow_run="http://a/r", page=str)
+    assert "Nothing was measured: there are no labels." in (to_sign or {})["body"]
     stages.sign(platform, name, asked, Answer(True, "olga", "", datetime.now(UTC)))
     night = FIRST + timedelta(days=NIGHTS - 1)
     assert stages.promote(platform, name, night, asked, actor="vic")["outcome"] == "promoted"

@@ -12,13 +12,15 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from nightshift.errors import FitFailed, NightshiftError, SchemaMismatch, did_you_mean
+from nightshift.errors import FitFailed, NightshiftError, SchemaMismatch, Unreachable, did_you_mean
 from nightshift.metrics import METRICS
 from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
 from nightshift.train import classes, encoding
 from nightshift.train.estimators import made, require_task, training_function
 
 MOST_TOLD = 5
+# What an estimator may raise that another try can cure: it says nothing of the estimator.
+NOT_ITS_OWN = (MemoryError, ConnectionError, TimeoutError, Unreachable)
 
 IMPORTANCE_ROWS, SHUFFLES, ROWS_AT_ONCE = 3000, 2, 60_000
 # What shuffling a feature adds to.
@@ -209,7 +211,7 @@ def _explained(model: Model, features: pd.DataFrame, label: pd.Series) -> Iterat
         )
     try:
         yield
-    except NightshiftError:
+    except (NightshiftError, *NOT_ITS_OWN):
         raise
     except Exception as error:  # any estimator, any library: whatever it raises
         said = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no word'])[0][:300]}"

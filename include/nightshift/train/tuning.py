@@ -38,7 +38,7 @@ from nightshift.specs import (
     preset_of,
 )
 from nightshift.train.estimators import estimator_class, require_estimator, training_function
-from nightshift.train.fitting import fit, predict, with_values
+from nightshift.train.fitting import NOT_ITS_OWN, fit, predict, with_values
 
 FAMILY = "family"
 # So many trials are judged to the end before one is given up for being worse than their median.
@@ -98,6 +98,7 @@ class Search:
 
         Raises:
             NotReady: the metric does not exist on one of the folds.
+            FitFailed: the declared estimator cannot be fitted, or not be judged.
             ArtifactRefused: the declared estimator is made of types that may not be stored.
         """
         tune, trials = self.model.train.tune, list(past)
@@ -196,15 +197,36 @@ class Search:
             pipeline = fit(model, known, fold.earlier, fold.earlier["label"], self.own)
             if estimator is self.model.estimator and fold is self.folds[0]:
                 artifacts.check(pipeline, self.own.types)  # now, not after an hour of trials
-            predicted = predict(pipeline, fold.later, model.classes)
-            scored = metrics.score(model.kind, fold.later["label"], predicted)[metric]
-            if scored is None:
-                nights = fold.later["batch_date"]
-                raise NotReady(
-                    f"model '{model.name}': {metric} does not exist on the fold {nights.min()}..{nights.max()} "
-                    f"({len(nights)} rows): its labels do not differ. Fewer train.tune.folds make it longer"
-                )
-            yield scored
+            yield _scored(model, metric, pipeline, fold.later)
+
+
+def _scored(model: Model, metric: str, pipeline: Any, later: pd.DataFrame) -> float:
+    """Return what a fitted candidate comes to on later nights.
+
+    Raises:
+        NotReady: the labels there do not differ, so ``metric`` does not exist, whatever is predicted.
+        FitFailed: it cannot predict them, or nothing finite comes of it.
+    """
+    nights, label = later["batch_date"], later["label"]
+    where = f"the fold {nights.min()}..{nights.max()} ({len(nights)} rows)"
+    try:
+        found = metrics.score(model.kind, label, predict(pipeline, later, model.classes))[metric]
+    except NOT_ITS_OWN:
+        raise
+    except Exception as error:  # any estimator, any library: whatever it raises
+        raise FitFailed(f"{_cannot(model)} be judged on {where}: {type(error).__name__}: {error}") from error
+    if found is None and label.nunique() < 2:
+        raise NotReady(
+            f"model '{model.name}': {metric} does not exist on {where}: its labels do not differ. Fewer "
+            "train.tune.folds make it longer"
+        )
+    if found is None:
+        raise FitFailed(f"{_cannot(model)} be judged on {where}: its predictions come to no finite {metric}")
+    return found
+
+
+def _cannot(model: Model) -> str:
+    return f"model '{model.name}': {model.estimator.named} was fitted, but could not"
 
 
 def search(model: Model, feature_set: FeatureSet, rows: pd.DataFrame, own: Own = NOTHING) -> Search:

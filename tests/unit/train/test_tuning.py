@@ -1,17 +1,21 @@
 """A search spends its budget, judges on later nights only, and goes on from the trials that there are."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 from toys import A_NIGHT, feature_set, rows, spec
 
 from nightshift import train
-from nightshift.errors import ArtifactRefused, NotReady, SpecError
+from nightshift.errors import ArtifactRefused, FitFailed, NotReady, SchemaMismatch, SpecError, Unreachable
 from nightshift.specs import FAMILIES, Model
-from nightshift.train import Trial, tuning
+from nightshift.train import Trial, fitting, tuning
 
 SPACE = {
     "learning_rate": {"low": 0.02, "high": 0.5, "log": True},
@@ -134,6 +138,68 @@ def test_a_candidate_that_cannot_be_fitted_is_set_aside_with_its_words() -> None
     failed = [trial for trial in searched(model) if trial.state == "failed"]
     assert failed
     assert all("max_leaf_nodes" in trial.note and not trial.scores for trial in failed)
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, model: Model, happens: Callable[[], object]) -> list[Trial]:
+    """Search where what was fitted with 7 leaves cannot be predicted by."""
+
+    def predict(pipeline: Pipeline, later: pd.DataFrame, of: Sequence[str]) -> Any:
+        return happens() if pipeline[-1].max_leaf_nodes == 7 else fitting.predict(pipeline, later, of)
+
+    monkeypatch.setattr(tuning, "predict", predict)
+    return searched(model)
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def happens() -> object:
+        raise error
+
+    return happens
+
+
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [
+        pytest.param(raising(ValueError("no such neighbour")), "ValueError: no such neighbour", id="predict"),
+        pytest.param(raising(SchemaMismatch("other classes")), "SchemaMismatch: other classes", id="classes"),
+        pytest.param(lambda: np.full(300, np.nan), "ValueError", id="no number"),
+        pytest.param(lambda: np.full(300, 1e300), "no finite r2", id="numbers too large"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_a_candidate_that_cannot_be_judged_is_set_aside_with_its_words(
+    monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object], says: str
+) -> None:
+    model = judged_by_r2(searching(task="regression", trials=6, space={"max_leaf_nodes": {"choices": [15, 7]}}))
+    trials = breaking(monkeypatch, model, happens)
+    failed = [trial for trial in trials if trial.state == "failed"]
+    assert len(trials) == 6
+    assert failed
+    assert all(says in trial.note and "2013-01-07..2013-01-12" in trial.note for trial in failed)
+    assert train.best(model, trials) not in failed
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ConnectionResetError(), Unreachable("the warehouse")])
+def test_what_another_try_can_cure_does_not_set_a_candidate_aside(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model = searching(trials=6, space={"max_leaf_nodes": {"choices": [15, 7]}})
+    with pytest.raises(type(error)):
+        breaking(monkeypatch, model, raising(error))
+
+
+def test_a_declared_estimator_that_cannot_be_judged_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = {
+        "class": "sklearn.ensemble.HistGradientBoostingClassifier",
+        "params": {"max_iter": 5, "max_leaf_nodes": 7},
+    }
+    with pytest.raises(FitFailed, match=r"could not be judged on the fold 2013-01-07.*: no words"):
+        breaking(monkeypatch, searching(trials=3, estimator=declared), raising(ValueError("no words")))
+
+
+def judged_by_r2(model: Model) -> Model:
+    gates = [gate.model_copy(update={"metric": "r2"}) for gate in model.gates]
+    return model.model_copy(update={"gates": gates})
 
 
 def test_a_declared_estimator_that_cannot_be_fitted_is_an_error() -> None:
