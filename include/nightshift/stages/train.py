@@ -29,6 +29,7 @@ from nightshift.platform.papers import decision_of, require_own, version_row
 from nightshift.platform.provenance import (
     ENVIRONMENT_FILE,
     SPEC_FILE,
+    TRIALS_FILE,
     packages_of,
     provenance,
     spec_text,
@@ -322,7 +323,7 @@ def _fit_and_log(
     if model.estimator.path:
         registry.log_file(run_id, f"train_{model.name}.py", train.script(model, frozen, pipeline))
     if found.trials:
-        registry.log_file(run_id, "trials.json", found.table())
+        registry.log_file(run_id, TRIALS_FILE, found.table())
     registry.log_dataset(
         run_id,
         frame=rows.head(100),

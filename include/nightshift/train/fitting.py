@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from nightshift.errors import FitFailed, NightshiftError, SchemaMismatch, Unreachable, did_you_mean
+from nightshift.freeform import Arguments
 from nightshift.metrics import METRICS
 from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
 from nightshift.train import classes, encoding
@@ -129,21 +130,31 @@ def final(pipeline: Any) -> BaseEstimator:
 def as_fitted(model: Model, pipeline: Pipeline) -> Model:
     """Return ``model`` with the encodings and the estimator of ``pipeline``; a search may have chosen another.
 
-    Only what differs counts: a parameter that the spec leaves out has its default in both.
+    Of what differs from the declared one all parameters are told: one that the spec leaves out may have been searched.
+    What a function of the project has made does not tell what the function was given: the model stays as it is.
     """
-    if model.estimator.path is None:
+    if is_by_function(model, pipeline) or not model.estimator.is_trained:
         return model
     encoded = model.model_copy(update={"encoding": encoding.encodings_of(pipeline)})
     estimator = final(pipeline)
     kind, params = type(estimator), estimator.get_params(deep=False)
     declared = model.estimator
     same = kind.__name__ == declared.named.rpartition(".")[2]
-    if same and all(params.get(name) == value for name, value in declared.params.items()):
+    if same and declared.params.keys() <= params.keys() and _are(params, kind(**declared.params)):
         return encoded
     path = f"{kind.__module__}.{kind.__qualname__}"
-    return encoded.model_copy(
-        update={"estimator": declared.model_copy(update={"path": path, "params": params})}
-    )
+    chosen = declared.model_copy(update={"path": path, "function": None, "params": params})
+    return encoded.model_copy(update={"estimator": chosen})
+
+
+def is_by_function(model: Model, pipeline: Any) -> bool:
+    """Return whether a pipeline is what the model's function returned, not a class that a search preferred to it."""
+    return bool(model.estimator.function) and "columns" not in getattr(pipeline, "named_steps", {})
+
+
+def _are(params: Arguments, estimator: BaseEstimator) -> bool:
+    """Return whether an estimator has these parameters, by how they are written: NaN is NaN."""
+    return repr(sorted(params.items())) == repr(sorted(estimator.get_params(deep=False).items()))
 
 
 def predictions_sha256(predictions: np.ndarray) -> str:

@@ -109,14 +109,14 @@ class Search:
 
     def winner(self, trials: Sequence[Trial]) -> Model:
         """Return the model with the estimator of the best trial."""
-        return with_estimator(self.model, self._estimator(best(self.model, trials).sampled))
+        return chosen(self.model, trials, self.presets)
 
     def next(self, trials: Sequence[Trial]) -> Trial:
         """Return the trial that follows these."""
         asked = self._study(trials).ask()
         if trials:
             self._sample(asked)
-        estimator = self._estimator(asked.params)
+        estimator = _estimator(self.model, self.presets, asked.params)
         tune, spent, start = self.model.train.tune, _seconds(trials), perf_counter()
         scores: list[float] = []
         state: State = "complete"
@@ -180,15 +180,6 @@ class Search:
         family = asked.suggest_categorical(FAMILY, families) if len(families) > 1 else families[0]
         for name, values in self.presets[family].space.items():
             _suggest(asked, f"{family}.{name}", values)
-
-    def _estimator(self, sampled: Arguments) -> Estimator:
-        if not sampled:
-            return self.model.estimator
-        family = sampled.get(FAMILY, next(iter(self.presets)))
-        preset = self.presets[family]
-        chosen = {name: sampled[f"{family}.{name}"] for name in preset.space}
-        key = "function" if preset.path == self.model.estimator.function else "class"
-        return Estimator.model_validate({key: preset.path, "params": {**preset.fixed, **chosen}})
 
     def _scores(self, estimator: Estimator) -> Iterator[float]:
         model, metric = with_estimator(self.model, estimator), judged_by(self.model)
@@ -264,6 +255,21 @@ def best(model: Model, trials: Sequence[Trial]) -> Trial:
     return found
 
 
+def chosen(model: Model, trials: Sequence[Trial], presets: Mapping[str, Preset] | None = None) -> Model:
+    """Return the model with the estimator that these trials of its search come to."""
+    return with_estimator(model, _estimator(model, presets or _searched(model), best(model, trials).sampled))
+
+
+def _estimator(model: Model, presets: Mapping[str, Preset], sampled: Arguments) -> Estimator:
+    if not sampled:
+        return model.estimator
+    family = sampled.get(FAMILY, next(iter(presets)))
+    preset = presets[family]
+    values = {name: sampled[f"{family}.{name}"] for name in preset.space}
+    key = "function" if preset.path == model.estimator.function else "class"
+    return Estimator.model_validate({key: preset.path, "params": {**preset.fixed, **values}})
+
+
 def with_estimator(model: Model, estimator: Estimator) -> Model:
     """Return ``model`` with another estimator."""
     return model.model_copy(update={"estimator": estimator})
@@ -284,14 +290,18 @@ def check(model: Model, own: Own = NOTHING) -> None:
 
 
 def _presets(model: Model, own: Own) -> dict[str, Preset]:
-    chosen = _families(model) if model.train.automl else _declared(model)
-    for preset in chosen.values():
+    found = _searched(model)
+    for preset in found.values():
         if preset.path == model.estimator.function:
             training_function(model, {**preset.fixed, **preset.space}, own)
             continue
         estimator_class(model, preset.path, preset.fixed, own=own)
         estimator_class(model, preset.path, preset.space, key="train.tune.space", own=own)
-    return chosen
+    return found
+
+
+def _searched(model: Model) -> dict[str, Preset]:
+    return _families(model) if model.train.automl else _declared(model)
 
 
 def _declared(model: Model) -> dict[str, Preset]:

@@ -170,7 +170,9 @@ def raising(error: BaseException) -> Callable[[], object]:
 def test_a_candidate_that_cannot_be_judged_is_set_aside_with_its_words(
     monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object], says: str
 ) -> None:
-    model = judged_by_r2(searching(task="regression", trials=6, space={"max_leaf_nodes": {"choices": [15, 7]}}))
+    model = judged_by_r2(
+        searching(task="regression", trials=6, space={"max_leaf_nodes": {"choices": [15, 7]}})
+    )
     trials = breaking(monkeypatch, model, happens)
     failed = [trial for trial in trials if trial.state == "failed"]
     assert len(trials) == 6
