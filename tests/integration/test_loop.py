@@ -339,6 +339,21 @@ def test_a_version_whose_file_has_the_earlier_name_serves(loop: Platform) -> Non
     assert fitted.serving(loop, replace(version, mlflow_run_id=earlier)).content == content
 
 
+def test_what_a_judgement_logs_is_logged_by_its_retry_too(
+    loop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = stages.snapshot(loop, MODEL, NIGHT, Try("logs"))["snapshot_id"]
+    made = stages.fit(loop, MODEL, frozen, Try("logs"), reason="a test")
+    crashing_once(monkeypatch, "log", after=False)
+    with pytest.raises(Crash):
+        stages.evaluate(loop, MODEL, NIGHT, Try("logs"), reason="a test")
+    assert "evaluation.json" not in loop.registry.files(made["mlflow_run_id"])
+    stages.evaluate(loop, MODEL, NIGHT, Try("logs", 2), reason="a test")
+    assert "evaluation.json" in loop.registry.files(made["mlflow_run_id"])
+    tags = loop.registry._client.get_run(made["mlflow_run_id"]).data.tags
+    assert tags["nightshift.gates"] in {"passed", "failed"}
+
+
 def test_a_crash_between_ledger_and_alias_stops_scoring_until_promote_is_repeated(
     decided: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,8 @@ def evaluate(
             platform, model, version, evidence, as_of=as_of, reason=reason, requested_by=requested_by
         )
         decided = decision_of(platform, name, asked.run_id)
-        _log(platform, version.mlflow_run_id, decided)
+    if decided.evaluation:
+        _log(platform, version.mlflow_run_id, decided)  # also what a try that was killed had decided
     return {
         "version": version.version,
         "champion": decided.champion,
@@ -415,9 +416,11 @@ def _sha256_of(decision: Decision, version: Version) -> str:
 
 def _log(platform: Platform, run_id: str, decision: Decision) -> None:
     evaluation = decision.measured
+    # What a fit says by itself stands as holdout_ already: of two values of one name MLflow shows the larger.
+    named = "holdout_recalibrated" if evaluation.recalibrated else "holdout"
     platform.registry.log(
         run_id,
-        metrics={f"holdout_{k}": v for k, v in evaluation.metrics.items()},
+        metrics={f"{named}_{k}": v for k, v in evaluation.metrics.items()},
         tags={"nightshift.gates": "passed" if decision.passed else "failed"},
     )
     platform.registry.log_file(run_id, "evaluation.json", decision.values()["evaluation"])

@@ -61,9 +61,9 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> results.
     require_own(platform, name, asked.run_id)
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
-    rows, made_of = _known_rows(platform, model, feature_set, dates, as_of)
-    rows = train.sampled(model.train, rows, dates, feature_set.entity)
-    held_out = train.require_enough(model, rows, dates, as_of)
+    known, made_of = _known_rows(platform, model, feature_set, dates, as_of)
+    rows = train.sampled(model.train, known, dates, feature_set.entity)
+    held_out = train.require_enough(model, rows, dates, as_of, len(known))
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So is what their labels
     # mean.
     content = to_parquet(rows, model=name, as_of=as_of, **asdict(dates), target=definition(model))

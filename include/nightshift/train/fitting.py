@@ -242,6 +242,13 @@ def _why(model: Model, features: pd.DataFrame) -> str:
     infinite = [name for name in numbers if np.isinf(numbers[name]).any()]
     found = [f"feature '{name}' is null in all of them" for name in empty]
     found += [f"feature '{name}' holds infinities" for name in infinite]
+    by_words = [name for name, given in model.encoding.items() if given == "tfidf" and name in features]
+    for name in by_words:
+        if name not in empty and encoding.is_wordless(features[name]):
+            return (
+                f"feature '{name}' has no word of two letters or more in them, and tfidf takes no other: write "
+                f"encoding.{name}: target, or hashing"
+            )
     if not found:
         return ""
     words = "; ".join(found)

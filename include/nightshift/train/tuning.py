@@ -233,16 +233,26 @@ def search(model: Model, feature_set: FeatureSet, rows: pd.DataFrame, own: Own =
 def folds(model: Model, rows: pd.DataFrame) -> list[Fold]:
     """Return folds in the order of time: each is fitted on all nights before the nights it is judged on.
 
-    The nights are cut into one part more than there are folds; the first part is only fitted on.
+    The nights are cut into one part more than there are folds, of as many rows each as whole nights allow; the first
+    part is only fitted on. Not of as many nights: of old ones ``half_life_days`` keeps almost no row.
     """
-    nights, count = np.sort(rows["batch_date"].unique()), model.train.tune.folds
+    nights, there = np.unique(rows["batch_date"].to_numpy(), return_counts=True)
+    count = model.train.tune.folds
     if len(nights) <= count:
         raise NotReady(
             f"model '{model.name}': train.tune.folds: {count} folds need {count + 1} nights, there are {len(nights)}"
         )
-    parts = np.array_split(nights, count + 1)[1:]
+    parts = np.split(nights, _ends(there, count + 1))[1:]
     dates = rows["batch_date"]
     return [Fold(rows[dates < part[0]], rows[(dates >= part[0]) & (dates <= part[-1])]) for part in parts]
+
+
+def _ends(rows: np.ndarray, parts: int) -> np.ndarray:
+    """Return where nights with these rows are cut, (parts - 1,): each part ends with the night that fills its share."""
+    cut = np.arange(1, parts)
+    ends = np.searchsorted(rows.cumsum() * parts, rows.sum() * cut) + 1
+    ends = np.maximum.accumulate(ends - cut) + cut  # a night at least in each part
+    return np.minimum(ends, len(rows) - parts + cut)
 
 
 def best(model: Model, trials: Sequence[Trial]) -> Trial:

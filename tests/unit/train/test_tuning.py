@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 from toys import A_NIGHT, feature_set, rows, spec
 
@@ -55,6 +57,27 @@ def test_a_fold_is_fitted_on_earlier_nights_only_and_each_later_night_is_judged_
     judged = pd.concat([fold.later for fold in cut])
     assert judged.index.is_unique
     assert judged["batch_date"].nunique() == 20  # 24 nights in six parts, the first only fitted on
+
+
+@given(st.lists(st.integers(1, 500), min_size=8, max_size=60), st.integers(1, 7))
+def test_the_parts_hold_as_many_rows_as_whole_nights_allow(a_night: list[int], folds: int) -> None:
+    nights = np.repeat([date(2013, 1, 1) + timedelta(days=n) for n in range(len(a_night))], a_night)
+    frame = pd.DataFrame({"batch_date": nights})
+    cut = tuning.folds(searching(trials=1, folds=folds), frame)
+    parts = [cut[0].earlier, *(fold.later for fold in cut)]
+    assert len(parts) == folds + 1
+    assert sum(map(len, parts)) == len(frame)
+    assert min(part["batch_date"].nunique() for part in parts) >= 1
+    if max(a_night) * (folds + 1) <= len(frame):  # no night is more than a part
+        assert max(map(len, parts)) < len(frame) / (folds + 1) + max(a_night)
+
+
+def test_with_a_half_life_each_fold_has_rows_to_learn_from_and_to_be_judged_on() -> None:
+    kept = [max(1, int(300 * 0.5 ** (age / 14))) for age in reversed(range(400))]
+    nights = np.repeat([date(2013, 1, 1) + timedelta(days=n) for n in range(400)], kept)
+    cut = tuning.folds(searching(trials=1, folds=3), pd.DataFrame({"batch_date": nights}))
+    shares = [len(part) / len(nights) for part in (cut[0].earlier, *(fold.later for fold in cut))]
+    assert shares == pytest.approx([0.25] * 4, abs=0.05)
 
 
 def test_a_night_is_never_cut_in_two() -> None:
