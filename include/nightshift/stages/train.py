@@ -282,9 +282,9 @@ def _known_rows(
         faulty = faulty_nights(reading, feature_set, nights)
         features = features[~features["batch_date"].dt.date.isin(faulty)]
         if not source:
-            return features.assign(label=np.nan), origin(reading, feature_set, nights, source, ())
+            return features.assign(label=np.nan), origin(reading, feature_set, nights, source, (), faulty)
         truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
-        made_of = origin(reading, feature_set, nights, source, reported)
+        made_of = origin(reading, feature_set, nights, source, reported, faulty)
     rows = train.labelled(features, truth, feature_set.entity)
     if rows.empty and len(features) and len(truth):
         raise train.never_met(model, features, truth, feature_set.entity)
