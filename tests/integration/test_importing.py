@@ -17,9 +17,10 @@ from nightshift import artifacts, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import ArtifactRefused, FitFailed, NotReady, RequestError, SpecError, UnfairHoldout
 from nightshift.objects import Objects
+from nightshift.platform.seen import by_champion
 from nightshift.registry import Registry
 from nightshift.specs import load_project
-from nightshift.stages import Answer, Platform, Try, judging
+from nightshift.stages import Answer, Platform, Try
 from nightshift.warehouse import Json, feature_table, raw_table
 
 pytestmark = pytest.mark.integration
@@ -183,7 +184,7 @@ def test_an_imported_version_is_known_by_its_file_and_its_own_last_day(
     assert barred == [[{"version": first}], []]
     seen = rows().assign(batch_date=lambda frame: pd.to_datetime(frame["batch_date"]))
     later = seen[seen["batch_date"] > pd.Timestamp(early)]
-    champion = judging._champion(platform, platform.project.model(name), corrected, later)
+    champion = by_champion(platform, platform.project.model(name), corrected, later)
     assert (champion.train_last, champion.overlap) == (early, 0), "it has seen none of these"
 
 

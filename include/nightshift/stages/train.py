@@ -13,7 +13,7 @@ from nightshift.artifacts import own_code
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
 from nightshift.errors import Barred, NotReady, RequestError
-from nightshift.govern import Ledger, require_later
+from nightshift.govern import Ledger, require_later, require_unseen
 from nightshift.monitor import harm
 from nightshift.monitor.estimate import learn
 from nightshift.monitor.profile import build_profile
@@ -34,6 +34,7 @@ from nightshift.platform.provenance import (
     provenance,
     spec_text,
 )
+from nightshift.platform.seen import by_champion
 from nightshift.platform.serving import serve_head
 from nightshift.records import decisions, monitoring, snapshots, versions
 from nightshift.records.decisions import Decision, Outcome
@@ -91,7 +92,8 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
 
     Raises:
         RequestError: the model is not trained here.
-        UnfairHoldout: the champion was fitted on a night of the holdout; the gates could not judge what is fitted.
+        UnfairHoldout: the champion was fitted on a night, or a row, of the holdout; the gates could not judge what is
+            fitted.
         FitFailed: its estimator could not be fitted on these rows.
     """
     model = platform.project.model(name)
@@ -104,7 +106,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     if known:
         return trained(platform, known.version, known.mlflow_run_id)
     frozen, rows = read_snapshot(platform, snapshot_id, model)
-    _require_fair(platform, model, frozen)
+    _require_fair(platform, model, frozen, rows)
     return register(
         platform,
         model,
@@ -115,12 +117,15 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     )
 
 
-def _require_fair(platform: Platform, model: Model, frozen: Snapshot) -> None:
+def _require_fair(platform: Platform, model: Model, frozen: Snapshot, rows: pd.DataFrame) -> None:
     """Raise UnfairHoldout, before anything is fitted, where ``evaluate`` would afterwards."""
     head = Ledger(platform.warehouse, model.name).head()
     if head:
         until = version_row(platform, model.name, head.version).trained_until
         require_later(head.version, until, frozen.holdout_first, train.fair_from(model, until))
+        _, holdout = split(frozen, rows)
+        champion = by_champion(platform, model, head.version, holdout)
+        require_unseen(champion, frozen.as_of, frozen.holdout_first, len(holdout), serves=True)
 
 
 @dataclass(frozen=True)
