@@ -38,7 +38,7 @@ from nightshift.records import snapshots, versions
 from nightshift.records.features import FeatureBatch
 from nightshift.records.snapshots import Snapshot
 from nightshift.records.versions import Registered
-from nightshift.registry import Registry
+from nightshift.registry import MODEL_FOLDER, Registry
 from nightshift.specs import FeatureSet, Model, load_project
 from nightshift.specs.model import Drift
 from nightshift.stages import Platform, Try
@@ -69,7 +69,7 @@ class Files(Registry):
         super().__init__("http://127.0.0.1:9")
         self.stored = file
 
-    def model_bytes(self, run_id: str) -> bytes:
+    def model_bytes(self, run_id: str, sha256: str, folder: str = MODEL_FOLDER) -> bytes:
         """Return the one file that there is."""
         return self.stored.read_bytes()
 

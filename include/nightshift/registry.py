@@ -7,6 +7,7 @@ Whatever is asked of MLflow, it fails with an error of ours: Unreachable may be 
 RegistryRefused and AccessDenied are not.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -48,7 +49,7 @@ ANOTHERS = "the ledger knows another run by this number"
 MADE_AGAIN = "nightshift.made_again_of"  # the run that the ledger knows, where that is gone
 ORPHAN = "nightshift.orphan"  # why nobody will finish a version or a run
 MODEL_FOLDER = "model"
-MODEL_FILE = f"{MODEL_FOLDER}/model.skops"
+EARLIER = "model.skops"  # what every model file was called before it was named by its hash
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,14 @@ class Registered:
     run_id: str
     created: datetime
     is_orphan: bool
+
+
+def model_files(folder: str, sha256: str) -> tuple[str, str]:
+    """Return the path of a model file in its run, by its hash, and the one that an earlier version has it by.
+
+    By its hash: of two tries of a training, each with a fit of its own, none can replace what the other has recorded.
+    """
+    return f"{folder}/{sha256}.skops", f"{folder}/{EARLIER}"
 
 
 @dataclass(frozen=True)
@@ -193,6 +202,9 @@ class Registry:
     ) -> bytes:
         """Log a scikit-learn estimator as an MLflow model in skops form; return the bytes of its file.
 
+        The file is named by its hash, so another try of the same training does not replace it. MLflow's own description
+        of the model names the file of whoever logged last.
+
         ``trusted``: the types it may hold, as :func:`nightshift.artifacts.allowed` names them. ``content``: the file
         that the estimator was loaded from, to be kept as it is.
         """
@@ -207,18 +219,30 @@ class Registry:
                 # Given, so that MLflow does not start a process of its own to guess them.
                 pip_requirements=packages,
             )
-            if content is not None:
-                (Path(folder) / MODEL_FILE).write_bytes(content)
+            written = (target / EARLIER).read_bytes() if content is None else content
+            _name_by_hash(target, written)
             self._client.log_artifacts(run_id, str(target), MODEL_FOLDER)
-            return (Path(folder) / MODEL_FILE).read_bytes()
+            return written
 
     def log_files(self, run_id: str, folder: Path) -> None:
         """Log all files of a folder, as the artifacts of a run or in their place."""
         self._client.log_artifacts(run_id, str(folder))
 
-    def model_bytes(self, run_id: str) -> bytes:
-        """Return the model file of a run, unopened."""
-        return self.file(run_id, MODEL_FILE)
+    def log_model_file(self, run_id: str, folder: str, content: bytes) -> None:
+        """Log one more model file with a run, in a folder of its own, by its hash."""
+        self.log_file(run_id, model_files(folder, hashlib.sha256(content).hexdigest())[0], content)
+
+    def model_bytes(self, run_id: str, sha256: str, folder: str = MODEL_FOLDER) -> bytes:
+        """Return the model file of a run that was recorded by this hash, unopened and not compared with it.
+
+        Raises:
+            NotReady: the run is gone, or has no such file.
+        """
+        named, earlier = model_files(folder, sha256)
+        standing = str(self._standing(run_id).info.run_id)
+        # Listed, not tried: MLflow would be asked again and again for what an earlier version does not have.
+        listed = {file.path for file in self._client.list_artifacts(standing, folder)}
+        return self.file(standing, earlier if earlier in listed and named not in listed else named)
 
     def files(self, run_id: str) -> set[str]:
         """Return the names of a run's artifacts, those in folders left out."""
@@ -449,6 +473,16 @@ class Client:
                 raise _ours(error, name) from error
 
         return ask
+
+
+def _name_by_hash(target: Path, content: bytes) -> None:
+    """Rename the model file in a folder of MLflow's, with these bytes in it, and where the folder tells of it."""
+    name = Path(model_files(MODEL_FOLDER, hashlib.sha256(content).hexdigest())[0]).name
+    (target / EARLIER).unlink()
+    (target / name).write_bytes(content)
+    told = mlflow.models.Model.load(str(target))
+    told.flavors["sklearn"]["pickled_model"] = told.flavors["python_function"]["model_path"] = name
+    told.save(str(target / "MLmodel"))
 
 
 def _ours(error: MlflowException | RequestException, asked: str) -> NightshiftError:

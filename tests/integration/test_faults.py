@@ -100,6 +100,19 @@ def test_a_training_leaves_the_night_out(loop: Platform) -> None:
 
     assert night not in set(rows["batch_date"].dt.date)
     assert night - timedelta(days=1) in set(rows["batch_date"].dt.date)
+    frozen_of = "FROM catalog.snapshot_{} WHERE snapshot_id = %s"
+    inputs = loop.warehouse.rows("SELECT batch_date " + frozen_of.format("inputs"), (frozen["snapshot_id"],))
+    assert {row["batch_date"] for row in inputs} >= set(rows["batch_date"].dt.date)
+    assert night not in {row["batch_date"] for row in inputs}
+    behind = "SELECT DISTINCT source, {} AS day " + frozen_of.format("sources") + " AND role = 'features'"
+    of_the_rest = loop.warehouse.rows(
+        "SELECT DISTINCT source, source_batch_date AS day FROM catalog.feature_inputs WHERE feature_set = 'departure' "
+        "AND batch_date IN (SELECT batch_date " + frozen_of.format("inputs") + ")",
+        (frozen["snapshot_id"],),
+    )
+    told = loop.warehouse.rows(behind.format("source_batch_date"), (frozen["snapshot_id"],))
+    assert {(r["source"], r["day"]) for r in told} == {(r["source"], r["day"]) for r in of_the_rest}
+    assert ("flights", night) not in {(r["source"], r["day"]) for r in told}
 
 
 def test_nothing_is_retrained_while_a_fault_is_open(loop: Platform) -> None:

@@ -150,8 +150,15 @@ def test_the_rows_of_a_champion_are_looked_at_too(loop: Platform) -> None:
         "ALTER TABLE governance.versions DISABLE TRIGGER append_only; "
         "UPDATE governance.versions SET train_last = train_last - 7 WHERE training_id = 'champion'"
     )
-    with pytest.raises(UnfairHoldout, match=r"3 of the \d+ rows of the holdout"):
-        judged(disjoint, "after", AS_OF + timedelta(days=2))
+    night = AS_OF + timedelta(days=2)
+    frozen = stages.snapshot(disjoint, MODEL, night, Try("after"))["snapshot_id"]
+    fair = later_facts.holdout_last + timedelta(days=1 + 5 - 1) + (night - later_facts.holdout_last)
+    with pytest.raises(
+        UnfairHoldout, match=rf"3 of the \d+ rows of the holdout.* Train as of {fair}, or later"
+    ):
+        stages.fit(disjoint, MODEL, frozen, Try("after"), reason="a test")
+    began = loop.warehouse.rows("SELECT 1 FROM governance.versions WHERE training_id = 'after'")
+    assert began == [], "said before anything is fitted"
 
 
 # The evidence
@@ -253,7 +260,7 @@ def test_the_fresh_process_gets_no_secret_and_refuses_another_file(
     run = still.warehouse.row(
         "SELECT mlflow_run_id FROM governance.versions WHERE version = %s", (head.version,)
     )
-    content = still.registry.model_bytes((run or {})["mlflow_run_id"])
+    content = still.registry.model_bytes((run or {})["mlflow_run_id"], head.artifact_sha256)
     rows = pd.DataFrame({"distance": [1.0]})
     done = train.try_out(content + b"x", artifacts.seal(content), rows)
     assert "ArtifactRefused" in (done.error or "")

@@ -17,9 +17,10 @@ from nightshift import artifacts, stages
 from nightshift.calendar import DateRange
 from nightshift.errors import ArtifactRefused, FitFailed, NotReady, RequestError, SpecError, UnfairHoldout
 from nightshift.objects import Objects
+from nightshift.platform.seen import by_champion
 from nightshift.registry import Registry
 from nightshift.specs import load_project
-from nightshift.stages import Answer, Platform, Try, judging
+from nightshift.stages import Answer, Platform, Try
 from nightshift.warehouse import Json, feature_table, raw_table
 
 pytestmark = pytest.mark.integration
@@ -143,7 +144,7 @@ def test_a_file_becomes_a_version_of_its_own_hash_and_is_judged_on_later_days(
     row = platform.warehouse.row("SELECT * FROM governance.versions")
     assert row["artifact_sha256"] == artifacts.seal(content) == row["brought"]["file_sha256"]
     assert (row["train_last"], row["brought"]["by"]) == (UNTIL, "vic")
-    assert platform.registry.model_bytes(row["mlflow_run_id"]) == content
+    assert platform.registry.model_bytes(row["mlflow_run_id"], row["artifact_sha256"]) == content
     decided = stages.evaluate(platform, name, AS_OF, asked, reason="import")
     assert decided["passed"], decided["gates"]
     assert stages.promote(platform, name, AS_OF, asked, actor="vic")["outcome"] == "promoted"
@@ -183,7 +184,7 @@ def test_an_imported_version_is_known_by_its_file_and_its_own_last_day(
     assert barred == [[{"version": first}], []]
     seen = rows().assign(batch_date=lambda frame: pd.to_datetime(frame["batch_date"]))
     later = seen[seen["batch_date"] > pd.Timestamp(early)]
-    champion = judging._champion(platform, platform.project.model(name), corrected, later)
+    champion = by_champion(platform, platform.project.model(name), corrected, later)
     assert (champion.train_last, champion.overlap) == (early, 0), "it has seen none of these"
 
 
@@ -265,6 +266,8 @@ def test_a_model_without_labels_is_imported_signed_scored_and_watched(
     assert not {"minimum_score", "beats_champion"} & judges
     with pytest.raises(NotReady, match="is not signed"):
         stages.promote(platform, name, AS_OF, asked, actor="vic")
+    to_sign = stages.ask_for_signature(platform, name, asked, airflow_run="http://a/r", page=str)
+    assert "Nothing was measured: there are no labels." in (to_sign or {})["body"]
     stages.sign(platform, name, asked, Answer(True, "olga", "", datetime.now(UTC)))
     night = FIRST + timedelta(days=NIGHTS - 1)
     assert stages.promote(platform, name, night, asked, actor="vic")["outcome"] == "promoted"

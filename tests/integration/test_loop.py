@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import mlflow.sklearn
 import pandas as pd
 import pytest
 import sqlalchemy
 
+from integration.champions import interrupted
 from integration.conftest import FIRST, SCORED, History, redelivered
 from nightshift import artifacts, registry, stages
 from nightshift.calendar import DateRange
@@ -29,7 +31,9 @@ from nightshift.errors import (
     WarehouseRefused,
 )
 from nightshift.govern import Ledger
+from nightshift.platform import fitted
 from nightshift.platform.frozen import read_snapshot
+from nightshift.records import versions
 from nightshift.records.catalog import EVENTS
 from nightshift.records.monitoring import NIGHTS
 from nightshift.registry import Registry
@@ -137,7 +141,8 @@ def test_the_first_champion_is_in_ledger_registry_and_files_alike(still: Platfor
     version = (
         still.warehouse.row("SELECT * FROM governance.versions WHERE version = %s", (head.version,)) or {}
     )
-    assert artifacts.seal(still.registry.model_bytes(version["mlflow_run_id"])) == head.artifact_sha256
+    content = still.registry.model_bytes(version["mlflow_run_id"], head.artifact_sha256)
+    assert artifacts.seal(content) == head.artifact_sha256
     facts, rows = read_snapshot(still, version["snapshot_id"])
     assert len(rows) == facts.row_count
     assert (
@@ -291,16 +296,62 @@ def test_a_fit_retried_after_a_crash_yields_exactly_one_version(
     with pytest.raises(Crash):
         stages.fit(loop, MODEL, frozen["snapshot_id"], Try(run), reason="a test")
     assert loop.warehouse.row("SELECT 1 FROM governance.versions WHERE training_id = %s", (run,)) is None
-    fitted = stages.fit(loop, MODEL, frozen["snapshot_id"], Try(run, 2), reason="a test")
-    assert stages.fit(loop, MODEL, frozen["snapshot_id"], Try(run, 3), reason="a test") == fitted
+    made = stages.fit(loop, MODEL, frozen["snapshot_id"], Try(run, 2), reason="a test")
+    assert stages.fit(loop, MODEL, frozen["snapshot_id"], Try(run, 3), reason="a test") == made
     rows = loop.warehouse.rows("SELECT * FROM governance.versions WHERE training_id = %s", (run,))
-    assert [row["version"] for row in rows] == [fitted["version"]]
+    assert [row["version"] for row in rows] == [made["version"]]
     client = loop.registry._client
-    versions = client.search_model_versions(f"name = '{MODEL}' and run_id = '{fitted['mlflow_run_id']}'")
-    assert [int(version.version) for version in versions] == [fitted["version"]]
+    found = client.search_model_versions(f"name = '{MODEL}' and run_id = '{made['mlflow_run_id']}'")
+    assert [int(version.version) for version in found] == [made["version"]]
     experiment = client.get_experiment_by_name(MODEL).experiment_id
     assert len(client.search_runs([experiment], f"tags.`{registry.TRAINING_ID}` = '{run}'")) == 1
-    assert artifacts.seal(loop.registry.model_bytes(fitted["mlflow_run_id"])) == rows[0]["artifact_sha256"]
+    recorded = rows[0]["artifact_sha256"]
+    assert artifacts.seal(loop.registry.model_bytes(made["mlflow_run_id"], recorded)) == recorded
+
+
+def test_a_try_that_ends_after_its_retry_replaces_no_file_of_what_that_registered(
+    loop: Platform, tmp_path: Path
+) -> None:
+    loop = with_model(loop, lambda m: m["train"].update(refit=True))
+    frozen = stages.snapshot(loop, MODEL, NIGHT, Try("twice"))["snapshot_id"]
+
+    def retry() -> None:
+        stages.fit(loop, MODEL, frozen, Try("twice", 2), reason="a test")
+
+    late = replace(loop, registry=interrupted(loop.registry.uri, "log_model", retry, after=False))
+    with pytest.raises(NightshiftError):
+        stages.fit(late, MODEL, frozen, Try("twice"), reason="a test")
+    (version,) = loop.warehouse.all(versions.OF_TRAINING, training_id="twice")
+    assert version.refit
+    for file in (fitted.serving(loop, version), fitted.judged(loop, version)):
+        fitted.opened(loop, file, version)
+    loop.registry._client.download_artifacts(version.mlflow_run_id, "model", str(tmp_path))
+    assert mlflow.sklearn.load_model(str(tmp_path / "model")), "MLflow's own way to it is open too"
+
+
+def test_a_version_whose_file_has_the_earlier_name_serves(loop: Platform) -> None:
+    head = Ledger(loop.warehouse, MODEL).head()
+    assert head
+    (version,) = loop.warehouse.all(versions.VERSION, model=MODEL, version=head.version)
+    earlier = loop.registry.run_of(MODEL, "earlier", tags={})
+    content = fitted.serving(loop, version).content
+    loop.registry.log_file(earlier, "model/model.skops", content)
+    assert fitted.serving(loop, replace(version, mlflow_run_id=earlier)).content == content
+
+
+def test_what_a_judgement_logs_is_logged_by_its_retry_too(
+    loop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = stages.snapshot(loop, MODEL, NIGHT, Try("logs"))["snapshot_id"]
+    made = stages.fit(loop, MODEL, frozen, Try("logs"), reason="a test")
+    crashing_once(monkeypatch, "log", after=False)
+    with pytest.raises(Crash):
+        stages.evaluate(loop, MODEL, NIGHT, Try("logs"), reason="a test")
+    assert "evaluation.json" not in loop.registry.files(made["mlflow_run_id"])
+    stages.evaluate(loop, MODEL, NIGHT, Try("logs", 2), reason="a test")
+    assert "evaluation.json" in loop.registry.files(made["mlflow_run_id"])
+    tags = loop.registry._client.get_run(made["mlflow_run_id"]).data.tags
+    assert tags["nightshift.gates"] in {"passed", "failed"}
 
 
 def test_a_crash_between_ledger_and_alias_stops_scoring_until_promote_is_repeated(
@@ -322,9 +373,9 @@ def test_a_crash_between_ledger_and_alias_stops_scoring_until_promote_is_repeate
 def test_a_range_of_nights_asks_for_the_file_of_each_version_once(loop: Platform) -> None:
     asked: list[str] = []
 
-    def model_bytes(self: Registry, run_id: str) -> bytes:
+    def model_bytes(self: Registry, run_id: str, sha256: str) -> bytes:
         asked.append(run_id)
-        return Registry.model_bytes(self, run_id)
+        return Registry.model_bytes(self, run_id, sha256)
 
     counting = type("Counting", (Registry,), {"model_bytes": model_bytes})(loop.registry.uri)
     nights = DateRange(CHAMPION_AS_OF, NIGHT)
@@ -383,11 +434,11 @@ def test_an_alias_without_any_ledger_is_not_believed(platform: Platform, loop: P
 def test_a_model_file_changed_in_the_registry_is_refused(loop: Platform, tmp_path: Path) -> None:
     judged(good(loop), NIGHT, "tampered")
     promoted(loop, NIGHT, "tampered")
-    row = loop.warehouse.row("SELECT mlflow_run_id FROM governance.versions WHERE training_id = 'tampered'")
+    row = loop.warehouse.row("SELECT * FROM governance.versions WHERE training_id = 'tampered'")
     assert row
-    content = bytearray(loop.registry.model_bytes(row["mlflow_run_id"]))
+    content = bytearray(loop.registry.model_bytes(row["mlflow_run_id"], row["artifact_sha256"]))
     content[len(content) // 2] ^= 1
-    file = tmp_path / Path(registry.MODEL_FILE).name
+    file = tmp_path / f"{row['artifact_sha256']}.skops"
     file.write_bytes(content)
     loop.registry._client.log_artifact(row["mlflow_run_id"], str(file), registry.MODEL_FOLDER)
     before = state(loop)

@@ -15,7 +15,7 @@ from nightshift.calendar import DateRange
 from nightshift.platform.fitted import load_version
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.inputs import read_labels
-from nightshift.platform.papers import version_row
+from nightshift.platform.papers import decision_of, version_row
 from nightshift.score.recalibration import as_served, offset, on_holdout, shifted, undone, window
 from nightshift.stages import Platform, Rehearsal, Try, Wanted
 from nightshift.types import content_sha256
@@ -222,6 +222,22 @@ def test_both_are_judged_as_they_would_serve_and_made_again_to_the_bit(loop: Pla
     assert all(
         f"{row[name]['log_loss']:.4f}" in beside for name in ("challenger_metrics", "champion_metrics")
     )
+
+
+def test_mlflow_shows_what_a_fit_says_by_itself_and_beside_it_what_would_be_served(loop: Platform) -> None:
+    month = recalibrated(loop)
+    frozen = stages.snapshot(month, MODEL, NIGHTS.last, Try("shown"))["snapshot_id"]
+    fitted = stages.fit(month, MODEL, frozen, Try("shown"), reason="a test")
+
+    def shown() -> dict[str, float]:
+        return month.registry._client.get_run(fitted["mlflow_run_id"]).data.metrics
+
+    before = shown()
+    stages.evaluate(month, MODEL, NIGHTS.last, Try("shown"), reason="a test")
+    after, decided = shown(), decision_of(month, MODEL, "shown")
+    assert {name: after[name] for name in before} == before
+    assert after["holdout_recalibrated_log_loss"] == decided.measured.metrics["log_loss"]
+    assert after["holdout_recalibrated_log_loss"] != after["holdout_log_loss"]
 
 
 def test_a_replay_recalibrates_and_trains_nothing_for_it(

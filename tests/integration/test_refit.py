@@ -14,11 +14,11 @@ from nightshift import metrics, stages
 from nightshift import train as training
 from nightshift.calendar import DateRange
 from nightshift.errors import ArtifactRefused, UnfairHoldout
-from nightshift.platform.fitted import JUDGED_FILE, judged, opened, serving
+from nightshift.platform.fitted import JUDGED_FOLDER, judged, opened, serving
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.papers import decision_of, version_row
 from nightshift.records.versions import Version
-from nightshift.registry import MODEL_FILE
+from nightshift.registry import MODEL_FOLDER, model_files
 from nightshift.stages import Answer, Platform, Try
 from nightshift.stages.judging import _sha256_of
 from nightshift.warehouse import feature_table
@@ -120,8 +120,10 @@ def broken(platform: Platform, path: str, act: Callable[[], object]) -> None:
         platform.registry.log_file(run_id, path, content)
 
 
-@pytest.mark.parametrize("path", [MODEL_FILE, JUDGED_FILE])
-def test_a_flipped_byte_of_either_file_is_refused(refitted: Platform, path: str) -> None:
+@pytest.mark.parametrize("folder", [MODEL_FOLDER, JUDGED_FOLDER])
+def test_a_flipped_byte_of_either_file_is_refused(refitted: Platform, folder: str) -> None:
+    of = serving if folder == MODEL_FOLDER else judged
+    path, _ = model_files(folder, of(refitted, champion(refitted)).sha256)
     refitted.warehouse.execute(
         "ALTER TABLE governance.decisions DISABLE TRIGGER ALL; DELETE FROM governance.decisions WHERE training_id = %s",
         (RUN,),

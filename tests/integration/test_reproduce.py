@@ -279,7 +279,7 @@ def test_a_model_file_is_never_the_same_twice_so_it_is_not_compared(still: Platf
     import skops.io
 
     recorded = version_row(still, MODEL, still.registry.champion(MODEL) or 0)
-    content = still.registry.model_bytes(recorded.mlflow_run_id)
+    content = still.registry.model_bytes(recorded.mlflow_run_id, recorded.artifact_sha256)
     pipeline = artifacts.load(content, recorded.artifact_sha256)
     assert artifacts.seal(skops.io.dumps(pipeline)) != recorded.artifact_sha256
 

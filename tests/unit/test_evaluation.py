@@ -44,6 +44,22 @@ def test_metrics_overall_and_by_slice_are_those_of_the_rows() -> None:
     assert {"origin=JFK", "origin=LGA"} <= set(found.slices)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(["x" * 60 + "kitchen", "x" * 60 + "garden"], id="one beginning"),
+        pytest.param([None, "(missing)"], id="a text that is called as what is missing"),
+    ],
+)
+def test_values_that_differ_are_slices_of_their_own(values: list[str | None]) -> None:
+    rows = holdout()
+    rows["origin"] = pd.Series([values[n % 2] for n in range(len(rows))], dtype="str")
+    found = evaluate("classification", rows, scores(rows, 0.3), None, slices=["origin"])
+    assert [part.rows for part in found.slices.values()] == [len(rows) / 2] * 2
+    assert max(map(len, found.slices)) <= len("origin=") + 75
+    assert len(found.record().slices) == 2
+
+
 def test_a_better_challenger_is_better_in_every_resample_and_an_equal_one_in_none() -> None:
     rows = holdout()
     mine, theirs = scores(rows, 0.3), scores(rows, 0.1)

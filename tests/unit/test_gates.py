@@ -322,6 +322,17 @@ def test_a_row_of_the_holdout_that_was_trained_on_ends_the_judging(who: str) -> 
         judge([], evidence({}, {}, **{who: 1}))
 
 
+def test_of_rows_that_a_champion_saw_on_another_night_it_is_said_when_they_are_past() -> None:
+    """An event that a correction moved is in its snapshot for good: building again mends nothing."""
+    given = evidence({}, {})
+    champion = Candidate(1, BEFORE, 1, HOLDOUT + timedelta(days=3))
+    fair = given.as_of + timedelta(days=4)
+    with pytest.raises(
+        UnfairHoldout, match=f"the last is of {champion.overlap_last} now. Train as of {fair}, or later"
+    ):
+        judge([], replace(given, champion=champion))
+
+
 def test_the_spec_knows_which_way_each_metric_is_better() -> None:
     assert {name: worst < best for name, (worst, best) in SCORES.items()} == {
         name: metric.greater_is_better for name, metric in METRICS.items()

@@ -92,6 +92,15 @@ def test_without_a_champion_there_is_nothing_to_compare() -> None:
     assert "gain, interval" not in body
 
 
+def test_a_model_without_labels_says_so_and_shows_no_empty_table() -> None:
+    gates = [GateResult("smoke", None, True, "50 of 50 predictions repeated")]
+    evaluation = {"rows": 800, "days": 7}
+    body = told(decision(champion=None, gates=gates, evaluation=evaluation), None, {}, ["olga"])
+    assert "Nothing was measured: there are no labels." in body
+    assert "against no champion, on 800 rows of 7 days" in body
+    assert "|" not in body
+
+
 def test_it_stays_small_however_many_slices_there_are() -> None:
     body = told(decision(reason="x" * 500), None, {}, ["olga", "ben_b"])
     assert body.count("| origin=A") == MOST_SLICES

@@ -64,7 +64,10 @@ def limits(record: Record) -> Iterator[str]:
     yield from _limits_of_the_fits(record)
     if found.without_rows:
         named = ", ".join(str(night) for night in found.without_rows[:MOST_NAMED])
-        yield f"Nights of these without a labelled row: {len(found.without_rows)}, the first are {named}."
+        # Of what was not drawn, the snapshot does not tell whether it was there.
+        is_drawn = record.spec.train.half_life_days or found.fitted_rows >= record.spec.train.max_rows
+        what = "a row that was labelled and drawn" if is_drawn else "a labelled row"
+        yield f"Nights of these without {what}: {len(found.without_rows)}, the first are {named}."
     for name, share in sorted(found.missing.items()):
         if share >= MUCH_MISSING:
             yield f"{name} is missing in {share:.0%} of the rows it was fitted on."

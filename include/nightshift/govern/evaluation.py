@@ -4,6 +4,7 @@ Both are scored on the same rows, and the same days are drawn for both (:mod:`ni
 difference on the same days, so a hard day weighs on both.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ INTERVAL = 0.9
 FEWEST_ROWS = 100
 # Of a column, the largest first: so many are judged, and so many of them kept.
 MOST_SLICES, MOST_KEPT = 500, 20
+LONGEST_NAME, MISSING = 60, "(missing)"  # a longer value is shown by its beginning and its hash
 DEAR = {"average_precision"}  # resampled only if a gate asks for it: it takes a pass over the rows a resample
 
 Scores = records.Scores
@@ -159,13 +161,25 @@ def unmeasured(holdout: pd.DataFrame) -> Assessment:
     return Assessment(holdout["batch_date"].nunique(), Part(len(holdout), {}), {}, {}, {})
 
 
-def _slices(holdout: pd.DataFrame, columns: Sequence[str], fewest: int) -> Iterator[tuple[str, Array]]:
+def _slices(holdout: pd.DataFrame, columns: Sequence[str], fewest: int) -> Iterator[tuple[str, Any]]:
     """Yield ``column=value`` and the mask of its rows; missing values are a slice too."""
     for column in columns:
-        values = holdout[column].astype("object").where(holdout[column].notna(), "(missing)")
-        counts = values.value_counts()
+        missing = holdout[column].isna()
+        values = holdout[column].astype("object").mask(missing, None)
+        counts = values.value_counts(dropna=False)
         for value in counts[counts >= fewest].index[:MOST_SLICES]:
-            yield f"{column}={str(value)[:60]}", (values == value).to_numpy(dtype=bool)
+            rows = (missing if pd.isna(value) else values == value).to_numpy(dtype=bool)
+            yield f"{column}={_named(value)}", rows
+
+
+def _named(value: Any) -> str:
+    """Return a value's name, at most 75 characters and no other value's: two of one name would be one slice."""
+    if pd.isna(value):
+        return MISSING
+    text = str(value)
+    if len(text) <= LONGEST_NAME and text != MISSING:
+        return text
+    return f"{text[:LONGEST_NAME]}...{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _largest(slices: Mapping[str, Part]) -> Iterator[tuple[str, Part]]:

@@ -33,12 +33,14 @@ from nightshift.specs import (
 class Candidate:
     """A version: the last day it was trained on, and how many rows of the holdout are among its training rows.
 
+    ``overlap_last``: the last night of the holdout with such a row.
     The challenger is what is judged; the champion is what serves, which may be a refit.
     """
 
     version: int
     train_last: date
     overlap: int = 0
+    overlap_last: date | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,13 @@ def judge(gates: list[Gate], evidence: Evidence) -> list[GateResult]:
         UnfairHoldout: challenger or champion has seen a day, or a row, of the holdout in training.
     """
     for candidate in filter(None, (evidence.challenger, evidence.champion)):
-        _require_unseen(candidate, evidence)
+        require_unseen(
+            candidate,
+            evidence.as_of,
+            evidence.holdout_first,
+            evidence.evaluation.overall.rows,
+            serves=candidate is evidence.champion,
+        )
     asked = [
         GateResult(gate.gate, getattr(gate, "metric", None), passed, _as_measured(gate, words, evidence))
         for gate in gates
@@ -107,25 +115,32 @@ def require_later(version: int, until: date, holdout_first: date, fair_from: dat
         )
 
 
-def _require_unseen(candidate: Candidate, evidence: Evidence) -> None:
-    fair_from = _fair_from(candidate, evidence)
-    require_later(candidate.version, candidate.train_last, evidence.holdout_first, fair_from)
-    if candidate.overlap:
-        raise UnfairHoldout(
-            f"version {candidate.version}: {candidate.overlap} of the {evidence.evaluation.overall.rows} rows of the "
-            "holdout are among the rows it was trained on. Its snapshot is not to be trusted: build the features of "
-            "these nights again, and train again"
+def require_unseen(
+    candidate: Candidate, as_of: date, holdout_first: date, rows: int, *, serves: bool
+) -> None:
+    """Raise UnfairHoldout if a version was fitted on a day, or on one of the ``rows``, of a training's holdout.
+
+    ``serves``: it is the champion, whose snapshot stays what it is: time alone cures it.
+    """
+    before = as_of - holdout_first + timedelta(days=1)
+    require_later(candidate.version, candidate.train_last, holdout_first, candidate.train_last + before)
+    if not candidate.overlap:
+        return
+    cure = "Its snapshot is not to be trusted: build the features of these nights again, and train again"
+    if serves and candidate.overlap_last:
+        cure = (
+            f"They were of another night then; the last is of {candidate.overlap_last} now. Train as of "
+            f"{candidate.overlap_last + before}, or later: the holdout then begins after them"
         )
+    raise UnfairHoldout(
+        f"version {candidate.version}: {candidate.overlap} of the {rows} rows of the holdout are among the rows it was "
+        f"trained on. {cure}"
+    )
 
 
 def _as_measured(gate: Gate, words: str, evidence: Evidence) -> str:
     is_of_scores = not isinstance(gate, Latency | Size)
     return f"{words}; as served, recalibrated" if is_of_scores and evidence.evaluation.recalibrated else words
-
-
-def _fair_from(candidate: Candidate, evidence: Evidence) -> date:
-    """Return the first night as of which the holdout begins after all that a candidate was trained on."""
-    return candidate.train_last + timedelta(days=1) + (evidence.as_of - evidence.holdout_first)
 
 
 def minimum_score(gate: MinimumScore, evidence: Evidence) -> Judgement:

@@ -8,6 +8,7 @@ from nightshift.records.decisions import Decision, Evaluation, Scores
 from nightshift.records.monitoring import Asked
 
 MOST_SLICES = 12
+UNMEASURED = "Nothing was measured: there are no labels."
 Interval = tuple[float, float] | None
 
 
@@ -23,7 +24,7 @@ def request(
     """
     evaluation = decision.measured
     champion = f"version {decision.champion}" if decision.champion else "no champion"
-    compared = next(gate.metric or "" for gate in decision.gates if gate.gate == "beats_champion")
+    compared = next((gate.metric or "" for gate in decision.gates if gate.gate == "beats_champion"), "")
     return Document(
         title=f"Promote version {decision.challenger} of {decision.model}?",
         about=f"Asked: {', '.join(approvers)}. An answer of anybody else does not count.",
@@ -56,7 +57,9 @@ def _evidence(decision: Decision, links: Mapping[str, str]) -> tuple[Part, ...]:
     return Bullets(tuple(Link(name, url) for name, url in links.items())), kept
 
 
-def _metrics(evaluation: Evaluation) -> Table:
+def _metrics(evaluation: Evaluation) -> Part:
+    if not evaluation.metrics:
+        return UNMEASURED
     theirs = evaluation.champion_metrics or {}
     rows = tuple(
         (

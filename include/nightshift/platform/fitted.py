@@ -18,7 +18,7 @@ from nightshift.score import Predict
 from nightshift.specs import Model
 
 # With the run of a version that serves by a refit: the fit that was judged.
-JUDGED_FILE = "judged/model.skops"
+JUDGED_FOLDER = "judged"
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class File:
 
 def serving(platform: Platform, version: Version) -> File:
     """Return the file that a version serves by."""
+    content = platform.registry.model_bytes(version.mlflow_run_id, version.artifact_sha256)
     said = (version.examples or Examples()).predictions
-    return File(platform.registry.model_bytes(version.mlflow_run_id), version.artifact_sha256, said)
+    return File(content, version.artifact_sha256, said)
 
 
 def judged(platform: Platform, version: Version) -> File:
@@ -41,7 +42,7 @@ def judged(platform: Platform, version: Version) -> File:
     refit = version.refit
     if refit is None:
         return serving(platform, version)
-    content = platform.registry.file(version.mlflow_run_id, JUDGED_FILE)
+    content = platform.registry.model_bytes(version.mlflow_run_id, refit.judged_sha256, JUDGED_FOLDER)
     return File(content, refit.judged_sha256, refit.judged_examples)
 
 

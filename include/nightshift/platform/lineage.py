@@ -4,7 +4,7 @@ Read within the transaction that reads the rows themselves: so it is of them, wh
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -43,19 +43,31 @@ def feature_contents(reading: Reads, spec: FeatureSet, nights: DateRange) -> dic
 
 
 def origin(
-    reading: Reads, spec: FeatureSet, nights: DateRange, source: str, reported: Iterable[date]
+    reading: Reads,
+    spec: FeatureSet,
+    nights: DateRange,
+    source: str,
+    reported: Iterable[date],
+    left_out: Collection[date] = (),
 ) -> Origin:
-    """Return what a snapshot of ``nights``, with labels from the batches ``reported`` of ``source``, is made of."""
+    """Return what a snapshot of ``nights``, with labels from the batches ``reported`` of ``source``, is made of.
+
+    ``left_out``: those of the nights whose rows are not in it.
+    """
     days = sorted(reported)
     told = landings(reading, source, DateRange(days[0], days[-1])) if days else {}
     of = {"feature_set": spec.set, "version": spec.version, "first": nights.first, "last": nights.last}
-    behind = reading.all(features.INPUTS, **of)
+    behind = reading.all(features.INPUTS, **of, left_out=sorted(left_out))
+    contents = feature_contents(reading, spec, nights)
     built_from = [
         ("features", each.source, each.source_batch_date, each.landed_sha256 or "", each.landed_by)
         for each in behind
     ]
     labels = [("labels", source, day, *_named(told.get(day, UNKNOWN))) for day in days]
-    return Origin(feature_contents(reading, spec, nights), [*built_from, *labels])
+    return Origin(
+        {night: content for night, content in contents.items() if night not in left_out},
+        [*built_from, *labels],
+    )
 
 
 def freeze(session: Session, snapshot_id: str, spec: FeatureSet, made_of: Origin) -> None:

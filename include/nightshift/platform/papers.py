@@ -13,7 +13,7 @@ from nightshift.errors import ClearTask, NotReady, RequestError, RunStage, Subje
 from nightshift.platform.fitted import load_pipeline
 from nightshift.platform.frozen import read_snapshot
 from nightshift.platform.handles import Platform
-from nightshift.platform.provenance import SPEC_FILE
+from nightshift.platform.provenance import SPEC_FILE, TRIALS_FILE
 from nightshift.records import decisions, ledger, monitoring, snapshots, versions
 from nightshift.records.decisions import Decision
 from nightshift.records.versions import Version
@@ -113,6 +113,17 @@ def _by_its_names(platform: Platform, spec: Model, version: Version) -> Model:
     return spec.model_copy(update={"name": version.model, "features": features, "target": target})
 
 
+def recipe(platform: Platform, version: Version, declared: Model, pipeline: Any) -> Model:
+    """Return the recorded spec of a version with the estimator that was fitted, a search's winner if there was one.
+
+    Of what a function has made, the winner is the one of the recorded trials.
+    """
+    if train.is_by_function(declared, pipeline) and declared.train.tune.trials and not version.brought:
+        told = json.loads(platform.registry.file(version.mlflow_run_id, TRIALS_FILE))
+        declared = train.chosen(declared, [train.Trial(**trial) for trial in told["trials"]])
+    return train.as_fitted(declared, pipeline)
+
+
 def record_of(platform: Platform, version: Version) -> tuple[Record, pd.DataFrame]:
     """Return everything recorded of a version, and the rows of its snapshot.
 
@@ -121,7 +132,7 @@ def record_of(platform: Platform, version: Version) -> tuple[Record, pd.DataFram
     """
     declared = recorded_spec(platform, version)
     pipeline = load_pipeline(platform, declared, version.version)
-    spec = train.as_fitted(declared, pipeline)
+    spec = recipe(platform, version, declared, pipeline)
     snapshot, rows = read_snapshot(platform, version.snapshot_id)
     entity = platform.project.feature_set(spec.features).entity
     with platform.warehouse.session() as session:

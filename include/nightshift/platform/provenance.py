@@ -14,7 +14,7 @@ from nightshift.specs import Model
 REPOSITORY = Path(__file__).resolve().parents[3]
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
 # With the run of a version: the spec as it was, and what it was trained with.
-SPEC_FILE, ENVIRONMENT_FILE = "spec.json", "environment.json"
+SPEC_FILE, ENVIRONMENT_FILE, TRIALS_FILE = "spec.json", "environment.json", "trials.json"
 
 
 def packages_of(model: Model) -> list[str]:

@@ -99,7 +99,7 @@ class Input(Row):
 
 INPUTS = Query(
     "SELECT DISTINCT source, source_batch_date, landed_sha256, landed_by FROM catalog.feature_inputs "
-    f"WHERE {_OF_SET} AND batch_date BETWEEN %(first)s AND %(last)s",
+    f"WHERE {_OF_SET} AND batch_date BETWEEN %(first)s AND %(last)s AND batch_date <> ALL(%(left_out)s::date[])",
     Input,
 )
 

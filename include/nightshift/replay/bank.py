@@ -180,9 +180,9 @@ def _known(
     within = nights.features["batch_date"].between(
         pd.Timestamp(dates.train_first), pd.Timestamp(dates.holdout_last)
     )
-    rows = train.labelled(nights.features[within], known, feature_set.entity)
-    rows = train.sampled(model.train, rows, dates, feature_set.entity)
-    train.require_enough(model, rows, dates, as_of)
+    labelled = train.labelled(nights.features[within], known, feature_set.entity)
+    rows = train.sampled(model.train, labelled, dates, feature_set.entity)
+    train.require_enough(model, rows, dates, as_of, len(labelled))
     return rows
 
 

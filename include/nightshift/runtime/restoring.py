@@ -20,7 +20,7 @@ from nightshift.errors import ArtifactRefused, LedgerBroken, NotReady
 from nightshift.govern import Ledger
 from nightshift.objects import Objects
 from nightshift.records import versions
-from nightshift.registry import MODEL_FILE, Registry
+from nightshift.registry import MODEL_FOLDER, Registry, model_files
 from nightshift.runtime import backups, credentials
 from nightshift.runtime.backups import ORDER, Content, Manifest, Place
 from nightshift.runtime.mlflow_server import bring_up_to_date
@@ -110,8 +110,9 @@ def verify(place: Place) -> Verified:
     artifacts = Objects(place.stores["mlflow-artifacts"])
     served, snapshots = warehouse.all(versions.SERVED), warehouse.all(versions.FROZEN)
     for version in served:
-        file = registry.artifact_key(version.mlflow_run_id, MODEL_FILE)
-        _compare(artifacts, file, version.artifact_sha256)
+        paths = model_files(MODEL_FOLDER, version.artifact_sha256)
+        keys = [registry.artifact_key(version.mlflow_run_id, path) for path in paths]
+        _compare(artifacts, next(filter(artifacts.sizes, keys), keys[0]), version.artifact_sha256)
     for snapshot in snapshots:
         _compare(objects, snapshot.object_key, snapshot.snapshot_id)
     models = sorted({version.model for version in served})

@@ -14,7 +14,6 @@ from nightshift import kept, results, train
 from nightshift.errors import RequestError
 from nightshift.govern import (
     Assessment,
-    Candidate,
     Doubt,
     Evidence,
     Ledger,
@@ -34,6 +33,7 @@ from nightshift.platform import fitted as files
 from nightshift.platform.fitted import load_version, opened
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.papers import decision_of, require_own, trained_version, version_row
+from nightshift.platform.seen import by_champion, seen
 from nightshift.records import decisions, monitoring
 from nightshift.records.decisions import Decision, Outcome, Signature
 from nightshift.records.versions import Examples, Version
@@ -69,7 +69,8 @@ def evaluate(
             platform, model, version, evidence, as_of=as_of, reason=reason, requested_by=requested_by
         )
         decided = decision_of(platform, name, asked.run_id)
-        _log(platform, version.mlflow_run_id, decided)
+    if decided.evaluation:
+        _log(platform, version.mlflow_run_id, decided)  # also what a try that was killed had decided
     return {
         "version": version.version,
         "champion": decided.champion,
@@ -238,11 +239,11 @@ def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
     challenger_scores = serve(
         lambda some: train.predict(pipeline, some, model.classes), train_last=version.train_last
     )
-    challenger = Candidate(version.version, version.train_last, _overlap(fitted, holdout, entity))
+    challenger = seen(version.version, version.train_last, fitted, holdout, entity)
     champion, champion_scores = None, None
     head = Ledger(platform.warehouse, model.name).head()
     if head is not None:
-        champion = _champion(platform, model, head.version, holdout)
+        champion = by_champion(platform, model, head.version, holdout)
         champion_scores = serve(load_version(platform, model, head.version), train_last=champion.train_last)
     evaluation = unmeasured(holdout)
     if model.target:
@@ -284,24 +285,6 @@ def _doubt(
     feature_set = platform.project.feature_set(model.features)
     alone = train.alone(model, feature_set, found[0], fitted, holdout)
     return Doubt(*found, alone, model.near_perfect.reason if model.near_perfect else None)
-
-
-def _champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
-    version = version_row(platform, model.name, number)
-    frozen, rows = read_snapshot(platform, version.snapshot_id)
-    # What an imported version was trained on may end before the rows to fit on of its snapshot do.
-    until = version.train_last if version.brought else frozen.train_last
-    fitted = rows if version.refit else rows[rows["batch_date"] <= pd.Timestamp(until)]
-    entity = platform.project.feature_set(model.features).entity
-    return Candidate(number, version.trained_until, _overlap(fitted, holdout, entity))
-
-
-def _overlap(fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]) -> int:
-    """Return how many rows of the holdout were fitted on. An entity has one label, so it is the row's identity."""
-    if not set(entity) <= set(fitted.columns):
-        return 0  # trained for another entity: none of its rows is one of these
-    seen = pd.MultiIndex.from_frame(fitted[entity].astype("str"))
-    return int(pd.MultiIndex.from_frame(holdout[entity].astype("str")).isin(seen).sum())
 
 
 def _tried(platform: Platform, model: Model, version: Version, holdout: pd.DataFrame) -> dict[str, Any]:
@@ -415,9 +398,11 @@ def _sha256_of(decision: Decision, version: Version) -> str:
 
 def _log(platform: Platform, run_id: str, decision: Decision) -> None:
     evaluation = decision.measured
+    # What a fit says by itself stands as holdout_ already: of two values of one name MLflow shows the larger.
+    named = "holdout_recalibrated" if evaluation.recalibrated else "holdout"
     platform.registry.log(
         run_id,
-        metrics={f"holdout_{k}": v for k, v in evaluation.metrics.items()},
+        metrics={f"{named}_{k}": v for k, v in evaluation.metrics.items()},
         tags={"nightshift.gates": "passed" if decision.passed else "failed"},
     )
     platform.registry.log_file(run_id, "evaluation.json", decision.values()["evaluation"])

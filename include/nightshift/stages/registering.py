@@ -7,10 +7,10 @@ from nightshift.errors import ArtifactRefused, LedgerMismatch, NotReady, Request
 from nightshift.govern import Ledger
 from nightshift.govern.ledger import no_champion
 from nightshift.platform import Platform
-from nightshift.platform.fitted import JUDGED_FILE
+from nightshift.platform.fitted import JUDGED_FOLDER
 from nightshift.platform.papers import version_row
 from nightshift.records.versions import Version
-from nightshift.registry import MODEL_FILE
+from nightshift.registry import MODEL_FOLDER, model_files
 
 
 def register_again(platform: Platform, name: str, files: Path | None) -> str:
@@ -103,18 +103,19 @@ def _has_files(platform: Platform, row: Version) -> bool:
 
 def _require_files(platform: Platform, row: Version, files: Path | None) -> None:
     """Raise ArtifactRefused unless what the version serves by, and was judged by, are the files of the ledger."""
-    wanted = {MODEL_FILE: row.artifact_sha256}
+    wanted = {MODEL_FOLDER: row.artifact_sha256}
     if row.refit:
-        wanted[JUDGED_FILE] = row.refit.judged_sha256
-    for path, digest in wanted.items():
-        content = _content(platform, row, files, path)
-        artifacts.check_sha256(content, digest, f"{path} of version {row.version}")
+        wanted[JUDGED_FOLDER] = row.refit.judged_sha256
+    for folder, digest in wanted.items():
+        content = _content(platform, row, files, folder, digest)
+        artifacts.check_sha256(content, digest, f"the file in {folder}/ of version {row.version}")
 
 
-def _content(platform: Platform, row: Version, files: Path | None, path: str) -> bytes:
+def _content(platform: Platform, row: Version, files: Path | None, folder: str, digest: str) -> bytes:
+    path, earlier = model_files(folder, digest)
     if files is None:
         try:
-            return platform.registry.file(row.mlflow_run_id, path)
+            return platform.registry.model_bytes(row.mlflow_run_id, digest, folder)
         except NotReady as error:
             raise NotReady(
                 f"model '{row.model}': run {row.mlflow_run_id} of version {row.version} is not in MLflow, or has no "
@@ -122,7 +123,8 @@ def _content(platform: Platform, row: Version, files: Path | None, path: str) ->
                 f".../{row.mlflow_run_id}/artifacts, or a copy of it"
             ) from error
     try:
-        return (files / path).read_bytes()
+        held = [each for each in (path, earlier) if (files / each).exists()]
+        return (files / (held or [path])[0]).read_bytes()
     except OSError as error:
         raise RequestError(
             f"--files {files}: no {path} ({error.strerror}); expected the artifacts of run {row.mlflow_run_id}"

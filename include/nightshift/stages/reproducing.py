@@ -19,7 +19,7 @@ from nightshift.govern import Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform import fitted as files
 from nightshift.platform.frozen import read_snapshot, split
-from nightshift.platform.papers import newest_version, recorded_spec, version_row
+from nightshift.platform.papers import newest_version, recipe, recorded_spec, version_row
 from nightshift.platform.provenance import ENVIRONMENT_FILE, code_commit
 from nightshift.records import catalog as records
 from nightshift.records import decisions
@@ -115,8 +115,8 @@ def _fitted_again(
     """
     fitting, every = rows
     registered = files.opened(platform, kept(platform, recorded), recorded)
-    recipe = train.as_fitted(spec, registered)
-    again = train.fit(recipe, feature_set, fitting, fitting["label"], platform.project.own)
+    found = recipe(platform, recorded, spec, registered)
+    again = train.fit(found, feature_set, fitting, fitting["label"], platform.project.own)
     return train.predict(registered, every, spec.classes), train.predict(again, every, spec.classes)
 
 

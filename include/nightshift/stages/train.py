@@ -13,14 +13,14 @@ from nightshift.artifacts import own_code
 from nightshift.calendar import DateRange
 from nightshift.environment import environment
 from nightshift.errors import Barred, NotReady, RequestError
-from nightshift.govern import Ledger, require_later
+from nightshift.govern import Ledger, require_later, require_unseen
 from nightshift.monitor import harm
 from nightshift.monitor.estimate import learn
 from nightshift.monitor.profile import build_profile
 from nightshift.platform import Platform, Try
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.faults import faulty_nights
-from nightshift.platform.fitted import JUDGED_FILE
+from nightshift.platform.fitted import JUDGED_FOLDER
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import known_labels
 from nightshift.platform.labels import ensure_reports
@@ -29,10 +29,12 @@ from nightshift.platform.papers import decision_of, require_own, version_row
 from nightshift.platform.provenance import (
     ENVIRONMENT_FILE,
     SPEC_FILE,
+    TRIALS_FILE,
     packages_of,
     provenance,
     spec_text,
 )
+from nightshift.platform.seen import by_champion
 from nightshift.platform.serving import serve_head
 from nightshift.records import decisions, monitoring, snapshots, versions
 from nightshift.records.decisions import Decision, Outcome
@@ -60,9 +62,9 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> results.
     require_own(platform, name, asked.run_id)
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
-    rows, made_of = _known_rows(platform, model, feature_set, dates, as_of)
-    rows = train.sampled(model.train, rows, dates, feature_set.entity)
-    held_out = train.require_enough(model, rows, dates, as_of)
+    known, made_of = _known_rows(platform, model, feature_set, dates, as_of)
+    rows = train.sampled(model.train, known, dates, feature_set.entity)
+    held_out = train.require_enough(model, rows, dates, as_of, len(known))
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So is what their labels
     # mean.
     content = to_parquet(rows, model=name, as_of=as_of, **asdict(dates), target=definition(model))
@@ -90,7 +92,8 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
 
     Raises:
         RequestError: the model is not trained here.
-        UnfairHoldout: the champion was fitted on a night of the holdout; the gates could not judge what is fitted.
+        UnfairHoldout: the champion was fitted on a night, or a row, of the holdout; the gates could not judge what is
+            fitted.
         FitFailed: its estimator could not be fitted on these rows.
     """
     model = platform.project.model(name)
@@ -103,7 +106,7 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     if known:
         return trained(platform, known.version, known.mlflow_run_id)
     frozen, rows = read_snapshot(platform, snapshot_id, model)
-    _require_fair(platform, model, frozen)
+    _require_fair(platform, model, frozen, rows)
     return register(
         platform,
         model,
@@ -114,12 +117,15 @@ def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: 
     )
 
 
-def _require_fair(platform: Platform, model: Model, frozen: Snapshot) -> None:
+def _require_fair(platform: Platform, model: Model, frozen: Snapshot, rows: pd.DataFrame) -> None:
     """Raise UnfairHoldout, before anything is fitted, where ``evaluate`` would afterwards."""
     head = Ledger(platform.warehouse, model.name).head()
     if head:
         until = version_row(platform, model.name, head.version).trained_until
         require_later(head.version, until, frozen.holdout_first, train.fair_from(model, until))
+        _, holdout = split(frozen, rows)
+        champion = by_champion(platform, model, head.version, holdout)
+        require_unseen(champion, frozen.as_of, frozen.holdout_first, len(holdout), serves=True)
 
 
 @dataclass(frozen=True)
@@ -281,9 +287,9 @@ def _known_rows(
         faulty = faulty_nights(reading, feature_set, nights)
         features = features[~features["batch_date"].dt.date.isin(faulty)]
         if not source:
-            return features.assign(label=np.nan), origin(reading, feature_set, nights, source, ())
+            return features.assign(label=np.nan), origin(reading, feature_set, nights, source, (), faulty)
         truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
-        made_of = origin(reading, feature_set, nights, source, reported)
+        made_of = origin(reading, feature_set, nights, source, reported, faulty)
     rows = train.labelled(features, truth, feature_set.entity)
     if rows.empty and len(features) and len(truth):
         raise train.never_met(model, features, truth, feature_set.entity)
@@ -322,7 +328,7 @@ def _fit_and_log(
     if model.estimator.path:
         registry.log_file(run_id, f"train_{model.name}.py", train.script(model, frozen, pipeline))
     if found.trials:
-        registry.log_file(run_id, "trials.json", found.table())
+        registry.log_file(run_id, TRIALS_FILE, found.table())
     registry.log_dataset(
         run_id,
         frame=rows.head(100),
@@ -373,7 +379,7 @@ def _kept(
     if not model.train.refit:
         return None
     content, pipeline, rows, refitted_on = judged
-    platform.registry.log_file(run_id, JUDGED_FILE, content)
+    platform.registry.log_model_file(run_id, JUDGED_FOLDER, content)
     said = train.predict(pipeline, rows, model.classes)
     in_holdout = (rows["batch_date"] >= pd.Timestamp(frozen.holdout_first)).to_numpy()
     return Refit(

@@ -11,6 +11,7 @@ from nightshift.train.fitting import (
     final,
     fit,
     importance,
+    is_by_function,
     out_of_fold,
     predict,
     predictions_sha256,
@@ -31,7 +32,7 @@ from nightshift.train.labels import (
 from nightshift.train.sample import drawn, require_enough, sampled
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
-from nightshift.train.tuning import Search, Trial, best, check, judged_by, search
+from nightshift.train.tuning import Search, Trial, best, check, chosen, judged_by, search
 
 __all__ = [
     "FIRST_KNOWN",
@@ -45,11 +46,13 @@ __all__ = [
     "best",
     "came",
     "check",
+    "chosen",
     "drawn",
     "fair_from",
     "final",
     "fit",
     "importance",
+    "is_by_function",
     "judged_by",
     "labelled",
     "labels",

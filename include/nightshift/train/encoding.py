@@ -8,6 +8,7 @@ columns of one feature. The fitted encoders are in the model's file: numbers, te
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
@@ -23,6 +24,7 @@ from nightshift.specs import ENCODED, Encoding, FeatureSet, Model
 FEW = 50
 RARE = 20  # a category of fewer rows shares a column with the others that are rare
 WORDS = 4  # so many words in the middle value, and it is text
+WORDS_IN = TfidfVectorizer().build_tokenizer()  # what it takes for a word: "A C" has none
 DENSE, SPARSE = 100, 4096
 NUMBERS = "numbers"
 BEFORE = {"categories": "one_hot"}  # what older pipelines called theirs
@@ -45,8 +47,13 @@ def _default(values: pd.Series) -> Encoding:
     known = values.dropna().unique()
     if len(known) <= FEW:
         return "one_hot"
-    words = pd.Series(known).astype("str").str.count(r"\S+").median()
+    words = np.median([len(WORDS_IN(str(value))) for value in known])
     return "tfidf" if words >= WORDS else "target"
+
+
+def is_wordless(values: pd.Series) -> bool:
+    """Return whether tfidf finds no word in a column: it counts those of two letters or digits and more."""
+    return not any(WORDS_IN(str(value)) for value in values.dropna().unique())
 
 
 def columns(

@@ -12,13 +12,16 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from nightshift.errors import FitFailed, NightshiftError, SchemaMismatch, did_you_mean
+from nightshift.errors import FitFailed, NightshiftError, SchemaMismatch, Unreachable, did_you_mean
+from nightshift.freeform import Arguments
 from nightshift.metrics import METRICS
 from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
 from nightshift.train import classes, encoding
 from nightshift.train.estimators import made, require_task, training_function
 
 MOST_TOLD = 5
+# What an estimator may raise that another try can cure: it says nothing of the estimator.
+NOT_ITS_OWN = (MemoryError, ConnectionError, TimeoutError, Unreachable)
 
 IMPORTANCE_ROWS, SHUFFLES, ROWS_AT_ONCE = 3000, 2, 60_000
 # What shuffling a feature adds to.
@@ -127,21 +130,31 @@ def final(pipeline: Any) -> BaseEstimator:
 def as_fitted(model: Model, pipeline: Pipeline) -> Model:
     """Return ``model`` with the encodings and the estimator of ``pipeline``; a search may have chosen another.
 
-    Only what differs counts: a parameter that the spec leaves out has its default in both.
+    Of what differs from the declared one all parameters are told: one that the spec leaves out may have been searched.
+    What a function of the project has made does not tell what the function was given: the model stays as it is.
     """
-    if model.estimator.path is None:
+    if is_by_function(model, pipeline) or not model.estimator.is_trained:
         return model
     encoded = model.model_copy(update={"encoding": encoding.encodings_of(pipeline)})
     estimator = final(pipeline)
     kind, params = type(estimator), estimator.get_params(deep=False)
     declared = model.estimator
     same = kind.__name__ == declared.named.rpartition(".")[2]
-    if same and all(params.get(name) == value for name, value in declared.params.items()):
+    if same and declared.params.keys() <= params.keys() and _are(params, kind(**declared.params)):
         return encoded
     path = f"{kind.__module__}.{kind.__qualname__}"
-    return encoded.model_copy(
-        update={"estimator": declared.model_copy(update={"path": path, "params": params})}
-    )
+    chosen = declared.model_copy(update={"path": path, "function": None, "params": params})
+    return encoded.model_copy(update={"estimator": chosen})
+
+
+def is_by_function(model: Model, pipeline: Any) -> bool:
+    """Return whether a pipeline is what the model's function returned, not a class that a search preferred to it."""
+    return bool(model.estimator.function) and "columns" not in getattr(pipeline, "named_steps", {})
+
+
+def _are(params: Arguments, estimator: BaseEstimator) -> bool:
+    """Return whether an estimator has these parameters, by how they are written: NaN is NaN."""
+    return repr(sorted(params.items())) == repr(sorted(estimator.get_params(deep=False).items()))
 
 
 def predictions_sha256(predictions: np.ndarray) -> str:
@@ -209,7 +222,7 @@ def _explained(model: Model, features: pd.DataFrame, label: pd.Series) -> Iterat
         )
     try:
         yield
-    except NightshiftError:
+    except (NightshiftError, *NOT_ITS_OWN):
         raise
     except Exception as error:  # any estimator, any library: whatever it raises
         said = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no word'])[0][:300]}"
@@ -229,6 +242,13 @@ def _why(model: Model, features: pd.DataFrame) -> str:
     infinite = [name for name in numbers if np.isinf(numbers[name]).any()]
     found = [f"feature '{name}' is null in all of them" for name in empty]
     found += [f"feature '{name}' holds infinities" for name in infinite]
+    by_words = [name for name, given in model.encoding.items() if given == "tfidf" and name in features]
+    for name in by_words:
+        if name not in empty and encoding.is_wordless(features[name]):
+            return (
+                f"feature '{name}' has no word of two letters or more in them, and tfidf takes no other: write "
+                f"encoding.{name}: target, or hashing"
+            )
     if not found:
         return ""
     words = "; ".join(found)

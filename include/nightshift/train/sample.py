@@ -10,17 +10,30 @@ from nightshift.specs import Model, Train
 from nightshift.train.dates import TrainingDates
 
 
-def require_enough(model: Model, rows: pd.DataFrame, dates: TrainingDates, as_of: date) -> int:
-    """Return how many rows are held out. Raises NotReady if they, or those to fit on, are too few or all alike."""
+def require_enough(model: Model, rows: pd.DataFrame, dates: TrainingDates, as_of: date, labelled: int) -> int:
+    """Return how many rows are held out. Raises NotReady if they, or those to fit on, are too few or all alike.
+
+    ``rows``: those that are kept of so many ``labelled`` ones, the holdout's among both.
+    """
     later = rows["batch_date"] >= pd.Timestamp(dates.holdout_first)
-    held_out = int(later.sum())
+    held_out, drawn_of = int(later.sum()), ""
+    if labelled > len(rows):
+        drawn_of = f", {len(rows) - held_out:,} kept of {labelled - held_out:,}"
+    if held_out and labelled - held_out >= model.train.min_rows > len(rows) - held_out:
+        raise NotReady(
+            f"model '{model.name}' as of {as_of}: of {labelled - held_out:,} labelled rows in {dates.train_first}.."
+            f"{dates.train_last} train.half_life_days: {model.train.half_life_days} keeps {len(rows) - held_out:,}, "
+            f"fewer than train.min_rows: {model.train.min_rows:,}; give more days, or fewer rows"
+        )
     if len(rows) - held_out < model.train.min_rows or not held_out:
         raise NotReady(
             f"model '{model.name}' as of {as_of}: {len(rows) - held_out} labelled rows in {dates.train_first}.."
             f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
             f"run features_{model.features} for these nights"
         )
-    _require_difference(model, rows[~later]["label"], "to fit on", dates.train_first, dates.train_last)
+    _require_difference(
+        model, rows[~later]["label"], f"to fit on{drawn_of}", dates.train_first, dates.train_last
+    )
     _require_difference(model, rows[later]["label"], "held out", dates.holdout_first, dates.holdout_last)
     return held_out
 

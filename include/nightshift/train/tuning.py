@@ -38,7 +38,7 @@ from nightshift.specs import (
     preset_of,
 )
 from nightshift.train.estimators import estimator_class, require_estimator, training_function
-from nightshift.train.fitting import fit, predict, with_values
+from nightshift.train.fitting import NOT_ITS_OWN, fit, predict, with_values
 
 FAMILY = "family"
 # So many trials are judged to the end before one is given up for being worse than their median.
@@ -98,6 +98,7 @@ class Search:
 
         Raises:
             NotReady: the metric does not exist on one of the folds.
+            FitFailed: the declared estimator cannot be fitted, or not be judged.
             ArtifactRefused: the declared estimator is made of types that may not be stored.
         """
         tune, trials = self.model.train.tune, list(past)
@@ -108,14 +109,14 @@ class Search:
 
     def winner(self, trials: Sequence[Trial]) -> Model:
         """Return the model with the estimator of the best trial."""
-        return with_estimator(self.model, self._estimator(best(self.model, trials).sampled))
+        return chosen(self.model, trials, self.presets)
 
     def next(self, trials: Sequence[Trial]) -> Trial:
         """Return the trial that follows these."""
         asked = self._study(trials).ask()
         if trials:
             self._sample(asked)
-        estimator = self._estimator(asked.params)
+        estimator = _estimator(self.model, self.presets, asked.params)
         tune, spent, start = self.model.train.tune, _seconds(trials), perf_counter()
         scores: list[float] = []
         state: State = "complete"
@@ -180,15 +181,6 @@ class Search:
         for name, values in self.presets[family].space.items():
             _suggest(asked, f"{family}.{name}", values)
 
-    def _estimator(self, sampled: Arguments) -> Estimator:
-        if not sampled:
-            return self.model.estimator
-        family = sampled.get(FAMILY, next(iter(self.presets)))
-        preset = self.presets[family]
-        chosen = {name: sampled[f"{family}.{name}"] for name in preset.space}
-        key = "function" if preset.path == self.model.estimator.function else "class"
-        return Estimator.model_validate({key: preset.path, "params": {**preset.fixed, **chosen}})
-
     def _scores(self, estimator: Estimator) -> Iterator[float]:
         model, metric = with_estimator(self.model, estimator), judged_by(self.model)
         for fold in self.folds:
@@ -196,15 +188,36 @@ class Search:
             pipeline = fit(model, known, fold.earlier, fold.earlier["label"], self.own)
             if estimator is self.model.estimator and fold is self.folds[0]:
                 artifacts.check(pipeline, self.own.types)  # now, not after an hour of trials
-            predicted = predict(pipeline, fold.later, model.classes)
-            scored = metrics.score(model.kind, fold.later["label"], predicted)[metric]
-            if scored is None:
-                nights = fold.later["batch_date"]
-                raise NotReady(
-                    f"model '{model.name}': {metric} does not exist on the fold {nights.min()}..{nights.max()} "
-                    f"({len(nights)} rows): its labels do not differ. Fewer train.tune.folds make it longer"
-                )
-            yield scored
+            yield _scored(model, metric, pipeline, fold.later)
+
+
+def _scored(model: Model, metric: str, pipeline: Any, later: pd.DataFrame) -> float:
+    """Return what a fitted candidate comes to on later nights.
+
+    Raises:
+        NotReady: the labels there do not differ, so ``metric`` does not exist, whatever is predicted.
+        FitFailed: it cannot predict them, or nothing finite comes of it.
+    """
+    nights, label = later["batch_date"], later["label"]
+    where = f"the fold {nights.min()}..{nights.max()} ({len(nights)} rows)"
+    try:
+        found = metrics.score(model.kind, label, predict(pipeline, later, model.classes))[metric]
+    except NOT_ITS_OWN:
+        raise
+    except Exception as error:  # any estimator, any library: whatever it raises
+        raise FitFailed(f"{_cannot(model)} be judged on {where}: {type(error).__name__}: {error}") from error
+    if found is None and label.nunique() < 2:
+        raise NotReady(
+            f"model '{model.name}': {metric} does not exist on {where}: its labels do not differ. Fewer "
+            "train.tune.folds make it longer"
+        )
+    if found is None:
+        raise FitFailed(f"{_cannot(model)} be judged on {where}: its predictions come to no finite {metric}")
+    return found
+
+
+def _cannot(model: Model) -> str:
+    return f"model '{model.name}': {model.estimator.named} was fitted, but could not"
 
 
 def search(model: Model, feature_set: FeatureSet, rows: pd.DataFrame, own: Own = NOTHING) -> Search:
@@ -220,16 +233,26 @@ def search(model: Model, feature_set: FeatureSet, rows: pd.DataFrame, own: Own =
 def folds(model: Model, rows: pd.DataFrame) -> list[Fold]:
     """Return folds in the order of time: each is fitted on all nights before the nights it is judged on.
 
-    The nights are cut into one part more than there are folds; the first part is only fitted on.
+    The nights are cut into one part more than there are folds, of as many rows each as whole nights allow; the first
+    part is only fitted on. Not of as many nights: of old ones ``half_life_days`` keeps almost no row.
     """
-    nights, count = np.sort(rows["batch_date"].unique()), model.train.tune.folds
+    nights, there = np.unique(rows["batch_date"].to_numpy(), return_counts=True)
+    count = model.train.tune.folds
     if len(nights) <= count:
         raise NotReady(
             f"model '{model.name}': train.tune.folds: {count} folds need {count + 1} nights, there are {len(nights)}"
         )
-    parts = np.array_split(nights, count + 1)[1:]
+    parts = np.split(nights, _ends(there, count + 1))[1:]
     dates = rows["batch_date"]
     return [Fold(rows[dates < part[0]], rows[(dates >= part[0]) & (dates <= part[-1])]) for part in parts]
+
+
+def _ends(rows: np.ndarray, parts: int) -> np.ndarray:
+    """Return where nights with these rows are cut, (parts - 1,): each part ends with the night that fills its share."""
+    cut = np.arange(1, parts)
+    ends = np.searchsorted(rows.cumsum() * parts, rows.sum() * cut) + 1
+    ends = np.maximum.accumulate(ends - cut) + cut  # a night at least in each part
+    return np.minimum(ends, len(rows) - parts + cut)
 
 
 def best(model: Model, trials: Sequence[Trial]) -> Trial:
@@ -240,6 +263,21 @@ def best(model: Model, trials: Sequence[Trial]) -> Trial:
         if metrics.better(metric, trial.score, found.score):
             found = trial
     return found
+
+
+def chosen(model: Model, trials: Sequence[Trial], presets: Mapping[str, Preset] | None = None) -> Model:
+    """Return the model with the estimator that these trials of its search come to."""
+    return with_estimator(model, _estimator(model, presets or _searched(model), best(model, trials).sampled))
+
+
+def _estimator(model: Model, presets: Mapping[str, Preset], sampled: Arguments) -> Estimator:
+    if not sampled:
+        return model.estimator
+    family = sampled.get(FAMILY, next(iter(presets)))
+    preset = presets[family]
+    values = {name: sampled[f"{family}.{name}"] for name in preset.space}
+    key = "function" if preset.path == model.estimator.function else "class"
+    return Estimator.model_validate({key: preset.path, "params": {**preset.fixed, **values}})
 
 
 def with_estimator(model: Model, estimator: Estimator) -> Model:
@@ -262,14 +300,18 @@ def check(model: Model, own: Own = NOTHING) -> None:
 
 
 def _presets(model: Model, own: Own) -> dict[str, Preset]:
-    chosen = _families(model) if model.train.automl else _declared(model)
-    for preset in chosen.values():
+    found = _searched(model)
+    for preset in found.values():
         if preset.path == model.estimator.function:
             training_function(model, {**preset.fixed, **preset.space}, own)
             continue
         estimator_class(model, preset.path, preset.fixed, own=own)
         estimator_class(model, preset.path, preset.space, key="train.tune.space", own=own)
-    return chosen
+    return found
+
+
+def _searched(model: Model) -> dict[str, Preset]:
+    return _families(model) if model.train.automl else _declared(model)
 
 
 def _declared(model: Model) -> dict[str, Preset]:

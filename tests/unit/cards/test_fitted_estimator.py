@@ -56,7 +56,13 @@ def test_the_declared_estimator_stays_as_it_is_declared(rows: pd.DataFrame) -> N
 
 
 @pytest.mark.parametrize(
-    "chosen", [declared(max_iter=9, random_state=3), declared(LOGISTIC, C=0.5)], ids=["parameters", "family"]
+    "chosen",
+    [
+        declared(max_iter=9, random_state=3),
+        declared(max_iter=5, random_state=0, learning_rate=0.5),
+        declared(LOGISTIC, C=0.5),
+    ],
+    ids=["parameters", "a parameter that the spec leaves out", "family"],
 )
 def test_what_a_search_chose_is_fitted_again_to_the_bit(rows: pd.DataFrame, chosen: Model) -> None:
     pipeline = stored(fit(chosen, FEATURES, rows, rows["label"]))

@@ -1,12 +1,15 @@
 """The card: what was recorded is on it, what was not is not, and nothing in it runs."""
 
 import re
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pandas as pd
 import pytest
 from recorded_version import (
     ATTACK,
+    COUNTS,
     DECISION,
     EVALUATION,
     IMAGE,
@@ -16,6 +19,7 @@ from recorded_version import (
     VERSION,
     hostile,
     record,
+    spec,
 )
 
 from nightshift.cards import card, counts, markdown, page
@@ -159,6 +163,16 @@ def test_limits_follow_from_facts() -> None:
         "Its estimator has a random_state, and none is set: trained again, it may come out otherwise."
         in found
     )
+
+
+def test_a_night_of_which_nothing_was_drawn_is_not_told_to_have_no_label() -> None:
+    empty = replace(COUNTS, without_rows=(date(2013, 1, 2),))
+    for half_life, says in (
+        (None, "without a labelled row: 1"),
+        (3, "without a row that was labelled and drawn: 1"),
+    ):
+        found = list(limits(record(counts=empty, spec=spec(train={"half_life_days": half_life}))))
+        assert any(says in words for words in found), found
 
 
 def test_a_snapshot_is_counted_night_by_night() -> None:

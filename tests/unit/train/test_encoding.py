@@ -56,6 +56,26 @@ def test_what_is_not_declared_is_chosen_by_what_the_column_holds_and_said() -> N
     }  # fmt: skip
 
 
+def letters(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with notes such as "A C B H": many values, and no word of two letters in any."""
+    random = np.random.default_rng(0)
+    return frame.assign(note=[" ".join(random.choice(list("ABCDEFGH"), 4)) for _ in range(len(frame))])
+
+
+def test_letters_that_stand_alone_are_no_words_and_no_text() -> None:
+    frame = letters(crowded())
+    pipeline = train.fit(model_of("classification", BOOSTING), feature_set(), frame, frame["label"])
+    assert train.told(pipeline)["note"].startswith("target: ")
+
+
+def test_a_text_of_letters_names_the_feature_and_its_key() -> None:
+    frame = letters(crowded())
+    with pytest.raises(
+        FitFailed, match=r"feature 'note' has no word of two letters.* encoding\.note: target"
+    ):
+        train.fit(model_of("classification", BOOSTING, note="tfidf"), feature_set(), frame, frame["label"])
+
+
 @pytest.mark.parametrize("path", [BOOSTING, LOGISTIC])
 @pytest.mark.parametrize("encoding", ENCODED)
 def test_every_encoding_is_stored_repeated_and_knows_what_to_do_with_the_unknown(

@@ -1,8 +1,12 @@
 """An estimator that a spec may not name is refused before its module is imported, a wrong one before it is fitted."""
 
+import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +16,9 @@ from toys import feature_set, rows, spec
 
 from nightshift import artifacts, train
 from nightshift.errors import FitFailed, SchemaMismatch, SpecError
+from nightshift.platform.papers import recipe
 from nightshift.specs import Estimator, FeatureSet, Model, Own
+from nightshift.specs.model import Train
 
 TREES = "sklearn.ensemble.HistGradientBoosting{}"
 OWN = """
@@ -315,6 +321,37 @@ def test_a_training_function_of_the_project_is_trained_stored_and_made_again(own
     again = train.fit(fitted, two_numbers(), frame, frame["label"], own)
     np.testing.assert_array_equal(train.predict(again, frame), said)
     assert np.isfinite(train.out_of_fold(model, two_numbers(), frame, frame["label"], own)).all()
+
+
+def searched_by_function(**of_train: object) -> Model:
+    model = by_function("train", {"alpha": 1e6})
+    return model.model_copy(update={"train": Train.model_validate(of_train)})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(
+            searched_by_function(tune={"trials": 6, "space": {"alpha": {"low": 0.01, "high": 1.0}}}),
+            id="its parameters",
+        ),
+        pytest.param(searched_by_function(automl=["linear"], tune={"trials": 3}), id="another estimator"),
+    ],
+)
+def test_what_a_search_preferred_to_a_function_as_declared_is_made_again(own: Own, model: Model) -> None:
+    own, frame = allowing(own, "train"), rows("regression")
+    search = train.search(model, two_numbers(), frame, own)
+    trials = search.run([], lambda trial: trial)
+    won = search.winner(trials)
+    assert won.estimator != model.estimator
+    pipeline = train.fit(won, two_numbers(), frame, frame["label"], own)
+    told = json.dumps({"trials": [asdict(trial) for trial in trials]})
+    platform: Any = SimpleNamespace(registry=SimpleNamespace(file=lambda run_id, path: told))
+    version: Any = SimpleNamespace(mlflow_run_id="run", brought=None)
+    found = recipe(platform, version, model, pipeline)
+    again = train.fit(found, two_numbers(), frame, frame["label"], own)
+    np.testing.assert_array_equal(train.predict(again, frame), train.predict(pipeline, frame))
+    assert found.estimator.params["alpha"] == won.estimator.params["alpha"]
 
 
 @pytest.mark.parametrize(

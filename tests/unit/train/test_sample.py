@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import spec as spec_of
 
+from nightshift.errors import NotReady
 from nightshift.specs import Train
-from nightshift.train import TrainingDates, drawn, sampled
+from nightshift.train import TrainingDates, drawn, require_enough, sampled
 
 FIRST, ENTITY = date(2013, 1, 1), ["shop", "ticket"]
 
@@ -97,6 +99,31 @@ def test_what_is_kept_is_like_what_is_not() -> None:
     assert abs(kept["x"].mean() - frame["x"].mean()) < 4 / np.sqrt(3000)
     a_night = kept.groupby("batch_date").size()
     assert a_night.min() > 20
+
+
+def test_what_a_half_life_leaves_too_few_of_is_not_told_to_be_missing() -> None:
+    model = spec_of("regression", "sklearn.linear_model.Ridge", {}, half_life_days=3, min_rows=500)
+    frame = rows(60, 100).assign(label=1.0)
+    kept = sampled(model.train, frame, dates(53), ENTITY)
+    with pytest.raises(
+        NotReady,
+        match=r"of 5,300 labelled rows in .* train.half_life_days: 3 keeps \d{3}, fewer than train.min_rows",
+    ):
+        require_enough(model, kept, dates(53), date(2013, 3, 2), len(frame))
+    few = frame[frame["ticket"].isin(["1", "2"])]
+    with pytest.raises(NotReady, match=r"106 labelled rows in .*run features_toy for these nights"):
+        require_enough(model, few, dates(53), date(2013, 3, 2), len(few))
+
+
+def test_labels_that_are_alike_only_because_of_what_was_drawn_say_so() -> None:
+    model = spec_of(
+        "classification", "sklearn.linear_model.LogisticRegression", {}, half_life_days=1, min_rows=1
+    )
+    frame = rows(60, 100)
+    frame["label"] = (frame["batch_date"] < "2013-01-10").astype(float)
+    kept = sampled(model.train, frame, dates(53), ENTITY)
+    with pytest.raises(NotReady, match=r"all \d+ labels to fit on, \d+ kept of 5,300, 2013-01-01\.\."):
+        require_enough(model, kept, dates(53), date(2013, 3, 2), len(frame))
 
 
 def test_fewer_rows_than_a_training_needs_are_refused() -> None:

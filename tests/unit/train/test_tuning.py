@@ -1,17 +1,23 @@
 """A search spends its budget, judges on later nights only, and goes on from the trials that there are."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.pipeline import Pipeline
 from toys import A_NIGHT, feature_set, rows, spec
 
 from nightshift import train
-from nightshift.errors import ArtifactRefused, NotReady, SpecError
+from nightshift.errors import ArtifactRefused, FitFailed, NotReady, SchemaMismatch, SpecError, Unreachable
 from nightshift.specs import FAMILIES, Model
-from nightshift.train import Trial, tuning
+from nightshift.train import Trial, fitting, tuning
 
 SPACE = {
     "learning_rate": {"low": 0.02, "high": 0.5, "log": True},
@@ -51,6 +57,27 @@ def test_a_fold_is_fitted_on_earlier_nights_only_and_each_later_night_is_judged_
     judged = pd.concat([fold.later for fold in cut])
     assert judged.index.is_unique
     assert judged["batch_date"].nunique() == 20  # 24 nights in six parts, the first only fitted on
+
+
+@given(st.lists(st.integers(1, 500), min_size=8, max_size=60), st.integers(1, 7))
+def test_the_parts_hold_as_many_rows_as_whole_nights_allow(a_night: list[int], folds: int) -> None:
+    nights = np.repeat([date(2013, 1, 1) + timedelta(days=n) for n in range(len(a_night))], a_night)
+    frame = pd.DataFrame({"batch_date": nights})
+    cut = tuning.folds(searching(trials=1, folds=folds), frame)
+    parts = [cut[0].earlier, *(fold.later for fold in cut)]
+    assert len(parts) == folds + 1
+    assert sum(map(len, parts)) == len(frame)
+    assert min(part["batch_date"].nunique() for part in parts) >= 1
+    if max(a_night) * (folds + 1) <= len(frame):  # no night is more than a part
+        assert max(map(len, parts)) < len(frame) / (folds + 1) + max(a_night)
+
+
+def test_with_a_half_life_each_fold_has_rows_to_learn_from_and_to_be_judged_on() -> None:
+    kept = [max(1, int(300 * 0.5 ** (age / 14))) for age in reversed(range(400))]
+    nights = np.repeat([date(2013, 1, 1) + timedelta(days=n) for n in range(400)], kept)
+    cut = tuning.folds(searching(trials=1, folds=3), pd.DataFrame({"batch_date": nights}))
+    shares = [len(part) / len(nights) for part in (cut[0].earlier, *(fold.later for fold in cut))]
+    assert shares == pytest.approx([0.25] * 4, abs=0.05)
 
 
 def test_a_night_is_never_cut_in_two() -> None:
@@ -134,6 +161,70 @@ def test_a_candidate_that_cannot_be_fitted_is_set_aside_with_its_words() -> None
     failed = [trial for trial in searched(model) if trial.state == "failed"]
     assert failed
     assert all("max_leaf_nodes" in trial.note and not trial.scores for trial in failed)
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, model: Model, happens: Callable[[], object]) -> list[Trial]:
+    """Search where what was fitted with 7 leaves cannot be predicted by."""
+
+    def predict(pipeline: Pipeline, later: pd.DataFrame, of: Sequence[str]) -> Any:
+        return happens() if pipeline[-1].max_leaf_nodes == 7 else fitting.predict(pipeline, later, of)
+
+    monkeypatch.setattr(tuning, "predict", predict)
+    return searched(model)
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def happens() -> object:
+        raise error
+
+    return happens
+
+
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [
+        pytest.param(raising(ValueError("no such neighbour")), "ValueError: no such neighbour", id="predict"),
+        pytest.param(raising(SchemaMismatch("other classes")), "SchemaMismatch: other classes", id="classes"),
+        pytest.param(lambda: np.full(300, np.nan), "ValueError", id="no number"),
+        pytest.param(lambda: np.full(300, 1e300), "no finite r2", id="numbers too large"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_a_candidate_that_cannot_be_judged_is_set_aside_with_its_words(
+    monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object], says: str
+) -> None:
+    model = judged_by_r2(
+        searching(task="regression", trials=6, space={"max_leaf_nodes": {"choices": [15, 7]}})
+    )
+    trials = breaking(monkeypatch, model, happens)
+    failed = [trial for trial in trials if trial.state == "failed"]
+    assert len(trials) == 6
+    assert failed
+    assert all(says in trial.note and "2013-01-07..2013-01-12" in trial.note for trial in failed)
+    assert train.best(model, trials) not in failed
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ConnectionResetError(), Unreachable("the warehouse")])
+def test_what_another_try_can_cure_does_not_set_a_candidate_aside(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model = searching(trials=6, space={"max_leaf_nodes": {"choices": [15, 7]}})
+    with pytest.raises(type(error)):
+        breaking(monkeypatch, model, raising(error))
+
+
+def test_a_declared_estimator_that_cannot_be_judged_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = {
+        "class": "sklearn.ensemble.HistGradientBoostingClassifier",
+        "params": {"max_iter": 5, "max_leaf_nodes": 7},
+    }
+    with pytest.raises(FitFailed, match=r"could not be judged on the fold 2013-01-07.*: no words"):
+        breaking(monkeypatch, searching(trials=3, estimator=declared), raising(ValueError("no words")))
+
+
+def judged_by_r2(model: Model) -> Model:
+    gates = [gate.model_copy(update={"metric": "r2"}) for gate in model.gates]
+    return model.model_copy(update={"gates": gates})
 
 
 def test_a_declared_estimator_that_cannot_be_fitted_is_an_error() -> None:

@@ -1,0 +1,37 @@
+"""Which rows of a holdout a version was fitted on. Nights do not tell: a correction may move an event to another."""
+
+from datetime import date
+
+import pandas as pd
+
+from nightshift.govern import Candidate
+from nightshift.platform.frozen import read_snapshot
+from nightshift.platform.handles import Platform
+from nightshift.platform.papers import version_row
+from nightshift.specs import Model
+
+
+def by_champion(platform: Platform, model: Model, number: int, holdout: pd.DataFrame) -> Candidate:
+    """Return what a version that serves has seen of a holdout; of a refit, its snapshot's holdout is among it."""
+    version = version_row(platform, model.name, number)
+    frozen, rows = read_snapshot(platform, version.snapshot_id)
+    # What an imported version was trained on may end before the rows to fit on of its snapshot do.
+    until = version.train_last if version.brought else frozen.train_last
+    fitted = rows if version.refit else rows[rows["batch_date"] <= pd.Timestamp(until)]
+    entity = platform.project.feature_set(model.features).entity
+    return seen(number, version.trained_until, fitted, holdout, entity)
+
+
+def seen(
+    version: int, until: date, fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]
+) -> Candidate:
+    """Return a version that was fitted on rows up to ``until``, with how many of the holdout's are among them.
+
+    An entity has one label, so it is the row's identity.
+    """
+    if not set(entity) <= set(fitted.columns):
+        return Candidate(version, until)  # trained for another entity: none of its rows is one of these
+    known = pd.MultiIndex.from_frame(fitted[entity].astype("str"))
+    among = pd.MultiIndex.from_frame(holdout[entity].astype("str")).isin(known)
+    nights = holdout.loc[among, "batch_date"]
+    return Candidate(version, until, int(among.sum()), None if nights.empty else nights.max().date())
