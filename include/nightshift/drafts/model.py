@@ -33,6 +33,7 @@ POSITIVE = (
     "fraud",
 )
 FEW_INTEGERS = 10
+EIGHT_WEEKS = 56
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def draft(ask: Ask, source: Source, seen: Seen | None, *, owner: str, lag: int =
         *_gates(goal, seen),
         f"drift: {{{_window(sizes, 'min_rows')}}}",
         f"performance: {{metric: {_loss(goal)}, tolerance: 0.15, {_window(sizes, 'min_labels')}}}",
-        "retrain: {when: {shift: 365, harm: 365, age_days: 56}, cooldown_days: 14}",
+        # Refitted on its holdout, a version is behind by the nights that labels take.
+        f"retrain: {{when: {{shift: 365, harm: 365, age_days: {EIGHT_WEEKS + late}}}, cooldown_days: 14}}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -11,6 +11,7 @@ from nightshift import bootstrap
 from nightshift.errors import FitFailed, NotReady
 from nightshift.replay.bank import Bank
 from nightshift.replay.policies import Policy, Served, never
+from nightshift.specs import Model
 
 Floats = NDArray[np.float64]
 # Nights that follow each other are alike: whole weeks are drawn.
@@ -45,8 +46,8 @@ class Outcome:
 class Compared:
     """All outcomes over the same nights. ``chosen``: the policy that the first half of the nights would have chosen.
 
-    ``curves``: of each policy the gain summed up over nights, from the first start on. ``left_out``: in words, what
-    could not be compared, and why.
+    ``curves``: of each policy the gain summed up over nights, from the first start on. ``models``: the specs, by what
+    was changed in them. ``left_out``: in words, what could not be compared, and why.
     """
 
     nights: int
@@ -54,6 +55,7 @@ class Compared:
     outcomes: tuple[Outcome, ...]
     chosen: str
     curves: Mapping[str, Floats]
+    models: Mapping[str, Model]
     left_out: tuple[str, ...] = ()
 
 
@@ -90,7 +92,8 @@ def compare(
             outcomes.append(_outcome(name, found, seed))
             curves[name] = np.cumsum(found[0][1])
     nights = len(declared.nights) - declared.serves_from(usual[begun[0]])
-    return Compared(nights, len(begun), tuple(outcomes), _chosen(outcomes), curves, tuple(left_out))
+    models = {change: bank.model for change, bank in banks.items()}
+    return Compared(nights, len(begun), tuple(outcomes), _chosen(outcomes), curves, models, tuple(left_out))
 
 
 def _numbers(bank: Bank) -> dict[date, int]:

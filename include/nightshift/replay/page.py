@@ -5,7 +5,8 @@ from nightshift.masks import masked
 from nightshift.pages import Document, Figure, Legend, Note, Section, Table
 from nightshift.pages.charts import curves
 from nightshift.replay.compare import ORACLE, Compared, Outcome
-from nightshift.replay.policies import DECLARED, NEVER, days_of
+from nightshift.replay.policies import DECLARED
+from nightshift.replay.proposal import proposed
 
 HEAD = (
     "Policy",
@@ -58,17 +59,8 @@ def verdict(found: Compared) -> str:
     return (
         f"The first half of the nights would have chosen: {chosen.policy}. On the second half it gained "
         f"{chosen.later:+.4f} a night over never retraining, with {chosen.started:.1f} trainings a year."
-        f"{_proposed(chosen.policy)}"
+        f"{proposed(chosen.policy, found.models[chosen.policy.rpartition(': ')[0]])}"
     )
-
-
-def _proposed(policy: str) -> str:
-    """Return what a spec would say of a policy, in words; nothing of what it says already."""
-    change, _, name = policy.rpartition(": ")
-    days = days_of(name)
-    age = [f"retrain.when.age_days={days or 'null'}"] if days or name == NEVER else []
-    keys = ", ".join([*([change] if change else []), *age])
-    return f" Proposed for the file of the model: {keys}." if keys else ""
 
 
 def told(each: Outcome) -> str:

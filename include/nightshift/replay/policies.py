@@ -39,6 +39,8 @@ NEVER = "never"
 DECLARED = "as declared"
 # Every so many days.
 CALENDARS = (7, 28, 56)
+# Gates that load the file of a version: a candidate has none.
+OF_A_FILE = {"latency", "size"}
 BY_CALENDAR = re.compile(r"every (?:(\d+) )?(week|night)s?(?:,|$)")
 
 
@@ -160,7 +162,7 @@ def passes(bank: Bank, challenger: int, champion: int) -> bool:
 
 
 def _of_scores(gates: list[Gate]) -> list[Gate]:
-    return [gate for gate in gates if gate.gate not in {"latency", "size"}]
+    return [gate for gate in gates if gate.gate not in OF_A_FILE]
 
 
 def filled(bank: Bank, changes: list[tuple[int, int]]) -> Ints:

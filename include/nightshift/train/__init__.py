@@ -4,7 +4,7 @@
 """
 
 from nightshift.train.alone import alone
-from nightshift.train.dates import TrainingDates, fair_from, training_dates
+from nightshift.train.dates import TrainingDates, days_behind, fair_from, training_dates
 from nightshift.train.encoding import told
 from nightshift.train.fitting import (
     as_fitted,
@@ -47,6 +47,7 @@ __all__ = [
     "came",
     "check",
     "chosen",
+    "days_behind",
     "drawn",
     "fair_from",
     "final",

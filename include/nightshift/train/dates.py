@@ -22,6 +22,11 @@ def fair_from(model: Model, trained_until: date) -> date:
     return trained_until + timedelta(days=model.matures_after_days + model.train.holdout_days)
 
 
+def days_behind(model: Model) -> int:
+    """Return how many nights a version, as it serves, is behind the night that it is trained as of."""
+    return model.matures_after_days + (0 if model.train.refit else model.train.holdout_days)
+
+
 def training_dates(model: Model, as_of: date, first_night: date) -> TrainingDates:
     """Return the days that a training of ``model`` as of ``as_of`` may use.
 

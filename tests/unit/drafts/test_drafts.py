@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from nightshift import featurise
@@ -247,8 +248,6 @@ def test_an_infinity_widens_no_range() -> None:
     "value", ["a: b", "yes", "null", "1", "#x", "[", "a, b", "{date}.csv", "", "ü", '"', "a\u2028b\x7f"]
 )
 def test_any_text_comes_back_from_the_yaml_that_is_written(value: str) -> None:
-    import yaml
-
     assert yaml.safe_load(f"key: {source.scalar(value)}")["key"] == value
     assert yaml.safe_load(source.flow({"k": [value, "x"], value or "e": 1.5}))["k"] == [value, "x"]
 
@@ -742,6 +741,15 @@ def test_a_models_thresholds_are_those_of_a_constant(
     assert (spec.target.matures_after_days, spec.train.window_days, spec.train.holdout_days) == (1, "all", 60)
 
 
+@pytest.mark.parametrize("late", [1, 90])
+def test_a_drafted_model_asks_for_a_training_eight_weeks_after_the_last_however_late_labels_come(
+    late: int,
+) -> None:
+    seen = look.Seen(pd.Series([0.5, 1.0, 7.25] * 20), rows_a_night=20.0, matures_after=late)
+    spec = yaml.safe_load(model.draft(Ask("set", "x"), of_one_column("float"), seen, owner="me"))
+    assert spec["retrain"]["when"]["age_days"] - spec["target"]["matures_after_days"] == 56
+
+
 def test_a_connection_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", "postgres://me:p%40ss@db.example:5433/sales?sslmode=require")
     found = look.find_connection("shop")
@@ -945,8 +953,6 @@ def test_no_text_of_the_data_or_of_a_header_is_code_of_a_drafted_module(tmp_path
 @pytest.mark.parametrize("ask", [{}, {"equals": ENDS}])
 @pytest.mark.parametrize("others", [["a"] * 30, ["a"] * 20 + ["b"] * 20])
 def test_no_text_of_the_data_is_a_key_of_a_drafted_model(ask: dict, others: list[str]) -> None:
-    import yaml
-
     seen = look.Seen(pd.Series([*others, *[ENDS] * 20]), rows_a_night=20.0, matures_after=1)
     content = yaml.safe_load(model.draft(Ask("set", "x", **ask), of_one_column("string"), seen, owner="me"))
     assert ENDS in [content["target"].get("equals"), *content["target"].get("classes", [])]

@@ -309,18 +309,73 @@ def test_what_would_have_been_served_with_an_offset_a_night_is_compared_by_the_s
     assert replay.bank(spec(), plain.rows, plain.candidates).loss[0, -1] == plain.loss[0, -1]
 
 
-def test_what_the_first_half_would_have_chosen_is_proposed_as_the_spec_says_it() -> None:
-    def told(chosen: str) -> str:
-        outcome = replay.Outcome(chosen, *[0.0] * 11)
-        return replay.verdict(replay.Compared(9, 1, (outcome,), chosen, {})).partition(" a year.")[2]
+def proposal(chosen: str, **given: object) -> str:
+    """Return what a replay says after its verdict, of a spec that is fitted again on its holdout, three nights ago."""
+    target = {"source": "truth", "column": "y", "matures_after_days": 3}
+    model = spec(**{"target": target, "train": {}, **given})
+    outcome = replay.Outcome(chosen, *[0.0] * 11)
+    models = {chosen.rpartition(": ")[0]: model}
+    return replay.verdict(replay.Compared(9, 1, (outcome,), chosen, {}, models)).partition(" a year.")[2]
 
-    assert told("every 4 weeks, ungated") == " Proposed for the file of the model: retrain.when.age_days=28."
-    assert told("never") == " Proposed for the file of the model: retrain.when.age_days=null."
-    changed = "train.window_days=45: every week, gated"
-    assert told(changed).endswith("model: train.window_days=45, retrain.when.age_days=7.")
-    assert told("recalibrate=null: as declared").endswith("model: recalibrate=null.")
-    assert told("every 10 nights, gated").endswith("model: retrain.when.age_days=10.")
-    assert told("as declared") == ""
+
+@pytest.mark.parametrize(
+    ("chosen", "given", "keys"),
+    [
+        ("every 4 weeks, gated", {}, "retrain.when.age_days=31, retrain.retry_days=28"),
+        # Without a refit a version is behind by its holdout too.
+        ("every 8 weeks, ungated", {"train": {"holdout_days": 7, "refit": False}}, "retrain.when.age_days=66"),
+        ("train.window_days=45: every week, gated", {}, "train.window_days=45, retrain.when.age_days=10"),
+        ("never", {}, "retrain.when.shift=null, retrain.when.harm=null, retrain.when.age_days=null"),
+        ("never", {"retrain": {"when": {"shift": None, "harm": None, "age_days": 9, "psi": True}}},
+         "retrain.when.age_days=null, retrain.when.psi=false"),
+        ("recalibrate=null: as declared", {}, "recalibrate=null"),
+        ("every 10 nights, gated", {"retrain": {"when": {"age_days": 13}, "retry_days": 10}}, ""),
+        ("as declared", {}, ""),
+    ],
+)  # fmt: skip
+def test_what_the_first_half_would_have_chosen_is_proposed_as_the_spec_says_it(
+    chosen: str, given: dict, keys: str
+) -> None:
+    said = proposal(chosen, **given).partition(" In the file")[0]
+    assert said == (f" Proposed for the file of the model: {keys}." if keys else "")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "others"),
+    [
+        ("every 4 weeks, ungated", "reasons shift, harm; gates minimum_score, beats_champion, size"),
+        ("every 4 weeks, gated", "reasons shift, harm; gates size"),
+        ("every week, gated", "reasons shift, harm; gates size; guards cooldown_days, budget, give_up_after"),
+        ("as declared", "gates size"),
+        ("never", None),
+    ],
+)
+def test_what_a_proposal_does_not_cover_is_named(chosen: str, others: str | None) -> None:
+    gates = [*spec().model_dump()["gates"], {"gate": "size", "megabytes": 5.0}]
+    said = proposal(chosen, gates=gates, retrain={"cooldown_days": 14})
+    assert said.partition(" In the file, but not in this policy: ")[2] == (f"{others}." if others else "")
+
+
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("change", [CHANGE, NIGHTS])
+def test_a_spec_as_proposed_trains_on_the_nights_of_the_calendar_it_was_proposed_for(
+    refit: bool, change: int
+) -> None:
+    """Labels come ten nights late, and where nothing changes most trainings are not promoted."""
+    given = nights(change, late=10)
+    about = {
+        "target": {"source": "truth", "column": "y", "matures_after_days": 10},
+        "train": {"window_days": 21, "holdout_days": 7, "min_rows": 100, "refit": refit},
+    }
+    said = proposal("every 4 weeks, gated", **about)
+    keys = dict(re.findall(r"retrain\.(\w+(?:\.\w+)?)=(\d+)", said))
+    when = {"shift": None, "harm": None, "age_days": int(keys["when.age_days"])}
+    there, policy = declares(given, when=when, retry_days=int(keys["retry_days"]), about=about)
+    expected = replay.every(28, gated=True)(there, 0)
+    found = policy(there, 0)
+    assert (found.started, found.promoted) == (expected.started, expected.promoted)
+    assert found.started == 3
+    assert found.serving.tolist() == expected.serving.tolist()
 
 
 def test_no_calendar_is_compared_that_a_bank_has_no_candidates_for() -> None:
@@ -339,7 +394,7 @@ def test_the_picture_draws_what_specs_declare_whole_and_not_what_nobody_reaches(
     names = ["never", "every week, ungated", replay.ORACLE, replay.DECLARED]
     outcomes = tuple(replay.Outcome(name, *[float(n)] * 11) for n, name in enumerate(names))
     curves = {name: np.linspace(0, n, 365) for n, name in enumerate(names)}
-    found = replay.Compared(365, 1, outcomes, "every week, ungated", curves)
+    found = replay.Compared(365, 1, outcomes, "every week, ungated", curves, {"": spec()})
     page = pages.page(replay.report("m", DateRange(FIRST, FIRST + timedelta(days=364)), found))
     drawn = re.findall(r'<path class="o-(\w+)" d="([^"]+)"/>', page)
     assert [kind for kind, _ in drawn] == ["axis", "then", "now", "good"]
@@ -391,8 +446,10 @@ def test_the_declared_policy_asks_once_a_training_is_expected_to_have_paid() -> 
 # What the spec declares: its reasons and guards
 
 
-def declares(given: replay.Nights, **retrain: object) -> tuple[replay.Bank, replay.Policy]:
-    model = spec(retrain=retrain)
+def declares(
+    given: replay.Nights, about: dict | None = None, **retrain: object
+) -> tuple[replay.Bank, replay.Policy]:
+    model = spec(retrain=retrain, **(about or {}))
     there = made(model, given)
 
     def learned(bank: replay.Bank, number: int) -> replay.Learned:
