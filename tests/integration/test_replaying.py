@@ -184,7 +184,7 @@ def test_a_date_that_cannot_be_learned_from_is_left_out_and_named(
         (
             Rehearsal(DateRange(date(2013, 3, 12), date(2013, 4, 12))),
             NotReady,
-            "labelled rows|no night with labels",
+            "0 nights with labels follow 2013-03-12",
         ),
     ],
 )

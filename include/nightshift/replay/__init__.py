@@ -10,6 +10,7 @@ from nightshift.replay.bank import (
     candidate,
     labelled,
     learned,
+    require_nights,
 )
 from nightshift.replay.compare import ORACLE, Compared, Outcome, compare
 from nightshift.replay.declared import Watched, declared
@@ -54,6 +55,7 @@ __all__ = [
     "never",
     "oracle",
     "report",
+    "require_nights",
     "told",
     "verdict",
 ]

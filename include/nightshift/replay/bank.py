@@ -26,6 +26,8 @@ from nightshift.specs import NOTHING, FeatureSet, Model, Own
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+# So many nights with labels follow a champion's date: of fewer nothing can be said.
+FEWEST_AFTER = 7
 
 
 @dataclass(frozen=True)
@@ -186,20 +188,29 @@ def _known(
     return rows
 
 
+def require_nights(model: Model, rows: pd.DataFrame, first: date) -> None:
+    """Raise NotReady if too few nights with labels follow the first training. ``rows``: of :func:`labelled`."""
+    nights = [night.date() for night in rows["batch_date"].unique()]
+    many = sum(night > first for night in nights)
+    if many < FEWEST_AFTER:
+        newest = f"the last one is {max(nights)}" if nights else "no night has any"
+        raise NotReady(
+            f"model '{model.name}': {many} nights with labels follow {first}, as of which the first champion is "
+            f"trained, of at least {FEWEST_AFTER}; {newest}. Begin earlier, or wait for labels"
+        )
+
+
 def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
     """Return the bank of these candidates, whose predictions are of ``rows`` as :func:`labelled` returns them.
 
     Where the spec recalibrates, they become what would have been served.
 
     Raises:
-        NotReady: no labelled row is later than the first candidate.
+        NotReady: too few nights with labels are later than the first candidate.
     """
+    require_nights(model, rows, found[0].as_of)
     numbers, starts = np.unique(rows["batch_date"].to_numpy(), return_inverse=True)
     dates = tuple(pd.Timestamp(number).date() for number in numbers)
-    if not found or not dates or dates[-1] <= found[0].as_of:
-        raise NotReady(
-            f"model '{model.name}': no night with labels follows the first training; replay an earlier range"
-        )
     found = [_served(model, rows, candidate) for candidate in found]
     counts = np.bincount(starts, minlength=len(dates))
     truth = rows["label"].to_numpy(dtype="float64")

@@ -1,5 +1,6 @@
 """Policies side by side: the loss of each, what it gains over never retraining, and how much that depends on luck."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from nightshift import bootstrap
 from nightshift.errors import FitFailed, NotReady
-from nightshift.replay.bank import Bank
+from nightshift.replay.bank import FEWEST_AFTER, Bank
 from nightshift.replay.policies import Policy, Served, never
 from nightshift.specs import Model
 
@@ -79,7 +80,7 @@ def compare(
     declared = next(iter(banks.values()))
     numbers = {change: _numbers(bank) for change, bank in banks.items()}
     usual = _numbers(declared)
-    begun = _starts(numbers, starts)
+    begun = _starts(numbers, declared.nights, starts)
     outcomes, curves, left_out = [], {}, _lacking(numbers, dates)
     for change, bank in banks.items():
         for policy, serve in policies.items():
@@ -100,18 +101,20 @@ def _numbers(bank: Bank) -> dict[date, int]:
     return {candidate.as_of: number for number, candidate in enumerate(bank.candidates)}
 
 
-def _starts(numbers: Mapping[str, Mapping[date, int]], most: int) -> list[date]:
-    """Return the first dates that every bank has a candidate of, but for the last: another is to follow.
+def _starts(numbers: Mapping[str, Mapping[date, int]], nights: Sequence[date], most: int) -> list[date]:
+    """Return the first dates that every bank has a candidate of, but for the last: another is to follow, and nights.
 
     Raises:
         NotReady: there is none.
     """
     common = sorted(set.intersection(*(set(each) for each in numbers.values())))
-    if not common:
+    followed = [day for day in common if len(nights) - bisect_right(nights, day) >= FEWEST_AFTER]
+    if not followed:
         raise NotReady(
-            "no date has a candidate of every spec: replay a longer range, or leave out the change that has so few"
+            f"no date has a candidate of every spec and {FEWEST_AFTER} nights with labels after it: replay a longer "
+            "range, or leave out the change that has so few candidates"
         )
-    return common[: max(1, min(most, len(common) - 1))]
+    return followed[: max(1, min(most, len(common) - 1))]
 
 
 def _lacking(numbers: Mapping[str, Mapping[date, int]], dates: Sequence[date]) -> list[str]:

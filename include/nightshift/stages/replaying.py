@@ -53,7 +53,7 @@ def rehearse(
     Raises:
         RequestError: a change is none, or the range is too short.
         SpecError: the changed spec is wrong.
-        NotReady: there are no features or labels of these nights, or too few for a first champion.
+        NotReady: there are no features or labels of these nights, or too few for a first champion or after it.
         FitFailed: a first champion cannot be learned from them.
     """
     model = platform.project.model(name)
@@ -109,6 +109,7 @@ def _bank(
     """Return the bank of a spec, and the folder that its candidates are in until all is compared."""
     feature_set = platform.project.feature_set(spec.features)
     rows = replay.labelled(spec, feature_set, nights, last)
+    replay.require_nights(spec, rows, dates[0])
     folder = f"{kept.rehearsed(spec.name)}/{_identity(platform, spec, nights, rows)}"
     found: list[replay.Candidate] = []
     for number, as_of in enumerate(dates):

@@ -279,8 +279,31 @@ def test_nights_without_labels_after_the_first_training_are_told() -> None:
     )
     rows = replay.labelled(spec(), feature_set(), early, PERIOD.last)
     alone = replay.candidate(spec(), feature_set(), early, PERIOD.first, rows)
-    with pytest.raises(NotReady, match="no night with labels follows the first training"):
+    with pytest.raises(NotReady, match=f"0 nights with labels follow {PERIOD.first}"):
         replay.bank(spec(), rows, [alone])
+
+
+@pytest.mark.parametrize(("labelled", "starts"), [(7, 1), (13, 1), (14, 2), (21, 3)])
+def test_a_start_has_a_week_of_nights_with_labels_after_it(labelled: int, starts: int) -> None:
+    model, given = spec(), nights()
+    rows = replay.labelled(model, feature_set(), given, PERIOD.first + timedelta(days=labelled))
+    dates = replay.as_of_dates(PERIOD, 7)
+    there = replay.bank(
+        model, rows, [replay.candidate(model, feature_set(), given, day, rows) for day in dates]
+    )
+    found = replay.compare({"": there}, POLICIES, starts=4)
+    assert found.starts == starts
+    assert found.nights == labelled
+    assert all(np.isfinite(each.later) for each in found.outcomes)
+
+
+def test_labels_that_have_hardly_begun_to_come_are_told_with_the_last_night_that_has_some() -> None:
+    given, first = nights(), PERIOD.first
+    last = first + timedelta(days=6)
+    early = replace(given, reported=given.reported[given.reported["batch_date"] <= pd.Timestamp(last)])
+    rows = replay.labelled(spec(), feature_set(), early, PERIOD.last)
+    with pytest.raises(NotReady, match=rf"6 nights with labels follow {first}, .* the last one is {last}"):
+        replay.require_nights(spec(), rows, first)
 
 
 def test_what_would_have_been_served_with_an_offset_a_night_is_compared_by_the_same_fits() -> None:
