@@ -124,9 +124,9 @@ def _goal(ask: Ask, kind: str, seen: Seen | None) -> Goal:
             "above", ask.above, f"above: the positive class is {ask.column} > {_shown(ask.above)}, as asked."
         )
     if ask.equals is not None:
-        return _one(ask, seen, _typed(ask.equals, kind), "as asked")
+        return _one(ask, seen, _typed(ask.equals, kind, "--equals"), "as asked")
     if ask.classes is not None:
-        return _several(ask, seen, tuple(_typed(each, kind) for each in ask.classes))
+        return _several(ask, seen, tuple(_typed(each, kind, "--classes") for each in ask.classes))
     if ask.task == "regression":
         _require_number(ask, kind)
         return Goal()
@@ -156,7 +156,7 @@ def _guessed(ask: Ask, kind: str, seen: Seen | None) -> Goal:
             f"--target: '{ask.column}' is {found[0]!r} in every row; there is nothing to learn"
         )
     if kind == "float" or (kind == "integer" and _measures(seen)):
-        return _number(ask, seen) if ask.task else _binary_number(ask, found)
+        return _number(ask, seen, found)
     return _classes(ask, seen, found)
 
 
@@ -179,18 +179,19 @@ def _measures(seen: Seen) -> bool:
     return bool(len(found) > 2 and (len(found) > FEW_INTEGERS or gaps or found.min() < ROWS_A_CLASS))
 
 
-def _number(ask: Ask, seen: Seen) -> Goal:
-    middle = float(seen.values.astype("float64").median())
-    why = f"above: the positive class is {ask.column} > {middle:g}; a guess, the median of what was seen."
-    return Goal("above", middle, why, _shares(seen.values.astype("float64") > middle))
-
-
-def _binary_number(ask: Ask, found: list[Any]) -> Goal:
-    if found != [0, 1]:
+def _number(ask: Ask, seen: Seen, found: list[Any]) -> Goal:
+    """Return what is learned of a measured number: 0 and 1 are classes, others are if that was asked."""
+    values = seen.values.astype("float64")
+    if found == [0, 1]:
+        why = f"above: {ask.column} is 0 or 1, though with a fraction; the positive class is 1."
+        return Goal("above", 0.0, why, _shares(values > 0))
+    if not ask.task:
         return Goal()
-    return Goal(
-        "above", 0.0, f"above: {ask.column} is 0 or 1, though with a fraction; the positive class is 1."
-    )
+    above, what = float(values.median()), "the median of what was seen"
+    if above == found[-1]:  # most rows are of the largest value: nothing is above it
+        above, what = float(found[-2]), "the largest value below the most that was seen"
+    why = f"above: the positive class is {ask.column} > {above:g}; a guess, {what}."
+    return Goal("above", above, why, _shares(values > above))
 
 
 def _one(ask: Ask, seen: Seen | None, value: Any, why: str) -> Goal:
@@ -221,17 +222,17 @@ def _several(ask: Ask, seen: Seen | None, values: tuple[Any, ...]) -> Goal:
     return Goal("classes", values, f"classes: {told or 'as asked'}. Add those that may still come.", shares)
 
 
-def _typed(text: str, kind: str) -> Any:
-    """Return a value that was typed on the command line as one of the column's. Raises RequestError."""
+def _typed(text: str, kind: str, option: str) -> Any:
+    """Return a value that was typed for an option as one of the column's. Raises RequestError."""
     try:
         if kind == "integer":
             return int(text)
         if kind == "boolean":
             return {"true": True, "false": False}[text.lower()]
     except (ValueError, KeyError):
-        raise RequestError(f"--equals {text!r}: the column is {kind}") from None
+        raise RequestError(f"{option} {text!r}: the column is {kind}") from None
     if kind == "float":
-        raise RequestError(f"--equals {text!r}: the column is float; give --above NUMBER")
+        raise RequestError(f"{option} {text!r}: the column is float; give --above NUMBER")
     return text
 
 

@@ -655,6 +655,24 @@ def test_a_target_is_learned_as_what_it_looks_like(
 
 
 @pytest.mark.parametrize(
+    ("kind", "values", "says"),
+    [
+        ("float", [0.0, 1.0, 1.0, 1.0] * 20, "above: 0,"),
+        ("float", [1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0] * 10, "above: 4,"),
+        ("float", [0.25, 7.5, 7.5] * 20, "above: 0.25,"),
+        ("float", [1.0, 2.0, 3.0] * 20, "above: 2,"),
+        ("integer", [*[9] * 40, *range(9)], "above: 8,"),
+    ],
+)
+def test_a_number_that_is_to_be_classes_has_rows_of_both(kind: str, values: list, says: str) -> None:
+    """Where most rows hold the most there is, nothing is above the median."""
+    seen = look.Seen(pd.Series(values), rows_a_night=20.0, matures_after=1)
+    text = model.draft(Ask("set", "x", "classification"), of_one_column(kind), seen, owner="me")
+    assert f"{{source: s, column: x, {says}" in text
+    assert "median" in text or says != "above: 2,"
+
+
+@pytest.mark.parametrize(
     ("kind", "ask", "says"),
     [
         ("string", {"equals": "UP"}, "equals: UP,"),
@@ -680,7 +698,10 @@ def test_a_value_that_is_there_in_another_case_is_asked_for(include: Path, ask: 
     ("kind", "ask", "says"),
     [
         ("float", {"equals": "1"}, "the column is float; give --above NUMBER"),
-        ("integer", {"equals": "x"}, "the column is integer"),
+        ("integer", {"equals": "x"}, "--equals 'x': the column is integer"),
+        ("integer", {"classes": ("1", "x")}, "--classes 'x': the column is integer"),
+        ("boolean", {"classes": ("true", "no")}, "--classes 'no': the column is boolean"),
+        ("float", {"classes": ("1", "2")}, "--classes '1': the column is float; give --above NUMBER"),
         ("string", {"task": "regression"}, "a regression learns a number"),
         ("string", {"equals": "a", "above": 1.0}, "give one of --above"),
     ],
