@@ -497,7 +497,8 @@ def replay(
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="key=value of the spec, with commas between; replayed beside it; may be repeated"
+            "--set",
+            help="key=value of the spec, as its file has it, with commas between; replayed beside it; may be repeated",
         ),
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="kept with the findings")] = "by hand",

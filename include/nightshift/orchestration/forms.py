@@ -164,7 +164,8 @@ REPLAY_POLICIES = {
     "starts": _number(4, 1, 50, "Starts", "With how many candidates to begin, one by one: how much is luck."),
     "changes": _lines(
         "Changes",
-        "Of the spec, each replayed beside it: `train.window_days=45` a line, several with commas between.",
+        "Of the spec, each replayed beside it: `train.window_days=45` a line, several with commas between. Values "
+        "as in the file: `estimator.params.max_iter=300`, `slices=[shop, region]`.",
     ),
     "reason": REASON,
 }

@@ -50,19 +50,27 @@ def read_yaml(path: Path) -> Declared:
         SpecError: the file is missing, not YAML, has a key twice, or is not a mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 a SafeLoader
+        content = read_value(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         near = [other.name for other in path.parent.glob("*") if other.stem.lower() == path.stem]
         found = f"; '{near[0]}' is there: rename it" if near else ""
         raise SpecError(f"{path}: no such file{found}") from error
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        # ValueError, TypeError: PyYAML lets them out for 2013-02-30, or a list as a key.
+    except ValueError as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from error
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
     if not isinstance(content, dict):
         raise SpecError(f"{path}: expected a mapping of keys, got {type(content).__name__}")
     return content
+
+
+def read_value(text: str) -> Any:
+    """Return what a YAML text says, by the rules of specs. Raises ValueError if it is none, or has a key twice."""
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 a SafeLoader
+    except (yaml.YAMLError, TypeError, RecursionError) as error:
+        # TypeError, and ValueError: PyYAML lets them out for a list as a key, and for 2013-02-30.
+        raise ValueError(str(error)) from error
 
 
 def build(kind: type[S], content: Declared, path: Path) -> S:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from nightshift import kept, pages, replay, results
 from nightshift.calendar import DateRange
@@ -22,7 +22,7 @@ from nightshift.platform.labels import ensure_reports, read_reports
 from nightshift.platform.provenance import provenance, spec_text
 from nightshift.records import replays
 from nightshift.specs import FeatureSet, Model
-from nightshift.specs.parts import build
+from nightshift.specs.parts import build, read_value
 from nightshift.types import content_sha256
 from nightshift.warehouse import feature_table
 
@@ -172,6 +172,8 @@ def policies(every: int) -> dict[str, replay.Policy]:
 def changed(model: Model, text: str) -> Model:
     """Return the model with a change of its spec: ``key.key=value``, several with commas between.
 
+    Values are written as in the file.
+
     Raises:
         RequestError: it is none.
         SpecError: there is no such key, or the value is not one of it.
@@ -179,7 +181,7 @@ def changed(model: Model, text: str) -> Model:
     content = model.model_dump(mode="json", by_alias=True)
     if len(text) > LONGEST_CHANGE:
         raise RequestError(f"--set: at most {LONGEST_CHANGE} characters, got {len(text)}")
-    for part in text.split(","):
+    for part in _parts(text):
         path, sign, value = part.strip().partition("=")
         if not sign or not path.strip():
             raise RequestError(f"--set {part.strip()!r}: expected key=value, as in train.window_days=45")
@@ -187,8 +189,23 @@ def changed(model: Model, text: str) -> Model:
             raise RequestError(
                 f"--set {part.strip()!r}: the rows and their labels are what is replayed; leave it"
             )
-        _put(content, path.strip().split("."), yaml.safe_load(value), part)
+        try:
+            _put(content, path.strip().split("."), read_value(value), part)
+        except ValueError as error:
+            raise RequestError(f"--set {part.strip()!r}: not valid YAML: {error}") from error
     return build(Model, content, Path(f"--set {text}"))
+
+
+def _parts(text: str) -> list[str]:
+    """Return the changes of a text. A comma parts two where the value before it is whole: ``[32`` is not."""
+    found, pending = list[str](), list[str]()
+    for piece in text.split(","):
+        pending.append(piece)
+        part = ",".join(pending)
+        with suppress(ValueError):
+            read_value(part.partition("=")[2])
+            found, pending = [*found, part], []
+    return [*found, ",".join(pending)] if pending else found
 
 
 def _put(content: dict[str, Any], path: list[str], value: Any, told: str) -> None:

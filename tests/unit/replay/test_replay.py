@@ -12,9 +12,10 @@ import pytest
 
 from nightshift import pages, replay, train
 from nightshift.calendar import DateRange
-from nightshift.errors import FitFailed, NotReady
+from nightshift.errors import FitFailed, NotReady, RequestError
 from nightshift.pages import markdown
 from nightshift.specs import FeatureSet, Model
+from nightshift.stages import replaying as stages
 
 FIRST, NIGHTS, A_NIGHT, CHANGE = date(2013, 1, 1), 150, 40, 90
 PERIOD = DateRange(FIRST + timedelta(days=40), FIRST + timedelta(days=NIGHTS - 1))
@@ -399,6 +400,43 @@ def test_a_spec_as_proposed_trains_on_the_nights_of_the_calendar_it_was_proposed
     assert (found.started, found.promoted) == (expected.started, expected.promoted)
     assert found.started == 3
     assert found.serving.tolist() == expected.serving.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("estimator.params.hidden_layer_sizes=[32,16]", "estimator.params.hidden_layer_sizes", [32, 16]),
+        ("estimator.params.x=[[1, 2], [3]], train.window_days=45", "estimator.params.x", [[1, 2], [3]]),
+        (
+            "train.window_days=45,estimator.params.x={a: 1, b: [2, 3]}",
+            "estimator.params.x",
+            {"a": 1, "b": [2, 3]},
+        ),
+        ("description='a, b=c', train.window_days=45", "description", "a, b=c"),
+        ('description="a\\", b",train.window_days=45', "description", 'a", b'),
+        ("description=it's, train.window_days=45", "description", "it's"),
+        ("train.window_days=45, estimator.params.x=010", "estimator.params.x", "010"),
+        ("estimator.params.x=1e-3", "estimator.params.x", 0.001),
+    ],
+)
+def test_a_change_has_values_as_a_spec_has_them(text: str, key: str, value: object) -> None:
+    """A list is one value, and a comma in it parts no changes."""
+    found = stages.changed(spec(), text)
+    assert found.train.window_days == (45 if "window_days" in text else 21)
+    said = found.model_dump(by_alias=True)
+    for each in key.split("."):
+        said = said[each]
+    assert said == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[", "[32,16", "'45", "{a: 1, a: 2}", "2013-02-30", "[" * 400, "!!python/name:os.system", "{[1]: 2}"],
+)
+def test_a_change_that_is_no_yaml_is_named(value: str) -> None:
+    told = f"--set 'estimator.params.x={value}': not valid YAML"
+    with pytest.raises(RequestError, match=re.escape(told).replace("'", ".")):
+        stages.changed(spec(), f"train.window_days=45, estimator.params.x={value}")
 
 
 def test_no_calendar_is_compared_that_a_bank_has_no_candidates_for() -> None:
