@@ -26,6 +26,7 @@ from nightshift.specs import NOTHING, FeatureSet, Model, Own
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Predictions = NDArray[np.floating[Any]]
 # So many nights with labels follow a champion's date: of fewer nothing can be said.
 FEWEST_AFTER = 7
 
@@ -47,20 +48,21 @@ class Nights:
 class Candidate:
     """A model as of a date: the days it was fitted on, how many rows, and its predictions of the rows since.
 
-    It can serve from the night after ``as_of`` on. ``predictions``: (rows of the bank,) or (rows, classes), float32;
-    NaN on the days it was fitted on, and before. Those of the holdout are of the fit that is judged, those of later
-    nights of what serves: its refit, if the spec says so. ``said``: the same before any offset, where that differs.
+    It can serve from the night after ``as_of`` on. ``predictions``: (rows of the bank,) or (rows, classes); float32 of
+    a classification, float64 of a regression, whose numbers may be large and lie close together, as instants do. NaN
+    on the days it was fitted on, and before. Those of the holdout are of the fit that is judged, those of later nights
+    of what serves: its refit, if the spec says so. ``said``: the same before any offset, where that differs.
     """
 
     as_of: date
     dates: train.TrainingDates
     rows: int
-    predictions: NDArray[np.float32]
-    said: NDArray[np.float32] | None = None
+    predictions: Predictions
+    said: Predictions | None = None
 
     @classmethod
     def of(
-        cls, model: Model, as_of: date, first: date, rows: NDArray[Any], predictions: NDArray[np.float32]
+        cls, model: Model, as_of: date, first: date, rows: NDArray[Any], predictions: Predictions
     ) -> "Candidate":
         """Return a candidate as it was kept."""
         return cls(as_of, train.training_dates(model, as_of, first), int(rows), predictions)
@@ -142,7 +144,8 @@ def candidate(
     fitting = rows[rows["batch_date"] <= pd.Timestamp(dates.train_last)]
     pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
     shape = (len(evaluated), len(model.classes)) if model.classes else (len(evaluated),)
-    predictions = np.full(shape, np.nan, dtype=np.float32)
+    exact = "float64" if model.kind == "regression" else "float32"
+    predictions = np.full(shape, np.nan, dtype=exact)
     night = evaluated["batch_date"]
     serving = (night > pd.Timestamp(dates.holdout_last)).to_numpy()
     judging = (night > pd.Timestamp(dates.train_last)).to_numpy() & ~serving

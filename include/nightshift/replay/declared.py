@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from nightshift import retrain, train
 from nightshift.monitor import harm, predictions, shift
@@ -23,7 +22,7 @@ from nightshift.records.monitoring import DriftResult, Harm, Shift, Started
 from nightshift.records.profile import Profile
 from nightshift.records.replays import GainByAge
 from nightshift.records.sketches import Counts, Edges, Sketch
-from nightshift.replay.bank import Bank, Learned
+from nightshift.replay.bank import Bank, Learned, Predictions
 from nightshift.replay.gain import gain_by_age
 from nightshift.replay.policies import Policy, Served, filled, passes
 from nightshift.specs import Model
@@ -126,7 +125,7 @@ def _may_start(bank: Bank, champion: "_Champion", night: date, started: list[Sta
     return retrain.ask(model.retrain, request).may_start
 
 
-def _counted(profile: Profile, dates: pd.Series, said: NDArray[np.float32]) -> dict[date, Counts]:
+def _counted(profile: Profile, dates: pd.Series, said: Predictions) -> dict[date, Counts]:
     """Return the predictions a night, (n,) or (n, classes), as rows a bin of the profile's."""
     days = dates.dt.date.to_numpy()
     none = pd.DataFrame(index=range(len(days)))

@@ -128,6 +128,14 @@ def test_losses_are_those_of_the_functions_of_a_training(bank: replay.Bank) -> N
     assert bank.loss[number, -1] == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_loss_of_a_large_number_is_that_of_a_small_one(bank: replay.Bank) -> None:
+    """Instants as seconds: of a single's digits not two minutes would be left."""
+    given = nights()
+    seconds = given.reported.assign(label=1.7e9 + 60 * given.reported["label"])
+    found = made(spec(), replace(given, reported=seconds))
+    np.testing.assert_allclose(found.loss / 60, bank.loss, rtol=1e-6)
+
+
 def refitted() -> Model:
     return spec(train={"window_days": 21, "holdout_days": 7, "min_rows": 100, "refit": True})
 
