@@ -195,6 +195,22 @@ def test_what_cannot_be_replayed_is_told(
         stages.rehearse(still, MODEL, asked, Try("no"), reason="a test")
 
 
+def test_nights_left_out_because_of_a_fault_are_counted(loop: Platform) -> None:
+    """One that was to be learned from, one that was to be counted, and one of no night that there is."""
+    for night in ("2013-01-18", "2013-02-02", "2012-12-24"):
+        loop.warehouse.execute(
+            "INSERT INTO monitoring.faults (feature_set, feature_version, batch_date, column_name, measure, words, "
+            "sources, sketch_sha256, run_id) VALUES "
+            "('departure', 1, %s, 'distance', 'outside', 'far', '{flights}', '', 'x')",
+            (night,),
+        )
+    found = stages.rehearse(loop, MODEL, Rehearsal(NIGHTS, every=4, starts=1), Try("one"), reason="a test")
+    both = DateRange(date(2013, 1, 18), date(2013, 2, 2))
+    words = f"nights with an open fault: 2 ({both}), neither learned from nor counted"
+    assert words in found["left_out"]
+    assert words in loop.objects.get(found["page"]).decode()
+
+
 def test_the_command_tells_every_policy_and_where_the_page_is(
     loop: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

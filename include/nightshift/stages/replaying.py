@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def rehearse(
     if len(dates) < 2:
         raise RequestError(f"range {asked.nights}: shorter than two times 'every', {asked.every} nights")
     models = {"": model, **{text: changed(model, text) for text in asked.changes}}
-    nights = _nights(platform, model, asked.nights)
+    nights, faulty = _nights(platform, model, asked.nights)
     tell = iter(range(1, len(models) * len(dates) + 1))
 
     def told() -> None:
@@ -81,6 +81,7 @@ def rehearse(
     compared = replay.compare(
         banks, {**policies(asked.every), replay.DECLARED: declared}, starts=asked.starts, dates=dates
     )
+    compared = replace(compared, left_out=(*faulty, *compared.left_out))
     page = pages.page(replay.report(name, asked.nights, compared)).encode()
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
     with platform.warehouse.session() as session:
@@ -220,7 +221,8 @@ def _put(content: dict[str, Any], path: list[str], value: Any, told: str) -> Non
     content[last] = value
 
 
-def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights:
+def _nights(platform: Platform, model: Model, asked: DateRange) -> tuple[replay.Nights, tuple[str, ...]]:
+    """Return what there is of all nights without an open fault, and in words which have one."""
     first, calendar = platform.project.settings.first_night, platform.project.calendar
     feature_set = platform.project.feature_set(model.features)
     features = feature_table(feature_set)
@@ -235,8 +237,13 @@ def _nights(platform: Platform, model: Model, asked: DateRange) -> replay.Nights
         what = f"features_{model.features}" if rows.empty else f"collect_{model.truth.source}"
         raise NotReady(f"model '{model.name}': there are no rows of these nights; run {what} for {asked}")
     platform.warehouse.rest()  # candidates are fitted for long
-    rows = rows[~rows["batch_date"].dt.date.isin(faulty)]
-    return replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
+    left = sorted(faulty & set(rows["batch_date"].dt.date))
+    rows = rows[~rows["batch_date"].dt.date.isin(left)]
+    found = replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
+    if not left:
+        return found, ()
+    which = DateRange(left[0], left[-1])
+    return found, (f"nights with an open fault: {len(left)} ({which}), neither learned from nor counted",)
 
 
 def _identity(platform: Platform, spec: Model, nights: replay.Nights, rows: pd.DataFrame) -> str:
