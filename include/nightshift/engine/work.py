@@ -1,5 +1,6 @@
 """A job done, a block at a time: whoever does it comes to the same."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -67,18 +68,32 @@ def served(job: Job, said: Said) -> Served:
 
 def _sketch(job: Job, rows: pd.DataFrame) -> Sketch:
     names = [column.name for column in job.edges.columns]
-    values = score.predicted(rows, names if len(names) > 1 else ()).reshape(len(rows), -1)
-    return sketch(pd.DataFrame(values, columns=names), job.edges)
+    if len(names) == 1:
+        return sketch(pd.DataFrame({names[0]: score.predicted(rows)}), job.edges)
+    said = score.predicted(rows, job.model.classes)
+    return sketch(pd.DataFrame(_of_each(said, job.model.classes, names), columns=names), job.edges)
 
 
 def _counted(job: Job, said: Said) -> Counted | None:
     """Return the counts in the bins of the profile: by what the version says itself."""
-    profile, classes, scores = job.profile, job.model.classes, said.scores
-    if profile is None or not set(profile.classes) <= set(classes):
+    if job.profile is None:
         return None
-    if profile.classes:
-        scores = scores[:, [classes.index(name) for name in profile.classes]]
+    scores = said.scores
+    if job.profile.classes:
+        scores = _of_each(scores, job.model.classes, job.profile.classes)
     try:
-        return counted(profile, said.features, scores)
+        return counted(job.profile, said.features, scores)
     except SchemaMismatch:
         return None
+
+
+def _of_each(scores: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """Return P(class) of each of ``wanted``, (n, wanted).
+
+    One that is declared no more has 0: a version that was fitted on a row of it is refused before.
+    """
+    found = np.zeros((len(scores), len(wanted)))
+    for number, name in enumerate(wanted):
+        if name in classes:
+            found[:, number] = scores[:, classes.index(name)]
+    return found

@@ -19,6 +19,7 @@ from nightshift.errors import ArtifactRefused, SchemaMismatch, Unreconciled
 from nightshift.monitor.profile import counted
 from nightshift.monitor.sketches import sketch
 from nightshift.score.recalibration import shifted
+from nightshift.specs import class_column
 from nightshift.stages.score import _require_whole
 from nightshift.types import to_arrow, to_frame
 from nightshift.warehouse import Table
@@ -84,6 +85,25 @@ def test_a_night_whose_rows_do_not_fit_the_profile_has_no_counts(night: Night, t
     strange = night.job.profile.model_copy(update={"features": (wants,)})
     receipts = run(replace(night.job, profile=strange), iter(night.blocks[1:]), tmp_path)
     assert summed(receipts, night.job.edges, strange)[1] is None
+
+
+def test_a_class_that_is_declared_no_more_has_no_probability_and_the_night_is_scored(
+    night: Night, tmp_path: Path
+) -> None:
+    """Of one that was in no row to learn from, as the training that follows advises; its version has bins of it."""
+    classes = night.job.model.classes
+    if not classes:
+        pytest.skip("of several classes only")
+    target = night.job.model.target.model_copy(
+        update={"classes": tuple(c for c in classes if c != "none yet")}
+    )
+    columns = {n: k for n, k in night.job.columns.items() if n != class_column("none yet")}
+    job = replace(night.job, model=night.job.model.model_copy(update={"target": target}), columns=columns)
+    [before], [after] = (run(each, iter(night.blocks[1:]), tmp_path) for each in (night.job, job))
+
+    assert len(job.model.classes) == len(classes) - 1
+    assert (after.sketch, after.counted) == (before.sketch, before.counted)
+    assert list(read([after])) == list(columns)
 
 
 def test_an_error_in_a_block_ends_the_run_and_closes_what_is_read(night: Night, tmp_path: Path) -> None:
