@@ -114,6 +114,18 @@ def find(edges: Edges, earlier: Mapping[date, Sketch], night: date, tonight: Ske
     return tuple(found)
 
 
+def find_each(
+    edges: Edges, earlier: Mapping[date, Sketch], nights: Mapping[date, Sketch]
+) -> dict[date, tuple[Fault, ...]]:
+    """Return what is wrong with ``nights``, oldest first: each against ``earlier`` and sound ones before it."""
+    sound, found = dict(earlier), dict[date, tuple[Fault, ...]]()
+    for night in sorted(nights):
+        found[night] = find(edges, sound, night, nights[night])
+        if not found[night]:
+            sound[night] = nights[night]
+    return found
+
+
 def _too_few(past: list[int], alike: NDArray[np.bool_], rows: int) -> list[Fault]:
     fewest = int(np.array(past)[alike].min())
     if rows >= TOO_FEW * fewest or fewest < ABSENT_ROWS:
@@ -209,7 +221,9 @@ def level(column: Column) -> str | None:
 
     Not of columns that all rows of a night, or of an airport's, have in common: a storm moves these as far.
     """
-    if column.edges.kind != "numeric" or not _varies(column):
+    # Of fewer nights with values, none has others to be held against: those of its own week do not count.
+    known = (column.before[:, : -column.valueless].sum(axis=1) > 0).sum()
+    if column.edges.kind != "numeric" or not _varies(column) or known < FEWEST_NIGHTS:
         return None
     now, most = column.moved[-1], column.moved[:-1].max()
     apart, farthest = column.apart[-1], np.nanmax(column.apart[:-1], initial=0)

@@ -38,6 +38,13 @@ NARROWEST = 1e-280
 CELLS = 1 << 12
 SHIFT = 18
 PREDICTION_BINS = 64
+# The kind of bins of each type that a feature may have.
+KINDS: Mapping[str, Kind] = {
+    "float": "numeric",
+    "integer": "numeric",
+    "boolean": "boolean",
+    "string": "category",
+}
 
 
 def edges_of(frame: pd.DataFrame, nights: int) -> Edges:

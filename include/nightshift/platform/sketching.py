@@ -1,13 +1,16 @@
 """Sketches of nights: made with their rows, and from their rows where a night has none of these bins yet."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import pandas as pd
 
-from nightshift.monitor.sketches import edges_of, edges_sha256, sketch, sketch_sha256, summed
+from nightshift.calendar import DateRange
+from nightshift.monitor.faults import find_each
+from nightshift.monitor.sketches import KINDS, edges_of, edges_sha256, sketch, sketch_sha256, summed
 from nightshift.platform.blocks import BLOCK_ROWS, Blocks
+from nightshift.platform.faults import faulty_nights, open_faults
 from nightshift.platform.handles import Platform
 from nightshift.records import features, sketches
 from nightshift.records.sketches import (
@@ -43,28 +46,72 @@ class Nights:
 def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks]) -> Edges:
     """Return the bins for nights that are being built: those of the set, made or made anew where that is due.
 
-    Also where a definition that was changed in place has other columns. A column that had no values until now gets bins
-    of its own; those of the others stay.
+    Also where a definition that was changed in place has other columns, or a column was migrated to another type. A
+    column that had no values until now gets bins of its own; those of the others stay.
+
+    A broken night makes no bins: what lies as far out as it does would never be far out again. So a night with an open
+    fault is left out, and the nights that are being built are looked at first, by the bins that there are.
     """
-    of = {"feature_set": spec.set, "version": spec.version}
-    found = platform.warehouse.one(sketches.EDGES, **of)
-    known = {
-        n.batch_date for n in platform.warehouse.all(features.NIGHTS, **of, first=date.min, last=date.max)
-    }
-    nights = sorted(known | built.keys())
-    same = found and {column.name for column in found.edges.columns} == set(spec.columns)
-    if found and same and not any(found.edges.nights < at <= len(nights) for at in MADE_ANEW_AT):
-        edges = found.edges
-    else:
-        edges = _made_of(platform, spec, built, nights[:MOST_NIGHTS])
+    kept = _kept(platform, spec)
+    nights = _sound(platform, spec, built)
+    # History that comes at once is looked at as if it came night by night.
+    edges = kept or _made_of(platform, spec, built, nights[: MADE_ANEW_AT[0]])
+    if _due(edges, nights) if kept else len(nights) > edges.nights:
+        asked = {night: built[night] for night in nights[:MOST_NIGHTS] if night in built}
+        broken = _broken(platform, spec, asked, edges)
+        nights = [night for night in nights if night not in broken]
+        if not kept or _due(edges, nights):
+            edges = _made_of(platform, spec, built, nights[:MOST_NIGHTS])
     edges = _with_late_columns(platform, spec, built, edges)
-    if found and edges == found.edges:
-        return edges
-    kept = FeatureEdges(
-        feature_set=spec.set, feature_version=spec.version, edges_sha256=edges_sha256(edges), edges=edges
-    )
-    platform.warehouse.run(sketches.KEEP_EDGES, kept)
+    if edges != kept:
+        made = FeatureEdges(
+            feature_set=spec.set,
+            feature_version=spec.version,
+            edges_sha256=edges_sha256(edges),
+            edges=edges,
+        )
+        platform.warehouse.run(sketches.KEEP_EDGES, made)
     return edges
+
+
+def _kept(platform: Platform, spec: FeatureSet) -> Edges | None:
+    """Return the set's bins, None if there are none for its columns as they are now."""
+    found = platform.warehouse.one(sketches.EDGES, feature_set=spec.set, version=spec.version)
+    wanted = {name: KINDS[declared] for name, declared in spec.columns.items()}
+    return found.edges if found and {c.name: c.kind for c in found.edges.columns} == wanted else None
+
+
+def _due(edges: Edges, nights: Sequence[date]) -> bool:
+    return any(edges.nights < at <= len(nights) for at in MADE_ANEW_AT)
+
+
+def _sound(
+    platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks], but: Collection[str] = ()
+) -> list[date]:
+    """Return the nights that bins may be made of, oldest first: all without an open fault, and those being built.
+
+    ``but``: columns whose faults do not count.
+    """
+    every = DateRange(date.min, date.max)
+    of = {"feature_set": spec.set, "version": spec.version, "first": every.first, "last": every.last}
+    known = {night.batch_date for night in platform.warehouse.all(features.NIGHTS, **of)}
+    left_out = {f.batch_date for f in open_faults(platform, spec, every) if f.column_name not in but}
+    return sorted((known - left_out) | built.keys()) or sorted(known)
+
+
+def _broken(
+    platform: Platform,
+    spec: FeatureSet,
+    built: Mapping[date, Blocks],
+    edges: Edges,
+    but: Collection[str] = (),
+) -> set[date]:
+    """Return which of the nights that are being built have a fault by these bins; ``but``: as above."""
+    if not built:
+        return set()
+    made = {night: _sketched(rows, edges) for night, rows in built.items()}
+    found = find_each(edges, sound_nights(platform, spec, built.keys(), edges), made)
+    return {night for night, faults in found.items() if any(f.column not in but for f in faults)}
 
 
 def _made_of(
@@ -81,25 +128,39 @@ def _with_late_columns(
     without = replace(edges, columns=tuple(each for each in edges.columns if _has_no_bins(each)))
     if not without.columns:
         return edges
-    made = {
-        night: summed((sketch(block, without) for block in rows.each()), without)
-        for night, rows in built.items()
-    }
+    made = {night: _sketched(rows, without) for night, rows in built.items()}
     if not any(_nights_with(column, made) for column in without.columns):
         return edges
     of = {"feature_set": spec.set, "version": spec.version}
     kept = platform.warehouse.all(sketches.SKETCHED, **of, last=date.max)
     before = {night.batch_date: night.sketch for night in kept if night.sketch}
-    late = dict[str, set[date]]()
-    for column in without.columns:
-        known, now = (_nights_with(column, nights) for nights in (before, {**before, **made}))
-        if len(known) // LATE_EVERY < len(now) // LATE_EVERY:
-            late[column.name] = now
+    # Of a column without bins all faults say one thing, that it has values now.
+    but = {column.name for column in without.columns}
+    sound = set(_sound(platform, spec, built, but))
+    if not _late(without, before, made, sound):
+        return edges
+    late = _late(without, before, made, sound - _broken(platform, spec, built, edges, but))
     if not late:
         return edges
     anew = _made_of(platform, spec, built, sorted(set().union(*late.values()))[-MOST_NIGHTS:])
     found = {column.name: column for column in anew.columns if column.name in late}
     return replace(edges, columns=tuple(found.get(column.name, column) for column in edges.columns))
+
+
+def _late(
+    without: Edges, before: Mapping[date, Sketch], made: Mapping[date, Sketch], sound: set[date]
+) -> dict[str, set[date]]:
+    """Return the columns that are due for bins of their own, each with the sound nights that have values of it."""
+    late = dict[str, set[date]]()
+    for column in without.columns:
+        known, now = (_nights_with(column, nights) & sound for nights in (before, {**before, **made}))
+        if len(known) // LATE_EVERY < len(now) // LATE_EVERY:
+            late[column.name] = now
+    return late
+
+
+def _sketched(rows: Blocks, edges: Edges) -> Sketch:
+    return summed((sketch(block, edges) for block in rows.each()), edges)
 
 
 def _has_no_bins(column: ColumnEdges) -> bool:
@@ -129,17 +190,24 @@ def feature_sketch(spec: FeatureSet, night: date, made: Sketch, edges: Edges) ->
     )
 
 
-def nights_of(platform: Platform, spec: FeatureSet, last: date, edges: Edges | None = None) -> Nights | None:
-    """Return the sketches of all nights built up to ``last``, None if there are none.
+def nights_of(
+    platform: Platform,
+    spec: FeatureSet,
+    last: date,
+    edges: Edges | None = None,
+    *,
+    without: Collection[date] = (),
+) -> Nights | None:
+    """Return the sketches of all nights built up to ``last`` but ``without``, None if there are none.
 
     A night without one of these bins is sketched now.
     """
     of = {"feature_set": spec.set, "version": spec.version}
-    nights = platform.warehouse.all(sketches.SKETCHED, **of, last=last)
+    every = platform.warehouse.all(sketches.SKETCHED, **of, last=last)
+    nights = [night for night in every if night.batch_date not in without]
     if not nights:
         return None
-    known = platform.warehouse.one(sketches.EDGES, **of)
-    bins = edges or (known.edges if known else edges_for(platform, spec, {}))
+    bins = edges or _kept(platform, spec) or edges_for(platform, spec, {})
     expected = edges_sha256(bins)
     found, hashes = {}, {}
     for night in nights:
@@ -151,11 +219,19 @@ def nights_of(platform: Platform, spec: FeatureSet, last: date, edges: Edges | N
     return Nights(bins, found, hashes)
 
 
+def sound_nights(
+    platform: Platform, spec: FeatureSet, built: Collection[date], edges: Edges
+) -> dict[date, Sketch]:
+    """Return the sketches of what nights that are being built are held against: those before without an open fault."""
+    last = max(built)
+    left_out = faulty_nights(platform, spec, DateRange(date.min, last)) | set(built)
+    known = nights_of(platform, spec, last, edges, without=left_out)
+    return dict(known.sketches) if known else {}
+
+
 def _filled(platform: Platform, spec: FeatureSet, night: Sketched, edges: Edges) -> FeatureSketch:
     rows = _stored(platform, spec, night.batch_date)
-    made = feature_sketch(
-        spec, night.batch_date, summed((sketch(block, edges) for block in rows.each()), edges), edges
-    )
+    made = feature_sketch(spec, night.batch_date, _sketched(rows, edges), edges)
     platform.warehouse.run(sketches.FILL, made, built_at=night.built_at)
     return made
 

@@ -20,8 +20,8 @@ from nightshift.monitor.sketches import empty, merge, sketch
 from nightshift.platform import Platform, Try
 from nightshift.platform.blocks import content_of
 from nightshift.platform.clock import require_same_clock
-from nightshift.platform.faults import Origins, look
 from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
+from nightshift.platform.looking import Origins, look
 from nightshift.platform.scratch import scratch
 from nightshift.platform.sketching import edges_for, feature_sketch
 from nightshift.records import faults, features, sketches
