@@ -10,6 +10,7 @@ import pytest
 from nightshift.errors import NotReady
 from nightshift.featurise.origins import origins
 from nightshift.specs import FeatureSet, Source
+from nightshift.types import DTYPES
 
 NIGHT = pd.Timestamp(date(2013, 2, 8))
 SPEC = cast("FeatureSet", SimpleNamespace(entity=["trip"]))
@@ -65,3 +66,13 @@ def test_what_adds_rows_is_no_absence_to_compare_with() -> None:
     seen = {"trips": SEEN["trips"], "more": pd.DataFrame({"trip": [4, 5], "length": [1.0, 2.0]})}
     sources = {**SOURCES, "more": SOURCES["trips"]}
     assert origins(SPEC, of_all, seen, of_all(seen), sources, ["length"]) == {"length": ["more", "trips"]}
+
+
+@pytest.mark.parametrize("kind", sorted(DTYPES))
+def test_an_input_without_a_row_is_no_source_of_anything(kind: str) -> None:
+    """Of any type: what was not known by the cut-off is an empty input with its columns."""
+    weather = pd.DataFrame(
+        {"place": ["a"], "temp": [1.0], "seen_at": [1], "sky": pd.Series([None], dtype=DTYPES[kind])}
+    )
+    seen = {**SEEN, "weather": weather.iloc[:0]}
+    assert origins(SPEC, built, seen, built(seen), SOURCES, ["length"]) == {"length": ["trips"]}

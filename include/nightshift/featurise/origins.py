@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from nightshift.errors import NightshiftError
@@ -54,5 +55,5 @@ def _having(changed: Mapping[str, set[str]], column: str) -> list[str]:
 def _dealt(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Return the rows, each with the values of the one before it; keys and times of being known stay."""
     kept = {*source.key, "batch_date", "known_at", source.known_at}
-    order = [len(frame) - 1, *range(len(frame) - 1)] if len(frame) else []
+    order = np.roll(np.arange(len(frame)), 1)  # of no rows too: an empty list would be floats
     return frame.assign(**{name: frame[name].array.take(order) for name in frame.columns if name not in kept})

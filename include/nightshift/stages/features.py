@@ -1,5 +1,6 @@
 """Build feature partitions from raw ones."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -38,6 +39,7 @@ from nightshift.warehouse import (
     raw_table,
 )
 
+log = logging.getLogger(__name__)
 MOST_TOLD = 5
 Landings = dict[str, dict[date, Landing]]  # by source and batch date
 
@@ -106,15 +108,39 @@ def _looked_at(spec: FeatureSet, night: date, of: Built, edges: Edges) -> _Looke
 
 def _origins(platform: Platform, builder: Builder, dealt: Shards) -> Origins:
     def of(night: date, columns: list[str]) -> Mapping[str, list[str]]:
-        # A column comes from the same sources in each shard: one that has rows of them all tells as well as any.
-        of_each = (builder.seen(dealt.load(number), night) for number in range(dealt.count))
-        first = next(of_each)
-        seen = next((each for each in (first, *of_each) if not any(f.empty for f in each.values())), first)
+        seen = _fullest(builder, dealt, night)
         compute = partial(builder.compute, night=night)
-        rows = compute({name: frame.copy() for name, frame in seen.items()})
-        return origins(builder.spec, compute, seen, rows, platform.project.sources, columns)
+        try:
+            rows = compute({name: frame.copy() for name, frame in seen.items()})
+            return origins(builder.spec, compute, seen, rows, platform.project.sources, columns)
+        except Exception as error:  # noqa: BLE001 - the night is built; all inputs are named instead
+            log.warning(
+                "features %s, %s: where %s come from is not known: %s",
+                builder.spec.name,
+                night,
+                ", ".join(columns),
+                error,
+            )
+            return {}
 
     return of
+
+
+def _fullest(builder: Builder, dealt: Shards, night: date) -> dict[str, pd.DataFrame]:
+    """Return what the night may use of the shard that has rows of most inputs, of those first that it must have.
+
+    A column comes from the same sources in each shard: one that has rows of them all tells as well as any.
+    """
+    must = [name for name, given in builder.spec.inputs.items() if not given.look_back_days]
+    found, most = dict[str, pd.DataFrame](), (-1, -1)
+    for number in range(dealt.count):
+        seen = builder.seen(dealt.load(number), night)
+        there = [name for name, frame in seen.items() if not frame.empty]
+        if (has := (len({*must} & {*there}), len(there))) > most:
+            found, most = seen, has
+        if len(there) == len(seen):
+            break
+    return found
 
 
 def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateRange) -> None:

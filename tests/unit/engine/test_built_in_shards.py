@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -26,7 +27,9 @@ from nightshift.errors import ArtifactRefused, BatchRejected, NotReady
 from nightshift.featurise import load_build
 from nightshift.featurise.shards import dealt, hashes
 from nightshift.platform.blocks import Blocks, content_of
+from nightshift.platform.looking import Origins
 from nightshift.specs import FeatureSet
+from nightshift.stages.features import _origins
 from nightshift.types import DTYPES, content_sha256, declared, to_arrow
 from nightshift.warehouse import Table
 from nightshift.warehouse.database import in_blocks
@@ -316,3 +319,36 @@ def test_each_nth_row_is_the_same_of_any_blocks() -> None:
     for step in (1, 2, 7, 103, 500):
         for most in (1, 10, 103, None):
             assert list(Blocks.of(frame, most).every(step)["n"]) == list(range(0, 103, step))
+
+
+def of_shard(rows: dict[str, pd.DataFrame], *riders: str) -> dict[str, pd.DataFrame]:
+    """Return the rows of some riders, and of what is not dealt all."""
+    return {name: f[f["rider"].isin(riders)] if "rider" in f else f for name, f in rows.items()}
+
+
+@pytest.mark.parametrize("first", ["b", "a"])
+def test_a_faults_sources_are_asked_of_the_shard_with_most_inputs(tmp_path: Path, first: str) -> None:
+    """None has all: one rider has not ridden tonight, the other one never before."""
+    given = inputs()
+    given["trips"] = given["trips"].assign(rider="a")
+    given["earlier"] = given["earlier"].assign(rider="b")
+    shards = [of_shard(given, rider) for rider in (first, "b" if first == "a" else "a")]
+    source = SimpleNamespace(key=["trip"], known_at=None)
+
+    assert asked(tmp_path, MODULE, shards, source)(NIGHT, ["price"]) == {"price": ["prices"]}
+
+
+def test_a_source_that_cannot_be_named_fails_no_build(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = SimpleNamespace(key=None, known_at=None)
+    assert asked(tmp_path, MODULE, [inputs()], broken)(NIGHT, ["price"]) == {}
+    assert "features trips, 2013-02-08: where price come from is not known" in caplog.text
+
+
+def asked(folder: Path, module: str, shards: list[dict[str, pd.DataFrame]], source: object) -> Origins:
+    spec = SPEC.model_copy(update={"path": folder / "trips.py"})
+    spec.path.write_text(module)
+    builder = Builder(spec, load_build(spec), Calendar(ZoneInfo("UTC"), NIGHTS.first))
+    platform = SimpleNamespace(project=SimpleNamespace(sources=dict.fromkeys(SPEC.inputs, source)))
+    return _origins(platform, builder, SimpleNamespace(count=len(shards), load=shards.__getitem__))
