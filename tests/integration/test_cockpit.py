@@ -112,6 +112,8 @@ def warehouse(postgres_url: str) -> Iterator[Warehouse]:
             sketch_sha256="e" * 64,
             run_id="run",
         ),
+        content="",
+        earlier="",
     )
     for kind, subject in ALERTS:
         found.run(KEEP_OPEN, alert(kind, subject))

@@ -1,5 +1,6 @@
 """A fault at the source: named the night it comes, held back, learned by no training, closed by a person or a mend."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -8,9 +9,10 @@ from integration.conftest import CHAMPION_AS_OF, LAST, MODEL, with_model
 from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import BatchRejected, NotReady, RequestError
+from nightshift.monitor.sketches import edges_sha256
 from nightshift.platform.faults import open_faults
 from nightshift.platform.frozen import read_snapshot
-from nightshift.records import monitoring
+from nightshift.records import monitoring, sketches
 from nightshift.stages import Platform, Try
 from nightshift.warehouse import Json
 
@@ -163,6 +165,45 @@ def test_a_person_closes_it_with_a_reason_and_it_stays_closed(loop: Platform) ->
     assert stages.score(loop, MODEL, NIGHT, Try("now"))["rows"] > 0
     with pytest.raises(NotReady, match="no fault of 2013-02-08 is open"):
         stages.close_faults(loop, "departure", LAST, actor="olga", reason="once more")
+
+
+def with_other_bins(platform: Platform) -> None:
+    """Make the bins of temp_last anew, as they are of four weeks: the same rows have another sketch."""
+    kept = platform.warehouse.one(sketches.EDGES, feature_set="departure", version=1)
+    assert kept
+    columns = (
+        replace(c, edges=(*c.edges[:3], *c.edges[4:])) if c.name in ("temp_last", "temp_same_hour") else c
+        for c in kept.edges.columns
+    )
+    edges = replace(kept.edges, columns=tuple(columns))
+    platform.warehouse.run(sketches.KEEP_EDGES, replace(kept, edges=edges, edges_sha256=edges_sha256(edges)))
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_the_same_rows_by_other_bins_are_the_same_fault(loop: Platform, is_closed: bool) -> None:
+    spoiled(loop)
+    if is_closed:
+        stages.close_faults(loop, "departure", LAST, actor="olga", reason="the station really was down")
+    asked = "SELECT * FROM monitoring.faults ORDER BY column_name, measure"
+    told = "SELECT * FROM catalog.events ORDER BY event"
+    before = loop.warehouse.rows(asked), loop.warehouse.rows(told)
+    with_other_bins(loop)
+    build(loop, "again")
+
+    assert (loop.warehouse.rows(asked), loop.warehouse.rows(told)) == before
+
+
+def test_a_correction_that_is_taken_back_opens_it_again(loop: Platform) -> None:
+    spoiled(loop)
+    loop.warehouse.execute(
+        "CREATE TABLE public.bad AS SELECT * FROM raw.weather WHERE batch_date = %s", (LAST,)
+    )
+    found = faults(loop)
+    for rows, expected in (("good", []), ("bad", found)):
+        loop.warehouse.execute("DELETE FROM raw.weather WHERE batch_date = %s", (LAST,))
+        loop.warehouse.execute(f"INSERT INTO raw.weather SELECT * FROM public.{rows}")
+        build(loop, rows)
+        assert faults(loop) == expected
 
 
 def test_a_correction_closes_it(loop: Platform) -> None:

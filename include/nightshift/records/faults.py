@@ -36,9 +36,22 @@ class Fault(
         return f"{of}{self.words} (from {' or '.join(self.sources)})"
 
 
-# Who looks again at the same rows finds it as it is: also closed, if somebody closed it. Other rows are looked at anew.
+_OF_SET = "feature_set = %(feature_set)s AND feature_version = %(version)s"
+# The rows that a fault was found in: of the night as it stands, so both statements run before its record is replaced.
+# Not the sketch alone, which is another one once bins are made anew. ``earlier``: as for ``features.BUILT``.
+_SAME_ROWS = (
+    "EXISTS (SELECT 1 FROM catalog.feature_batches b WHERE (b.feature_set, b.feature_version, b.batch_date) = "
+    "(faults.feature_set, faults.feature_version, faults.batch_date) "
+    "AND b.content_sha256 IN (%(content)s, %(earlier)s))"
+)
+# Who looks again at the same rows finds it as it is: also closed, if somebody closed it. Other rows are looked at anew,
+# also where a build before has found that they had been mended.
+_IS_KNOWN = (
+    f"(faults.sketch_sha256 = excluded.sketch_sha256 OR {_SAME_ROWS}) "
+    "AND faults.closed_by IS DISTINCT FROM 'nightshift'"
+)
 _KEPT = ", ".join(
-    f"{name} = CASE WHEN faults.sketch_sha256 = excluded.sketch_sha256 THEN faults.{name} ELSE excluded.{name} END"
+    f"{name} = CASE WHEN {_IS_KNOWN} THEN faults.{name} ELSE excluded.{name} END"
     for name in given(Fault)
     if name not in Fault.key
 )
@@ -46,12 +59,11 @@ FIND = insert(
     Fault,
     f"ON CONFLICT (feature_set, feature_version, batch_date, column_name, measure) DO UPDATE SET {_KEPT}",
 )
-_OF_SET = "feature_set = %(feature_set)s AND feature_version = %(version)s"
 CORRECTED = Command(
     "UPDATE monitoring.faults SET closed_at = clock_timestamp(), closed_by = 'nightshift', "
-    "closed_because = 'the night was built of other rows' WHERE feature_set = %(feature_set)s "
-    "AND feature_version = %(version)s AND batch_date = %(batch_date)s AND closed_at IS NULL "
-    "AND sketch_sha256 <> %(sketch_sha256)s"
+    f"closed_because = 'the night was built of other rows' WHERE {_OF_SET} "
+    "AND batch_date = %(batch_date)s AND closed_at IS NULL "
+    f"AND sketch_sha256 <> %(sketch_sha256)s AND NOT {_SAME_ROWS}"
 )
 CLOSE = Command(
     "UPDATE monitoring.faults SET closed_at = clock_timestamp(), closed_by = %(actor)s, closed_because = %(reason)s "

@@ -26,6 +26,7 @@ from nightshift.platform.looking import Origins, look
 from nightshift.platform.scratch import scratch
 from nightshift.platform.sketching import edges_for, feature_sketch
 from nightshift.records import faults, features, sketches
+from nightshift.records.faults import Fault
 from nightshift.records.features import FeatureBatch
 from nightshift.records.sketches import Edges, FeatureSketch
 from nightshift.specs import FeatureSet
@@ -76,9 +77,8 @@ def build_features(
         found = look(platform, spec, sketched, edges, _origins(platform, builder, dealt), asked.run_id)
         with platform.warehouse.write(lease) as write:
             rows = _replace(write, table, found_of)
+            _keep_faults(write, spec, looked, found)
             _record(write, spec, found_of, looked, landed, asked)
-            for fault in found:
-                write.run(faults.FIND, fault)
     told: results.Built = {"feature_set": spec.table, "nights": str(nights), "rows": rows}
     return (
         {**told, "faults": [f"{fault.batch_date}, {fault.told}" for fault in found[:MOST_TOLD]]}
@@ -199,6 +199,19 @@ def _replace(write: PartitionWrite, table: Table, nights: Mapping[date, Built]) 
     return write.replace(table, pieces)
 
 
+def _keep_faults(
+    write: PartitionWrite, spec: FeatureSet, looked: Mapping[date, _Looked], found: list[Fault]
+) -> None:
+    """Close the faults of rows that are replaced by others, and keep what was found; before the nights' records are."""
+    for night, each in looked.items():
+        rows = {"content": each.content, "earlier": each.first}
+        of = {"feature_set": spec.set, "version": spec.version, "batch_date": night}
+        write.run(faults.CORRECTED, sketch_sha256=each.sketch.sketch_sha256, **of, **rows)
+        for fault in found:
+            if fault.batch_date == night:
+                write.run(faults.FIND, fault, **rows)
+
+
 def _record(
     write: PartitionWrite,
     spec: FeatureSet,
@@ -219,10 +232,7 @@ def _record(
             run_id=asked.run_id,
         )
         write.run(features.BUILT, batch, earlier=looked[batch_date].first)
-        sketch = looked[batch_date].sketch
-        write.run(sketches.KEEP_FEATURES, sketch)
-        of = {"feature_set": spec.set, "version": spec.version, "batch_date": batch_date}
-        write.run(faults.CORRECTED, sketch_sha256=sketch.sketch_sha256, **of)
+        write.run(sketches.KEEP_FEATURES, looked[batch_date].sketch)
     table = feature_inputs_table()
     used = [
         (spec.set, spec.version, batch_date, source, day, *landed[source].get(day, UNKNOWN))
