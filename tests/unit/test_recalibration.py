@@ -171,6 +171,26 @@ def test_little_is_made_of_little_and_labels_that_are_all_alike_are_no_reason_to
     assert offset(model, [sure]).values == (0.0,)
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+@pytest.mark.parametrize("score", [1 - 1.2e-16, 1 - 1e-15, 1 - 1e-10, 1e-300, 5e-324])
+@pytest.mark.parametrize("rows", [1, 60])
+@pytest.mark.parametrize("sure", [0.0, 1.0])
+def test_scores_next_to_certain_have_an_offset_that_is_a_number(
+    score: float, label: float, rows: int, sure: float
+) -> None:
+    """Of a version whose classes lie far apart: beside rows that are certain, some are but for the last bit."""
+    scores = np.append(np.full(rows, score), [sure] * 40)
+    labels = np.append(np.full(rows, label), [sure] * 40)
+    found = offset(spec(), [(scores, labels)] * 7)
+    assert abs(found.values[0]) <= 1
+    if round(score) == label and abs(score - label) < 5e-16:
+        assert found.values == (0.0,), "all came true"
+
+    several = np.stack([scores, (1 - scores) / 2, (1 - scores) / 2], axis=1)
+    moved = offset(spec("multiclass"), [(several, np.where(labels == 1, 0.0, 1.0))] * 7)
+    assert np.isfinite(moved.values).all()
+
+
 def test_without_a_label_there_is_no_offset() -> None:
     assert offset(spec(), []).values == (0.0,)
     assert offset(spec("multiclass"), []).values == (0.0, 0.0, 0.0)

@@ -33,6 +33,9 @@ Floats = NDArray[np.float64]
 ONE = ("prediction",)
 FULL = 50
 MOST_STEPS, LONGEST_STEP, NEAR, SINGULAR = 100, 1.0, 1e-10, 1e-10
+# Each score of a sum may be off by so much. Where all are next to 0 or 1, no more may be left of what the labels ask
+# for, nor of what a step moves: one divided by the other is any offset, or none.
+ROUNDING, LEAST = float(np.finfo(np.float64).eps), 1e-300
 
 
 @dataclass(frozen=True)
@@ -168,11 +171,14 @@ def _on_logit(scores: Floats, labels: Floats) -> Floats:
         return found
     given = np.sort(scores[moves])
     given = np.append(given, given.mean())
-    wanted = labels[moves].sum() + given[-1]
+    wanted, rounding = labels[moves].sum() + given[-1], given.size * ROUNDING
     for _ in range(MOST_STEPS):
         said = shifted("classification", given, found.tolist())
-        information = (said * (1 - said)).sum()
-        step = np.clip((wanted - said.sum()) / information, -LONGEST_STEP, LONGEST_STEP)
+        missed = wanted - said.sum()
+        if abs(missed) <= rounding:
+            break
+        information = max((said * (1 - said)).sum(), LEAST)
+        step = np.clip(missed / information, -LONGEST_STEP, LONGEST_STEP)
         found += step
         if abs(step) < NEAR:
             break
@@ -190,12 +196,15 @@ def _on_logarithms(scores: Floats, labels: Floats) -> Floats:
         return found
     given = scores[moves][np.lexsort(scores[moves].T)]
     given = np.vstack([given, given.mean(axis=0)])
-    wanted = np.bincount(true[moves], minlength=scores.shape[1]) + given[-1]
+    wanted, rounding = np.bincount(true[moves], minlength=scores.shape[1]) + given[-1], len(given) * ROUNDING
     for _ in range(MOST_STEPS):
         said = shifted("multiclass", given, found.tolist())
+        missed = wanted - said.sum(axis=0)
+        if np.abs(missed).max() <= rounding:
+            break
         information = np.diag(said.sum(axis=0)) - said.T @ said
         # To add the same to all classes moves nothing: that direction is left out.
-        step = np.linalg.pinv(information, rcond=SINGULAR, hermitian=True) @ (wanted - said.sum(axis=0))
+        step = np.linalg.pinv(information, rcond=SINGULAR, hermitian=True) @ missed
         step /= max(1.0, np.abs(step).max() / LONGEST_STEP)
         found += step
         if np.abs(step).max() < NEAR:
