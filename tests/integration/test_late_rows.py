@@ -117,6 +117,45 @@ def test_a_retry_finds_its_own_corrections_again(served: Platform, folder: Path)
         assert stages.corrected(served, "weather", Try("tried twice")) == [NIGHT - DAY]
 
 
+def published(platform: Platform, run: str, choice: Choice = "changed") -> list[date]:
+    """Announce what a run of the night announces; return what it has corrected, as its rebuilding tasks see it."""
+    changed = stages.corrected(platform, "weather", Try(run), choice=choice)
+    stages.announce(platform, "raw.weather", sorted({NIGHT, *changed}), Try(run), choice=choice)
+    return stages.corrected(platform, "weather", Try(run), choice=choice)
+
+
+def test_a_correction_whose_run_died_before_it_said_so_is_followed_by_the_next(
+    served: Platform, folder: Path
+) -> None:
+    stages.announce(served, "raw.weather", LOOKING_BACK.dates, Try("the night"), choice="wake")
+    change(folder, NIGHT - DAY, warmer)
+    nightly(served, "dies")
+    nightly(served, "next")
+    assert stages.corrected(served, "weather", Try("by hand"), choice="leave") == []
+    assert [published(served, "next") for _ in range(2)] == [[NIGHT - DAY]] * 2, "a retry says it again"
+    assert published(served, "later") == []
+
+
+def test_what_was_left_unsaid_on_purpose_stays_so(served: Platform, folder: Path) -> None:
+    stages.announce(served, "raw.weather", LOOKING_BACK.dates, Try("the night"), choice="wake")
+    change(folder, NIGHT - DAY, warmer)
+    nightly(served, "history")
+    stages.announce(served, "raw.weather", [NIGHT - DAY], Try("history"), choice="leave")
+    nightly(served, "next")
+    assert published(served, "next") == []
+
+
+def test_a_first_build_at_work_while_a_night_it_looks_back_on_is_corrected_is_owed(served: Platform) -> None:
+    departure = served.project.feature_set("departure")
+    for source in departure.inputs:
+        stages.announce(served, f"raw.{source}", [NIGHT], Try("the night"), choice="wake")
+    # Its lease is taken, and nothing committed.
+    served.warehouse.execute("DELETE FROM catalog.feature_batches WHERE batch_date = %s", (NIGHT,))
+    reached = stages.reached(departure, "weather", [NIGHT - DAY])
+    assert reached == [NIGHT - DAY, NIGHT]
+    assert stages.owed(served, departure, "weather", reached, Try("corrected")) == [NIGHT]
+
+
 def test_a_broken_batch_of_the_past_is_recorded_and_does_not_stop_tonight(
     served: Platform, folder: Path
 ) -> None:

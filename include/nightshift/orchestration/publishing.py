@@ -48,10 +48,10 @@ def publish(
         from nightshift.orchestration.run import this_run
 
         run = this_run()
-        changed = stages.corrected(run.platform, source, run.asked) if rebuilds else []
+        choice, rebuilt = run.downstream, is_rebuild()
+        changed = stages.corrected(run.platform, source, run.asked, choice=choice) if rebuilds else []
         more = missed(run) if missed and run.makes_up else []
         nights = changed if corrected_only else sorted({*run.nights.dates, *changed, *more})
-        choice, rebuilt = run.downstream, is_rebuild()
         told = stages.announce(run.platform, asset.name, nights, run.asked, choice=choice, rebuilt=rebuilt)
         if not told:
             raise AirflowSkipException(f"downstream: {choice}. Nothing to announce")
@@ -96,8 +96,9 @@ def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
 
     if run.downstream == "leave" or run.asked.is_backfill:
         return []
-    changed = stages.corrected(run.platform, source, run.asked)
-    own = sorted({*run.nights.dates, *changed})
+    changed = stages.corrected(run.platform, source, run.asked, choice=run.downstream)
+    # A first build of one that looks back on these may be at work, of what they were before.
+    own = sorted({*run.nights.dates, *changed, *stages.reached(spec, source, changed)})
     owed = stages.owed(run.platform, spec, source, own, run.asked)
     # One may be this night's own, where the other sources were first. More: of a range, each night has its run.
     asks = run.nightly and runs_of(dag_id("features", spec)) <= 1

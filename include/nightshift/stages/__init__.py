@@ -23,7 +23,7 @@ from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitor import decide_verdict, measure_performance, render_report
 from nightshift.stages.probation import judge_probation, score_beside
-from nightshift.stages.publishing import Choice, announce, corrected, missed, owed, stale
+from nightshift.stages.publishing import Choice, announce, corrected, missed, owed, reached, stale
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.registering import register_again
@@ -73,6 +73,7 @@ __all__ = [
     "owed",
     "policies",
     "promote",
+    "reached",
     "receive",
     "reconcile_registry",
     "reconcile_source",

@@ -1,9 +1,11 @@
 """Which nights to announce: those whose content is news. And which feature nights a corrected batch makes stale.
 
 An announcement is remembered with the hash of what was announced. A run that finds the same content again
-wakes nobody; the run that wrote it may announce it again, since its first announcement may have been lost. A feature
-night whose build did not end is owed: whichever of its sources is collected again has it built. One whose build never
-began, since Airflow keeps no announcement for a DAG that is paused, is missed: the next night has it built.
+wakes nobody; the run that wrote it may announce it again, since its first announcement may have been lost, and so does
+the next one if that run died before it said anything. A feature night whose build did not end is owed: whichever of its
+sources is collected again has it built, for it or for what it looks back on: a build at work may have read what was
+there before. One whose build never began, since Airflow keeps no announcement for a DAG that is paused, is missed: the
+next night has it built.
 """
 
 from datetime import date, datetime, timedelta
@@ -68,29 +70,35 @@ def announce(
     return chosen
 
 
-def corrected(platform: Platform, source: str, asked: Try) -> list[date]:
-    """Return the nights of ``source`` whose accepted rows this run has changed."""
-    found = platform.warehouse.all(deliveries.CHANGED_BY, source=source, run_id=asked.run_id)
+def corrected(platform: Platform, source: str, asked: Try, *, choice: Choice = "changed") -> list[date]:
+    """Return the nights of ``source`` whose accepted rows this run has changed.
+
+    Where it announces news (``changed``), also those that another run has changed, and did not live to announce.
+    """
+    follows = choice == "changed"
+    found = platform.warehouse.all(deliveries.CHANGED_BY, source=source, run_id=asked.run_id, follows=follows)
     return [each.batch_date for each in found]
+
+
+def reached(feature_set: FeatureSet, source: str, changed: list[date]) -> list[date]:
+    """Return the nights of ``feature_set`` that look back on one of the batches ``changed`` of ``source``."""
+    days = range(feature_set.inputs[source].look_back_days + 1)
+    return sorted({night + timedelta(days=day) for night in changed for day in days})
 
 
 def stale(platform: Platform, feature_set: FeatureSet, source: str, changed: list[date]) -> list[date]:
     """Return the nights of ``feature_set`` that were built from batches of ``source`` which have changed since."""
     if not changed:
         return []
-    look_back = feature_set.inputs[source].look_back_days
+    nights = reached(feature_set, source, changed)
     built = platform.warehouse.all(
         features.NIGHTS,
         feature_set=feature_set.set,
         version=feature_set.version,
-        first=changed[0],
-        last=changed[-1] + timedelta(days=look_back),
+        first=nights[0],
+        last=nights[-1],
     )
-    return [
-        each.batch_date
-        for each in built
-        if any(night <= each.batch_date <= night + timedelta(days=look_back) for night in changed)
-    ]
+    return sorted({each.batch_date for each in built} & {*nights})
 
 
 def owed(
