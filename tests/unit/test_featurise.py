@@ -246,6 +246,16 @@ def test_a_definition_is_known_by_what_it_computes_not_by_its_words(
     assert (definition_sha256(spec) == before) is is_same
 
 
+def test_a_declaration_with_a_type_has_words_too(tmp_path: Path) -> None:
+    path = tmp_path / "trips.py"
+    annotated, hashes = MODULE.replace("FEATURES =", "FEATURES: dict[str, object] =", 1), []
+    for text in (annotated, annotated.replace('"owner": "me"', '"owner": "you", "description": "Trips."', 1)):
+        path.write_text(text)
+        hashes.append(definition_sha256(load_feature_set(path)))
+    assert annotated != MODULE
+    assert hashes[0] == hashes[1]
+
+
 def test_the_key_owner_of_another_mapping_is_no_word(tmp_path: Path) -> None:
     path = tmp_path / "trips.py"
     hashes = []

@@ -254,6 +254,8 @@ def test_a_snapshot_need_not_hold_every_row_but_none_of_its_own() -> None:
         ("frame.sample(3, random_state=None)", "chance without a seed; use numpy.random.default_rng"),
         ("random.random()", "chance without a seed; use numpy.random.default_rng"),
         ("frame.sample(3)", "chance without a seed; use numpy.random.default_rng"),
+        ("frame['kind'].map(hash)", "a number that differs from process to process; use hashlib"),
+        ("hash('text') % 97", "a number that differs from process to process; use hashlib"),
         ("eval('1')", "code that cannot be read here"),
     ],
 )
@@ -285,6 +287,7 @@ import numpy as np, pandas as pd
         "frame['when'].isin(['now', 'today'])",
         "np.random.default_rng(seed=0)",
         "platform = frame['platform']; platform.max()",
+        "pd.util.hash_pandas_object(frame); frame.hash.max()",
         "'now() and open() in words'",
     ],
 )

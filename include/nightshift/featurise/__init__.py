@@ -20,7 +20,7 @@ from nightshift.calendar import Calendar
 from nightshift.errors import BatchRejected, NightshiftError, NotReady, RunStage, SpecError
 from nightshift.featurise.built import as_declared
 from nightshift.specs import FeatureSet
-from nightshift.specs.features import DECLARATION
+from nightshift.specs.features import declares
 
 Build = Callable[[dict[str, pd.DataFrame], date], pd.DataFrame]
 Documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -53,15 +53,11 @@ def definition_sha256(spec: FeatureSet, renamed: Mapping[str, str] | None = None
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = (renamed or {}).get(node.value, node.value)
     for node in module.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _declares(node):
+        if declares(node) and isinstance(node.value, ast.Dict):
             pairs = zip(node.value.keys, node.value.values, strict=True)
             kept = [(k, v) for k, v in pairs if not (isinstance(k, ast.Constant) and k.value in BESIDE)]
             node.value = ast.Dict([k for k, _ in kept], [v for _, v in kept])
     return hashlib.sha256(json.dumps(_essence(module)).encode()).hexdigest()
-
-
-def _declares(node: ast.Assign) -> bool:
-    return any(isinstance(target, ast.Name) and target.id == DECLARATION for target in node.targets)
 
 
 def _essence(node: object) -> object:

@@ -14,6 +14,7 @@ FILES = "a file; declare a source, its rows come in as an input"
 NETWORK = "the network; declare a source, its rows come in as an input"
 ENVIRONMENT = "the environment; write a literal into the module"
 RANDOM = "chance without a seed; use numpy.random.default_rng(a fixed seed)"
+SEED = "a number that differs from process to process; use hashlib"
 HIDDEN = "code that cannot be read here; write it out"
 
 # By dotted name, or its beginning: whatever lies below it.
@@ -60,6 +61,7 @@ NAMES = {
     "uuid.uuid1": RANDOM,
     "uuid.uuid4": RANDOM,
     "numpy.random": RANDOM,
+    "hash": SEED,
     "eval": HIDDEN,
     "exec": HIDDEN,
     "__import__": HIDDEN,
@@ -162,7 +164,7 @@ def _dotted(node: ast.expr, imported: dict[str, str]) -> str:
 
 
 # Names of modules: a variable of that name is no module unless it was imported.
-MODULES = {name.partition(".")[0] for name in NAMES} - {"open", "eval", "exec", "__import__"}
+MODULES = {name.partition(".")[0] for name in NAMES} - {"open", "hash", "eval", "exec", "__import__"}
 
 
 def _named(dotted: str) -> str | None:

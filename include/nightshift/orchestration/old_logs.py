@@ -13,9 +13,13 @@ from nightshift.results import Taken
 
 
 def clear(as_of: date, days: int | None, *, dry_run: bool) -> Taken:
-    """Remove what was last written more than ``days`` days before a night; None: nothing. Return what that is."""
+    """Remove what was last written more than ``days`` days before a night; None: nothing. Return what that is.
+
+    As of a night that has not come yet, it is as of what was written last.
+    """
     found = [(file, *_seen(file)) for file in _files()]
-    end = datetime.combine(as_of, time(), UTC) - timedelta(days=days or 0)
+    newest = max((at for _, at, _ in found), default=datetime.max.replace(tzinfo=UTC))
+    end = min(datetime.combine(as_of, time(), UTC), newest) - timedelta(days=days or 0)
     old = [(file, size) for file, at, size in found if days is not None and at < end]
     stays = [at for _, at, _ in found if days is None or at >= end]
     for file, _ in [] if dry_run else old:

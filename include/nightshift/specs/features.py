@@ -137,7 +137,7 @@ def load_feature_set(path: Path) -> FeatureSet:
 
 
 def _literal(module: ast.Module, path: Path) -> Declared:
-    named = [node for node in module.body if _assigns(node)]
+    named = [node for node in module.body if declares(node)]
     if len(named) > 1:
         raise SpecError(
             f"{path}:{named[1].lineno}: {DECLARATION} is assigned again, after line {named[0].lineno}: write one"
@@ -155,7 +155,8 @@ def _literal(module: ast.Module, path: Path) -> Declared:
     return value
 
 
-def _assigns(node: ast.stmt) -> TypeGuard[ast.Assign | ast.AnnAssign | ast.AugAssign]:
+def declares(node: ast.stmt) -> TypeGuard[ast.Assign | ast.AnnAssign | ast.AugAssign]:
+    """Return whether a statement of a module assigns its declaration, with a type or without."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and any(
         isinstance(target, ast.Name) and target.id == DECLARATION for target in targets
