@@ -421,6 +421,36 @@ def test_a_file_that_is_landed_again_meanwhile_stays(loop: Platform) -> None:
     assert platform.warehouse.rows("SELECT name FROM catalog.retired WHERE removed_at IS NULL") == []
 
 
+def test_rows_that_are_written_again_meanwhile_stay(loop: Platform) -> None:
+    """Of a model that is scored and judged anew while retention is at work: of the first night all, else none."""
+    stages.decide_verdict(loop, MODEL, SCORED.first, Try("verdict"))
+    stages.decide_verdict(loop, MODEL, SCORED.last, Try("verdict"))
+    tables = {
+        "monitoring.verdicts": "decided_at",
+        "catalog.prediction_sketches": "sketched_at",
+        "catalog.profile_counts": "counted_at",
+    }
+    for table in tables:  # of a model without a champion, which would need them
+        loop.warehouse.execute(f"UPDATE {table} SET model = 'former'")
+    platform = aged(loop)
+
+    def meanwhile(root: str) -> dict[str, Disk]:
+        for table, at in tables.items():
+            platform.warehouse.execute(
+                f"UPDATE {table} SET {at} = now() WHERE batch_date = %s", (SCORED.first,)
+            )
+        return plenty(root)
+
+    stages.retain(platform, later(), Try("real"), dry_run=False, rooms=meanwhile)
+    left = {table: platform.warehouse.rows(f"SELECT DISTINCT batch_date FROM {table}") for table in tables}
+    assert left == {table: [{"batch_date": SCORED.first}] for table in tables}
+    marks = platform.warehouse.rows(
+        "SELECT name FROM catalog.retired WHERE kind IN ('sketches', 'verdicts') AND name LIKE %s",
+        (f"%/{SCORED.first}",),
+    )
+    assert marks == []
+
+
 def test_events_of_old_nights_end_and_those_of_versions_do_not(loop: Platform) -> None:
     for what in ("built", "promoted"):
         loop.warehouse.execute(

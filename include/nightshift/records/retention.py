@@ -181,22 +181,31 @@ GONE = Command(
 COUNT = upsert(Retention)
 FORGET_REPORT = Command("UPDATE monitoring.verdicts SET report_key = NULL WHERE report_key = %(name)s")
 FORGET_DOCS = Command("UPDATE catalog.batches SET docs_key = NULL WHERE docs_key = %(name)s")
+# What is old goes, of a night that was found; what was written since stays. ``written``: when its rows were, last.
 # That a row was set aside, by which rule and on which column, stays: rows still add up.
 FORGET_VALUES = Command(
-    'UPDATE quarantine.rows SET (value, "row", violations) = (NULL, json_build_object(), (SELECT coalesce(json_agg('
+    'UPDATE quarantine.rows q SET (value, "row", violations) = (NULL, json_build_object(), (SELECT coalesce(json_agg('
     "json_build_object('rule', v ->> 'rule', 'column', v ->> 'column')), '[]') "
-    "FROM json_array_elements(violations) v)) WHERE source = %(subject)s AND batch_date = %(night)s"
+    "FROM json_array_elements(violations) v)) WHERE source = %(subject)s AND batch_date = %(night)s "
+    "AND NOT EXISTS (SELECT 1 FROM catalog.batches b WHERE (b.source, b.batch_date) = (q.source, q.batch_date) "
+    "AND b.recorded_at > %(written)s)"
 )
 FORGET_PREDICTIONS = Command(
-    "DELETE FROM catalog.prediction_sketches WHERE model = %(subject)s AND batch_date = %(night)s"
+    "DELETE FROM catalog.prediction_sketches WHERE model = %(subject)s AND batch_date = %(night)s "
+    "AND sketched_at <= %(written)s"
 )
 FORGET_COUNTS = Command(
-    "DELETE FROM catalog.profile_counts WHERE model = %(subject)s AND batch_date = %(night)s"
+    "DELETE FROM catalog.profile_counts WHERE model = %(subject)s AND batch_date = %(night)s "
+    "AND counted_at <= %(written)s"
 )
 FORGET_VERDICTS = Command(
-    "DELETE FROM monitoring.verdicts WHERE model = %(subject)s AND batch_date = %(night)s"
+    "DELETE FROM monitoring.verdicts WHERE model = %(subject)s AND batch_date = %(night)s "
+    "AND decided_at <= %(written)s"
 )
-FORGET_EVENTS = Command(f"DELETE FROM catalog.events WHERE happened_at::date = %(night)s AND {_OF_NIGHTS}")
+FORGET_EVENTS = Command(
+    "DELETE FROM catalog.events WHERE happened_at::date = %(night)s AND happened_at <= %(written)s "
+    f"AND {_OF_NIGHTS}"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -195,10 +195,11 @@ def _let_go(session: Session, platform: Platform, mark: Retired) -> None:
 
 
 def _forget(session: Session, thing: Thing) -> None:
+    """Take a night's rows away as they were found; where all were written anew since, its mark."""
     subject, _, night = thing.name.rpartition("/")
-    for command in ROWS[thing.kind]:
-        session.run(command, subject=subject, night=date.fromisoformat(night))
-    session.run(records.GONE, kind=thing.kind, name=thing.name)
+    of = {"subject": subject, "night": date.fromisoformat(night), "written": thing.written}
+    gone = sum([session.run(command, **of) for command in ROWS[thing.kind]])
+    session.run(records.GONE if gone else records.SPARE, kind=thing.kind, name=thing.name)
 
 
 def _take_away(platform: Platform, thing: Thing, as_of: date) -> None:
