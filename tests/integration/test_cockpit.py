@@ -112,8 +112,7 @@ def warehouse(postgres_url: str) -> Iterator[Warehouse]:
             sketch_sha256="e" * 64,
             run_id="run",
         ),
-        content="",
-        earlier="",
+        same=False,
     )
     for kind, subject in ALERTS:
         found.run(KEEP_OPEN, alert(kind, subject))

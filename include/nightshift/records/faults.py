@@ -37,17 +37,11 @@ class Fault(
 
 
 _OF_SET = "feature_set = %(feature_set)s AND feature_version = %(version)s"
-# The rows that a fault was found in: of the night as it stands, so both statements run before its record is replaced.
-# Not the sketch alone, which is another one once bins are made anew. ``earlier``: as for ``features.BUILT``.
-_SAME_ROWS = (
-    "EXISTS (SELECT 1 FROM catalog.feature_batches b WHERE (b.feature_set, b.feature_version, b.batch_date) = "
-    "(faults.feature_set, faults.feature_version, faults.batch_date) "
-    "AND b.content_sha256 IN (%(content)s, %(earlier)s))"
-)
 # Who looks again at the same rows finds it as it is: also closed, if somebody closed it. Other rows are looked at anew,
-# also where a build before has found that they had been mended.
+# also where a build before has found that they had been mended. ``same``: whether the night is built of the rows that
+# it had. Their sketch alone does not tell: it is another one once bins are made anew.
 _IS_KNOWN = (
-    f"(faults.sketch_sha256 = excluded.sketch_sha256 OR {_SAME_ROWS}) "
+    "(%(same)s OR faults.sketch_sha256 = excluded.sketch_sha256) "
     "AND faults.closed_by IS DISTINCT FROM 'nightshift'"
 )
 _KEPT = ", ".join(
@@ -62,8 +56,7 @@ FIND = insert(
 CORRECTED = Command(
     "UPDATE monitoring.faults SET closed_at = clock_timestamp(), closed_by = 'nightshift', "
     f"closed_because = 'the night was built of other rows' WHERE {_OF_SET} "
-    "AND batch_date = %(batch_date)s AND closed_at IS NULL "
-    f"AND sketch_sha256 <> %(sketch_sha256)s AND NOT {_SAME_ROWS}"
+    "AND batch_date = %(batch_date)s AND closed_at IS NULL AND sketch_sha256 <> %(sketch_sha256)s AND NOT %(same)s"
 )
 CLOSE = Command(
     "UPDATE monitoring.faults SET closed_at = clock_timestamp(), closed_by = %(actor)s, closed_because = %(reason)s "

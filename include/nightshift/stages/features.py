@@ -21,7 +21,13 @@ from nightshift.monitor.sketches import empty, merge, sketch
 from nightshift.platform import Platform, Try
 from nightshift.platform.blocks import content_of
 from nightshift.platform.clock import require_same_clock
-from nightshift.platform.lineage import UNKNOWN, Landing, first_content_sha256, landings
+from nightshift.platform.lineage import (
+    UNKNOWN,
+    Landing,
+    feature_contents,
+    first_content_sha256,
+    landings,
+)
 from nightshift.platform.looking import Origins, look
 from nightshift.platform.scratch import scratch
 from nightshift.platform.sketching import edges_for, feature_sketch
@@ -34,6 +40,7 @@ from nightshift.types import as_numbers, content_sha256
 from nightshift.warehouse import (
     ROWS_A_PIECE,
     PartitionWrite,
+    Reading,
     Table,
     feature_inputs_table,
     feature_table,
@@ -77,8 +84,9 @@ def build_features(
         found = look(platform, spec, sketched, edges, _origins(platform, builder, dealt), asked.run_id)
         with platform.warehouse.write(lease) as write:
             rows = _replace(write, table, found_of)
-            _keep_faults(write, spec, looked, found)
+            stood = feature_contents(Reading(write.cursor), spec, nights)
             _record(write, spec, found_of, looked, landed, asked)
+            _keep_faults(write, spec, looked, found, stood)
     told: results.Built = {"feature_set": spec.table, "nights": str(nights), "rows": rows}
     return (
         {**told, "faults": [f"{fault.batch_date}, {fault.told}" for fault in found[:MOST_TOLD]]}
@@ -200,16 +208,20 @@ def _replace(write: PartitionWrite, table: Table, nights: Mapping[date, Built]) 
 
 
 def _keep_faults(
-    write: PartitionWrite, spec: FeatureSet, looked: Mapping[date, _Looked], found: list[Fault]
+    write: PartitionWrite,
+    spec: FeatureSet,
+    looked: Mapping[date, _Looked],
+    found: list[Fault],
+    stood: Mapping[date, str | None],
 ) -> None:
-    """Close the faults of rows that are replaced by others, and keep what was found; before the nights' records are."""
+    """Close the faults of rows that others replace, and keep what was found. ``stood``: the contents of before."""
     for night, each in looked.items():
-        rows = {"content": each.content, "earlier": each.first}
-        of = {"feature_set": spec.set, "version": spec.version, "batch_date": night}
-        write.run(faults.CORRECTED, sketch_sha256=each.sketch.sketch_sha256, **of, **rows)
+        same = stood.get(night) in (each.content, each.first)
+        of = {"feature_set": spec.set, "version": spec.version, "batch_date": night, "same": same}
+        write.run(faults.CORRECTED, sketch_sha256=each.sketch.sketch_sha256, **of)
         for fault in found:
             if fault.batch_date == night:
-                write.run(faults.FIND, fault, **rows)
+                write.run(faults.FIND, fault, same=same)
 
 
 def _record(
