@@ -38,7 +38,9 @@ def score_beside(platform: Platform, name: str, nights: DateRange, asked: Try) -
     ensure_predictions(platform, table)
     dates = sorted(found)
     lease = platform.warehouse.lease(table, dates, asked.holder, BEFORE_ARM)
-    batches = serve(platform, model, dates, lambda night: found[night].before, lease, asked, BEFORE_ARM)
+    batches = serve(
+        platform, model, lambda _: dates, lambda night: found[night].before, lease, asked, BEFORE_ARM
+    )
     return {"model": name, "nights": len(dates), "rows": sum(each.row_count for each in batches)}
 
 

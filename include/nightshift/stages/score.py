@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from nightshift import metrics, results, train
 from nightshift.calendar import DateRange
+from nightshift.database import Reads
 from nightshift.engine.compute import Runner, engine_of
 from nightshift.engine.job import BLOCK_ROWS, Job
 from nightshift.engine.receipts import Receipt, pieces, read, summed
@@ -66,16 +67,19 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
     require_same_clock(platform)
     model = platform.project.model(name)
     feature_set = platform.project.feature_set(model.features)
-    faults = open_faults(platform, feature_set, nights)
-    held = {fault.batch_date for fault in faults} if model.drift.faults == "hold" else set()
-    wanted = [night for night in nights.dates if night not in held]
-    if not wanted:
-        raise _refused(name, feature_set, faults)
+    _unheld(model, feature_set, nights, open_faults(platform, feature_set, nights))
     table = prediction_table(model, feature_set)
     ensure_predictions(platform, table)
     lease = platform.warehouse.lease(table, nights.dates, asked.holder, CHAMPION_ARM)
     champions = Ledger(platform.warehouse, name)
     champions.check(platform.registry.champion(name))
+    faults: list[Fault] = []
+
+    def wanted(reading: Reads) -> list[date]:
+        # Again, of the instant of the features that are read: they may have been built anew meanwhile.
+        faults.extend(open_faults(reading, feature_set, nights))
+        return _unheld(model, feature_set, nights, faults)
+
     batches = serve(
         platform,
         model,
@@ -85,10 +89,19 @@ def score(platform: Platform, name: str, nights: DateRange, asked: Try) -> resul
         asked,
         confirm=partial(_still_champions, name),
     )
-    if held:
+    if len(batches) < len(nights.dates):
         raise _refused(name, feature_set, faults)
     scored = _told(model, nights, batches)
     return {**scored, "faults": [fault.told for fault in faults[:MOST_TOLD]]} if faults else scored
+
+
+def _unheld(model: Model, spec: FeatureSet, nights: DateRange, faults: list[Fault]) -> list[date]:
+    """Return the nights that may be scored. Raises BatchRejected if the model holds them all for these open faults."""
+    held = {fault.batch_date for fault in faults} if model.drift.faults == "hold" else set()
+    wanted = [night for night in nights.dates if night not in held]
+    if not wanted:
+        raise _refused(model.name, spec, faults)
+    return wanted
 
 
 def score_missed(platform: Platform, name: str, night: date, asked: Try) -> list[str]:
@@ -150,7 +163,7 @@ def unwatched(platform: Platform, name: str, night: date, asked: Try) -> list[da
 def serve(
     platform: Platform,
     model: Model,
-    nights: list[date],
+    wanted: Callable[[Reads], list[date]],
     version_on: Callable[[date], int],
     lease: Lease,
     asked: Try,
@@ -159,7 +172,8 @@ def serve(
 ) -> list[PredictionBatch]:
     """Replace the predictions of an arm's nights by those of the version of each, with their records and sketches.
 
-    ``confirm``: is given the version of each night last of all, and may raise: then nothing was written.
+    ``wanted``: returns the nights, asked in the transaction that reads their features; it may raise. ``confirm``: is
+    given the version of each night last of all, and may raise: then nothing was written.
 
     Nights one after the other, each block by block; what is said waits in files, so that the transaction that replaces
     the nights, all or none, lasts no longer than a COPY and a newer try never waits for a model.
@@ -172,7 +186,8 @@ def serve(
     engine = engine_of(model, platform.project.settings, platform.connection)
     with scratch("score", engine.folder) as folder:
         with engine.started(folder) as runner:
-            found = _predicted(platform, model, nights, version_on, (arm, asked.run_id), folder, runner)
+            found = _predicted(platform, model, wanted, version_on, (arm, asked.run_id), folder, runner)
+        nights = [night.batch.batch_date for night in found]
         with platform.warehouse.write(lease) as write:
             rows = write.replace(table, lambda: _rows(table, found), dates=nights, arm=arm)
             _require_whole(table, rows, sum(night.batch.row_count for night in found))
@@ -206,7 +221,7 @@ class _Night:
 def _predicted(
     platform: Platform,
     model: Model,
-    nights: list[date],
+    wanted: Callable[[Reads], list[date]],
     version_on: Callable[[date], int],
     whose: tuple[str, str],
     folder: Path,
@@ -216,11 +231,12 @@ def _predicted(
     feature_set = platform.project.feature_set(model.features)
     platform.warehouse.ensure(feature_table(feature_set))
     ensure_past(platform, model)
-    whole = DateRange(nights[0], nights[-1])
     # Once for all nights of a version.
     job_of = cache(lambda version: _job(platform, model, version, folder))
     found = []
     with platform.warehouse.reading() as reading:
+        nights = wanted(reading)
+        whole = DateRange(nights[0], nights[-1])
         require_features(reading, platform, model, nights)
         contents = feature_contents(reading, feature_set, whole)
         past = past_of(reading, platform, model, whole, whose[0])
