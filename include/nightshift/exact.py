@@ -86,11 +86,27 @@ def _empty(values: pd.Series) -> pd.Series:
     return values
 
 
-def _text(values: pd.Series) -> pd.Series:
+def as_texts(values: pd.Series) -> pd.Series:
+    """Return the values as ``str``, but for texts with half a surrogate pair.
+
+    JSON can spell such a half, and no UTF-8 text holds it: what has one reads as no value of any type.
+    """
     try:
-        text = values.astype("str")
-    except UnicodeEncodeError:  # JSON can spell half a surrogate pair; no UTF-8 text holds one
-        text = values.where(values.map(_is_unicode)).astype("str")
+        return values.astype("str")
+    except UnicodeEncodeError:
+        return values[[_is_unicode(str(value)) for value in values]].astype("str")
+
+
+def to_microseconds(text: pd.Series) -> pd.Series:
+    """Return timestamps of ISO text without the digits beyond microseconds.
+
+    One value with more would make pandas read all in nanoseconds, which reach from 1677 to 2262.
+    """
+    return text.str.replace(r"(\.\d{6})\d+", r"\1", regex=True)
+
+
+def _text(values: pd.Series) -> pd.Series:
+    text = as_texts(values)
     # PostgreSQL's text holds no NUL.
     return text.mask(text.str.contains("\0", regex=False).fillna(False).astype(bool))
 
@@ -118,7 +134,7 @@ def _whole_decimals(values: pd.Series) -> pd.Series:
 
 
 def _integer_text(values: pd.Series) -> pd.Series:
-    text = values.astype("str").str.strip()
+    text = as_texts(values).str.strip()
     plain = text.str.fullmatch(INTEGER).astype(bool)
     if plain.all():
         return text.str.lstrip("+").astype("int64")
@@ -154,7 +170,7 @@ def _nearest(value: Any) -> float:
 
 
 def _number_text(values: pd.Series) -> pd.Series:
-    text = values.astype("str").str.strip()
+    text = as_texts(values).str.strip()
     spelled = text[text.str.fullmatch(NUMBER).astype(bool)]
     # By Arrow: every bit of the nearest double, where pandas' own parser is off by one in a third of all.
     array = pa.array(spelled.str.lstrip("+"), type=pa.large_string())
@@ -171,7 +187,7 @@ def _boolean_numbers(values: pd.Series) -> pd.Series:
 
 def _boolean_text(values: pd.Series) -> pd.Series:
     known = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-    return values.astype("str").str.strip().str.lower().map(known).astype("boolean")
+    return as_texts(values).str.strip().str.lower().map(known).astype("boolean")
 
 
 def _dates(values: pd.Series) -> pd.Series:
@@ -180,7 +196,7 @@ def _dates(values: pd.Series) -> pd.Series:
 
 
 def _iso(values: pd.Series) -> pd.Series:
-    text = values.astype("str").str.strip()
+    text = as_texts(values).str.strip()
     return (
         text.str.replace(SLASHED, r"\1-\2-\3", regex=True)
         if text.str.contains("/", regex=False).any()
@@ -237,9 +253,7 @@ def _bounded(values: pd.Series) -> pd.Series:
 
 def _timestamp_text(values: pd.Series) -> pd.Series:
     text = _iso(values)
-    spelled = text[text.str.fullmatch(TIMESTAMP).astype(bool)]
-    # Microseconds: one value with more digits would make pandas read all in nanoseconds, from 1677 to 2262.
-    spelled = spelled.str.replace(r"(\.\d{6})\d+", r"\1", regex=True)
+    spelled = to_microseconds(text[text.str.fullmatch(TIMESTAMP).astype(bool)])
     return _bounded(pd.to_datetime(spelled, format="ISO8601", errors="coerce", utc=True))
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from nightshift.exact import as_decimal
+from nightshift.exact import as_decimal, as_texts, to_microseconds
 from nightshift.specs import Dialect
 from nightshift.specs.dialect import SPACES
 from nightshift.specs.parts import ColumnType
@@ -93,7 +93,7 @@ def _of_texts(values: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd
         return changed if len(texts) == len(values) else changed.reindex(values.index)
     if values.dtype != object:
         return values
-    texts = values[[isinstance(value, str) for value in values]].astype("str")
+    texts = as_texts(values[[isinstance(value, str) for value in values]])
     if not len(texts):
         return values
     values = values.copy()
@@ -204,7 +204,7 @@ def _pattern(part: str, near: bool) -> str:
 def _with_zone(values: pd.Series, zone: ZoneInfo) -> pd.Series:
     """Return timestamps that are none of text with their zone."""
     if values.dtype == object:
-        return values.map(lambda value: _one_with_zone(value, zone))
+        return pd.Series([_one_with_zone(value, zone) for value in values], values.index, dtype=object)
     if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) is not None:
         return values
     local = _localized(values, zone).dt.tz_convert(UTC)
@@ -235,15 +235,16 @@ def _one_with_zone(value: Any, zone: ZoneInfo) -> Any:
 def _with_offset(text: pd.Series, zone: ZoneInfo) -> pd.Series:
     """Return the text with the offset of its zone at its end, where it has none."""
     bare = text.str.strip()
-    naive = bare[bare.str.fullmatch(NAIVE).astype(bool)].str.replace("/", "-", regex=False)
-    read = pd.to_datetime(naive, format="ISO8601", errors="coerce").dropna()
-    if not len(read):
+    naive = to_microseconds(bare[bare.str.fullmatch(NAIVE).astype(bool)].str.replace("/", "-", regex=False))
+    if not len(naive):
         return text
+    # What is no instant here is none anywhere: left without its offset, it would be read as UTC.
+    read = pd.to_datetime(naive, format="ISO8601", errors="coerce")
     local = _localized(read, zone)
     instant = local.dt.tz_convert(UTC).dt.tz_localize(None)
     offset = read - instant
     ends = {one: _spelled(one) for one in offset.dropna().unique()}
-    spelled = naive.loc[read.index] + offset.map(ends).astype("str")
+    spelled = naive + offset.map(ends).astype("str")
     odd = offset.dt.total_seconds() % 60 != 0  # local time before there were zones
     if odd.any():
         utc = np.datetime_as_string(instant.to_numpy(dtype="datetime64[us]"), unit="us").astype(object) + "Z"
@@ -259,14 +260,24 @@ def _spelled(offset: pd.Timedelta) -> str:
 
 
 def _local_days(values: pd.Series, home: ZoneInfo) -> pd.Series:
-    instants = pd.to_datetime(values, utc=True) if values.dtype.kind == "M" else _instants(values)
-    # The day that its clock shows there, whatever the offset.
-    return instants.dt.tz_convert(home).dt.tz_localize(None).dt.normalize().astype("datetime64[s]")
+    return days_at(pd.to_datetime(values, utc=True) if values.dtype.kind == "M" else _instants(values), home)
+
+
+def days_at(instants: pd.Series, home: ZoneInfo) -> pd.Series:
+    """Return the day that the clock of ``home`` shows at each instant of UTC, as datetime64[s].
+
+    NaT where that is a day beyond all years: 9999-12-31 23:59:59, a usual end of what has none, is one east of UTC.
+    """
+    ends = datetime(1, 1, 1, tzinfo=home), datetime(9999, 12, 31, tzinfo=home)
+    early, late = (one.utcoffset() or timedelta() for one in ends)
+    first, last = EARLIEST - min(early, timedelta()), LATEST - max(late, timedelta())
+    sayable = instants.where((instants >= first) & (instants <= last))
+    return sayable.dt.tz_convert(home).dt.tz_localize(None).dt.normalize().astype("datetime64[s]")
 
 
 def _instants(values: pd.Series) -> pd.Series:
-    text = values.where(values.notna(), "").astype("str").str.strip().str.replace("/", "-", regex=False)
-    read = text.where(text.str.fullmatch(INSTANT).astype(bool))
+    text = _stripped(values)
+    read = to_microseconds(text.where(text.str.fullmatch(INSTANT).astype(bool)))
     return pd.to_datetime(read, format="ISO8601", errors="coerce", utc=True)
 
 
@@ -278,9 +289,15 @@ def _own_days(values: pd.Series) -> pd.Series:
             if whole
             else _nothing(values)
         )
-    text = values.where(values.notna(), "").astype("str").str.strip().str.replace("/", "-", regex=False)
+    text = _stripped(values)
     read = text.where(text.str.fullmatch(DAY).astype(bool)).str.slice(0, 10)
     return pd.to_datetime(read, format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
+
+
+def _stripped(values: pd.Series) -> pd.Series:
+    """Return each value as text, the year, month and day of a date with dashes; nothing as empty."""
+    text = as_texts(values.where(values.notna(), "")).reindex(values.index, fill_value="")
+    return text.str.strip().str.replace("/", "-", regex=False)
 
 
 def _nothing(values: pd.Series) -> pd.Series:

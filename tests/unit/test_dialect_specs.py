@@ -158,6 +158,52 @@ def test_the_last_hour_that_utc_can_show_is_read(zone: str, edge: str) -> None:
         assert read.notna().all()
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin"])
+@pytest.mark.parametrize("far", ["2300-01-01 12:00:00", "9999-12-31 12:00:00"])
+def test_nanoseconds_in_one_value_change_none_beside_it(zone: str, far: str) -> None:
+    values = pd.Series([far, "2013-01-01 10:00:00.1234567"], dtype="str")
+    read, wrong = coerce(plain(values, "timestamp", Dialect(), ZoneInfo(zone)), "timestamp", text_is_all=True)
+    assert not wrong.any()
+    assert read[0] == pd.Timestamp(far).as_unit("us").tz_localize(zone)
+    assert days(values, "timestamp", Dialect(), ZoneInfo(zone), ZoneInfo(zone)).astype("str").tolist() == [
+        far[:10],
+        "2013-01-01",
+    ]
+
+
+@pytest.mark.parametrize(
+    "sentinel", ["9999-12-31 23:59:59", "9999-12-31T23:59:59.9999999", "2013-02-30 10:00"]
+)
+def test_a_timestamp_that_its_zone_cannot_read_is_not_read_as_utc(sentinel: str) -> None:
+    values = pd.Series([sentinel, "2013-01-01 10:00:00.1234567"], dtype="str")
+    read, wrong = coerce(
+        plain(values, "timestamp", Dialect(), ZoneInfo("America/New_York")), "timestamp", text_is_all=True
+    )
+    assert wrong.tolist() == [True, False]
+    assert read.isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("home", "edge"),
+    [("Europe/Berlin", "9999-12-31T23:30:00Z"), ("America/New_York", "0001-01-01T00:00:00Z")],
+)
+def test_an_instant_on_a_day_beyond_all_years_has_no_day_here_and_ends_nothing(home: str, edge: str) -> None:
+    instants = pd.Series([edge, "2013-01-01T10:00:00Z"], dtype="str")
+    for delivered in (instants, pd.Series(np.array([edge[:-1], "2013-01-01T10:00:00"], "datetime64[us]"))):
+        found = days(delivered, "timestamp", Dialect(), UTC, ZoneInfo(home))
+        assert found.isna().tolist() == [True, False]
+        assert str(found[1].date()) == "2013-01-01"
+
+
+def test_the_last_day_of_all_years_is_a_day_where_the_clock_shows_it() -> None:
+    for home, edge in (
+        ("America/New_York", "9999-12-31T23:59:59Z"),
+        ("Europe/Berlin", "0001-01-01T00:00:00Z"),
+    ):
+        found = days(pd.Series([edge], dtype="str"), "timestamp", Dialect(), UTC, ZoneInfo(home))
+        assert [day.date().isoformat() for day in found] == [edge[:10]]
+
+
 def test_booleans_are_read_as_they_are_declared_to_be_written_and_not_otherwise() -> None:
     delivered = pd.Series(["J", " N ", "", None, "j", "true", "1", "-"], dtype="str")
     spelled = Dialect.model_validate({"true_values": ["J"], "false_values": ["N"], "nulls": ["-"]})

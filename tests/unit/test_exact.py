@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightshift.exact import exact
+from nightshift.specs import Dialect
+from nightshift.spelling import plain
 from nightshift.types import DTYPES, as_numbers, as_text, content_sha256, from_parquet, to_parquet
+from nightshift.validate.coerce import coerce
 
 WEST = timezone(timedelta(hours=-5))
 LARGE = 2**60 + 1
@@ -129,3 +133,23 @@ def test_a_hash_of_content_depends_on_no_order_and_on_every_value() -> None:
 def test_at_the_estimators_door_and_only_there_an_integer_is_a_float() -> None:
     assert as_numbers(typed())[["integer", "boolean"]].isna().sum().tolist() == [1, 1]
     assert set(map(str, as_numbers(typed())[["integer", "boolean"]].dtypes)) == {"float64"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "good"),
+    [
+        ("string", "a"),
+        ("integer", "1"),
+        ("float", "1.5"),
+        ("boolean", "true"),
+        ("date", "2013-01-01"),
+        ("timestamp", "2013-01-01T00:00:00Z"),
+    ],
+)
+def test_half_a_surrogate_pair_is_no_value_of_any_type_and_no_error(kind: str, good: str) -> None:
+    delivered = pd.Series([good, "\ud83d", None], dtype=object)
+    for zone in ("UTC", "America/New_York"):
+        spelled = plain(delivered, kind, Dialect(nulls=("NA",)), ZoneInfo(zone))
+        read, wrong = coerce(spelled, kind, text_is_all=True)
+        assert wrong.tolist() == [False, True, False]
+        assert read.notna().tolist() == [True, False, False]

@@ -8,7 +8,7 @@ everywhere, since JSON and SQLite have no other way, also spelled 2013/02/08; ti
 import numpy as np
 import pandas as pd
 
-from nightshift.exact import exact
+from nightshift.exact import as_texts, exact
 from nightshift.specs.parts import ColumnType
 
 MISSING = {"integer": ["", "nan"], "float": ["", "nan"], "boolean": [""], "date": [""], "timestamp": [""]}
@@ -24,5 +24,6 @@ def coerce(delivered: pd.Series, kind: ColumnType, *, text_is_all: bool) -> tupl
     wrong = typed.isna().to_numpy() & ~absent
     if text_is_all and kind != "string" and wrong.any():
         # CSV writers that quote every field spell a missing value "", and many spell a missing number NaN.
-        wrong[wrong] = ~delivered[wrong].astype("str").str.lower().isin(MISSING[kind]).to_numpy()
+        spelled = as_texts(delivered[wrong]).str.lower().reindex(delivered.index[wrong])
+        wrong[wrong] = ~spelled.isin(MISSING[kind]).to_numpy()
     return typed, wrong

@@ -16,6 +16,7 @@ import pandas as pd
 from nightshift.room import long_keys, wide_rows
 from nightshift.specs import FilesConnector, Source
 from nightshift.specs.tables import RAW
+from nightshift.spelling import days_at
 from nightshift.validate.batches import Batches
 from nightshift.validate.dialect import typed as read
 from nightshift.validate.rules import Rule
@@ -89,12 +90,13 @@ def of_night(
     name = connector.date_column if isinstance(connector, FilesConnector) else None
     if not isinstance(connector, FilesConnector) or name is None or name not in typed:
         return
-    day = typed[name]
+    day, there = typed[name], typed[name].notna().to_numpy()
     if day.dtype.kind == "M" and getattr(day.dtype, "tz", None) is not None:
-        day = day.dt.tz_convert(home).dt.tz_localize(None).dt.normalize()
+        day = days_at(day, home)
     nights = np.array(batches.dates, dtype="datetime64[D]")[batches.day[rows]]
     wanted = nights + np.timedelta64(connector.offset_days, "D")
-    other = day.notna().to_numpy() & (day.to_numpy(dtype="datetime64[D]") != wanted)
+    # Of no day here, as an instant at the end of all years can be, is of another one too.
+    other = there & (day.to_numpy(dtype="datetime64[D]") != wanted)
     if other.any():
         yield Violation("other_night", (name,), rows[other], (NIGHT, 0))
 

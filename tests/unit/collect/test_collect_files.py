@@ -23,6 +23,7 @@ from nightshift.collect import Connection, connection_of, open_source
 from nightshift.collect.archives import BadArchive, read_whole
 from nightshift.errors import SchemaMismatch, SourceError, SpecError
 from nightshift.specs import Source
+from nightshift.validate import Known, validate_batches
 
 DAY = date(2013, 2, 8)
 WINDOW = (datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 8, 5, tzinfo=UTC))
@@ -329,6 +330,24 @@ def test_an_instant_is_of_the_day_it_falls_on_where_the_project_is(tmp_path, zon
     spec = dated(whole, "timestamp", timezone=zone or home.key)
     found = nights_of(tmp_path, spec, [date(2012, 5, n) for n in range(5, 12)], home)
     assert [day for day, ids in found.items() if ids] == [night]
+
+
+@pytest.mark.parametrize(
+    ("home", "edge"),
+    [("Europe/Berlin", "9999-12-31T23:59:59Z"), ("America/New_York", "0001-01-01T00:00:00Z")],
+)
+def test_an_instant_of_no_day_here_goes_with_the_row_above_it_and_is_set_aside(tmp_path, home, edge):
+    (tmp_path / "all.csv").write_text(f"id,day\na,2013-02-08T12:00:00Z\nb,{edge}\nc,2013-02-09T12:00:00Z\n")
+    zone = ZoneInfo(home)
+    not_null = [{"expect_column_values_to_not_be_null": {"column": "id"}}]
+    changes = {"budget": {"share": 1.0}, "timezone": home, "expectations": not_null}
+    spec = dated(source("all.csv", date_column="day", offset_days=-1), "timestamp", **changes)
+    days = [date(2013, 2, 9), date(2013, 2, 10)]
+    assert list(nights_of(tmp_path, spec, days, zone).values()) == [["a", "b"], ["c"]]
+    with open_source(spec, Connection("files", extra={"path": str(tmp_path)}), zone) as reader:
+        rows = {day: reader.read(day, WINDOW) for day in days}
+    checked = validate_batches(spec, rows, Known(home=zone))
+    assert checked.rejected[["row_number", "rule"]].to_numpy().tolist() == [[2, "other_night"]]
 
 
 def test_several_files_of_a_night_are_one_table_in_the_order_of_their_names(tmp_path):
