@@ -125,6 +125,36 @@ def rows_of(content: bytes) -> pd.DataFrame:
     return _decoded(pq.read_table(io.BytesIO(content)))
 
 
+def same_rows(one: bytes | Path, other: bytes | Path, most: int) -> bool:
+    """Return whether two landings' files hold the same rows to the value, looked at so many at a time.
+
+    Their bytes may differ: they tell of what wrote them, and of rows of other nights that were read with these.
+    """
+    with _file(one) as first, _file(other) as second:
+        if first.metadata.num_rows != second.metadata.num_rows:
+            return False
+        pairs = zip(first.iter_batches(most), second.iter_batches(most), strict=False)
+        return all(_are_same(*map(pa.Table.from_batches, ([a], [b]))) for a, b in pairs)
+
+
+def _file(file: bytes | Path) -> pq.ParquetFile:
+    return pq.ParquetFile(io.BytesIO(file) if isinstance(file, bytes) else file)
+
+
+def _are_same(one: pa.Table, other: pa.Table) -> bool:
+    kinds = [[(field.name, _is_json(field)) for field in table.schema] for table in (one, other)]
+    return kinds[0] == kinds[1] and all(
+        _to_the_bit(a).equals(_to_the_bit(b)) for a, b in zip(one.columns, other.columns, strict=True)
+    )
+
+
+def _to_the_bit(column: pa.ChunkedArray) -> pa.Array:
+    """Return the values as what they are judged as, floats as their bits: 0.0 is not -0.0."""
+    plain = _plainly(column).combine_chunks()
+    plain = plain.cast(_widest(plain.type))
+    return plain.view(f"int{plain.type.bit_width}") if pa.types.is_floating(plain.type) else plain
+
+
 def in_blocks(frames: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
     """Yield the rows of frames, ``rows`` at a time, the last ones fewer; one block without any where there are none."""
     held: list[pd.DataFrame] = []

@@ -9,10 +9,11 @@ from threading import Barrier
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightshift import stages
+from nightshift import landing, stages
 from nightshift.calendar import DateRange
 from nightshift.collect import Connection
 from nightshift.errors import (
@@ -282,6 +283,72 @@ def test_the_same_content_collected_again_keeps_its_resolutions_and_other_conten
     house.deliver(batch(BAD))
     house.collect(run="the first content again")
     assert house.counts() == (1000, 0)
+
+
+def in_one_file(spec: dict[str, Any]) -> None:
+    spec["connector"].update(path="all.parquet", format="parquet", date_column="seen_at", offset_days=-1)
+
+
+def test_a_resolution_outlives_what_the_same_file_holds_of_other_nights(house: House) -> None:
+    house = house.with_spec(in_one_file)
+    frame = batch(BAD, 20 * BAD).assign(seen_at=datetime(2013, 2, 7, 12, tzinfo=UTC))
+    tonight = frame.assign(station=frame["station"].astype("category"))
+    tonight.to_parquet(house.folder / "all.parquet", index=False)
+    house.collect()
+    house.replay("wind_in_tenths", rule=BETWEEN)
+    first = house.batch()["landed_sha256"]
+    assert house.counts() == (len(frame), 0)
+    beside = frame[:1].assign(seen_at=frame["seen_at"] + DAY, station="ZZZ", number=None)
+    both = pd.concat([frame, beside]).astype({"station": "category", "number": "Int64"})
+    both.to_parquet(house.folder / "all.parquet", index=False)
+    house.collect(run="another night came")
+    assert house.counts() == (len(frame), 0)
+    assert house.batch()["landed_sha256"] == first
+    both.assign(gust=21.0).to_parquet(house.folder / "all.parquet", index=False)
+    house.collect(run="other rows")
+    assert house.counts() == (len(frame) - BAD, BAD)
+
+
+@pytest.mark.parametrize("rows", [ROWS, BLOCK_ROWS + 10])
+def test_a_resolution_outlives_the_library_that_wrote_the_delivery(
+    house: House, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    house.deliver(batch(BAD, rows))
+    house.collect()
+    house.replay("discard", rule=BETWEEN, reason="broken sensor")
+    encoded = landing._encoded
+
+    def told_otherwise(frame: pd.DataFrame, before: int = 0) -> Any:
+        return encoded(frame, before).replace_schema_metadata({"written by": "another version"})
+
+    monkeypatch.setattr(landing, "_encoded", told_otherwise)
+    monkeypatch.setattr(
+        landing, "_field", lambda name, kinds: pa.field(name, pa.large_string(), metadata={"by": name})
+    )
+    house.collect(run="after an upgrade")
+    assert house.counts() == (rows - BAD, BAD)
+    assert house.n("quarantine.open_rows") == 0
+    assert house.n("(SELECT DISTINCT sha256 FROM catalog.landings) l") == 1
+    house.platform.objects.delete("landed")
+    house.collect(run="retention took the file away")
+    assert house.n("(SELECT DISTINCT sha256 FROM catalog.landings) l") == 2
+    assert house.n("quarantine.open_rows") == BAD
+
+
+def test_a_delivery_that_failed_in_between_does_not_let_an_older_one_back(house: House) -> None:
+    house.deliver(batch(BAD))
+    stages.collect(house.platform, "weather", ONE, Try("pending"))
+    house.deliver(batch())
+    house.collect(run="corrected")
+    house.deliver(batch(300))
+    with pytest.raises(BatchRejected):
+        house.collect(run="broken")
+    with pytest.raises(NotReady, match="is older than what stands, which run corrected landed"):
+        stages.validate(house.platform, "weather", ONE, Try("pending", 2))
+    assert house.counts() == (1000, 0)
+    house.deliver(batch())
+    assert house.collect(run="corrected again")["failed"] == 0
+    assert house.batch()["status"] == "published"
 
 
 def test_a_night_that_failed_over_its_budget_passes_once_it_is_mended(house: House) -> None:

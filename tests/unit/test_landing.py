@@ -2,12 +2,14 @@
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from nightshift.collect.sql import _frame
 from nightshift.errors import SourceError
-from nightshift.landing import delivered, in_blocks, landed_file, parquet, rows_of, stacked
+from nightshift.landing import delivered, in_blocks, landed_file, parquet, rows_of, same_rows, stacked
 
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -167,3 +169,41 @@ def test_clocks_of_before_time_zones_are_kept_wherever_pieces_of_an_answer_end()
     for whole, values in ((pieces[0], [old, None]), (stacked(pieces), [old, None, new])):
         back = rows_of(parquet(whole))["since"]
         assert [None if pd.isna(value) else value for value in back] == values
+
+
+def written_otherwise(frame: pd.DataFrame, path: Path) -> Path:
+    """Write a landing's file as other libraries, or beside other nights, would."""
+    table = pq.read_table(BytesIO(parquet(frame)))
+    table = table.set_column(0, "x", table.column(0).cast(pa.string()).dictionary_encode())
+    pq.write_table(table.replace_schema_metadata({"written": "otherwise"}), path, compression="snappy")
+    return path
+
+
+def test_rows_are_the_same_whatever_else_their_file_tells(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": ["a", "b", None], "n": pd.array([1, 2, None], "Int64"), "f": [0.0, 1.5, None]})
+    frame["mixed"] = pd.Series([1, "a", None], dtype=object)
+    other = written_otherwise(frame, tmp_path / "other")
+    assert other.read_bytes() != parquet(frame)
+    assert same_rows(parquet(frame), other, 2)
+    among = frame.assign(x=pd.Categorical(frame["x"], ["zz", "b", "a"]), n=frame["n"].astype(object))
+    assert same_rows(parquet(among), parquet(frame), 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.assign(f=[-0.0, 1.5, None]),
+        lambda f: f.assign(f=[0.0, 1.5, 0.0]),
+        lambda f: f.assign(f=pd.array([0, 1, None], "Int64")),
+        lambda f: f.assign(x=["a", "b", ""]),
+        lambda f: f.assign(mixed=["1", '"a"', None]),
+        lambda f: f.iloc[::-1].reset_index(drop=True),
+        lambda f: f.iloc[:2],
+        lambda f: f.rename(columns={"x": "y"}),
+        lambda f: f.drop(columns="x"),
+    ],
+)
+def test_rows_that_differ_in_one_value_are_others(change: Any) -> None:
+    frame = pd.DataFrame({"x": ["a", "b", None], "f": [0.0, 1.5, None]})
+    frame["mixed"] = pd.Series([1, "a", None], dtype=object)
+    assert not same_rows(parquet(frame), parquet(change(frame)), 2)

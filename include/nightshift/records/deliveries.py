@@ -195,7 +195,10 @@ RENAME_ASSET = Command("UPDATE catalog.announcements SET asset = %(new)s WHERE a
 
 @dataclass(frozen=True, kw_only=True)
 class Stands(Row):
-    """The delivery that a night's published rows are of: its hash, when it was landed last, and by which run."""
+    """The delivery that a night's published rows are of: its hash, when it was landed last, and by which run.
+
+    Whatever was judged since: rows that were published stand also where a later delivery failed.
+    """
 
     batch_date: date
     sha256: str
@@ -205,10 +208,32 @@ class Stands(Row):
 
 STANDS = Query(
     "SELECT DISTINCT ON (b.batch_date) b.batch_date, l.sha256, l.landed_at, l.run_id FROM catalog.batches b "
-    "JOIN catalog.landings l ON (l.source, l.batch_date, l.sha256) = (b.source, b.batch_date, b.landed_sha256) "
-    "WHERE b.source = %(source)s AND b.status = 'published' AND b.batch_date = ANY(%(nights)s) "
+    "JOIN catalog.landings l ON (l.source, l.batch_date, l.sha256) = (b.source, b.batch_date, b.published_sha256) "
+    "WHERE b.source = %(source)s AND b.batch_date = ANY(%(nights)s) "
     "ORDER BY b.batch_date, l.landed_at DESC",
     Stands,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier(Row):
+    """The file of an earlier delivery of a night."""
+
+    sha256: str
+    object_key: str
+
+
+# Those that count: people decided about rows of it, it was judged last, or what stands is of it.
+EARLIER = Query(
+    "SELECT l.sha256, max(l.object_key) AS object_key FROM catalog.landings l "
+    "LEFT JOIN (SELECT landed_sha256, max(resolved_at) AS decided_at FROM quarantine.resolutions "
+    "WHERE source = %(source)s AND batch_date = %(batch_date)s GROUP BY 1) r ON r.landed_sha256 = l.sha256 "
+    "LEFT JOIN catalog.batches b ON (b.source, b.batch_date) = (l.source, l.batch_date) "
+    "AND l.sha256 IN (b.landed_sha256, b.published_sha256) "
+    "WHERE l.source = %(source)s AND l.batch_date = %(batch_date)s AND l.row_count = %(rows)s "
+    "AND (r.decided_at IS NOT NULL OR b.source IS NOT NULL) "
+    "GROUP BY l.sha256 ORDER BY max(r.decided_at) DESC NULLS LAST, max(l.landed_at) DESC",
+    Earlier,
 )
 
 

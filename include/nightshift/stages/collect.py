@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,14 @@ from nightshift import kept, results
 from nightshift import validate as validating
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, SourceError
-from nightshift.landing import Delivered, delivered, in_blocks, landed_file, stacked
+from nightshift.landing import Delivered, delivered, in_blocks, landed_file, same_rows, stacked
+from nightshift.objects import sha256, sha256_of
 from nightshift.platform import Platform, Try
 from nightshift.platform.blocks import BLOCK_ROWS
 from nightshift.platform.clock import require_same_clock
 from nightshift.platform.scratch import scratch
 from nightshift.records import deliveries, quarantine
-from nightshift.records.deliveries import Landing
+from nightshift.records.deliveries import Earlier, Landing
 from nightshift.specs import Source
 from nightshift.stages.filing import Delivery, contents_of, file_batches, kept_in, record_batches
 from nightshift.stages.rereading import require_same_reading
@@ -36,7 +38,8 @@ def collect(
 ) -> results.Collected:
     """Land what the source delivers for each night, untouched, as Parquet named by its hash.
 
-    A night outside ``must_pass`` that the upstream no longer delivers is left as it stands.
+    Rows that came before land as the file that they were: they are the same delivery. A night outside ``must_pass``
+    that the upstream no longer delivers is left as it stands.
 
     Raises:
         SourceError: the upstream is down, or answers nonsense. Nothing was overwritten.
@@ -61,9 +64,7 @@ def collect(
                     raise
                 log.warning("%s, looking back on %s: %s", name, batch_date, error)
                 continue
-            key, digest = platform.objects.put_once(kept.landed(name, batch_date), file, ".parquet")
-            if isinstance(file, Path):
-                file.unlink()
+            key, digest = _put(platform, folder, (name, batch_date), (rows, file))
             landed.append(
                 Landing(
                     source=name,
@@ -125,6 +126,44 @@ def validate(
 
 def _taken(folder: Path, frames: Iterable[pd.DataFrame]) -> tuple[int, bytes | Path]:
     return landed_file(in_blocks(frames, BLOCK_ROWS), folder)
+
+
+def _put(
+    platform: Platform, folder: Path, night: tuple[str, date], taken: tuple[int, bytes | Path]
+) -> tuple[str, str]:
+    """Keep the file of a source's night, or the earlier one of the same rows; return its key and hash.
+
+    What people decided about rows is bound to the hash of their file. Bytes tell of more than the rows: of what wrote
+    them, and of the rows of other nights that were read with these.
+    """
+    (name, day), (rows, file) = night, taken
+    before = platform.warehouse.all(deliveries.EARLIER, source=name, batch_date=day, rows=rows)
+    earlier = _of_same_rows(platform, folder, before, file)
+    put = platform.objects.put_once(kept.landed(name, day), earlier or file, ".parquet")
+    for each in (file, earlier):
+        if isinstance(each, Path):
+            each.unlink()
+    return put
+
+
+def _of_same_rows(
+    platform: Platform, folder: Path, before: Sequence[Earlier], file: bytes | Path
+) -> Path | None:
+    """Return a copy of the first earlier file that holds the rows of ``file`` to the value, if it is another one."""
+    digest = sha256(file) if isinstance(file, bytes) else sha256_of(file)
+    for each in before:
+        if each.sha256 == digest:
+            return None
+        copy = folder / f"{uuid4().hex}.earlier"
+        try:
+            with copy.open("wb") as sink:
+                sink.writelines(platform.objects.chunks(each.object_key))
+        except FileNotFoundError:
+            continue  # retention has taken it away
+        if sha256_of(copy) == each.sha256 and same_rows(copy, file, BLOCK_ROWS):
+            return copy
+        copy.unlink()
+    return None
 
 
 def known_of(platform: Platform, source: Source, landings: Sequence[Delivery]) -> validating.Known:
