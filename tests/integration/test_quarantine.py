@@ -465,6 +465,36 @@ def test_rows_are_judged_again_by_the_spec_as_it_is_now(house: House) -> None:
     assert house.counts() == (963, BAD)
 
 
+def test_rows_that_read_otherwise_by_the_spec_as_it_is_now_are_written_and_announced(house: House) -> None:
+    house.deliver(batch(BAD))
+    house.collect()
+    house.replay("wind_in_tenths")
+    before = house.batch()["content_sha256"]
+    corrected = house.with_spec(lambda s: s["fixes"]["wind_in_tenths"].update(multiply=0.2))
+    found = corrected.replay("revalidate", run="corrected")
+    assert (found["moved"], found["dates"]) == (0, [str(NIGHT)])
+    assert corrected.raw()["wind"].max() > 40
+    assert corrected.batch()["content_sha256"] != before
+    assert corrected.replay("revalidate", run="again")["dates"] == []
+    assert house.replay("recollect", run="as it was")["dates"] == [str(NIGHT)]
+    assert house.batch()["content_sha256"] == before
+
+
+@pytest.mark.parametrize("rows", [60, BLOCK_ROWS + 10])
+def test_a_night_that_passes_without_one_good_row_is_news(house: House, rows: int) -> None:
+    house = house.with_spec(lambda s: s.update(budget={"share": 1.0, "rows": 10**6}))
+    house.deliver(batch(0, rows))
+    house.collect()
+    told = stages.announce(house.platform, "raw.weather", [NIGHT], Try("night"), choice="changed")
+    house.deliver(batch(0, rows).assign(wind=900.0))
+    house.collect(run="all bad")
+    assert (told, house.counts()) == ([NIGHT], (0, rows))
+    assert stages.corrected(house.platform, "weather", Try("all bad")) == [NIGHT]
+    again = Try("later")
+    assert stages.announce(house.platform, "raw.weather", [NIGHT], again, choice="changed") == [NIGHT]
+    assert house.replay("revalidate")["dates"] == []
+
+
 def test_a_failed_night_passes_under_another_budget(house: House) -> None:
     house.deliver(batch(300))
     with pytest.raises(BatchRejected):

@@ -70,6 +70,7 @@ class Judged(Row):
     status: str
     accepted: int
     run_id: str
+    content_sha256: str | None
     sha256: str
     object_key: str
     row_count: int
@@ -77,7 +78,7 @@ class Judged(Row):
 
 WITH_FILES = Query(
     "SELECT DISTINCT ON (b.batch_date) b.batch_date, b.status, b.accepted, b.run_id, "
-    "b.landed_sha256 AS sha256, l.object_key, l.row_count "
+    "b.content_sha256, b.landed_sha256 AS sha256, l.object_key, l.row_count "
     "FROM catalog.batches b JOIN catalog.landings l "
     "ON (l.source, l.batch_date, l.sha256) = (b.source, b.batch_date, b.landed_sha256) "
     "WHERE b.source = %(source)s AND b.batch_date BETWEEN %(first)s AND %(last)s ORDER BY b.batch_date",

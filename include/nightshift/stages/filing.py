@@ -46,23 +46,29 @@ def contents_of(
 ) -> Contents:
     """Return the hash of what each of ``dates`` holds that passed, and the one of the first kind that it once had.
 
-    A night of several blocks is hashed in blocks of the order of its key, and has no other.
+    A night of several blocks is hashed in blocks of the order of its key, and has no other; nor has one without a row.
     """
-    found = {}
+    found: dict[date, tuple[str, str]] = {}
     for part in checked.parts:
         passed = {day for day in part.dates & set(dates) if checked.verdicts[day].passed}
-        if passed and len(part.blocks) > 1:
-            (night,) = passed
-            found[night] = (content_of(map(content_sha256, _in_order(source, part, folder))), "")
-        elif passed:
-            (rows,) = part.accepted()
-            for day, of_day in rows.groupby(rows["batch_date"].dt.date):
-                if day in passed:
-                    found[day] = (
-                        content_sha256(of_day),
-                        first_content_sha256(of_day.sort_values(source.key)),
-                    )
+        filled = {day for day in passed if checked.verdicts[day].accepted}
+        if filled < passed:  # what such a night held before is gone: that is news too
+            nothing = content_sha256(next(part.accepted()).iloc[:0])
+            found |= dict.fromkeys(passed - filled, (nothing, ""))
+        found |= _hashes(source, part, filled, folder) if filled else {}
     return found
+
+
+def _hashes(source: Source, part: validating.Part, nights: set[date], folder: Path) -> Contents:
+    if len(part.blocks) > 1:
+        (night,) = nights
+        return {night: (content_of(map(content_sha256, _in_order(source, part, folder))), "")}
+    (rows,) = part.accepted()
+    return {
+        day: (content_sha256(of_day), first_content_sha256(of_day.sort_values(source.key)))
+        for day, of_day in rows.groupby(rows["batch_date"].dt.date)
+        if day in nights
+    }
 
 
 def _in_order(source: Source, part: validating.Part, folder: Path) -> Iterator[pd.DataFrame]:
@@ -183,6 +189,6 @@ def record_batches(
             run_id=run_id,
         )
         write.run(deliveries.JUDGED, batch)
-        if landing.batch_date in contents and verdict.accepted:
+        if landing.batch_date in contents:
             content, earlier = contents[landing.batch_date]
             write.run(deliveries.CONTENT_CHANGED, batch, content=content, earlier=earlier)

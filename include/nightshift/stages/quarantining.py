@@ -6,7 +6,7 @@ it again changes nothing.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -85,10 +85,11 @@ def _replayed(
         moved = {
             day: np.setdiff1d(stored[day], numbers) for day, numbers in _rejected(checked, nights).items()
         }
-        changed = [b for b in batches if _changes(b, checked, stored, moved)]
+        contents = contents_of(source, checked, nights.dates, folder)
+        as_it_is = [b.batch_date for b in batches if b.content_sha256 in contents.get(b.batch_date, ())]
+        changed = [b for b in batches if _changes(b, checked, stored, moved, as_it_is)]
         if changed:
             by = (put_docs(platform, source, checked, nights), asked.run_id)
-            contents = contents_of(source, checked, [b.batch_date for b in changed], folder)
             with platform.warehouse.write(lease) as write:
                 file_batches(write, platform, source, checked, changed)
                 record_batches(write, source, checked, changed, contents, by)
@@ -103,11 +104,16 @@ def _replayed(
     }
 
 
-def _changes(batch: Judged, checked: validating.Validation, stored: Rows, moved: Rows) -> bool:
-    """Return whether the night passes, and is not in the warehouse as it would be now."""
+def _changes(
+    batch: Judged, checked: validating.Validation, stored: Rows, moved: Rows, as_it_is: Sequence[date]
+) -> bool:
+    """Return whether the night passes, and is not in the warehouse as it would be now.
+
+    ``as_it_is``: the nights that hold what would be accepted now: of the same rows, the values may be others.
+    """
     day = batch.batch_date
     verdict = checked.verdicts[day]
-    same = batch.status == "published" and verdict.rejected == len(stored[day])
+    same = batch.status == "published" and verdict.rejected == len(stored[day]) and day in as_it_is
     return verdict.passed and (len(moved[day]) > 0 or not same)
 
 
@@ -213,7 +219,7 @@ def _recollected(
             deliveries.WITH_FILES, source=source.name, first=nights.first, last=nights.last
         )
         return {
-            str(batch.batch_date): (batch.sha256, batch.accepted)
+            str(batch.batch_date): (batch.sha256, batch.accepted, batch.content_sha256)
             for batch in batches
             # What an earlier try of this run wrote has perhaps not been announced.
             if batch.status == "published" and not (by_others and batch.run_id == asked.run_id)
