@@ -360,3 +360,27 @@ def test_a_quarantined_row_with_a_nul_can_be_asked_for_its_values(url: str, serv
     found = Warehouse(url).row("SELECT %s::json ->> 's' AS s", (row,))
     assert found == {"s": "a\\0b\\u0000"}
     assert DTYPES["integer"] == "Int64"
+
+
+def test_a_quarantined_row_with_half_a_surrogate_pair_can_be_asked_for_its_values(
+    url: str, served: Api
+) -> None:
+    values = ["caf\ud83d", {"k\ud83d": ["\udc00", "\\ud83d"]}, "\ud83d\0", "\U0001f600"]
+    served.answer = lambda path, query: js([{"id": KEY + n, "s": v} for n, v in enumerate(values)])
+    spec, frame = _read(
+        source({"kind": "http", "connection": "api", "endpoint": "/"}, {"s": "integer"}), served.connection
+    )
+    rejected = judged(spec, frame).rejected
+    ask = "SELECT %s::json -> 's' #>> '{}' AS s, %s::json -> 0 ->> 'value' AS value"
+    found = [
+        Warehouse(url).row(ask, pair) for pair in zip(rejected["row"], rejected["violations"], strict=True)
+    ]
+    assert [row["s"] for row in found if row] == [
+        "caf\\ud83d",
+        '{"k\\\\ud83d": ["\\\\udc00", "\\\\ud83d"]}',
+        "\\ud83d\\0",
+        "\U0001f600",
+    ]
+    assert [row["value"] for row in found if row][::2] == ["caf\\ud83d", "\\ud83d\\0"]
+    nested = Warehouse(url).row("SELECT %s::json #>> '{s,k\\\\ud83d,0}' AS s", (rejected["row"].iloc[1],))
+    assert nested == {"s": "\\udc00"}

@@ -91,10 +91,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that were judged together: some small nights, or a large one. ``delivered`` yields its blocks anew."""
+    """Rows that were judged together: some small nights, or a large one.
+
+    ``delivered`` yields its blocks anew, as they came; ``mended`` returns one as it was judged.
+    """
 
     source: Source
     delivered: Callable[[], Iterator[Batches]]
+    mended: Callable[[Batches], Batches]
     blocks: Sequence[Block]
 
     @property
@@ -109,9 +113,10 @@ class Part:
     def rejected(self) -> Iterator[pd.DataFrame]:
         """Yield the rows that are set aside, a block at a time; see Validation. Made anew each time."""
         if any(block.violations for block in self.blocks):
-            for block, batches in zip(self.blocks, self.delivered(), strict=True):
+            names = list(self.source.columns)
+            for block, delivered in zip(self.blocks, self.delivered(), strict=True):
                 if block.violations:
-                    yield rejected_rows(batches, block.violations, list(self.source.columns))
+                    yield rejected_rows(self.mended(delivered), block.violations, names, delivered)
 
     def numbers(self, rule: str | None, column: str | None) -> Iterator[tuple[date, np.ndarray]]:
         """Yield, by date, the numbers of the rows that break a rule on a column, alone or with others; None: any."""
@@ -130,10 +135,11 @@ class Part:
 def judged(terms: Terms, group: Group, findings: Findings) -> Part:
     """Return a group's rows, judged; what is found goes to ``findings``."""
     key = tuple(terms.source.key)
-    delivered = partial(_mended, terms, group)
-    within = within_night(terms.source, terms.rules, delivered) if group.several else {}
+    mend = partial(with_fixes, terms.source, mended=terms.known.mended)
+    mended = partial(_mended, mend, group)
+    within = within_night(terms.source, terms.rules, mended) if group.several else {}
     blocks, numbers, masks = [], [], []
-    for batches in delivered():
+    for batches in mended():
         block, good = _block(terms, batches, within, findings)
         blocks.append(block)
         if group.several:
@@ -144,14 +150,14 @@ def judged(terms: Terms, group: Group, findings: Findings) -> Part:
         masks = of_keys(key, [block.good for block in blocks], numbers)
     refused = [block.refuse(key, *of_block) for block, of_block in zip(blocks, masks, strict=True)]
     if any(refused):
-        for found, batches in zip(refused, delivered(), strict=True):
+        for found, batches in zip(refused, mended(), strict=True):
             findings.count(batches, found)
     _ask(terms, blocks, findings)
-    return Part(terms.source, delivered, blocks)
+    return Part(terms.source, group.blocks, mend, blocks)
 
 
-def _mended(terms: Terms, group: Group) -> Iterator[Batches]:
-    return (with_fixes(terms.source, batches, terms.known.mended) for batches in group.blocks())
+def _mended(mend: Callable[[Batches], Batches], group: Group) -> Iterator[Batches]:
+    return map(mend, group.blocks())
 
 
 def _block(

@@ -24,11 +24,20 @@ TEXT = pa.large_string()
 VALUE_LENGTH = 200
 # Not of an escaped backslash before u0000, which is six letters.
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 COLUMNS = ("batch_date", "row_number", "rule", "column_name", "value", "row", "violations")
 
 
-def rejected_rows(batches: Batches, violations: Sequence[Violation], declared: Sequence[str]) -> pd.DataFrame:
-    """Return one row for each position that a violation names, ascending."""
+def rejected_rows(
+    batches: Batches,
+    violations: Sequence[Violation],
+    declared: Sequence[str],
+    delivered: Batches | None = None,
+) -> pd.DataFrame:
+    """Return one row for each position that a violation names, ascending.
+
+    ``delivered``: the batches before any row was mended; values are shown as they were judged, rows as they came.
+    """
     rows = np.concatenate([v.rows for v in violations]) if violations else np.empty(0, dtype=np.int64)
     order = np.argsort(rows, kind="stable")  # within a row, the violations keep their order
     positions, starts = np.unique(rows[order], return_index=True)
@@ -45,7 +54,7 @@ def rejected_rows(batches: Batches, violations: Sequence[Violation], declared: S
             "rule": first["rule"],
             "column_name": first["column"],
             "value": first["value"],
-            "row": _as_delivered(batches, positions, declared),
+            "row": _as_delivered(delivered or batches, positions, declared),
             "violations": _joined("[", pc.binary_join(listed, _text(", ")), "]"),
         }
     )
@@ -193,9 +202,11 @@ def _dumped(value: Any) -> str:
     if isinstance(value, bool | np.bool_ | int) or (isinstance(value, float) and np.isfinite(value)):
         return _shown(value)
     try:
-        return spelled(json.dumps(value, ensure_ascii=False, allow_nan=False))
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):  # no JSON type, or an infinity somewhere
-        return spelled(json.dumps(_shown(value), ensure_ascii=False))
+        text = json.dumps(_shown(value), ensure_ascii=False)
+    # Half a surrogate pair as in ``value``: its escape is JSON, which PostgreSQL keeps and then cannot read.
+    return HALF_A_PAIR.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 def _absent(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """Declared fixes: on delivered values of whatever type, on the rows named, and on no others."""
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -57,6 +58,16 @@ def test_text_of_csv_is_multiplied_as_the_number_it_spells_and_nonsense_stays():
     found = validate_batches(spec, {DAY: text}, known)
     assert found.accepted["temp"].iloc[0] == 41.0
     assert list(found.rejected["value"]) == ["mild"]
+
+
+def test_a_mended_row_that_is_set_aside_shows_its_value_as_judged_and_its_row_as_delivered():
+    frames = {DAY: with_values(batch(), "temp", 1, -20.0).drop(columns="batch_date")}
+    spec = source(fixes={"fix": {"column": "temp", "multiply": 10}})
+    for most in (1000, 30):
+        checked = validate_batches(spec, frames, Known(mended=[(DAY, "fix", np.array([1]))]), most=most)
+        [(value, row)] = checked.rejected[["value", "row"]].to_numpy().tolist()
+        assert float(value) == -200.0
+        assert json.loads(row)["temp"] == -20.0
 
 
 def test_fixes_of_several_dates_and_in_their_order():
