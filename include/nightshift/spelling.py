@@ -195,6 +195,8 @@ def _in_full_width(form: str) -> str:
 
 
 def _pattern(part: str, near: bool) -> str:
+    if part == "%S":  # pandas takes the 60th second of a minute for the next one, and none of ISO text
+        return r"[0-5]\d" if near else r"\s*[0-5]?\d"
     if part in WIDTHS:
         digits = rf"\d{{{WIDTHS[part]}}}" if near else r"\s*\d+"
         return f"(?P<j>{digits})" if part == "%j" else digits

@@ -1,5 +1,6 @@
 """How a source spells its values: what a spec may say of it, and what is refused before anything is read."""
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -113,6 +114,15 @@ def test_of_declared_timestamps_each_is_read_by_itself_whatever_digits_stand_bes
         "9999-12-31 23:00:00.500000+00:00",
     ]
     assert not wrong.any()
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y %H:%M:%S", "%d%m%Y%H%M%S"])
+def test_the_sixtieth_second_of_a_minute_is_none_of_the_next_one(form: str) -> None:
+    instant = datetime(2013, 12, 31, 23, 59, 5).strftime(form)  # noqa: DTZ001
+    texts = [instant[:-2] + second for second in ("05", "59", "60", "61")]
+    read = plain(pd.Series(texts, dtype="str"), "timestamp", Dialect(timestamps=form), UTC)
+    assert read.tolist()[:2] == ["2013-12-31T23:59:05.000000", "2013-12-31T23:59:59.000000"]
+    assert read.tolist()[2:] == ["unreadable"] * 2
 
 
 def test_a_timestamp_beyond_the_years_that_a_clock_can_show_is_set_aside_alone() -> None:
@@ -255,6 +265,8 @@ def test_booleans_are_read_as_they_are_declared_to_be_written_and_not_otherwise(
         ({"dates": "%d/%m/%Y%"}, "not known|not a format"),
         ({"timestamps": "%d/%m/%Y"}, "names no hour"),
         ({"timestamps": "%d/%m/%Y %I:%M"}, "needs %p"),
+        ({"timestamps": "%d/%m/%Y %H:%M %p"}, "%p means nothing beside %H"),
+        ({"timestamps": "%d/%m/%Y %H:%M (%I %p)"}, "names the hour twice"),
         ({"timestamps": "%H:%M"}, "names no whole day"),
         ({"timestamps": "%d/%m/%Y %H:%M %Z"}, "'%Z' is not known"),
         ({"skip_lines": -1}, "greater than or equal to 0"),

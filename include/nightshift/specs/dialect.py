@@ -175,8 +175,10 @@ def _whole(form: str) -> str:
     day = "j" in found or ("d" in found and MONTHS & set(found))
     if not {"Y", "y"} & set(found) or not day:
         raise ValueError("names no whole day: %Y (or %y), %m and %d, in the order of the file")
-    if "I" in found and "p" not in found:
-        raise ValueError("%I is an hour of twelve and needs %p")
+    if ("I" in found) != ("p" in found):
+        raise ValueError("%I is an hour of twelve and needs %p, and %p means nothing beside %H")
+    if set(found) >= HOURS:
+        raise ValueError("names the hour twice, as %H and as %I; give one of them")
     return _round_trip(form)
 
 

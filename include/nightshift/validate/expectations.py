@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from numbers import Integral
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ import pandas as pd
 from nightshift.errors import SpecError, did_you_mean
 from nightshift.freeform import Arguments
 from nightshift.specs import Source
+from nightshift.types import EARLIEST, LATEST
 from nightshift.validate.rules import Outcome, Rule
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -91,7 +93,8 @@ def compiled(source: Source) -> tuple[Rule, ...]:
         SpecError: no expectation at all, an unknown name or argument, an argument of the wrong type.
     """
     types = {name: column.type for name, column in source.columns.items()}
-    return _compiled(source.name, json.dumps([source.expectations, types], default=_spelled))
+    zones = {name: source.zone_of(name).key for name in types}
+    return _compiled(source.name, json.dumps([source.expectations, types, zones], default=_spelled))
 
 
 def _spelled(value: object) -> object:
@@ -102,14 +105,14 @@ def _spelled(value: object) -> object:
 
 @lru_cache(maxsize=256)
 def _compiled(name: str, declared: str) -> tuple[Rule, ...]:
-    items, types = json.loads(declared)
+    items, types, zones = json.loads(declared)
     if not items:
         raise SpecError(f"source '{name}', key 'expectations': empty; declare what must hold of a batch")
     rules, problems = [], []
     for number, item in enumerate(items):
         ((expectation, arguments),) = item.items()
         try:
-            rules.append(_rule(expectation, arguments, types))
+            rules.append(_rule(expectation, arguments, types, zones))
         except SpecError as error:
             problems.append(f"source '{name}', key 'expectations.{number}', {expectation}: {error}")
     if problems:
@@ -117,7 +120,7 @@ def _compiled(name: str, declared: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _rule(name: str, arguments: Arguments, types: dict[str, str]) -> Rule:
+def _rule(name: str, arguments: Arguments, types: dict[str, str], zones: dict[str, str]) -> Rule:
     if name in REFUSED:
         raise SpecError(f"not used here: {REFUSED[name]}")
     known = set(list_registered_expectation_implementations()) - set(REFUSED)
@@ -127,7 +130,8 @@ def _rule(name: str, arguments: Arguments, types: dict[str, str]) -> Rule:
     _check_arguments(arguments, set(kind.__fields__) - NOT_ARGUMENTS)
     columns = _columns(arguments, types)
     try:
-        expectation = kind(**_converted(arguments, {types[column] for column in columns}, name))
+        kinds = {(types[column], zones[column]) for column in columns}
+        expectation = kind(**_converted(arguments, kinds, name))
     except Exception as error:  # pydantic's, for a missing or ill-typed argument, or the expectation's own
         raise SpecError(" ".join(str(error).split())) from error
     rule = Rule(name, arguments, columns, expectation, judges_rows=isinstance(expectation, ROW_KINDS))
@@ -157,23 +161,25 @@ def _columns(arguments: Arguments, types: dict[str, str]) -> tuple[str, ...]:
     return tuple(columns)
 
 
-def _converted(arguments: Arguments, types: set[str], name: str) -> Arguments:
-    """Return the arguments with bounds and sets as the columns' type has them."""
-    if len(types) != 1 or "length" in name or "count" in name or "proportion" in name:
+def _converted(arguments: Arguments, kinds: set[tuple[str, str]], name: str) -> Arguments:
+    """Return the arguments with bounds and sets as the columns' type has them, by the columns' clock."""
+    if len(kinds) != 1 or "length" in name or "count" in name or "proportion" in name:
         return arguments
-    (kind,) = types
+    (kind,) = kinds
     converted = dict(arguments)
     for key in {"min_value", "max_value"} & set(arguments):
-        converted[key] = _value(arguments[key], kind, key)
+        converted[key] = _value(arguments[key], *kind, key)
     if "value_set" in arguments:
-        converted["value_set"] = [_value(value, kind, "value_set") for value in arguments["value_set"]]
+        converted["value_set"] = [_value(value, *kind, "value_set") for value in arguments["value_set"]]
     return converted
 
 
-def _value(value: Any, kind: str, key: str) -> Any:
+def _value(value: Any, kind: str, zone: str, key: str) -> Any:
     try:
-        if kind in ("date", "timestamp"):
-            return _instant(value, kind)
+        if kind == "date":
+            return datetime.combine(date.fromisoformat(value), time())
+        if kind == "timestamp":
+            return _instant(datetime.fromisoformat(value), ZoneInfo(zone))
     except (TypeError, ValueError) as error:
         raise SpecError(f"argument '{key}': {value!r} is not an ISO {kind}") from error
     expected = {"string": str, "boolean": bool, "integer": int, "float": int | float}[kind]
@@ -183,11 +189,17 @@ def _value(value: Any, kind: str, key: str) -> Any:
     return value
 
 
-def _instant(value: str, kind: str) -> datetime:
-    if kind == "date":
-        return datetime.combine(date.fromisoformat(value), time())
-    instant = datetime.fromisoformat(value)
-    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+def _instant(bound: datetime, zone: ZoneInfo) -> datetime:
+    """Return a bound as the column's values are read: without an offset, by their clock."""
+    early, late = (bound if bound.tzinfo else bound.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if early.utcoffset() != late.utcoffset():
+        raise SpecError(
+            f"'{bound}' is an hour that {zone} shows twice or never; write its offset, as in +00:00"
+        )
+    try:
+        return early.astimezone(UTC)
+    except OverflowError:  # the first or last hours of all years: no value lies beyond
+        return (EARLIEST if bound.year == 1 else LATEST).to_pydatetime()
 
 
 SAMPLES: dict[str, tuple[Any, str]] = {

@@ -3,9 +3,10 @@
 What one of them cannot read is no second meaning: such rows are set aside, and such files are refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -72,11 +73,18 @@ def edits(source: Source, before: Reading, first: date, last: date) -> list[Edit
     """Return what a source reads otherwise than ``before``, of nights ``first`` to ``last``. Empty: no value."""
     found = list(_clocks(source, before, first, last))
     if source.text_is_all and before.dialect is not None:
-        known = {key: value for key, value in before.dialect.items() if key in Dialect.model_fields}
-        then = Dialect.model_validate(known)
+        then = _dialect(before.dialect)
         if then != source.dialect:
             found += [*_fields(source, then), *_values(source, then)]
     return list({each.key: each for each in reversed(found)}.values())[::-1]
+
+
+def _dialect(stored: Mapping[str, Any]) -> Dialect:
+    """Return a dialect that batches were read by: as it was stored, also where no spec may say so any more."""
+    known = {key: value for key, value in stored.items() if key in Dialect.model_fields}
+    return Dialect.model_construct(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
+    )
 
 
 def _clocks(source: Source, before: Reading, first: date, last: date) -> Iterator[Edit]:

@@ -75,6 +75,38 @@ def test_yaml_dates_unquoted_and_quoted_are_the_same_bound():
     assert len(validate(late, batch(), [DAY]).rejected) == 1
 
 
+@pytest.mark.parametrize(
+    ("least", "out"),
+    [
+        ("2013-02-07T00:01:00", 1),  # in New York, as the column's text is
+        ("2013-02-07", 0),
+        ("2013-02-07T05:02:00Z", 2),
+        ("9999-12-31T23:59:59", 100),
+    ],
+)
+def test_a_bound_without_an_offset_is_read_by_its_columns_clock(least, out):
+    frame = batch()
+    frame["seen_at"] = frame["seen_at"].dt.strftime("%Y-%m-%d %H:%M")
+    columns = {
+        name: dict(column) for name, column in source().model_dump(exclude_none=True)["columns"].items()
+    }
+    columns["seen_at"]["timezone"] = "America/New_York"
+    expectations = [{BETWEEN: {"column": "seen_at", "min_value": least}}]
+    spec = source(expectations=expectations, columns=columns, timezone="Asia/Tokyo", budget={"share": 1.0})
+    assert len(validate(spec, frame, [DAY]).rejected) == out
+
+
+@pytest.mark.parametrize("hour", ["2013-03-10T02:30:00", "2013-11-03T01:30:00"])
+def test_a_bound_at_an_hour_that_is_shown_twice_or_never_is_refused(hour):
+    spec = source(
+        expectations=[{BETWEEN: {"column": "seen_at", "min_value": hour}}], timezone="America/New_York"
+    )
+    with pytest.raises(
+        SpecError, match=r"an hour that America/New_York shows twice or never; write its offset"
+    ):
+        check_expectations(spec)
+
+
 def test_importing_and_validating_prints_nothing_and_writes_nothing(tmp_path):
     code = (
         "import warnings\nshown = warnings.showwarning\nimport nightshift.validate\n"

@@ -1,6 +1,7 @@
 """Which edits of a spec read older deliveries otherwise, and which only read more of them, or refuse them."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -142,3 +143,12 @@ def test_another_clock_is_told_by_the_key_that_names_it() -> None:
 def test_what_was_not_declared_before_has_no_older_reading() -> None:
     assert told(source(only="s", timezone="UTC"), source(only="st", timezone="Europe/Rome")) == []
     assert told(source(format="parquet"), source({"nulls": ["NA"]})) == []
+
+
+def test_a_dialect_that_no_spec_may_have_any_more_is_still_how_batches_were_read() -> None:
+    now = source({"timestamps": "%d.%m.%Y %I:%M %p"})
+    stored = reading_of(now)
+    before = replace(stored, dialect={**(stored.dialect or {}), "timestamps": "%d.%m.%Y %H:%M %p"})
+    [edit] = edits(now, before, FIRST, LAST)
+    assert (edit.key, edit.then) == ("connector.dialect.timestamps", "'%d.%m.%Y %H:%M %p'")
+    assert edits(now, stored, FIRST, LAST) == []
