@@ -345,7 +345,8 @@ def _tagged(value: Any) -> Any:
     for tag, (kinds, write, _) in TAGS.items():
         if isinstance(value, kinds):
             return {tag: write(value)}
-    return {"$other": [type(value).__name__, spelled(str(value))]}
+    kind = value.kind if isinstance(value, Other) else type(value).__name__
+    return {"$other": [kind, spelled(str(value))]}
 
 
 def _python(value: Any) -> Any:

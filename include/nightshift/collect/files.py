@@ -25,6 +25,7 @@ from nightshift.collect.delimited import NotCsv, NotPlain, frames_of
 from nightshift.collect.refusals import declared_once, named_once
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
+from nightshift.landing import Other
 from nightshift.specs import FilesConnector, Source
 from nightshift.spelling import days
 
@@ -244,7 +245,7 @@ def _require_known_columns(folder: Folder, path: str, content: bytes, frame: pd.
             raise SchemaMismatch(str(folder.failure(path, f"its columns are {shown:.120}", hint)))
 
 
-def _parquet(folder: Folder, path: str, content: bytes, careful: bool) -> Iterator[pd.DataFrame]:
+def _parquet(folder: Folder, path: str, content: bytes, _: bool) -> Iterator[pd.DataFrame]:
     try:
         about = parquet.read_metadata(io.BytesIO(content))
         size = about.num_rows * about.num_columns * VALUE_BYTES
@@ -258,10 +259,10 @@ def _parquet(folder: Folder, path: str, content: bytes, careful: bool) -> Iterat
         with parquet.ParquetFile(io.BytesIO(content), coerce_int96_timestamp_unit="us") as file:
             _require_known_zones(folder, path, file.schema_arrow)
             if about.num_rows <= ROWS_A_FRAME:
-                yield _rows_in(file.read(), careful)
+                yield _rows_in(file.read())
                 return
             for batch in file.iter_batches(ROWS_A_FRAME):
-                yield _rows_in(pa.Table.from_batches([batch]), careful)
+                yield _rows_in(pa.Table.from_batches([batch]))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise folder.failure(path, f"not Parquet: {error}", "ask for the whole file") from error
 
@@ -280,15 +281,25 @@ def _require_known_zones(folder: Folder, path: str, schema: pa.Schema) -> None:
             ) from None
 
 
-def _rows_in(table: pa.Table, careful: bool) -> pd.DataFrame:
+def _rows_in(table: pa.Table) -> pd.DataFrame:
     # Integers beside nulls stay integers; the writer's pandas index is no concern of ours.
     options = {"integer_object_nulls": True, "ignore_metadata": True}
-    if careful:
-        return table.to_pandas(date_as_object=False, **options)
     try:
         return table.to_pandas(**options)
     except ValueError:  # a date that Python cannot say: judging sets that row aside, not the file
-        raise Anew from None
+        frame = table.to_pandas(date_as_object=False, **options)
+    # All others are dates still, as they are where no such date stands beside them.
+    for place, column in enumerate(table.columns):
+        if pa.types.is_date(column.type):
+            frame.isetitem(place, _dates(column))
+    return frame
+
+
+def _dates(column: pa.ChunkedArray) -> pd.Series:
+    days = column.to_numpy().astype("datetime64[D]")
+    values = zip(days, days.astype(object), strict=True)  # of a year that Python has not, a number
+    found = [Other("date", str(day)) if isinstance(value, int) else value for day, value in values]
+    return pd.Series(found, dtype=object)
 
 
 def _dated(folder: Folder, path: str, zone: ZoneInfo) -> tuple[pd.DataFrame, Mapping[Any, np.ndarray]]:

@@ -81,10 +81,12 @@ def edits(source: Source, before: Reading, first: date, last: date) -> list[Edit
 
 def _dialect(stored: Mapping[str, Any]) -> Dialect:
     """Return a dialect that batches were read by: as it was stored, also where no spec may say so any more."""
-    known = {key: value for key, value in stored.items() if key in Dialect.model_fields}
-    return Dialect.model_construct(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
-    )
+    known: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in stored.items()
+        if key in Dialect.model_fields
+    }
+    return Dialect.model_construct(**known)
 
 
 def _clocks(source: Source, before: Reading, first: date, last: date) -> Iterator[Edit]:

@@ -22,6 +22,7 @@ from nightshift import collect as collecting
 from nightshift.collect import Connection, connection_of, open_source
 from nightshift.collect.archives import BadArchive, read_whole
 from nightshift.errors import SchemaMismatch, SourceError, SpecError
+from nightshift.landing import parquet, rows_of
 from nightshift.specs import Source
 from nightshift.validate import Known, validate_batches
 
@@ -138,7 +139,43 @@ def test_a_large_parquet_file_comes_in_frames_also_where_its_last_row_has_a_date
         frame = reader.read(DAY, WINDOW)
     assert sizes == [100_000, 3]
     assert frame["id"].to_list() == list(map(str, range(rows)))
-    assert frame["day"].dt.year.iloc[[0, -1]].to_list() == [2011, 12921]
+    assert frame["day"].iloc[[0, -1]].astype("str").to_list() == ["2011-01-26", "12921-08-18"]
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64()])
+def test_a_date_beyond_python_changes_no_value_beside_it(tmp_path, kind):
+    """Those of its column and of others are dates still: what is declared a timestamp is set aside as ever."""
+    columns = {
+        name: {"type": of, "nullable": True} for name, of in {"at": "timestamp", "until": "date"}.items()
+    }
+    not_null = [{"expect_column_values_to_not_be_null": {"column": "id"}}]
+    spec = source("{date}.parquet", format="parquet", folder=str(tmp_path), connection=None).model_dump()
+    changes = {
+        "columns": {"id": {"type": "string"}, **columns},
+        "expectations": not_null,
+        "budget": {"share": 1.0},
+    }
+    spec = Source.model_validate({**spec, **changes})
+    found = {}
+    for far in (1, 4_000_000, -800_000):
+        days = {"at": [15_000, None, 15_001], "until": [1, far, None]}
+        arrays = {
+            name: pa.array(values, pa.int32()).cast(pa.date32()).cast(kind) for name, values in days.items()
+        }
+        pyarrow.parquet.write_table(
+            pa.table({"id": ["a", "b", "c"], **arrays}), tmp_path / "2013-02-08.parquet"
+        )
+        content = parquet(read(tmp_path, spec))
+        checked = validate_batches(spec, {DAY: rows_of(content)})
+        aside = checked.rejected
+        found[far] = (
+            checked.accepted["until"].tolist(),
+            aside[["row_number", "rule", "column_name", "value"]].to_numpy().tolist(),
+        )
+    ever = [[1, "type", "at", "2011-01-26"], [3, "type", "at", "2011-01-27"]]
+    assert found[1] == ([pd.Timestamp("1970-01-02")], ever)
+    for far, text in ((4_000_000, "12921-08-18"), (-800_000, "-221-09-04")):
+        assert found[far] == ([], [ever[0], [2, "type", "until", text], ever[1]])
 
 
 def test_a_csv_file_whose_last_line_is_not_plain_is_read_once_and_whole(tmp_path):
