@@ -210,7 +210,8 @@ def _ask(terms: Terms, blocks: Sequence[Block], findings: Findings) -> None:
             if rows is not None:
                 of_day = rows[days == number]
                 frames += [of_day[names]] if names else []
-                findings.see(number, of_day[event].max() if event else pd.NaT)
+                if event:
+                    findings.see(number, of_day[event], terms.known.cutoffs.get(findings.dates[number]))
     for number, frames in asked.items() if rules else ():
         # A rule may count rows, and name no column.
         counted = pd.DataFrame(index=pd.RangeIndex(findings.accepted[number]))

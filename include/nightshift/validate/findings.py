@@ -6,7 +6,6 @@ from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
-from pandas.api.typing import NaTType
 
 from nightshift.specs import Source
 from nightshift.validate.batches import Batches
@@ -63,10 +62,16 @@ class Findings:
         for name in self.filled:
             self.filled[name] += batches.per_date(rows[typed[name].notna().to_numpy()])
 
-    def see(self, number: int, newest: pd.Timestamp | NaTType) -> None:
-        """Keep the newest event of a date."""
+    def see(self, number: int, events: pd.Series, cutoff: datetime | None) -> None:
+        """Keep the newest event of a date that is not after its cut-off; where all are, the newest of them."""
+
+        def rank(event: datetime) -> tuple[bool, datetime]:
+            return cutoff is None or event <= cutoff, event
+
+        happened = events if cutoff is None else events[events <= cutoff]
+        newest = events.max() if happened.isna().all() else happened.max()
         if not pd.isna(newest):
-            self.newest[number] = max(newest.to_pydatetime(), self.newest.get(number, newest))
+            self.newest[number] = max(newest.to_pydatetime(), self.newest.get(number, newest), key=rank)
 
     def count(self, batches: Batches, violations: Sequence[Violation]) -> None:
         """Count what breaks rules in a block, and keep the first values that do."""

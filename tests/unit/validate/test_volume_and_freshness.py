@@ -8,6 +8,7 @@ from weather_batches import DAY, batch, source
 
 from examples.nyc_flights.upstream import data_file
 from nightshift.errors import BatchRejected
+from nightshift.landing import Delivered
 from nightshift.masks import masked
 from nightshift.specs import Freshness, Volume, load_project
 from nightshift.validate import Known, validate, validate_batches
@@ -83,6 +84,20 @@ def test_a_stale_batch_fails_by_its_accepted_events_of_its_own_date():
         found.require_passed()
     with pytest.raises(ValueError, match="give the cut-off of 2013-02-08"):
         validate(spec, batch(), [DAY])
+
+
+@pytest.mark.parametrize("most", [1000, 30])
+def test_one_event_of_years_to_come_makes_no_old_feed_new(most):
+    spec = source(freshness={"column": "seen_at", "within_hours": 12})
+    known = Known(cutoffs={DAY: datetime(2013, 9, 7, 5, tzinfo=UTC)})
+    frame = batch().drop(columns="batch_date")
+    frame.loc[50, "seen_at"] = datetime(2031, 1, 1, tzinfo=UTC)
+    parts = [frame.iloc[n : n + most].reset_index(drop=True) for n in range(0, len(frame), most)]
+    delivered = {DAY: Delivered(len(frame), tuple(frame.columns), lambda: iter(parts))}
+    found = validate_batches(spec, delivered, known, most=most).verdicts[DAY]
+    assert "the newest 'seen_at' is 2013-02-07 01:39 UTC" in found.reasons[0]
+    later = {DAY: frame.assign(seen_at=datetime(2031, 1, 1, tzinfo=UTC))}
+    assert validate_batches(spec, later, known).verdicts[DAY].passed, "a feed of what is to come"
 
 
 def test_no_honest_day_of_2013_is_refused_by_the_volume_of_flights():
