@@ -22,7 +22,7 @@ from nightshift.orchestration import forms
 from nightshift.orchestration.lifecycle import lifecycle, nightly, patient, project, raw, readers
 from nightshift.orchestration.lineage import traced
 from nightshift.orchestration.links import linked
-from nightshift.orchestration.publishing import publish
+from nightshift.orchestration.publishing import left, publish
 from nightshift.specs import Source
 
 
@@ -50,9 +50,10 @@ def collect_dag(source: Source) -> None:
         get_current_context()["ti"].xcom_push(
             "url", file_url(kept.data_docs(source.name, run.nights_of(source)))
         )
-        return stages.validate(
-            run.platform, source.name, run.nights_of(source), run.asked, must_pass=run.nights
-        )
+        with left(run, source.name):
+            return stages.validate(
+                run.platform, source.name, run.nights_of(source), run.asked, must_pass=run.nights
+            )
 
     @dag(**lifecycle("collect", source, __doc__, schedule=nightly(), params=forms.RANGE))
     def flow() -> None:

@@ -16,7 +16,7 @@ from nightshift.orchestration.lifecycle import (
     readers,
 )
 from nightshift.orchestration.links import linked
-from nightshift.orchestration.publishing import publish
+from nightshift.orchestration.publishing import left, publish
 from nightshift.specs import Model, Source
 
 REPLAY = """Work the quarantine of one source: take back rows that were set aside, or discard them.
@@ -121,7 +121,8 @@ def replay_dag(source: Source) -> None:
         run = this_run()
         given = {key: run.values[key] for key in ("action", "rule", "reason")}
         wanted = stages.Replay(actor=run.actor, **given)
-        return stages.replay(run.platform, source.name, run.nights, run.asked, wanted)
+        with left(run, source.name):
+            return stages.replay(run.platform, source.name, run.nights, run.asked, wanted)
 
     @dag(**lifecycle("replay_quarantine", source, REPLAY, schedule=None, params=forms.replay(source)))
     def flow() -> None:

@@ -119,9 +119,10 @@ def test_a_retry_finds_its_own_corrections_again(served: Platform, folder: Path)
 
 def published(platform: Platform, run: str, choice: Choice = "changed") -> list[date]:
     """Announce what a run of the night announces; return what it has corrected, as its rebuilding tasks see it."""
-    changed = stages.corrected(platform, "weather", Try(run), choice=choice)
+    since = NIGHT - stages.LONGEST_MISSED
+    changed = stages.corrected(platform, "weather", Try(run), since=since)
     stages.announce(platform, "raw.weather", sorted({NIGHT, *changed}), Try(run), choice=choice)
-    return stages.corrected(platform, "weather", Try(run), choice=choice)
+    return stages.corrected(platform, "weather", Try(run), since=since)
 
 
 def test_a_correction_whose_run_died_before_it_said_so_is_followed_by_the_next(
@@ -131,7 +132,8 @@ def test_a_correction_whose_run_died_before_it_said_so_is_followed_by_the_next(
     change(folder, NIGHT - DAY, warmer)
     nightly(served, "dies")
     nightly(served, "next")
-    assert stages.corrected(served, "weather", Try("by hand"), choice="leave") == []
+    assert stages.corrected(served, "weather", Try("by hand")) == []
+    assert stages.corrected(served, "weather", Try("long after"), since=NIGHT) == []
     assert [published(served, "next") for _ in range(2)] == [[NIGHT - DAY]] * 2, "a retry says it again"
     assert published(served, "later") == []
 
@@ -140,7 +142,7 @@ def test_what_was_left_unsaid_on_purpose_stays_so(served: Platform, folder: Path
     stages.announce(served, "raw.weather", LOOKING_BACK.dates, Try("the night"), choice="wake")
     change(folder, NIGHT - DAY, warmer)
     nightly(served, "history")
-    stages.announce(served, "raw.weather", [NIGHT - DAY], Try("history"), choice="leave")
+    stages.leave(served, "weather", Try("history"))
     nightly(served, "next")
     assert published(served, "next") == []
 

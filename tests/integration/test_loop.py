@@ -352,6 +352,10 @@ def test_what_a_judgement_logs_is_logged_by_its_retry_too(
     assert "evaluation.json" in loop.registry.files(made["mlflow_run_id"])
     tags = loop.registry._client.get_run(made["mlflow_run_id"]).data.tags
     assert tags["nightshift.gates"] in {"passed", "failed"}
+    loop.registry._client.delete_run(made["mlflow_run_id"])
+    again = stages.evaluate(loop, MODEL, NIGHT, Try("logs", 3), reason="a test")
+    assert again["gates"], "a decision stands without its run"
+    loop.registry._client.restore_run(made["mlflow_run_id"])
 
 
 def test_a_crash_between_ledger_and_alias_stops_scoring_until_promote_is_repeated(

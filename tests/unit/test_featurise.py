@@ -12,7 +12,14 @@ import pytest
 
 from nightshift.calendar import Calendar
 from nightshift.errors import BatchRejected, NotReady, SpecError
-from nightshift.featurise import compute, definition_sha256, earliest_input, load_build, visible
+from nightshift.featurise import (
+    compute,
+    definition_sha256,
+    definitions_sha256,
+    earliest_input,
+    load_build,
+    visible,
+)
 from nightshift.specs import FeatureSet
 from nightshift.specs.features import load_feature_set
 
@@ -254,6 +261,22 @@ def test_a_declaration_with_a_type_has_words_too(tmp_path: Path) -> None:
         hashes.append(definition_sha256(load_feature_set(path)))
     assert annotated != MODULE
     assert hashes[0] == hashes[1]
+
+
+def test_nights_that_were_built_when_a_type_hid_the_words_are_of_the_same_definition(tmp_path: Path) -> None:
+    path = tmp_path / "trips.py"
+    path.write_text(MODULE)
+    assert definitions_sha256(load_feature_set(path)) == [definition_sha256(load_feature_set(path))]
+    path.write_text(MODULE.replace("FEATURES =", "FEATURES: dict[str, object] =", 1))
+    spec = load_feature_set(path)
+    now, before = definitions_sha256(spec)
+    assert now == definition_sha256(spec)
+    path.write_text(path.read_text().replace('"owner": "me"', '"owner": "you"', 1))
+    assert definitions_sha256(load_feature_set(path)) == [
+        now,
+        *definitions_sha256(load_feature_set(path))[1:],
+    ]
+    assert definitions_sha256(load_feature_set(path))[1] != before
 
 
 def test_the_key_owner_of_another_mapping_is_no_word(tmp_path: Path) -> None:

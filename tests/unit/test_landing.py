@@ -189,6 +189,22 @@ def test_rows_are_the_same_whatever_else_their_file_tells(tmp_path: Path) -> Non
     assert same_rows(parquet(among), parquet(frame), 2)
 
 
+def test_rows_are_the_same_whatever_type_other_nights_gave_a_column_of_nulls() -> None:
+    whole = pd.DataFrame({"n": [1, 2], "note": pd.Series([None, "late"], dtype=object)})
+    alone = pd.DataFrame({"n": [1], "note": pd.Series([None], dtype=object)})
+    text = whole.astype({"note": "str"}).iloc[:1].reset_index(drop=True)
+    assert same_rows(parquet(alone), parquet(text), 2)
+    assert not same_rows(parquet(alone), parquet(text.assign(note="late")), 2)
+
+
+def test_instants_are_the_same_in_whatever_unit_they_were_written() -> None:
+    at = pd.Series(pd.to_datetime(["2013-02-08 12:00:00.123456", "2013-02-09 00:00:00.000000"], utc=True))
+    files = [parquet(pd.DataFrame({"at": at.astype(f"datetime64[{unit}, UTC]")})) for unit in ("us", "ns")]
+    assert same_rows(*files, 2)
+    later = pd.DataFrame({"at": (at + pd.Timedelta(microseconds=1)).astype("datetime64[us, UTC]")})
+    assert not same_rows(files[0], parquet(later), 2)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -288,6 +288,7 @@ import numpy as np, pandas as pd
         "np.random.default_rng(seed=0)",
         "platform = frame['platform']; platform.max()",
         "pd.util.hash_pandas_object(frame); frame.hash.max()",
+        "hash = frame['kind']; hash + 1",
         "'now() and open() in words'",
     ],
 )

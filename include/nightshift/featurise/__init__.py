@@ -42,18 +42,40 @@ def load_build(spec: FeatureSet) -> Build:
     return build
 
 
+def definitions_sha256(spec: FeatureSet, renamed: Mapping[str, str] | None = None) -> list[str]:
+    """Return all hashes that nights of this definition may be recorded with, that of today first.
+
+    Of a declaration with a type, earlier ones had in them what is :data:`BESIDE`.
+    """
+    return list(dict.fromkeys(_definition_sha256(spec, renamed, of) for of in (declares, _assigns)))
+
+
 def definition_sha256(spec: FeatureSet, renamed: Mapping[str, str] | None = None) -> str:
     """Return the hash of what the module computes: its syntax tree, without words and without positions.
 
     Formatting, comments, docstrings and what is :data:`BESIDE` do not change it. What the module imports is not in it.
     ``renamed``: texts of the module that are read as others, such as the name of a source.
     """
+    return _definition_sha256(spec, renamed, declares)
+
+
+def _assigns(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and declares(node)
+
+
+def _definition_sha256(
+    spec: FeatureSet, renamed: Mapping[str, str] | None, is_declaration: Callable[[ast.stmt], bool]
+) -> str:
     module = ast.parse(spec.path.read_text(encoding="utf-8"))
     for node in ast.walk(module) if renamed else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = (renamed or {}).get(node.value, node.value)
     for node in module.body:
-        if declares(node) and isinstance(node.value, ast.Dict):
+        if (
+            is_declaration(node)
+            and isinstance(node, ast.Assign | ast.AnnAssign)
+            and isinstance(node.value, ast.Dict)
+        ):
             pairs = zip(node.value.keys, node.value.values, strict=True)
             kept = [(k, v) for k, v in pairs if not (isinstance(k, ast.Constant) and k.value in BESIDE)]
             node.value = ast.Dict([k for k, _ in kept], [v for _, v in kept])

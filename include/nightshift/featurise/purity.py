@@ -98,7 +98,7 @@ class Suspect:
 def suspects(path: Path) -> list[Suspect]:
     """Return what a feature module asks that it must not, in the order of its lines."""
     module = ast.parse(path.read_text(encoding="utf-8"))
-    imported = dict(_imports(module))
+    imported = dict(_imports(module)) | dict.fromkeys(ALSO_NAMES & set(_variables(module)), "")
     found = {
         Suspect(node.lineno, ast.unparse(node).partition("\n")[0], asks)
         for node in ast.walk(module)
@@ -119,6 +119,15 @@ def _imports(module: ast.Module) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def _variables(module: ast.Module) -> Iterator[str]:
+    """Yield the names that the module assigns, or takes as parameters."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        if isinstance(node, ast.arg):
+            yield node.arg
 
 
 def _asks(node: ast.expr, imported: dict[str, str]) -> str | None:
@@ -165,6 +174,8 @@ def _dotted(node: ast.expr, imported: dict[str, str]) -> str:
 
 # Names of modules: a variable of that name is no module unless it was imported.
 MODULES = {name.partition(".")[0] for name in NAMES} - {"open", "hash", "eval", "exec", "__import__"}
+# Builtins that are also usual names: of a module that has such a variable or parameter, it is that.
+ALSO_NAMES = {"hash"}
 
 
 def _named(dotted: str) -> str | None:

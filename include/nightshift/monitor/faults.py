@@ -140,7 +140,7 @@ def outside(column: Column) -> str | None:
     last = len(column.edges.edges)
     ends = [last + 1] if _has_been_there(column) else [0, last, last + 1]
     share = _beyond(column, column.counts[ends].sum(), column.before[:, ends].sum(axis=1), OUTSIDE)
-    if share is None and (rows := _beyond_range(column)) >= max(3, BEYOND_ROWS * column.counts.sum()):
+    if share is None and (rows := _beyond_range(column)) >= _few(column.counts.sum()):
         share = f"{rows / column.counts.sum():.1%}", ""
     return (
         share
@@ -225,6 +225,8 @@ def level(column: Column) -> str | None:
     known = (column.before[:, : -column.valueless].sum(axis=1) > 0).sum()
     if column.edges.kind != "numeric" or not _varies(column) or known < FEWEST_NIGHTS:
         return None
+    if len(set(_seen(column))) == 1:
+        return None  # of one number nothing says how far another is
     now, most = column.moved[-1], column.moved[:-1].max()
     apart, farthest = column.apart[-1], np.nanmax(column.apart[:-1], initial=0)
     (usual, rank), (lowest, highest) = column.ranks, column.levels
@@ -394,7 +396,7 @@ def _has_been_there(column: Column) -> bool:
         return False
     room = FAR * (high - low)
     if not low - room <= column.now.low <= column.now.high <= high + room:
-        return low == high == 0
+        return low == high == 0 and _is_graded(column)
     edges = column.edges.edges
     if edges[-1] - edges[0] < SMALLEST_RANGE:
         return True
@@ -404,16 +406,31 @@ def _has_been_there(column: Column) -> bool:
 
 
 def _farthest_step(column: Column) -> float:
-    """Return how far a night has gone beyond the range of at least fourteen before it."""
-    known = [
-        (night.low, night.high) for night in column.past if night.low is not None and night.high is not None
-    ]
-    if len(known) <= FEWEST_NIGHTS:
-        return 0.0
-    lows, highs = np.array(known).T
-    least, most = np.minimum.accumulate(lows)[:-1], np.maximum.accumulate(highs)[:-1]
-    steps = np.maximum(least - lows[1:], highs[1:] - most)[FEWEST_NIGHTS - 1 :]
-    return float(max(steps.max(), 0.0))
+    """Return how far rows of a night have gone beyond the range of at least fourteen before it: not a stray one's."""
+    low, high, farthest = np.inf, -np.inf, 0.0
+    for number, night in enumerate(column.past):
+        if night.low is None or night.high is None:
+            continue
+        if number >= FEWEST_NIGHTS and night.values and not low <= night.low <= night.high <= high:
+            few = _few(sum(rows for _, rows in night.values))
+            for values, end, sign in ((night.values, low, -1), (night.values[::-1], high, 1)):
+                ends = np.cumsum([rows for _, rows in values])
+                value = values[min(int(np.searchsorted(ends, few)), len(values) - 1)][0]
+                farthest = max(farthest, sign * (value - end) if np.isfinite(end) else 0.0)
+        low, high = min(low, night.low), max(high, night.high)
+    return farthest
+
+
+def _few(rows: float) -> float:
+    return max(3.0, BEYOND_ROWS * rows)
+
+
+def _is_graded(column: Column) -> bool:
+    """Return whether tonight's numbers beside nought are many, or a flag; one far away may be a placeholder's."""
+    if column.now.values is None:
+        return True
+    numbers = [value for value, _ in column.now.values if value]
+    return len(numbers) > 1 or all(abs(value) <= 1 for value in numbers)
 
 
 def _seen(column: Column) -> tuple[float, float] | tuple[None, None]:
@@ -439,10 +456,14 @@ def _beyond_range(column: Column) -> int:
     By more, where a night went as far beyond those before it and was none the worse: prices do, temperatures don't.
     """
     low, high = _seen(column)
-    if low is None or high is None or not column.now.values or not _varies(column):
+    if low is None or high is None or low == high or not column.now.values or not _varies(column):
         return 0
-    room = max(BEYOND * (high - low), TIMES * _farthest_step(column))
-    return sum(rows for value, rows in column.now.values if not low - room <= value <= high + room)
+
+    def beyond(room: float) -> int:
+        return sum(rows for value, rows in values if not low - room <= value <= high + room)
+
+    values, room = column.now.values, BEYOND * (high - low)
+    return beyond(max(room, TIMES * _farthest_step(column))) if beyond(room) else 0
 
 
 def _varies(column: Column) -> bool:

@@ -7,7 +7,8 @@ when the event of its task is committed.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def publish(
 
         run = this_run()
         choice, rebuilt = run.downstream, is_rebuild()
-        changed = stages.corrected(run.platform, source, run.asked, choice=choice) if rebuilds else []
+        changed = _corrected(run, source) if rebuilds else []
         more = missed(run) if missed and run.makes_up else []
         nights = changed if corrected_only else sorted({*run.nights.dates, *changed, *more})
         told = stages.announce(run.platform, asset.name, nights, run.asked, choice=choice, rebuilt=rebuilt)
@@ -96,7 +97,7 @@ def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
 
     if run.downstream == "leave" or run.asked.is_backfill:
         return []
-    changed = stages.corrected(run.platform, source, run.asked, choice=run.downstream)
+    changed = _corrected(run, source)
     # A first build of one that looks back on these may be at work, of what they were before.
     own = sorted({*run.nights.dates, *changed, *stages.reached(spec, source, changed)})
     owed = stages.owed(run.platform, spec, source, own, run.asked)
@@ -104,6 +105,30 @@ def stale_nights(run: Any, spec: FeatureSet, source: str) -> list[date]:
     asks = run.nightly and runs_of(dag_id("features", spec)) <= 1
     missed = stages.missed(run.platform, spec, source, run.nights.first) if asks else []
     return sorted({*owed, *missed, *stages.stale(run.platform, spec, source, changed)})
+
+
+def _corrected(run: Any, source: str) -> list[date]:
+    """Return the nights that this run has corrected and, where it says what is news, a run before that died.
+
+    Not for a backfill, which has nothing built anew: what it said would be news to nobody after.
+    """
+    from nightshift import stages
+
+    follows = run.downstream == "changed" and not run.asked.is_backfill
+    since = run.nights.last - stages.LONGEST_MISSED if follows else None
+    return stages.corrected(run.platform, source, run.asked, since=since)
+
+
+@contextmanager
+def left(run: Any, source: str) -> Iterator[None]:
+    """Remember, where a run leaves what follows alone, that it has: also if it fails after it wrote some nights."""
+    from nightshift import stages
+
+    try:
+        yield
+    finally:
+        if run.downstream == "leave":
+            stages.leave(run.platform, source, run.asked)
 
 
 def is_rebuild() -> bool:

@@ -108,12 +108,12 @@ class Night(Row):
     batch_date: date
 
 
-# By a run: what it judged first to be as it is now. ``follows``: and what another run changed, and died before it said
-# so, until this one has said it.
+# By a run: what it judged first to be as it is now. ``since``: and of nights since then what another run changed, and
+# died before it said so, until this one has said it; none if it is null.
 CHANGED_BY = Query(
     "SELECT b.batch_date FROM catalog.batches b LEFT JOIN catalog.announcements a "
     "ON a.asset = 'raw.' || b.source AND a.batch_date = b.batch_date WHERE b.source = %(source)s "
-    "AND (b.content_run_id = %(run_id)s OR (%(follows)s AND a.announced AND (a.run_id = %(run_id)s "
+    "AND (b.content_run_id = %(run_id)s OR (b.batch_date >= %(since)s AND a.announced AND (a.run_id = %(run_id)s "
     "OR (b.status = 'published' AND a.content_sha256 IS DISTINCT FROM b.content_sha256)))) ORDER BY b.batch_date",
     Night,
 )

@@ -59,7 +59,7 @@ NEWEST = Query(
 )
 OTHERWISE_DEFINED = Query(
     "SELECT count(*) AS nights, min(batch_date) AS first, max(batch_date) AS last FROM catalog.feature_batches "
-    f"WHERE {_OF_SET} AND code_sha256 <> %(code)s AND NOT batch_date BETWEEN %(first)s AND %(last)s",
+    f"WHERE {_OF_SET} AND code_sha256 <> ALL(%(codes)s) AND NOT batch_date BETWEEN %(first)s AND %(last)s",
     Span,
 )
 CONTENTS_OF_SET = Query(
@@ -83,7 +83,7 @@ class Definition(Row):
 
 DEFINITIONS = Query(f"SELECT DISTINCT code_sha256 FROM catalog.feature_batches WHERE {_OF_SET}", Definition)
 REDEFINE = Command(
-    f"UPDATE catalog.feature_batches SET code_sha256 = %(now)s WHERE {_OF_SET} AND code_sha256 = %(before)s"
+    f"UPDATE catalog.feature_batches SET code_sha256 = %(now)s WHERE {_OF_SET} AND code_sha256 = ANY(%(before)s)"
 )
 
 

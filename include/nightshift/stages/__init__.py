@@ -23,7 +23,17 @@ from nightshift.stages.importing import receive, take_over
 from nightshift.stages.judging import Answer, ask_for_signature, evaluate, judge_again, sign
 from nightshift.stages.monitor import decide_verdict, measure_performance, render_report
 from nightshift.stages.probation import judge_probation, score_beside
-from nightshift.stages.publishing import Choice, announce, corrected, missed, owed, reached, stale
+from nightshift.stages.publishing import (
+    LONGEST_MISSED,
+    Choice,
+    announce,
+    corrected,
+    leave,
+    missed,
+    owed,
+    reached,
+    stale,
+)
 from nightshift.stages.quarantining import Replay, replay
 from nightshift.stages.reconciling import reconcile_source
 from nightshift.stages.registering import register_again
@@ -36,6 +46,7 @@ from nightshift.stages.score import compare, score, score_missed, unwatched
 from nightshift.stages.train import conclude, fit, promote, snapshot
 
 __all__ = [
+    "LONGEST_MISSED",
     "Answer",
     "Answered",
     "Choice",
@@ -67,6 +78,7 @@ __all__ = [
     "fit",
     "judge_again",
     "judge_probation",
+    "leave",
     "measure_performance",
     "missed",
     "newest_nights",

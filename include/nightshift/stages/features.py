@@ -157,7 +157,7 @@ def _require_same_definition(platform: Platform, spec: FeatureSet, nights: DateR
         features.OTHERWISE_DEFINED,
         feature_set=spec.set,
         version=spec.version,
-        code=featurise.definition_sha256(spec),
+        codes=featurise.definitions_sha256(spec),
         first=nights.first,
         last=nights.last,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -11,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nightshift import kept, results, train
-from nightshift.errors import RequestError
+from nightshift.errors import NotReady, RegistryRefused, RequestError
 from nightshift.govern import (
     Assessment,
     Doubt,
@@ -42,7 +43,9 @@ from nightshift.specs import BeatsChampion, Model, NoWorseOnSlices
 from nightshift.train.plots import gain_plots
 from nightshift.warehouse import feature_table
 
+log = logging.getLogger(__name__)
 LONGEST_COMMENT = 500
+LAST_LOGGED = "evaluation.json"
 AGAIN = "again__"  # before the id of a training whose signature came too late
 
 
@@ -62,6 +65,7 @@ def evaluate(
     model = platform.project.model(name)
     version = trained_version(platform, name, asked.run_id)
     decided = platform.warehouse.one(decisions.DECISION, training_id=asked.run_id)
+    stood = decided is not None
     if decided is None:
         evidence = _evidence(platform, model, version)
         requested_by = requested_by or _first_requested_by(platform, asked.run_id)
@@ -70,7 +74,7 @@ def evaluate(
         )
         decided = decision_of(platform, name, asked.run_id)
     if decided.evaluation:
-        _log(platform, version.mlflow_run_id, decided)  # also what a try that was killed had decided
+        _log_once(platform, version.mlflow_run_id, decided, stood=stood)
     return {
         "version": version.version,
         "champion": decided.champion,
@@ -396,6 +400,20 @@ def _sha256_of(decision: Decision, version: Version) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
+def _log_once(platform: Platform, run_id: str, decision: Decision, *, stood: bool) -> None:
+    """Log a decision; one that ``stood`` before only if the try that made it was killed before it did.
+
+    Its run may be gone meanwhile, and the decision stands all the same.
+    """
+    try:
+        if not stood or LAST_LOGGED not in platform.registry.files(run_id):
+            _log(platform, run_id, decision)
+    except (NotReady, RegistryRefused) as error:
+        if not stood:
+            raise
+        log.warning("what was decided is not shown in MLflow: %s", error)
+
+
 def _log(platform: Platform, run_id: str, decision: Decision) -> None:
     evaluation = decision.measured
     # What a fit says by itself stands as holdout_ already: of two values of one name MLflow shows the larger.
@@ -405,6 +423,6 @@ def _log(platform: Platform, run_id: str, decision: Decision) -> None:
         metrics={f"{named}_{k}": v for k, v in evaluation.metrics.items()},
         tags={"nightshift.gates": "passed" if decision.passed else "failed"},
     )
-    platform.registry.log_file(run_id, "evaluation.json", decision.values()["evaluation"])
     for file, content in gain_plots(evaluation).items():
         platform.registry.log_file(run_id, f"plots/{file}", content)
+    platform.registry.log_file(run_id, LAST_LOGGED, decision.values()["evaluation"])

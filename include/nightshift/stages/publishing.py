@@ -70,14 +70,19 @@ def announce(
     return chosen
 
 
-def corrected(platform: Platform, source: str, asked: Try, *, choice: Choice = "changed") -> list[date]:
+def corrected(platform: Platform, source: str, asked: Try, *, since: date | None = None) -> list[date]:
     """Return the nights of ``source`` whose accepted rows this run has changed.
 
-    Where it announces news (``changed``), also those that another run has changed, and did not live to announce.
+    ``since``: also those since then that another run has changed, and did not live to announce.
     """
-    follows = choice == "changed"
-    found = platform.warehouse.all(deliveries.CHANGED_BY, source=source, run_id=asked.run_id, follows=follows)
+    found = platform.warehouse.all(deliveries.CHANGED_BY, source=source, run_id=asked.run_id, since=since)
     return [each.batch_date for each in found]
+
+
+def leave(platform: Platform, source: str, asked: Try) -> None:
+    """Remember that what this run has changed is left unsaid: the next run would say it, as if this one had died."""
+    nights = corrected(platform, source, asked)
+    announce(platform, f"raw.{source}", nights, asked, choice="leave")
 
 
 def reached(feature_set: FeatureSet, source: str, changed: list[date]) -> list[date]:

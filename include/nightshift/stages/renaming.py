@@ -101,18 +101,22 @@ def _require_idle(platform: Platform, session: Session, old: str, new: str) -> N
 
 def _redefined(
     platform: Platform, session: Session, kind: Kind, old: str, new: str
-) -> tuple[dict[str, dict[str, str | int]], list[str]]:
+) -> tuple[dict[str, dict[str, object]], list[str]]:
     """Return the feature sets that read a renamed source and differ by its name only; and words on the others."""
-    same: dict[str, dict[str, str | int]] = {}
+    same: dict[str, dict[str, object]] = {}
     left: list[str] = []
     readers = [s for s in platform.project.feature_sets.values() if kind == "source" and new in s.inputs]
     for spec in readers:
         built = session.all(features.DEFINITIONS, feature_set=spec.set, version=spec.version)
         recorded = {each.code_sha256 for each in built}
-        before = featurise.definition_sha256(spec, renamed={new: old})
-        if recorded == {before}:
+        if recorded and recorded <= {*featurise.definitions_sha256(spec, renamed={new: old})}:
             now = featurise.definition_sha256(spec)
-            same[spec.name] = {"feature_set": spec.set, "version": spec.version, "before": before, "now": now}
+            same[spec.name] = {
+                "feature_set": spec.set,
+                "version": spec.version,
+                "before": sorted(recorded),
+                "now": now,
+            }
         elif recorded:
             left.append(
                 f"features {spec.name}: its definition changed by more than the name; rebuild its nights: "

@@ -133,5 +133,5 @@ def _sha256(model: Model, feature_set: FeatureSet, snapshot_id: str) -> str:
         "train": {"automl": True, "tune": {"folds", "space"}},
     }
     declared = model.model_dump(mode="json", include=searched)
-    content = [declared, train.judged_by(model), feature_set.columns, snapshot_id]
+    content = [declared, train.judged_by(model), feature_set.columns, snapshot_id, train.FOLDS_OF]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -32,11 +32,12 @@ from nightshift.train.labels import (
 from nightshift.train.sample import drawn, require_enough, sampled
 from nightshift.train.script import script
 from nightshift.train.tryout import Tryout, try_out
-from nightshift.train.tuning import Search, Trial, best, check, chosen, judged_by, search
+from nightshift.train.tuning import FOLDS_OF, Search, Trial, best, check, chosen, judged_by, search
 
 __all__ = [
     "FIRST_KNOWN",
     "FIRST_REPORTED",
+    "FOLDS_OF",
     "Search",
     "TrainingDates",
     "Trial",

@@ -13,7 +13,6 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from nightshift.errors import FitFailed, NightshiftError, SchemaMismatch, Unreachable, did_you_mean
-from nightshift.freeform import Arguments
 from nightshift.metrics import METRICS
 from nightshift.specs import NOTHING, FeatureSet, Kind, Model, Own
 from nightshift.train import classes, encoding
@@ -130,7 +129,8 @@ def final(pipeline: Any) -> BaseEstimator:
 def as_fitted(model: Model, pipeline: Pipeline) -> Model:
     """Return ``model`` with the encodings and the estimator of ``pipeline``; a search may have chosen another.
 
-    Of what differs from the declared one all parameters are told: one that the spec leaves out may have been searched.
+    Of what differs from the declared one all parameters are told. Where something was searched, one that the spec
+    leaves out may have been; else it has its default, or what a ``fit`` of such a class makes of its rows.
     What a function of the project has made does not tell what the function was given: the model stays as it is.
     """
     if is_by_function(model, pipeline) or not model.estimator.is_trained:
@@ -139,9 +139,10 @@ def as_fitted(model: Model, pipeline: Pipeline) -> Model:
     estimator = final(pipeline)
     kind, params = type(estimator), estimator.get_params(deep=False)
     declared = model.estimator
-    same = kind.__name__ == declared.named.rpartition(".")[2]
-    if same and declared.params.keys() <= params.keys() and _are(params, kind(**declared.params)):
-        return encoded
+    if kind.__name__ == declared.named.rpartition(".")[2] and declared.params.keys() <= params.keys():
+        told = kind(**declared.params).get_params(deep=False) if model.train.tune.trials else declared.params
+        if all(repr(params.get(name)) == repr(value) for name, value in told.items()):
+            return encoded
     path = f"{kind.__module__}.{kind.__qualname__}"
     chosen = declared.model_copy(update={"path": path, "function": None, "params": params})
     return encoded.model_copy(update={"estimator": chosen})
@@ -150,11 +151,6 @@ def as_fitted(model: Model, pipeline: Pipeline) -> Model:
 def is_by_function(model: Model, pipeline: Any) -> bool:
     """Return whether a pipeline is what the model's function returned, not a class that a search preferred to it."""
     return bool(model.estimator.function) and "columns" not in getattr(pipeline, "named_steps", {})
-
-
-def _are(params: Arguments, estimator: BaseEstimator) -> bool:
-    """Return whether an estimator has these parameters, by how they are written: NaN is NaN."""
-    return repr(sorted(params.items())) == repr(sorted(estimator.get_params(deep=False).items()))
 
 
 def predictions_sha256(predictions: np.ndarray) -> str:

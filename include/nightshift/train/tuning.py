@@ -130,10 +130,11 @@ class Search:
                 if trials and len(scores) < len(self.folds) and (asked.should_prune() or too_late):
                     state = "pruned"
                     break
-        except (SpecError, FitFailed) as error:
+        except (SpecError, FitFailed, MemoryError) as error:
             if not trials:  # the spec is wrong, not a guess
                 raise
-            state, note = "failed", str(error)[:500]
+            # Also one that asks for more memory than there is: tried again, it would again.
+            state, note = "failed", f"{error or type(error).__name__}"[:500]
         return Trial(
             number=len(trials),
             estimator=estimator.named,
@@ -228,6 +229,10 @@ def search(model: Model, feature_set: FeatureSet, rows: pd.DataFrame, own: Own =
         NotReady: fewer nights than the folds need.
     """
     return Search(model, feature_set, _presets(model, own), folds(model, rows), own)
+
+
+# What the folds have alike: a search that was begun over others is begun anew.
+FOLDS_OF = "rows"
 
 
 def folds(model: Model, rows: pd.DataFrame) -> list[Fold]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from nightshift.validate.violations import Violation
 
 # Values that are looked at for examples: of all dates, and of each.
 MOST_VALUES, MOST_VALUES_A_DATE = 100, 3
+AHEAD = timedelta(days=7)
 
 
 @dataclass
@@ -63,12 +64,16 @@ class Findings:
             self.filled[name] += batches.per_date(rows[typed[name].notna().to_numpy()])
 
     def see(self, number: int, events: pd.Series, cutoff: datetime | None) -> None:
-        """Keep the newest event of a date that is not after its cut-off; where all are, the newest of them."""
+        """Keep the newest event of a date, but those more than a week after its cut-off; where all are, their newest.
+
+        A plan tells of days to come; a date of years to come is a slip, and makes no old feed new.
+        """
+        last = None if cutoff is None else cutoff + AHEAD
 
         def rank(event: datetime) -> tuple[bool, datetime]:
-            return cutoff is None or event <= cutoff, event
+            return last is None or event <= last, event
 
-        happened = events if cutoff is None else events[events <= cutoff]
+        happened = events if last is None else events[events <= last]
         newest = events.max() if happened.isna().all() else happened.max()
         if not pd.isna(newest):
             self.newest[number] = max(newest.to_pydatetime(), self.newest.get(number, newest), key=rank)

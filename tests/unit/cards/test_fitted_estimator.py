@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import skops.io
 from recorded_version import spec
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from nightshift.artifacts import ALLOWED
@@ -32,6 +33,20 @@ LOGISTIC = "sklearn.linear_model.LogisticRegression"
 
 def declared(path: str = BOOSTING, **params: Any) -> Model:
     return spec(estimator={"class": path, "params": params})
+
+
+def searched(**params: Any) -> Model:
+    found = declared(**params)
+    tune = found.train.tune.model_copy(update={"trials": 5})
+    return found.model_copy(update={"train": found.train.model_copy(update={"tune": tune})})
+
+
+class Settles(HistGradientBoostingClassifier):
+    """Sets a parameter to what it finds in its rows, as some libraries' classes do."""
+
+    def fit(self, X: Any, y: Any) -> "Settles":
+        self.min_samples_leaf = len(X) // 100
+        return super().fit(X, y)
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +81,17 @@ def test_the_declared_estimator_stays_as_it_is_declared(rows: pd.DataFrame) -> N
 )
 def test_what_a_search_chose_is_fitted_again_to_the_bit(rows: pd.DataFrame, chosen: Model) -> None:
     pipeline = stored(fit(chosen, FEATURES, rows, rows["label"]))
-    found = as_fitted(declared(max_iter=5, random_state=0), pipeline)
+    found = as_fitted(searched(max_iter=5, random_state=0), pipeline)
     again = fit(found, FEATURES, rows, rows["label"])
     assert type(again.named_steps["estimator"]) is type(pipeline.named_steps["estimator"])
     assert (predict(again, rows) == predict(pipeline, rows)).all()
     unlike = fit(declared(max_iter=5, random_state=0), FEATURES, rows, rows["label"])
     assert (predict(unlike, rows) != predict(pipeline, rows)).any()
+
+
+def test_what_a_fit_made_of_its_rows_is_made_of_the_next_rows_anew(rows: pd.DataFrame) -> None:
+    model = declared(f"{Settles.__module__}.{Settles.__qualname__}", max_iter=5)
+    estimator = Settles(max_iter=5).fit(rows[["temp"]], rows["label"])
+    columns = fit(declared(max_iter=5), FEATURES, rows, rows["label"]).named_steps["columns"]
+    found = as_fitted(model, Pipeline([("columns", columns), ("estimator", estimator)]))
+    assert found.estimator is model.estimator

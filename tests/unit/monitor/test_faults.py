@@ -143,6 +143,38 @@ def test_what_grows_or_was_never_set_before_is_no_fault(kind: str) -> None:
     assert judged(GROWING[kind], 200)[0] == {}
 
 
+def first_snow(night: int) -> pd.DataFrame:
+    random = np.random.default_rng(night)
+    snow = random.integers(1, 20, 300) * (random.random(300) < 0.6) if night >= 60 else np.zeros(300)
+    return pd.DataFrame({"x": snow.astype(float)})
+
+
+def test_snow_after_a_summer_is_no_fault_and_a_placeholder_in_it_is_one() -> None:
+    told, edges, earlier = judged(first_snow, 61)
+    assert told == {}
+    summer = {night: made for night, made in earlier.items() if night < FIRST + timedelta(days=60)}
+    tonight = pd.DataFrame({"x": np.repeat([0.0, 1e9], [180, 120])})
+    found = find(edges, summer, FIRST + timedelta(days=60), sketch(tonight, edges))
+    assert [fault.measure for fault in found] == ["outside"]
+
+
+@pytest.mark.parametrize(("rows", "is_fault"), [(1, True), (60, False)])
+def test_a_stray_row_widens_no_limit_and_a_night_that_went_as_far_does(rows: int, is_fault: bool) -> None:
+    """Nights of whole numbers within 30; one has some 100, tonight a fifth of the rows 120."""
+
+    def make(night: int) -> pd.DataFrame:
+        x = np.random.default_rng(night).integers(-30, 31, 300).astype(float)
+        x[:rows] = 100.0 if night == 45 else x[:rows]
+        return pd.DataFrame({"x": x})
+
+    edges = edges_of(pd.concat(map(make, range(28))), 28)
+    earlier = {FIRST + timedelta(days=n): sketch(make(n), edges) for n in range(60)}
+    tonight = make(60)
+    tonight.loc[:59, "x"] = 240.0 if rows > 1 else 140.0
+    found = find(edges, earlier, FIRST + timedelta(days=60), sketch(tonight, edges))
+    assert ("outside" in {fault.measure for fault in found}) is is_fault
+
+
 def test_of_what_has_grown_numbers_far_outside_are_a_fault() -> None:
     told, edges, earlier = judged(hours, 60)
     tonight = hours(60)

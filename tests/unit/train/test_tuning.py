@@ -184,6 +184,7 @@ def raising(error: BaseException) -> Callable[[], object]:
     ("happens", "says"),
     [
         pytest.param(raising(ValueError("no such neighbour")), "ValueError: no such neighbour", id="predict"),
+        pytest.param(raising(MemoryError("728 TiB")), "728 TiB", id="memory"),
         pytest.param(raising(SchemaMismatch("other classes")), "SchemaMismatch: other classes", id="classes"),
         pytest.param(lambda: np.full(300, np.nan), "ValueError", id="no number"),
         pytest.param(lambda: np.full(300, 1e300), "no finite r2", id="numbers too large"),
@@ -200,11 +201,12 @@ def test_a_candidate_that_cannot_be_judged_is_set_aside_with_its_words(
     failed = [trial for trial in trials if trial.state == "failed"]
     assert len(trials) == 6
     assert failed
-    assert all(says in trial.note and "2013-01-07..2013-01-12" in trial.note for trial in failed)
+    assert all(says in trial.note for trial in failed)
+    assert all("2013-01-07..2013-01-12" in trial.note or says == "728 TiB" for trial in failed)
     assert train.best(model, trials) not in failed
 
 
-@pytest.mark.parametrize("error", [MemoryError(), ConnectionResetError(), Unreachable("the warehouse")])
+@pytest.mark.parametrize("error", [ConnectionResetError(), Unreachable("the warehouse")])
 def test_what_another_try_can_cure_does_not_set_a_candidate_aside(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

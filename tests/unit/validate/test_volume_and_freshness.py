@@ -96,6 +96,11 @@ def test_one_event_of_years_to_come_makes_no_old_feed_new(most):
     delivered = {DAY: Delivered(len(frame), tuple(frame.columns), lambda: iter(parts))}
     found = validate_batches(spec, delivered, known, most=most).verdicts[DAY]
     assert "the newest 'seen_at' is 2013-02-07 01:39 UTC" in found.reasons[0]
+    plan = frame.assign(seen_at=datetime(2013, 9, 8, 1, tzinfo=UTC))
+    plan.loc[7, "seen_at"] = datetime(2013, 9, 4, tzinfo=UTC)
+    assert validate_batches(spec, {DAY: plan}, known).verdicts[DAY].passed, (
+        "a plan of tonight with an old row"
+    )
     later = {DAY: frame.assign(seen_at=datetime(2031, 1, 1, tzinfo=UTC))}
     assert validate_batches(spec, later, known).verdicts[DAY].passed, "a feed of what is to come"
 
