@@ -141,8 +141,8 @@ def test_a_correction_whose_run_died_before_it_said_so_is_followed_by_the_next(
 def test_what_was_left_unsaid_on_purpose_stays_so(served: Platform, folder: Path) -> None:
     stages.announce(served, "raw.weather", LOOKING_BACK.dates, Try("the night"), choice="wake")
     change(folder, NIGHT - DAY, warmer)
-    nightly(served, "history")
-    stages.leave(served, "weather", Try("history"))
+    nightly(served, "by hand")
+    stages.leave(served, "weather", Try("by hand"))
     nightly(served, "next")
     assert published(served, "next") == []
 
