@@ -97,6 +97,7 @@ def test_what_has_a_run_that_waits_is_not_renamed(runtime: Runtime, monkeypatch:
             rename._require_no_runs("source", "weather")
         api.request("DELETE", f"/dags/collect_weather/dagRuns/{run}")
         rename._require_no_runs("source", "weather")
+        api.unpause("collect_weather")
 
 
 def test_secrets_are_private(runtime: Runtime) -> None:
