@@ -230,7 +230,7 @@ class Registry:
 
     def log_model_file(self, run_id: str, folder: str, content: bytes) -> None:
         """Log one more model file with a run, in a folder of its own, by its hash."""
-        self.log_file(run_id, model_files(folder, hashlib.sha256(content).hexdigest())[0], content)
+        self.log_file(run_id, _by_hash(folder, content), content)
 
     def model_bytes(self, run_id: str, sha256: str, folder: str = MODEL_FOLDER) -> bytes:
         """Return the model file of a run that was recorded by this hash, unopened and not compared with it.
@@ -475,9 +475,13 @@ class Client:
         return ask
 
 
+def _by_hash(folder: str, content: bytes) -> str:
+    return model_files(folder, hashlib.sha256(content).hexdigest())[0]
+
+
 def _name_by_hash(target: Path, content: bytes) -> None:
     """Rename the model file in a folder of MLflow's, with these bytes in it, and where the folder tells of it."""
-    name = Path(model_files(MODEL_FOLDER, hashlib.sha256(content).hexdigest())[0]).name
+    name = Path(_by_hash(MODEL_FOLDER, content)).name
     (target / EARLIER).unlink()
     (target / name).write_bytes(content)
     told = mlflow.models.Model.load(str(target))

@@ -179,27 +179,23 @@ def _bounded(metric: str, value: float, deviation: float, misses: Sequence[float
 
 
 def _measured(task: Task, expected: Sequence[Cells]) -> dict[str, tuple[float, float]]:
-    """Return each metric in expectation, and its standard deviation over what labels do by chance."""
+    """Return each metric in expectation, and its standard deviation over what labels do by chance.
+
+    Of the draws in which the metric is defined.
+    """
     random = np.random.default_rng(0)
     drawn = [_drawn(each, random) for each in expected]
     found = {}
     with np.errstate(invalid="ignore", divide="ignore"):
         for name, function in ESTIMATES[task].items():
             said = function(drawn)
-            value = _mean(said) if name in UNLIKE_THEIR_MEAN else float(function(expected))
-            found[name] = value, _deviation(said)
+            defined = said[np.isfinite(said)]
+            if name not in UNLIKE_THEIR_MEAN:
+                value = float(function(expected))
+            else:
+                value = float(defined.mean()) if defined.size else np.nan
+            found[name] = value, float(defined.std()) if defined.size else 0.0
     return found
-
-
-def _mean(drawn: Floats) -> float:
-    known = drawn[np.isfinite(drawn)]
-    return float(known.mean()) if known.size else float("nan")
-
-
-def _deviation(drawn: Floats) -> float:
-    """Return the standard deviation of draws, of those in which the metric is defined."""
-    defined = drawn[np.isfinite(drawn)]
-    return float(defined.std()) if defined.size else 0.0
 
 
 def _drawn(cells: Cells, random: np.random.Generator) -> Cells:

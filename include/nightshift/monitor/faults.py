@@ -87,6 +87,14 @@ class Column:
         """Rows a bin of each earlier night, (nights, bins)."""
         return np.array([night.counts for night in self.past], dtype=np.float64)
 
+    @cached_property
+    def seen(self) -> tuple[float, float] | tuple[None, None]:
+        """The least and the greatest number of all earlier nights, None where they had none."""
+        ends = [
+            (night.low, night.high) for night in self.past if night.low is not None and night.high is not None
+        ]
+        return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (None, None)
+
     @property
     def valueless(self) -> int:
         """How many of the last bins hold what has no value."""
@@ -225,7 +233,7 @@ def level(column: Column) -> str | None:
     known = (column.before[:, : -column.valueless].sum(axis=1) > 0).sum()
     if column.edges.kind != "numeric" or not _varies(column) or known < FEWEST_NIGHTS:
         return None
-    if len(set(_seen(column))) == 1:
+    if len(set(column.seen)) == 1:
         return None  # of one number nothing says how far another is
     now, most = column.moved[-1], column.moved[:-1].max()
     apart, farthest = column.apart[-1], np.nanmax(column.apart[:-1], initial=0)
@@ -391,7 +399,7 @@ def _has_been_there(column: Column) -> bool:
     What grows, such as a counter, comes there by and by, its rows having left the range of the first nights before. A
     flag that nobody had set in these, or snow in a summer, has no range at all: nothing is far from nought.
     """
-    low, high = _seen(column)
+    low, high = column.seen
     if low is None or high is None or column.now.low is None or column.now.high is None:
         return False
     room = FAR * (high - low)
@@ -433,14 +441,6 @@ def _is_graded(column: Column) -> bool:
     return len(numbers) > 1 or all(abs(value) <= 1 for value in numbers)
 
 
-def _seen(column: Column) -> tuple[float, float] | tuple[None, None]:
-    """Return the least and the greatest number of all earlier nights, None where they had none."""
-    ends = [
-        (night.low, night.high) for night in column.past if night.low is not None and night.high is not None
-    ]
-    return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (None, None)
-
-
 def _nearly_alike(column: Column) -> bool:
     """Return whether a night has had two of many numbers: three airports that agree are the next step, and no fault."""
     pairs = [night.values for night in column.past if night.values and len(night.values) == 2]
@@ -455,7 +455,7 @@ def _beyond_range(column: Column) -> int:
 
     By more, where a night went as far beyond those before it and was none the worse: prices do, temperatures don't.
     """
-    low, high = _seen(column)
+    low, high = column.seen
     if low is None or high is None or low == high or not column.now.values or not _varies(column):
         return 0
 
@@ -486,7 +486,7 @@ def _new(values: tuple[tuple[float, int], ...], seen: set[float]) -> float:
 
 def _range(column: Column) -> str:
     """Return from where to where tonight's numbers reach, and where those before did."""
-    low, high = _seen(column)
+    low, high = column.seen
     if column.now.low is None or low is None:
         return ""
     return f" ({column.now.low:.4g} to {column.now.high:.4g}; before {low:.4g} to {high:.4g})"
