@@ -18,7 +18,6 @@ from nightshift.freeform import Json
 from nightshift.records import deliveries
 from nightshift.root import ROOT
 from nightshift.runtime import components, control, settings_file, state
-from nightshift.runtime.configuration import connections
 from nightshift.specs import Dialect, FilesConnector, Source
 from nightshift.warehouse import Table, Warehouse, raw_table
 
@@ -43,7 +42,7 @@ def find_connection(conn_id: str) -> Connection:
     if given:
         return connection(conn_id, _of_environment(conn_id, given))
     snapshot = state.read_snapshot(state.home())
-    local = connections(snapshot.runtime, components.extension()) if snapshot else {}
+    local = components.connections(snapshot.runtime, components.extension()) if snapshot else {}
     for entry in settings_file.read(ROOT / "airflow_settings.yaml").connections:
         if entry.conn_id == conn_id:
             found = settings_file.overlay(entry, local.get(conn_id, {}))

@@ -14,11 +14,11 @@ from importlib import import_module
 
 from nightshift.errors import SpecError
 from nightshift.root import INCLUDE, ROOT
-from nightshift.runtime import databases, postgres, settings_file
-from nightshift.runtime.configuration import connections, own_names
+from nightshift.runtime import configuration, databases, postgres, settings_file
 from nightshift.runtime.endpoints import DATABASES, ports_of
+from nightshift.runtime.settings_file import Parts
 from nightshift.runtime.stack import Component, Extension, Stack
-from nightshift.runtime.state import Record
+from nightshift.runtime.state import Record, Runtime
 
 
 def _postgres(stack: Stack) -> Record | None:
@@ -69,7 +69,9 @@ def _mlflow(stack: Stack) -> Record:
     artifacts = (home / "mlflow-artifacts").as_uri()
     port = str(ports_of(stack.runtime)["mlflow"])
     settings = str(home / "mlflow-auth.ini")
-    return stack.fork("ml-launcher", "mlflow", "mlflow", port, artifacts, settings, *sorted(own_names(url)))
+    return stack.fork(
+        "ml-launcher", "mlflow", "mlflow", port, artifacts, settings, *sorted(configuration.own_names(url))
+    )
 
 
 def _airflow(launcher: str, *arguments: str) -> Callable[[Stack], Record]:
@@ -101,6 +103,11 @@ COMPONENTS: tuple[Component, ...] = (
     ),
     Component("mlflow", _mlflow, needs=("postgres", "ml-launcher", "databases"), grace=8),
 )
+
+
+def connections(runtime: Runtime, extension: Extension) -> dict[str, Parts]:
+    """Return what is laid over the connections of ``airflow_settings.yaml``, by id: ours over a project's."""
+    return {**extension.connections(runtime), **configuration.connections(runtime)}
 
 
 @cache

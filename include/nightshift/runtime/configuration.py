@@ -9,7 +9,7 @@ metrics and events.
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from sqlalchemy.engine import URL, make_url
 
@@ -20,9 +20,6 @@ from nightshift.runtime.credentials import Credentials
 from nightshift.runtime.settings_file import Parts
 from nightshift.runtime.state import Runtime
 from nightshift.runtime.work import PARALLELISM
-
-if TYPE_CHECKING:
-    from nightshift.runtime.stack import Extension
 
 # What a surrounding Airflow, MLflow or Python would leak into ours.
 FOREIGN = (
@@ -227,10 +224,9 @@ def _one_thread() -> dict[str, str]:
     }
 
 
-def connections(runtime: Runtime, extension: "Extension") -> dict[str, Parts]:
-    """Return what is laid over the connections of ``airflow_settings.yaml``, by connection id: ours last."""
+def connections(runtime: Runtime) -> dict[str, Parts]:
+    """Return what the local stack lays over the connections of ``airflow_settings.yaml``, by connection id."""
     return {
-        **extension.connections(runtime),
         # Not the owner's, for only migrations are its. The reader's is the cockpit's.
         **{f"warehouse_{role}": endpoint(url) for role, url in runtime.warehouse_urls.items()},
         "mlflow": {

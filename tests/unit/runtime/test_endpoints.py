@@ -253,7 +253,7 @@ def test_whom_metrics_and_events_are_told_is_set_from_outside(
 
 
 def test_connections_carry_the_local_endpoints(runtime: Runtime) -> None:
-    laid_over = configuration.connections(runtime, components.extension())
+    laid_over = components.connections(runtime, components.extension())
     assert laid_over["warehouse_score"]["port"] == 15433
     assert laid_over["warehouse_score"]["login"] == "nightshift_score"
     assert str(laid_over["warehouse_score"]["password"]) in runtime.warehouse_as("score")

@@ -6,7 +6,7 @@ import pytest
 
 from nightshift.errors import SpecError
 from nightshift.root import ROOT
-from nightshift.runtime import components, configuration, credentials, endpoints, settings_file
+from nightshift.runtime import components, credentials, endpoints, settings_file
 from nightshift.runtime.settings_file import Connection
 
 PROJECT_FILE = ROOT / "airflow_settings.yaml"
@@ -24,7 +24,7 @@ def test_everything_the_runtime_lays_over_is_declared(tmp_path: Path) -> None:
     ports = {"airflow": 1, "mlflow": 2, "aircraft": 3, "postgres": 4}
     runtime = endpoints.arrange(tmp_path, credentials.Credentials(added={"ops": "a"}), ports)
     declared = {c.conn_id for c in settings_file.read(PROJECT_FILE).connections}
-    assert configuration.connections(runtime, components.extension()).keys() <= declared
+    assert components.connections(runtime, components.extension()).keys() <= declared
 
 
 def test_local_endpoint_wins_and_the_rest_stays() -> None:
