@@ -53,15 +53,7 @@ def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks]
     fault is left out, and the nights that are being built are looked at first, by the bins that there are.
     """
     kept = _kept(platform, spec)
-    nights = _sound(platform, spec, built)
-    # History that comes at once is looked at as if it came night by night.
-    edges = kept or _made_of(platform, spec, built, nights[: MADE_ANEW_AT[0]])
-    if _due(edges, nights) if kept else len(nights) > edges.nights:
-        asked = {night: built[night] for night in nights[:MOST_NIGHTS] if night in built}
-        broken = _broken(platform, spec, asked, edges)
-        nights = [night for night in nights if night not in broken]
-        if not kept or _due(edges, nights):
-            edges = _made_of(platform, spec, built, nights[:MOST_NIGHTS])
+    edges = _made_where_due(platform, spec, built, kept)
     edges = _with_late_columns(platform, spec, built, edges)
     if edges != kept:
         made = FeatureEdges(
@@ -72,6 +64,24 @@ def edges_for(platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks]
         )
         platform.warehouse.run(sketches.KEEP_EDGES, made)
     return edges
+
+
+def _made_where_due(
+    platform: Platform, spec: FeatureSet, built: Mapping[date, Blocks], kept: Edges | None
+) -> Edges:
+    if kept and kept.nights >= MADE_ANEW_AT[-1]:
+        return kept
+    nights = _sound(platform, spec, built)
+    # History that comes at once is looked at as if it came night by night.
+    edges = kept or _made_of(platform, spec, built, nights[: MADE_ANEW_AT[0]])
+    if not (_due(edges, nights) if kept else len(nights) > edges.nights):
+        return edges
+    asked = {night: built[night] for night in nights[:MOST_NIGHTS] if night in built}
+    broken = _broken(platform, spec, asked, edges)
+    nights = [night for night in nights if night not in broken]
+    if kept and not _due(edges, nights):
+        return edges
+    return _made_of(platform, spec, built, nights[:MOST_NIGHTS])
 
 
 def _kept(platform: Platform, spec: FeatureSet) -> Edges | None:
