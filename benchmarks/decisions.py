@@ -27,6 +27,7 @@ from examples.nyc_flights import upstream
 from nightshift import featurise, pages, replay, train
 from nightshift.calendar import DateRange
 from nightshift.objects import sha256
+from nightshift.platform.labels import partial_nights
 from nightshift.platform.provenance import spec_text
 from nightshift.specs import FeatureSet, Model, Project, load_project
 from nightshift.stages.replaying import changed, policies
@@ -92,9 +93,14 @@ def year(project: Project, folder: Path) -> replay.Nights:
         frames["arrivals"][["flight_id", "arr_delay", "known_at", "batch_date"]].to_parquet(kept[1])
     features, truth = (pd.read_parquet(file) for file in kept)
     calendar = project.calendar
-    reported = train.reports(project.model(MODEL), truth, project.feature_set("departure").entity)
+    entity = project.feature_set("departure").entity
+    reported = train.reports(project.model(MODEL), truth, entity)
     return replay.Nights(
-        features, reported, lambda night: pd.Timestamp(calendar.cutoff(night)), project.settings.first_night
+        features,
+        reported,
+        lambda night: pd.Timestamp(calendar.cutoff(night)),
+        project.settings.first_night,
+        lambda spec, as_of: partial_nights(calendar, spec, entity, features, reported, as_of),
     )
 
 

@@ -66,11 +66,12 @@ class Built(TypedDict):
 
 
 class Frozen(TypedDict):
-    """A snapshot: its hash, how many rows, how many of them held out."""
+    """A snapshot: its hash, how many rows, how many held out, and in words which nights are left out of both."""
 
     snapshot_id: str
     rows: int
     holdout_rows: int
+    left_out: list[str]
 
 
 class Fitted(TypedDict):

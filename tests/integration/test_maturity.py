@@ -3,11 +3,15 @@
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from integration.conftest import MODEL, SCORED, redelivered, with_model
 from nightshift import kept, stages
+from nightshift.calendar import DateRange
+from nightshift.errors import NotReady
 from nightshift.monitor.maturity import AT_LAST
+from nightshift.platform.frozen import read_snapshot
 from nightshift.records import monitoring
 from nightshift.stages import Platform, Try
 from nightshift.stages.maturing import matured
@@ -115,6 +119,31 @@ def test_a_night_whose_late_flights_are_not_in_yet_is_not_judged(loop: Platform)
     # Once they are in, it is final.
     measure(loop, began + 6 * DAY)
     assert states(loop)[began] == "final"
+
+
+def test_a_training_neither_learns_nor_is_judged_by_nights_whose_late_flights_are_not_in_yet(
+    loop: Platform,
+) -> None:
+    later(loop, 3, "arr_delay > 15")
+    as_of = SCORED.last
+    frozen = stages.snapshot(loop, MODEL, as_of, Try("frozen"))
+    short = DateRange(as_of - 4 * DAY, as_of - 2 * DAY)
+    (told,) = frozen["left_out"]
+    assert told.startswith(f"{short} (3): labels are complete 5 nights later, not 2")
+    model = loop.project.model(MODEL)
+    row, rows = read_snapshot(loop, frozen["snapshot_id"], model)
+    assert row.holdout_last == short.last, "what is fair is reckoned as declared"
+    assert rows["batch_date"].max() == pd.Timestamp(short.first - DAY)
+    of = loop.warehouse.rows(
+        "SELECT max(batch_date) AS newest FROM catalog.snapshot_inputs WHERE snapshot_id = %s",
+        (frozen["snapshot_id"],),
+    )
+    assert of == [{"newest": short.first - DAY}], "it is made of no night that it has no row of"
+    kept_out = with_model(loop, lambda m: m["train"].update(holdout_days=2))
+    with pytest.raises(
+        NotReady, match=r"0 in the holdout; .*left out is .*labels are complete 5 nights later"
+    ):
+        stages.snapshot(kept_out, MODEL, as_of, Try("short"))
 
 
 @pytest.mark.parametrize("window", [None, 2, 7])

@@ -5,6 +5,9 @@ there by then, or while those that come first are not like all of them, and *fin
 told and not judged: a model whose late positives are still missing looks better than it is.
 
 Nights are the unit: what lets one night's labels come late says nothing of the others.
+
+A training needs less than a judgement: where labels are missing whatever they say, those that are there are as good.
+So it leaves out only nights whose labels are not like all of theirs yet (:func:`partial`).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +22,8 @@ from nightshift.distributions import Floats
 from nightshift.records.monitoring import Arrived
 
 State = Literal["provisional", "final"]
+# From nights, oldest first, and an age: why labels are not complete at it, in words; None if they are.
+Finding = Callable[[Sequence["Looked"], int], str | None]
 # Of the scored of a night, those that were reported, and those that had their label.
 Shares = tuple[float, float]
 # A hundredth of a night's labels may come later: that moves no verdict.
@@ -108,10 +113,11 @@ def curve(nights: Sequence[Looked]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def measure(nights: Sequence[Looked], declared: int) -> Maturity:
+def measure(nights: Sequence[Looked], declared: int, findings: Sequence[Finding] | None = None) -> Maturity:
     """Return after how many nights labels are complete, of the newest nights that tell; nights oldest first."""
     after, why = declared, ""
-    while said := next((words for find in FINDINGS if (words := find(nights, after))), None):
+    asked = FINDINGS if findings is None else findings
+    while said := next((words for find in asked if (words := find(nights, after))), None):
         after, why = after + 1, why or said
     if after == declared:
         return Maturity(declared, declared)
@@ -148,6 +154,15 @@ def provisional(nights: Sequence[Looked], maturity: Maturity, day: date) -> dict
             said, why = state(each, nights[:number], maturity)
             found |= {each.night: why} if said == "provisional" else {}
     return found
+
+
+def partial(nights: Sequence[Looked], declared: int, day: date) -> dict[date, str]:
+    """Return which nights, oldest first, have labels on ``day`` that are unlike all of theirs, or surely miss reports.
+
+    An outcome that is reported to be none (a flight that was cancelled) may never come, and is not waited for.
+    """
+    reports = [replace(each, arrived=replace(each.arrived, counts=each.arrived.reports)) for each in nights]
+    return provisional(reports, measure(nights, declared, (_unlike,)), day)
 
 
 def _usual(earlier: Sequence[Looked], age: int, maturity: Maturity) -> list[Shares]:
@@ -245,4 +260,4 @@ def _nights(number: int) -> str:
     return f"{number} night{'s' if number > 1 else ''}"
 
 
-FINDINGS: tuple[Callable[[Sequence[Looked], int], str | None], ...] = (_late, _unlike)
+FINDINGS: tuple[Finding, ...] = (_late, _unlike)

@@ -55,8 +55,8 @@ def _known(platform: Platform, model: Model, as_of: date) -> tuple[list[str], pd
 
 def known_labels(
     reading: Reading, platform: Platform, model: Model, first: date, as_of: date
-) -> tuple[pd.DataFrame, set[date]]:
-    """Return the same labels, to learn from, and the batches of the target's source that had reports by then.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the same labels, to learn from, and the reports behind them: those that were known by then.
 
     Raises:
         SpecError: a text of the target is hardly ever reported, and oftener in another spelling.
@@ -67,8 +67,8 @@ def known_labels(
         spelled = raw.narrowed(["batch_date", "known_at", model.truth.column])
         train.require_spelled(model, reading.read(spelled, first, as_of), known_by)
     reported = read_reports(reading, platform, model, first, as_of)
-    nights = set(reported.loc[reported["known_at"] <= known_by, "batch_date"].dt.date)
-    return train.labels(model, reported, entity, known_by), nights
+    reported = reported[reported["known_at"] <= known_by]
+    return train.labels(model, reported, entity, known_by), reported
 
 
 def ensure_predictions(platform: Platform, table: Table) -> None:

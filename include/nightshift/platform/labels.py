@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from nightshift import train
-from nightshift.calendar import DateRange
-from nightshift.monitor.maturity import Looked, arrived
+from nightshift.calendar import Calendar, DateRange
+from nightshift.monitor.maturity import Looked, arrived, partial
 from nightshift.platform.handles import Platform, Try
 from nightshift.records import deliveries, labels, monitoring
 from nightshift.records.labels import LabelBatch
@@ -57,13 +57,13 @@ def read_reports(reading: Reading, platform: Platform, model: Model, first: date
     return pd.concat(filled, ignore_index=True).sort_values("batch_date", kind="stable", ignore_index=True)
 
 
-def looked_at_night(platform: Platform, night: date, part: pd.DataFrame, batch_date: date) -> Looked:
+def looked_at_night(calendar: Calendar, night: date, part: pd.DataFrame, batch_date: date) -> Looked:
     """Return when the labels of a night's rows came, in nights by their cut-offs, up to that of ``batch_date``.
 
     ``part``: its rows, with what :func:`train.came` tells of each.
     """
     nights = DateRange(night, batch_date).dates
-    cutoffs = pd.DatetimeIndex([platform.project.calendar.cutoff(day) for day in nights])
+    cutoffs = pd.DatetimeIndex([calendar.cutoff(day) for day in nights])
     known = part[part[LABEL].notna()]
     reported, ages = (
         np.asarray(cutoffs.searchsorted(pd.DatetimeIndex(instants), side="left"), dtype=np.float64)
@@ -71,6 +71,28 @@ def looked_at_night(platform: Platform, night: date, part: pd.DataFrame, batch_d
     )
     labels = known[LABEL].to_numpy(dtype=np.float64)
     return Looked(night, len(part), arrived(reported, ages, labels, len(nights) - 1))
+
+
+def partial_nights(
+    calendar: Calendar,
+    model: Model,
+    entity: list[str],
+    features: pd.DataFrame,
+    reported: pd.DataFrame,
+    as_of: date,
+) -> dict[date, str]:
+    """Return the nights of which a training as of a date would learn labels unlike all of theirs, and why.
+
+    ``features``: the rows of nights. ``reported``: what :func:`read_reports` has of them.
+    """
+    last = as_of - timedelta(days=model.matures_after_days)
+    asked = pd.Timestamp(last - timedelta(days=MOST_NIGHTS - 1)), pd.Timestamp(last)
+    rows = features.loc[features["batch_date"].between(*asked), ["batch_date", *entity]]
+    known_by = pd.Timestamp(calendar.cutoff(as_of))
+    came = train.came(reported[reported["batch_date"] >= asked[0]], entity, known_by)
+    parts = rows.merge(came, on=entity, how="left").groupby(rows["batch_date"].dt.date.to_numpy())
+    looked = [looked_at_night(calendar, night, part, as_of) for night, part in parts]
+    return partial(looked, model.matures_after_days, as_of)
 
 
 def keep_labels(platform: Platform, model: Model, needed: DateRange, asked: Try) -> int:

@@ -97,7 +97,9 @@ class Past:
 
         What monitoring recorded of them says the same, once it has run; this is asked before.
         """
-        looked = [looked_at_night(self.platform, day, rows, night) for day, rows in came.items()]
+        looked = [
+            looked_at_night(self.platform.project.calendar, day, rows, night) for day, rows in came.items()
+        ]
         return provisional(looked, measure(looked, self.model.matures_after_days), night)
 
     @property

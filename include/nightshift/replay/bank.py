@@ -4,7 +4,7 @@ Whatever a policy would have done is then a look-up: which candidate it would ha
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
@@ -36,12 +36,14 @@ class Nights:
     """Everything there is: features of all nights, (n, columns), and what was reported, as ``train.reports`` has it.
 
     ``cutoff``: of a batch date, the instant up to which its night listens. ``first``: the project's first night.
+    ``partial``: of a model and a date, the nights that its training leaves out, as their labels are not all there.
     """
 
     features: pd.DataFrame
     reported: pd.DataFrame
     cutoff: Callable[[date], pd.Timestamp]
     first: date
+    partial: Callable[[Model, date], Collection[date]] = lambda model, as_of: ()
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,8 @@ def _known(
     within = nights.features["batch_date"].between(
         pd.Timestamp(dates.train_first), pd.Timestamp(dates.holdout_last)
     )
-    labelled = train.labelled(nights.features[within], known, feature_set.entity)
+    partial = nights.features["batch_date"].isin([pd.Timestamp(day) for day in nights.partial(model, as_of)])
+    labelled = train.labelled(nights.features[within & ~partial], known, feature_set.entity)
     rows = train.sampled(model.train, labelled, dates, feature_set.entity)
     train.require_enough(model, rows, dates, as_of, len(labelled))
     return rows

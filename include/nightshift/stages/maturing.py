@@ -65,7 +65,9 @@ def arrived_now(
     """
     parts = rows.groupby(rows["batch_date"].dt.date)
     looked = {each.night: each.until(batch_date) for each in before if each.night in set(scored)}
-    looked |= {night: looked_at_night(platform, night, part, batch_date) for night, part in parts}
+    looked |= {
+        night: looked_at_night(platform.project.calendar, night, part, batch_date) for night, part in parts
+    }
     others = [each for each in before if each.night not in looked]
     nights = sorted([*others, *looked.values()], key=lambda each: each.night)
     maturity = measure(nights, model.matures_after_days)

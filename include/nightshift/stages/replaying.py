@@ -18,7 +18,7 @@ from nightshift.masks import masked
 from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
 from nightshift.platform.faults import faulty_nights
-from nightshift.platform.labels import ensure_reports, read_reports
+from nightshift.platform.labels import ensure_reports, partial_nights, read_reports
 from nightshift.platform.provenance import provenance, spec_text
 from nightshift.records import replays
 from nightshift.specs import FeatureSet, Model
@@ -239,7 +239,13 @@ def _nights(platform: Platform, model: Model, asked: DateRange) -> tuple[replay.
     platform.warehouse.rest()  # candidates are fitted for long
     left = sorted(faulty & set(rows["batch_date"].dt.date))
     rows = rows[~rows["batch_date"].dt.date.isin(left)]
-    found = replay.Nights(rows, reports, lambda night: pd.Timestamp(calendar.cutoff(night)), first)
+    found = replay.Nights(
+        rows,
+        reports,
+        lambda night: pd.Timestamp(calendar.cutoff(night)),
+        first,
+        lambda spec, as_of: partial_nights(calendar, spec, feature_set.entity, rows, reports, as_of),
+    )
     if not left:
         return found, ()
     which = DateRange(left[0], left[-1])

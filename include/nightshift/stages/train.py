@@ -1,6 +1,6 @@
 """Train and promote. Each step can be repeated: what a training has already done is found by its id."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -23,7 +23,7 @@ from nightshift.platform.faults import faulty_nights
 from nightshift.platform.fitted import JUDGED_FOLDER
 from nightshift.platform.frozen import definition, read_snapshot, split
 from nightshift.platform.inputs import known_labels
-from nightshift.platform.labels import ensure_reports
+from nightshift.platform.labels import ensure_reports, partial_nights
 from nightshift.platform.lineage import Origin, freeze, origin
 from nightshift.platform.papers import decision_of, require_own, version_row
 from nightshift.platform.provenance import (
@@ -62,9 +62,12 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> results.
     require_own(platform, name, asked.run_id)
     feature_set = platform.project.feature_set(model.features)
     dates = train.training_dates(model, as_of, platform.project.settings.first_night)
-    known, made_of = _known_rows(platform, model, feature_set, dates, as_of)
+    known, made_of, left_out = _known_rows(platform, model, feature_set, dates, as_of)
     rows = train.sampled(model.train, known, dates, feature_set.entity)
-    held_out = train.require_enough(model, rows, dates, as_of, len(known))
+    told = [
+        f"{DateRange(min(nights), max(nights))} ({len(nights)}): {why}" for why, nights in left_out.items()
+    ]
+    held_out = train.require_enough(model, rows, dates, as_of, len(known), told)
     # The split is part of what is frozen: the same rows, split otherwise, are another snapshot. So is what their labels
     # mean.
     content = to_parquet(rows, model=name, as_of=as_of, **asdict(dates), target=definition(model))
@@ -84,7 +87,7 @@ def snapshot(platform: Platform, name: str, as_of: date, asked: Try) -> results.
             snapshots.FREEZE, frozen
         ):  # the same rows frozen again keep what they were first made of
             freeze(session, digest, feature_set, made_of)
-    return {"snapshot_id": digest, "rows": len(rows), "holdout_rows": held_out}
+    return {"snapshot_id": digest, "rows": len(rows), "holdout_rows": held_out, "left_out": told}
 
 
 def fit(platform: Platform, name: str, snapshot_id: str, asked: Try, *, reason: str) -> results.Fitted:
@@ -274,8 +277,11 @@ def conclude(platform: Platform, asked: Try) -> results.Ended:
 
 def _known_rows(
     platform: Platform, model: Model, feature_set: FeatureSet, dates: train.TrainingDates, as_of: date
-) -> tuple[pd.DataFrame, Origin]:
-    """Return the feature rows with the labels known as of a date, and what they are made of; without a target, all."""
+) -> tuple[pd.DataFrame, Origin, dict[str, list[date]]]:
+    """Return the feature rows with the labels known as of a date, what they are made of, and by why, nights left out.
+
+    Without a target, all rows.
+    """
     table, nights = feature_table(feature_set), DateRange(dates.train_first, dates.holdout_last)
     platform.warehouse.ensure(table)
     source = model.target.source if model.target else ""
@@ -284,16 +290,31 @@ def _known_rows(
     with platform.warehouse.reading() as reading:
         features = reading.read(table, nights.first, nights.last)
         # A training would learn what is wrong.
-        faulty = faulty_nights(reading, feature_set, nights)
-        features = features[~features["batch_date"].dt.date.isin(faulty)]
+        without = dict.fromkeys(sorted(faulty_nights(reading, feature_set, nights)), "a fault is open")
+        features = _without(features, without)
         if not source:
-            return features.assign(label=np.nan), origin(reading, feature_set, nights, source, (), faulty)
-        truth, reported = known_labels(reading, platform, model, dates.train_first, as_of)
-        made_of = origin(reading, feature_set, nights, source, reported, faulty)
-    rows = train.labelled(features, truth, feature_set.entity)
+            made_of = origin(reading, feature_set, nights, source, (), without)
+            return features.assign(label=np.nan), made_of, _by_why(without)
+        truth, reports = known_labels(reading, platform, model, dates.train_first, as_of)
+        entity = feature_set.entity
+        partial = partial_nights(platform.project.calendar, model, entity, features, reports, as_of)
+        features, without = _without(features, partial), without | partial
+        made_of = origin(reading, feature_set, nights, source, set(reports["batch_date"].dt.date), without)
+    rows = train.labelled(features, truth, entity)
     if rows.empty and len(features) and len(truth):
-        raise train.never_met(model, features, truth, feature_set.entity)
-    return rows, made_of
+        raise train.never_met(model, features, truth, entity)
+    return rows, made_of, _by_why(without)
+
+
+def _without(features: pd.DataFrame, nights: Collection[date]) -> pd.DataFrame:
+    return features[~features["batch_date"].dt.date.isin(nights)]
+
+
+def _by_why(without: Mapping[date, str]) -> dict[str, list[date]]:
+    found: dict[str, list[date]] = {}
+    for night, why in without.items():
+        found.setdefault(why, []).append(night)
+    return found
 
 
 def _fit_and_log(

@@ -1,5 +1,6 @@
 """Which rows a training has: enough, and of those to fit on the same ones whenever it is asked, in any order."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -10,10 +11,18 @@ from nightshift.specs import Model, Train
 from nightshift.train.dates import TrainingDates
 
 
-def require_enough(model: Model, rows: pd.DataFrame, dates: TrainingDates, as_of: date, labelled: int) -> int:
+def require_enough(
+    model: Model,
+    rows: pd.DataFrame,
+    dates: TrainingDates,
+    as_of: date,
+    labelled: int,
+    left_out: Sequence[str] = (),
+) -> int:
     """Return how many rows are held out. Raises NotReady if they, or those to fit on, are too few or all alike.
 
-    ``rows``: those that are kept of so many ``labelled`` ones, the holdout's among both.
+    ``rows``: those that are kept of so many ``labelled`` ones, the holdout's among both. ``left_out``: in words, nights
+    that neither have rows of.
     """
     later = rows["batch_date"] >= pd.Timestamp(dates.holdout_first)
     held_out, drawn_of = int(later.sum()), ""
@@ -30,6 +39,7 @@ def require_enough(model: Model, rows: pd.DataFrame, dates: TrainingDates, as_of
             f"model '{model.name}' as of {as_of}: {len(rows) - held_out} labelled rows in {dates.train_first}.."
             f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
             f"run features_{model.features} for these nights"
+            + "".join(f"; left out is {each}" for each in left_out)
         )
     _require_difference(
         model, rows[~later]["label"], f"to fit on{drawn_of}", dates.train_first, dates.train_last

@@ -1,6 +1,7 @@
 """When labels are complete: late ones, ones that come by what they say, one bad night, and what may not be judged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightshift.monitor.maturity import AT_LAST, Looked, Maturity, arrived, curve, measure, state
+from nightshift.monitor.maturity import AT_LAST, Looked, Maturity, arrived, curve, measure, partial, state
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
 ROWS, DECLARED = 900, 2
@@ -106,6 +107,24 @@ def test_positives_that_come_late_are_found_though_hardly_any_label_is_missing()
     assert found.words is not None
     assert "labels known by then are 0.0" in found.words
     assert "below all" in found.words
+
+
+def test_a_training_leaves_out_nights_whose_positives_are_still_to_come_and_no_others() -> None:
+    today = 31
+    late = partial(looked(30, today=today, late_positives=0.4), DECLARED, FIRST + today * DAY)
+    # They come after 4 nights: those of the newest two that have the declared age do not have them yet.
+    assert list(late) == [FIRST + 28 * DAY, FIRST + 29 * DAY]
+    assert all("labels are complete 4 nights later, not 2" in why for why in late.values())
+    # Late whatever they say: what is there is as good, and newer.
+    assert not partial(looked(30, today=today, late=all_late(0.3)), DECLARED, FIRST + today * DAY)
+    outage = partial(looked(30, today=today, late={29: 0.5}), DECLARED, FIRST + today * DAY)
+    assert list(outage) == [FIRST + 29 * DAY]
+    # A storm: all is reported, half of it without an outcome that could still come.
+    *calm, last = looked(30, today=today)
+    half = tuple(count // 2 for count in last.arrived.counts)
+    storm = [*calm, replace(last, arrived=replace(last.arrived, counts=half))]
+    assert state(storm[-1], storm[:-1], measure(storm, DECLARED))[0] == "provisional"
+    assert not partial(storm, DECLARED, FIRST + today * DAY)
 
 
 def test_positives_that_begin_to_come_late_are_not_judged_that_very_night_and_found_a_day_after_they_come() -> (

@@ -112,6 +112,20 @@ def test_outcomes_that_come_later_leave_a_training_without_them() -> None:
         made(spec(), nights(late=10))
 
 
+def test_a_candidate_leaves_out_the_nights_that_its_training_would() -> None:
+    asked: list[tuple[str, date]] = []
+
+    def partial(model: Model, as_of: date) -> list[date]:
+        asked.append((model.name, as_of))
+        return [PERIOD.first - timedelta(days=days) for days in (15, 20)]
+
+    whole, given = nights(), replace(nights(), partial=partial)
+    rows = replay.labelled(spec(), feature_set(), whole, PERIOD.last)
+    found = [replay.candidate(spec(), feature_set(), each, PERIOD.first, rows) for each in (whole, given)]
+    assert found[0].rows - found[1].rows == 2 * A_NIGHT
+    assert asked == [(spec().name, PERIOD.first)]
+
+
 def test_losses_are_those_of_the_functions_of_a_training(bank: replay.Bank) -> None:
     model, number = spec(), 3
     candidate = bank.candidates[number]
