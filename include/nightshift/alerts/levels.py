@@ -95,11 +95,13 @@ def compare(sights: Iterable[Sight], before: Before, policy: Policy, now: dateti
 
 
 def _is_wrong(sight: Sight, was: OpenAlert | None, policy: Policy) -> bool:
-    """Whether enough nights are wrong to open it, or too few are quiet to close it."""
+    """Whether too few nights are quiet to close it and, unless it is open, enough are wrong to open it.
+
+    Nights that close it do not open it, however many before them were wrong: it would come and go with every look.
+    """
     needs = policy.nights.get(sight.kind, ONCE)
-    if was is not None:
-        return any(sight.nights[: needs.close])
-    return sum(sight.nights[: needs.of]) >= needs.open
+    opens = was is not None or sum(sight.nights[: needs.of]) >= needs.open
+    return opens and any(sight.nights[: needs.close])
 
 
 def _mutes(wrong: Sequence[Sight], before: Before, policy: Policy, now: datetime) -> dict[str, str]:

@@ -230,6 +230,16 @@ def test_two_of_three_nights_open_and_two_quiet_ones_close_where_the_project_say
     assert told == [[], [], [("opened", name)], [], [("resolved", name)]]
 
 
+def test_nights_that_close_an_alert_do_not_open_it_again_at_the_next_look() -> None:
+    world = World(project(nights={"harm": Persistence(open=2, of=3).model_dump()}))
+    now = at(BAD, 2)
+    looks = [harmful(400.0, 400.0, 1.0), *4 * [harmful(1.0, 400.0, 400.0)], harmful(400.0, 1.0, 400.0)]
+    told = [world.look(now + n * timedelta(minutes=5), judged=tuple(look)) for n, look in enumerate(looks)]
+    name = "harm/model:model_00"
+    told = [[each for each in look if each[1] == name] for look in told]
+    assert told == [[("opened", name)], [("resolved", name)], [], [], [], [("opened", name)]]
+
+
 def test_a_silence_keeps_quiet_until_its_end_and_what_is_still_wrong_is_told_then() -> None:
     world = World(
         project(), lambda what, name, night: None if name == "model_01" else usual(what, name, night)
