@@ -171,10 +171,10 @@ def waits_for_a_signature(seen: Seen) -> State | None:
 
 def gave_up(seen: Seen) -> State | None:
     """Trainings failed their gates one after another: none is started, until it closes or one by hand is promoted."""
-    request = seen.row.request
-    if request is None or request.guard != "breaker":
-        return None
-    if not still_holds(request.not_before, request.requested_at, seen.row.promoted_at, seen.tonight.night):
+    request = seen.row.breaker
+    if request is None or not still_holds(
+        request.not_before, request.requested_at, seen.row.promoted_at, seen.tonight.night
+    ):
         return None
     step = Step("train by hand, or roll back", seen.dag("train"), f"as_of: {seen.tonight.night}")
     return State("gave up training", "act", request.reason, request.batch_date, step)

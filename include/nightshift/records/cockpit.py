@@ -61,7 +61,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Asking:
-    """The newest request for a training of the last 30 nights. ``hours``: how long ago it was made."""
+    """A request for a training of the last 30 nights. ``hours``: how long ago it was made."""
 
     batch_date: date
     status: str
@@ -104,7 +104,8 @@ class FleetRow(Row):
     """A model as it stands by a night. ``trend``: the metric of its windows, a night each, oldest first.
 
     ``missing``: nights of the last 30 without predictions, since the first that was scored. ``retrained``: the nights
-    of the trend from which on another version served. ``promoted_at``: when a version was last promoted.
+    of the trend from which on another version served. ``promoted_at``: when a version was last promoted. ``breaker``:
+    the newest request that it held back, unless a training was started since.
     """
 
     model: str
@@ -136,6 +137,7 @@ class FleetRow(Row):
     expected: int | None
     waiting: Annotated[Waiting | None, JSON]
     request: Annotated[Asking | None, JSON]
+    breaker: Annotated[Asking | None, JSON]
     trial: Annotated[Trial | None, JSON]
     trend: list[float]
     retrained: list[str]
@@ -145,8 +147,13 @@ class FleetRow(Row):
 # ``declared``: of each model [{model, feature_set, feature_version, sources, unsigned_hours}]. What is read of a model
 # lies between two dates, and a source is looked up once, however many models read it: a year of nights costs as two
 # months.
+_ASKING = (
+    "jsonb_build_object('batch_date', r.batch_date, 'status', r.status, 'guard', r.guard, 'reason', r.reason, "
+    "'training_id', r.training_id, 'outcome', r.outcome, 'not_before', r.not_before, 'requested_at', r.requested_at, "
+    "'hours', extract(epoch FROM clock_timestamp() - r.requested_at)::float8 / 3600)"
+)
 FLEET = Query(
-    """WITH d AS MATERIALIZED (
+    f"""WITH d AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(%(declared)s::text::jsonb)
     AS d(model text, feature_set text, feature_version integer, sources text[], unsigned_hours integer)
 ), delivered AS MATERIALIZED (
@@ -190,13 +197,14 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
         AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = g.training_id)
         AND NOT EXISTS (SELECT 1 FROM governance.signatures o WHERE o.training_id = g.training_id)
         ORDER BY g.decided_at DESC LIMIT 1) AS waiting,
-       (SELECT jsonb_build_object('batch_date', r.batch_date, 'status', r.status, 'guard', r.guard, 'reason', r.reason,
-               'training_id', r.training_id, 'outcome', r.outcome, 'not_before', r.not_before,
-               'requested_at', r.requested_at,
-               'hours', extract(epoch FROM clock_timestamp() - r.requested_at)::float8 / 3600)
-        FROM monitoring.retrain_requests r WHERE r.model = d.model
+       (SELECT {_ASKING} FROM monitoring.retrain_requests r WHERE r.model = d.model
         AND r.batch_date BETWEEN %(night)s::date - 29 AND %(night)s
         ORDER BY r.batch_date DESC LIMIT 1) AS request,
+       (SELECT {_ASKING} FROM monitoring.retrain_requests r WHERE r.model = d.model AND r.guard = 'breaker'
+        AND r.batch_date BETWEEN %(night)s::date - 29 AND %(night)s
+        AND NOT EXISTS (SELECT 1 FROM monitoring.retrain_requests l WHERE l.model = r.model AND l.status = 'started'
+          AND l.batch_date BETWEEN r.batch_date + 1 AND %(night)s)
+        ORDER BY r.batch_date DESC LIMIT 1) AS breaker,
        (SELECT jsonb_build_object('batch_date', p.batch_date, 'before', p.before, 'since', p.since,
                'evidence', p.evidence, 'rolls_back', p.rolls_back, 'reason', p.reason)
         FROM monitoring.probations p WHERE p.model = d.model AND p.model_version = c.version

@@ -404,6 +404,21 @@ def request(night: date, **more: object) -> rows.Request:
         ([request(BAD - DAY, status="suppressed", guard="breaker", not_before=BAD)], set()),
         ([request(BAD, status="suppressed", guard="cooldown")], set()),
         (
+            [
+                request(BAD, status="suppressed", guard="fault"),
+                request(BAD - DAY, status="suppressed", guard="breaker", not_before=BAD + DAY),
+            ],
+            {"breaker"},
+        ),
+        (
+            [
+                request(BAD, status="suppressed", guard="retry"),
+                request(BAD - DAY, outcome="rejected"),
+                request(BAD - 2 * DAY, status="suppressed", guard="breaker"),
+            ],
+            set(),
+        ),
+        (
             [request(BAD, status="suppressed", guard="cooldown"), request(BAD - DAY, guard="breaker")],
             {"training_failed"},
         ),
