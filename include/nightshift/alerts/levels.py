@@ -17,6 +17,8 @@ from nightshift.specs.alerts import Persistence
 ONCE = Persistence()
 # A reminder comes at the agreed hour, but not right after the first word.
 AT_LEAST = timedelta(hours=12)
+# A cause that does not stop all that stands on its subject is looked for by its fingerprint.
+ITSELF = frozenset({"fault"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Sight:
 
 @dataclass(frozen=True)
 class Policy:
-    """How levels open, close and are told. ``upstream``: what each subject stands on, near and far.
+    """How levels open, close and are told. ``upstream``: what each subject stands on, near and far: subjects, and
+    fingerprints of what stops it though it does not stop all.
 
     ``by``, ``zone``: the agreed hour, at which reminders come.
     """
@@ -106,13 +109,13 @@ def _is_wrong(sight: Sight, was: OpenAlert | None, policy: Policy) -> bool:
 
 def _mutes(wrong: Sequence[Sight], before: Before, policy: Policy, now: datetime) -> dict[str, str]:
     """Return, by fingerprint, which cause each effect follows from: one that is wrong, or was until a moment ago."""
-    causes = {sight.subject: sight.fingerprint for sight in wrong if KINDS[sight.kind].leads}
+    # What was open and is over by this very look counts too; what is wrong now counts first.
     lately = [each.fingerprint for each in before.resolved if now - each.at < policy.settle]
-    # What was open and is over by this very look counts too.
-    for fingerprint in (*(row.fingerprint for row in before.open), *lately):
+    causes: dict[str, str] = {}
+    for fingerprint in (*(each.fingerprint for each in (*wrong, *before.open)), *lately):
         kind, _, subject = fingerprint.partition("/")
         if kind in KINDS and KINDS[kind].leads:
-            causes.setdefault(subject, fingerprint)
+            causes.setdefault(fingerprint if kind in ITSELF else subject, fingerprint)
     found: dict[str, str] = {}
     for sight in wrong:
         if KINDS[sight.kind].follows:

@@ -80,6 +80,21 @@ def test_a_model_that_does_not_catch_up_after_its_source_was_mended_is_told() ->
     assert len(told) == 3
 
 
+def test_a_fault_mutes_the_models_that_it_holds_and_no_other() -> None:
+    live = project()
+    warned = live.models["model_01"].drift.model_copy(update={"faults": "warn"})
+    models = live.models | {"model_01": live.models["model_01"].model_copy(update={"drift": warned})}
+    world = World(
+        live.model_copy(update={"models": models}),
+        lambda what, name, night: None if what == "model" and night == BAD else usual(what, name, night),
+        faulty=lambda night: night == BAD,
+    )
+    told = world.live(BAD, 1)
+    assert told == [("opened", f"fault/features:{SET}"), ("opened", "night_missing/model:model_01")]
+    muted = {row.fingerprint for row in world.open if row.muted_by == f"fault/features:{SET}"}
+    assert muted == {"night_missing/model:model_00", "night_missing/model:model_02"}
+
+
 def test_the_same_fault_for_seven_nights_is_one_message_at_most_six_reminders_and_one_that_it_is_over() -> (
     None
 ):
