@@ -232,6 +232,8 @@ def test_each_link_of_the_cockpit_leads_somewhere(loop: Demo) -> None:
 # A demo may have nothing that is wrong.
 ALERTS = {
     "night": "2013-07-20",
+    "looked_at": "2013-07-20T06:05:00Z",
+    "late": False,
     "alerts": [
         {
             "fingerprint": f"harm/model:{MODEL}",
@@ -252,6 +254,20 @@ ALERTS = {
         }
     ],
 }
+
+
+@pytest.mark.parametrize(
+    ("since", "words"), [(ALERTS["looked_at"], "since 2013-07-20 06:05 UTC"), (None, "yet")]
+)
+def test_alerts_that_nobody_looks_for_are_not_all_well(
+    loop: Demo, page: Page, since: str | None, words: str
+) -> None:
+    told = {**ALERTS, "alerts": [], "looked_at": since, "late": True}
+    page.route("**/nightshift/api/alerts", lambda route: route.fulfill(json=told))
+    page.goto(f"{loop.runtime.airflow_url}{FLEET}/alerts")
+    box = page.locator("[data-nightshift=page]")
+    expect(box).to_contain_text(f"nobody has looked {words}")
+    expect(box).not_to_contain_text("Nothing is wrong")
 
 
 @pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights", "/data", "/alerts"])

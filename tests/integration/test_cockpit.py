@@ -23,7 +23,7 @@ from nightshift.cockpit.standing import Step, Tonight
 from nightshift.database import Readings
 from nightshift.errors import Unreachable, WarehouseRefused
 from nightshift.records import decisions, deliveries, faults, monitoring
-from nightshift.records.alerts import KEEP_OPEN, OpenAlert
+from nightshift.records.alerts import BEAT, KEEP_OPEN, OpenAlert
 from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
 from nightshift.records.profile import FeatureProfile
 from nightshift.records.sketches import Counted
@@ -446,6 +446,19 @@ def test_an_alert_is_for_who_may_see_what_it_is_about(reads: Readings) -> None:
     }
     assert subjects("alerts") == {"disk:objects", "model:gone"}
     assert subjects() == set()
+
+
+def test_alerts_that_nobody_looks_for_are_told_as_such(warehouse: Warehouse, reads: Readings) -> None:
+    def looked() -> tuple[datetime | None, bool]:
+        found = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=nothing, may_start=nothing)
+        assert found.alerts == ()
+        return found.looked_at, found.late
+
+    assert looked() == (None, True), "nothing that is wrong is not all well"
+    now = datetime.now(UTC)
+    for ago, late in ((timedelta(hours=9), True), (timedelta(minutes=5), False)):
+        warehouse.run(BEAT, now=now - ago, by="run")
+        assert looked() == (now - ago, late)
 
 
 def test_an_alert_leads_to_its_dag_and_to_the_form_that_silences_it(reads: Readings) -> None:

@@ -14,8 +14,6 @@ from nightshift.records.alerts import Declared, Message, OpenAlert, Outgoing, Wh
 from nightshift.specs import Project
 from nightshift.specs.alerts import SEVERITIES, Alerts, Route
 
-# Two rounds of who looks, and a little.
-LATE = timedelta(minutes=12)
 # From the id of a DAG, or None, to the address of its page.
 Link = Callable[[str | None], str]
 

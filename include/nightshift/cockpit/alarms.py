@@ -1,12 +1,12 @@
 """The page of alerts: what is wrong now and who has been told, as far as it is the reader's to see."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from nightshift.cockpit.answers import Link, MaySee, MayStart, silence
 from nightshift.cockpit.standing import Tonight
 from nightshift.database import Reads
-from nightshift.records.alerts import OPEN, Numbers, OpenAlert
+from nightshift.records.alerts import OPEN, PULSE, Numbers, OpenAlert
 from nightshift.specs import Project
 from nightshift.specs.derived import dag_id
 
@@ -37,9 +37,14 @@ class Alarm:
 
 @dataclass(frozen=True)
 class AlertsPage:
-    """What is open, the worst first, then the oldest."""
+    """What is open, the worst first, then the oldest. ``looked_at``: when that was seen, None if never.
+
+    ``late``: nobody looks: what is here may be over, and what is not here may be wrong.
+    """
 
     night: date
+    looked_at: datetime | None
+    late: bool
     alerts: tuple[Alarm, ...]
 
 
@@ -47,11 +52,12 @@ def alerts_page(
     reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee, may_start: MayStart
 ) -> AlertsPage:
     """Return the open alerts of what the reader may see; what is of no spec is for who may see the DAG ``alerts``."""
-    rows = reads.all(OPEN)
+    rows, pulse = reads.all(OPEN), reads.one(PULSE)
     shown = [row for row in rows if may_see(_about(project, row.subject))]
     known = {row.fingerprint for row in shown}
     alarms = tuple(_alarm(row, known, may_see, may_start) for row in shown)
-    return AlertsPage(looked_at.night, alarms)
+    late = pulse is None or pulse.is_late(datetime.now(UTC))
+    return AlertsPage(looked_at.night, pulse.evaluated_at if pulse else None, late, alarms)
 
 
 def _about(project: Project, subject: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from nightshift.rows import JSON, Command, Query, Row, insert, numbered, select, upsert
@@ -202,12 +202,19 @@ SILENCES = select(Silence, "until > %(now)s", order="silence")
 LOCK = Command("SELECT pg_advisory_xact_lock(hashtext('nightshift alerts'))")
 
 
+LATE = timedelta(minutes=12)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pulse(Row, table="alerts.pulse", key=("is_only",)):
     """When alerts were last evaluated, and by whom."""
 
     evaluated_at: datetime
     evaluated_by: str
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether nobody has looked for two rounds and a little."""
+        return now - self.evaluated_at > LATE
 
 
 PULSE = select(Pulse)
