@@ -593,6 +593,8 @@ _TONES = {
 def _step(row: records.NightStep, dag: str, looked_at: Tonight) -> NightStep:
     absent = "missing" if looked_at.due else "waits"
     status = row.status or (absent if row.in_use else "not in service")
+    if status == "scored" and looked_at.due:
+        status = "not judged"
     request = " ".join(filter(None, [row.request, row.guard and f"by {row.guard}:", row.request_reason]))
     return NightStep(
         kind=row.kind,
@@ -615,6 +617,8 @@ def _next(row: records.NightStep, status: str, dag: str, night: date) -> Step | 
         return Step("run the night", f"dags/{dag}", f"batch_date: {night}")
     if status == "failed":
         return Step("see which rows, and mend or discard them", f"plugin/nightshift/data?q={row.name}")
+    if status == "not judged":
+        return Step("judge the night", f"dags/monitor_{row.name}", f"batch_date: {night}")
     if status == "breached":
         return Step("see why, and what was tried", f"plugin/nightshift/models/{row.name}#decisions")
     return None

@@ -68,6 +68,12 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
     ({"faults": (FAULT,)}, "faulty", "watch", "plugin/nightshift/data?q=flights"),
     (NOT_SCORED, "not scored", "bad", "dags/score_late_arrival"),
     ({**NOT_SCORED, "built": BEFORE}, "not built", "bad", "dags/features_departure"),
+    # What is known of it is of an earlier night: its monitoring does not run.
+    ({"judged": BEFORE}, "not judged", "bad", "dags/monitor_late_arrival"),
+    ({"judged": None}, "not judged", "bad", "dags/monitor_late_arrival"),
+    # Of labels alone: the night is scored without it.
+    ({"deliveries": (REFUSED,)}, "source refused", "watch", "plugin/nightshift/data?q=flights"),
+    ({"deliveries": (ABSENT,)}, "source missing", "watch", "dags/collect_flights"),
     (
         {"waiting": Waiting("train__1", 3, NIGHT, datetime(2013, 7, 27, tzinfo=UTC), NIGHT)},
         "waits for a signature",
