@@ -247,6 +247,8 @@ ALERTS = {
             "numbers": {"evidence": 400.5, "of": "nights"},
             "since": "2013-07-20T06:00:00Z",
             "told": 1,
+            "took": ["team"],
+            "waits": [],
             "muted_by": None,
             "silenced_until": None,
             "to": f"dags/monitor_{MODEL}",

@@ -112,7 +112,8 @@ def _mutes(wrong: Sequence[Sight], before: Before, policy: Policy, now: datetime
     # What was open and is over by this very look counts too; what is wrong now counts first.
     lately = [each.fingerprint for each in before.resolved if now - each.at < policy.settle]
     causes: dict[str, str] = {}
-    for fingerprint in (*(each.fingerprint for each in (*wrong, *before.open)), *lately):
+    known = [*(sight.fingerprint for sight in wrong), *(row.fingerprint for row in before.open), *lately]
+    for fingerprint in known:
         kind, _, subject = fingerprint.partition("/")
         if kind in KINDS and KINDS[kind].leads:
             causes.setdefault(fingerprint if kind in ITSELF else subject, fingerprint)

@@ -285,11 +285,8 @@ def _runs(seen: Seen) -> bool:
 
 
 def _since_missing(seen: Seen) -> date | None:
-    """Return the first of the nights missing up to tonight without a gap."""
-    missing, night = set(seen.row.missing), seen.tonight.night
-    while str(night - timedelta(days=1)) in missing:
-        night -= timedelta(days=1)
-    return night
+    """Return the first of the nights missing up to tonight without a gap; of what was never scored, when it began."""
+    return seen.row.scored + timedelta(days=1) if seen.row.scored else seen.row.since
 
 
 def _with_the_answer(seen: Seen, words: str) -> str:

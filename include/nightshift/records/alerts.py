@@ -144,6 +144,24 @@ TOLD = Query(
     "AND what IN ('opened', 'reminded') AND made_at >= %(since)s ORDER BY receiver",
     Told,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard(Row):
+    """A receiver of an alert that is open: whether it has taken a message of it, and whether one waits."""
+
+    fingerprint: str
+    receiver: str
+    took: bool
+    waits: bool
+
+
+HEARD = Query(
+    "SELECT o.fingerprint, o.receiver, bool_or(o.delivered_at IS NOT NULL) AS took, "
+    "bool_or(o.delivered_at IS NULL) AS waits FROM alerts.outbox o JOIN alerts.open a USING (fingerprint) "
+    "WHERE o.made_at >= a.opened_at AND o.what IN ('opened', 'reminded') GROUP BY 1, 2 ORDER BY 1, 2",
+    Heard,
+)
 # One at a time, and of one alert to one receiver in their order: nobody hears of an end before the beginning. The row
 # is held until the transaction ends, so a sender that dies gives it back at once.
 # ``away``: receivers that are left alone.
@@ -168,16 +186,18 @@ FAILED = Command(
 
 @dataclass(frozen=True, kw_only=True)
 class Unsent(Row):
-    """What waits for a receiver that did not take it."""
+    """What waits for a receiver that did not take it. ``takes_others``: it has taken a message since the oldest."""
 
     receiver: str
     messages: int
     oldest: datetime
+    takes_others: bool = False
 
 
 UNSENT = Query(
-    "SELECT receiver, count(*) AS messages, min(made_at) AS oldest FROM alerts.outbox WHERE delivered_at IS NULL "
-    "AND tries > 0 GROUP BY receiver ORDER BY receiver",
+    "SELECT w.*, EXISTS (SELECT 1 FROM alerts.outbox t WHERE t.receiver = w.receiver AND t.delivered_at > w.oldest) "
+    "AS takes_others FROM (SELECT receiver, count(*) AS messages, min(made_at) AS oldest FROM alerts.outbox "
+    "WHERE delivered_at IS NULL AND tries > 0 GROUP BY receiver) w ORDER BY receiver",
     Unsent,
 )
 

@@ -103,9 +103,9 @@ class Alert:
 class FleetRow(Row):
     """A model as it stands by a night. ``trend``: the metric of its windows, a night each, oldest first.
 
-    ``missing``: nights of the last 30 without predictions, since the first that was scored. ``retrained``: the nights
-    of the trend from which on another version served. ``promoted_at``: when a version was last promoted. ``breaker``:
-    the newest request that it held back, unless a training was started since.
+    ``missing``: nights of the last 30 without predictions, since the first that was ever scored. ``retrained``: the
+    nights of the trend from which on another version served. ``promoted_at``: when a version was last promoted.
+    ``breaker``: the newest request that it held back, unless a training was started since.
     """
 
     model: str
@@ -175,9 +175,9 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
        (SELECT max(f.batch_date) FROM catalog.feature_batches f WHERE (f.feature_set, f.feature_version)
         = (d.feature_set, d.feature_version) AND f.batch_date <= %(night)s) AS built,
        ARRAY(SELECT n::date::text FROM generate_series(
-             (SELECT min(p.batch_date) FROM catalog.prediction_batches p
-              WHERE p.model = d.model AND p.arm = 'champion'
-              AND p.batch_date BETWEEN %(night)s::date - 29 AND %(night)s),
+             (SELECT greatest(p.batch_date, %(night)s::date - 29) FROM catalog.prediction_batches p
+              WHERE p.model = d.model AND p.arm = 'champion' AND p.batch_date <= %(night)s
+              ORDER BY p.batch_date LIMIT 1),
              %(night)s::date, '1 day') n
          WHERE n::date NOT IN (SELECT p.batch_date FROM catalog.prediction_batches p
            WHERE p.model = d.model AND p.arm = 'champion' AND p.batch_date BETWEEN %(night)s::date - 29 AND %(night)s)
@@ -298,7 +298,10 @@ class DecisionMade:
 
 @dataclass(frozen=True)
 class RequestMade:
-    """A night that asked for a training, and what every guard said."""
+    """A night that asked for a training, and what every guard said. ``hours``: how long ago it asked.
+
+    ``came_of_it``: how the training that it started ended, or what it does, in words.
+    """
 
     batch_date: date
     status: str
@@ -309,6 +312,8 @@ class RequestMade:
     outcome: str | None
     not_before: date | None
     answers: tuple[GuardAnswer, ...]
+    hours: float
+    came_of_it: str = ""
 
 
 @dataclass(frozen=True)
@@ -402,7 +407,8 @@ SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
     FROM governance.decisions g LEFT JOIN governance.signatures s USING (training_id)
     WHERE g.model = %(model)s AND g.as_of <= %(night)s ORDER BY g.decided_at DESC LIMIT 50) x), '[]') AS decisions,
   coalesce((SELECT jsonb_agg(r ORDER BY r.batch_date DESC) FROM (
-    SELECT batch_date, status, guard, reason, training_id, requested_by, outcome, not_before, answers
+    SELECT batch_date, status, guard, reason, training_id, requested_by, outcome, not_before, answers,
+           extract(epoch FROM clock_timestamp() - requested_at)::float8 / 3600 AS hours
     FROM monitoring.retrain_requests WHERE model = %(model)s AND batch_date <= %(night)s
     ORDER BY batch_date DESC LIMIT 50) r), '[]') AS requests,
   coalesce((SELECT jsonb_agg(f ORDER BY f.batch_date DESC) FROM (

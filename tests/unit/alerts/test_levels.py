@@ -509,6 +509,14 @@ def test_a_training_that_waits_for_its_signature_is_not_lost_until_its_time_is_o
     assert found == kinds
 
 
+@pytest.mark.parametrize(("others", "words"), [(False, "takes no message"), (True, "takes others")])
+def test_a_receiver_that_refuses_one_message_is_not_said_to_take_none(others: bool, words: str) -> None:
+    live = project(receivers=TEAM)
+    row = rows.Unsent(receiver="team", messages=1, oldest=at(BAD, 1), takes_others=others)
+    (sight,) = CONDITIONS["receiver_fails"](World(live).facts(at(BAD, 2), unsent=(row,)), live)
+    assert words in sight.title
+
+
 def test_a_receiver_that_is_declared_no_more_does_not_fail() -> None:
     live = project(receivers=TEAM)
     unsent = tuple(rows.Unsent(receiver=name, messages=1, oldest=at(BAD, 1)) for name in ("team", "former"))

@@ -10,7 +10,15 @@ const Subject = ({ subject }) => {
 };
 
 const heard = (a) =>
-  a.silenced_until ? `silenced until ${at(a.silenced_until)}` : a.muted_by ? `follows from ${a.muted_by}` : a.told ? `told ${a.told === 1 ? "once" : `${a.told} times`}` : "nobody was told yet";
+  [
+    a.silenced_until && `silenced until ${at(a.silenced_until)}`,
+    a.muted_by && `follows from ${a.muted_by}`,
+    a.took.length > 0 && `told ${a.took.join(", ")}${a.told > 1 ? `, ${a.told} times` : ""}`,
+    a.waits.length > 0 && `not taken yet by ${a.waits.join(", ")}`,
+    a.took.length + a.waits.length === 0 && (a.told ? "nobody: no route of the project leads to a receiver" : "nobody was told yet"),
+  ]
+    .filter(Boolean)
+    .join("; ");
 
 const ALERTS = [
   { title: "About", by: (a) => a.subject, cell: (a) => h(Subject, { subject: a.subject }) },
@@ -34,7 +42,7 @@ const AlertsPage = () => {
   const about = open.length ? `${open.length} open, the worst first.` : !late && "Nothing is wrong that you may see.";
   return h(
     Page,
-    { title: "Alerts", about: [about, since && !late && ` Looked at ${at(since)}.`] },
+    { title: "Alerts", found, about: [about, since && !late && ` Looked at ${at(since)}.`] },
     late && h(Nobody, { since }),
     h(C.Flex, { mb: 3 }, h(Search, { value: asked("q"), onChange: (value) => ask("q", value), label: "Search alerts" })),
     shown.length > 0 && h(Grid, { label: "Alerts", columns: ALERTS, rows: shown, keyOf: (a) => a.fingerprint }),
