@@ -258,20 +258,6 @@ ALERTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("since", "words"), [(ALERTS["looked_at"], "since 2013-07-20 06:05 UTC"), (None, "yet")]
-)
-def test_alerts_that_nobody_looks_for_are_not_all_well(
-    loop: Demo, page: Page, since: str | None, words: str
-) -> None:
-    told = {**ALERTS, "alerts": [], "looked_at": since, "late": True}
-    page.route("**/nightshift/api/alerts", lambda route: route.fulfill(json=told))
-    page.goto(f"{loop.runtime.airflow_url}{FLEET}/alerts")
-    box = page.locator("[data-nightshift=page]")
-    expect(box).to_contain_text(f"nobody has looked {words}")
-    expect(box).not_to_contain_text("Nothing is wrong")
-
-
 @pytest.mark.parametrize("path", ["", f"/models/{MODEL}", "/nights", "/data", "/alerts"])
 def test_hostile_names_are_text(loop: Demo, page: Page, path: str) -> None:
     """Every text of an answer is replaced: none becomes markup, and none runs."""
