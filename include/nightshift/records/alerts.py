@@ -69,15 +69,16 @@ EVENTS = select(AlertEvent, "fingerprint = %(fingerprint)s", order="event DESC L
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved(Row):
-    """When an alert was last resolved."""
+    """When an alert was last resolved, and whose it was."""
 
     fingerprint: str
     at: datetime
+    owner: str = ""
 
 
 RESOLVED_SINCE = Query(
-    "SELECT fingerprint, max(happened_at) AS at FROM alerts.events WHERE what = 'resolved' "
-    "AND happened_at > %(since)s GROUP BY fingerprint",
+    "SELECT DISTINCT ON (fingerprint) fingerprint, happened_at AS at, owner FROM alerts.events "
+    "WHERE what = 'resolved' AND happened_at > %(since)s ORDER BY fingerprint, event DESC",
     Resolved,
 )
 

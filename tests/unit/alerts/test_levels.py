@@ -49,6 +49,34 @@ def test_one_broken_source_under_25_models_is_one_message_and_one_that_it_is_ove
     ]
 
 
+@pytest.mark.parametrize(
+    ("routes", "told"),
+    [
+        ([{"to": ["team"]}], set()),
+        # Who hears of one model alone would hear nothing.
+        ([{"to": ["team"]}, {"to": ["duty"], "model": "model_01"}], {"night_missing/model:model_01"}),
+        ([{"to": ["team"]}, {"to": ["duty"], "severity": "error"}], set()),
+        # Of a set that two follow once is enough: the models stand on it.
+        (
+            [{"to": ["team"], "source": "weather"}, {"to": ["duty"], "owner": "b"}],
+            {f"night_missing/features:{SET}"},
+        ),
+    ],
+)
+def test_an_effect_is_muted_where_all_who_would_hear_of_it_hear_of_its_cause(
+    routes: list[dict], told: set[str]
+) -> None:
+    live = project(receivers=TEAM | {"duty": TEAM["team"]}, routes=routes)
+    of_b = {name: spec.model_copy(update={"owner": "b"}) for name, spec in live.models.items()}
+    sets = {name: spec.model_copy(update={"owner": "b"}) for name, spec in live.feature_sets.items()}
+    world = World(
+        live.model_copy(update={"models": of_b, "feature_sets": sets}),
+        lambda what, name, night: usual(what, name, night) if night != BAD or what == "source" else None,
+        failed=lambda name, night, now: (name, night) == ("weather", BAD),
+    )
+    assert set(world.live(BAD, 1)) == {("opened", name) for name in {"source_refused/source:weather", *told}}
+
+
 def test_while_a_source_is_broken_its_effects_are_known_as_such() -> None:
     world = World(
         project(),
