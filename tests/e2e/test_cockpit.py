@@ -232,6 +232,8 @@ def test_each_link_of_the_cockpit_leads_somewhere(loop: Demo) -> None:
 # A demo may have nothing that is wrong.
 ALERTS = {
     "night": "2013-07-20",
+    "looked_at": "2013-07-20T06:05:00Z",
+    "late": False,
     "alerts": [
         {
             "fingerprint": f"harm/model:{MODEL}",
@@ -245,6 +247,8 @@ ALERTS = {
             "numbers": {"evidence": 400.5, "of": "nights"},
             "since": "2013-07-20T06:00:00Z",
             "told": 1,
+            "took": ["team"],
+            "waits": [],
             "muted_by": None,
             "silenced_until": None,
             "to": f"dags/monitor_{MODEL}",

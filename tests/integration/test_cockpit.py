@@ -23,7 +23,7 @@ from nightshift.cockpit.standing import Step, Tonight
 from nightshift.database import Readings
 from nightshift.errors import Unreachable, WarehouseRefused
 from nightshift.records import decisions, deliveries, faults, monitoring
-from nightshift.records.alerts import KEEP_OPEN, OpenAlert
+from nightshift.records.alerts import BEAT, KEEP_OPEN, OpenAlert
 from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
 from nightshift.records.profile import FeatureProfile
 from nightshift.records.sketches import Counted
@@ -304,6 +304,82 @@ def test_the_page_of_a_model_is_what_its_rows_say(warehouse: Warehouse, reads: R
     assert answers.model_page(reads, PROJECT, TONIGHT, name="absent", **ALL) is None
 
 
+def test_a_model_that_is_not_scored_for_long_misses_all_nights_since(reads: Readings) -> None:
+    later = Tonight(LAST + timedelta(days=40), due=True)
+    found = next(
+        m for m in answers.fleet(reads, PROJECT, later, may_see=everything).models if m.model == MODEL
+    )
+    assert found.missing == tuple(str(later.night - timedelta(days=n)) for n in reversed(range(30)))
+    assert (found.state.word, found.state.since) == ("source missing", LAST + timedelta(days=1))
+
+
+ASKED_OF = "arrival_delay"
+FAULTY = "a fault is open: distance: doubled of jane@example.org (from flights or weather)"
+Asks = Callable[..., None]
+
+
+@pytest.fixture
+def asks(warehouse: Warehouse) -> Iterator[Asks]:
+    """Return what writes that a night asked for a training, so many nights ago."""
+
+    def ask(ago: int, status: str, guard: str | None = None, **more: Any) -> None:
+        usual = {"reason": "shift", "training_id": None, "requested_by": None, "not_before": None}
+        answer = monitoring.GuardAnswer("fault", True, FAULTY, None)
+        row = {**usual, **more, "model": ASKED_OF, "batch_date": LAST - timedelta(days=ago)}
+        warehouse.run(
+            monitoring.ASK, monitoring.RetrainRequest(status=status, guard=guard, answers=(answer,), **row)
+        )
+
+    yield ask
+    warehouse.execute("DELETE FROM monitoring.retrain_requests WHERE model = %s", (ASKED_OF,))
+
+
+def page_without(reads: Readings, *hidden: str) -> answers.ModelPage:
+    rights = {"may_see": lambda dag: dag not in hidden, "may_start": nothing}
+    found = answers.model_page(reads, PROJECT, TONIGHT, name=ASKED_OF, **rights)
+    assert found
+    return found
+
+
+def test_the_breaker_holds_until_a_training_is_started_whatever_guard_is_asked_before_it(
+    reads: Readings, asks: Asks
+) -> None:
+    asks(3, "suppressed", "breaker", not_before=LAST + timedelta(days=20))
+    asks(2, "suppressed", "fault", reason=FAULTY)
+    assert page_without(reads).model.state.word == "gave up training"
+    asks(1, "started", training_id="again")
+    assert page_without(reads).model.state.word != "gave up training"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "sources"), [((), "flights or weather"), (("collect_flights",), "weather or a source")]
+)
+def test_what_a_guard_says_of_a_fault_names_no_source_that_is_not_the_readers(
+    reads: Readings, asks: Asks, hidden: tuple[str, ...], sources: str
+) -> None:
+    asks(0, "suppressed", "fault", reason=FAULTY)
+    page = page_without(reads, *hidden)
+    words = f"a fault is open: distance: doubled of [address] (from {sources})"
+    assert page.requests[0].reason == page.requests[0].answers[0].words == words
+    assert page.model.row.request
+    assert page.model.row.request.reason == words
+    steps = answers.night_page(reads, PROJECT, TONIGHT, may_see=lambda dag: dag not in hidden).steps
+    assert [step.request for step in steps if step.name == ASKED_OF] == [f"suppressed by fault: {words}"]
+
+
+@pytest.mark.parametrize(("hours", "words"), [(0, "runs"), (13, "left no word")])
+def test_a_training_that_was_lost_is_not_told_as_running(
+    warehouse: Warehouse, reads: Readings, asks: Asks, hours: int, words: str
+) -> None:
+    asks(1, "started", training_id="again")
+    warehouse.execute(
+        "UPDATE monitoring.retrain_requests SET requested_at = requested_at - make_interval(hours => %s) "
+        "WHERE training_id = 'again'",
+        (hours,),
+    )
+    assert page_without(reads).requests[0].came_of_it == words
+
+
 def test_features_are_drawn_beside_the_training_and_slices_by_the_metric_to_beat(
     warehouse: Warehouse, reads: Readings
 ) -> None:
@@ -446,6 +522,49 @@ def test_an_alert_is_for_who_may_see_what_it_is_about(reads: Readings) -> None:
     }
     assert subjects("alerts") == {"disk:objects", "model:gone"}
     assert subjects() == set()
+
+
+def test_who_was_told_is_who_took_a_message(warehouse: Warehouse, reads: Readings) -> None:
+    mine = f"harm/model:{MODEL}"
+
+    def heard() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        found = alarms.alerts_page(reads, PROJECT, TONIGHT, **ALL).alerts
+        (alarm,) = [each for each in found if each.fingerprint == mine]
+        return alarm.took, alarm.waits
+
+    assert heard() == ((), ()), "no route leads to anybody"
+    then = alert("harm", mine.partition("/")[2]).opened_at
+    for receiver, made, delivered in (
+        ("mail", 0, 0),
+        ("duty", 0, None),
+        ("mail", 24, None),
+        ("old", -24, -24),
+    ):
+        warehouse.execute(
+            "INSERT INTO alerts.outbox (fingerprint, receiver, what, body, made_at, not_before, tries, delivered_at) "
+            "VALUES (%s, %s, 'opened', '{}', %s, %s, 0, %s)",
+            (
+                mine,
+                receiver,
+                then + timedelta(hours=made),
+                then,
+                None if delivered is None else then + timedelta(hours=delivered),
+            ),
+        )
+    assert heard() == (("mail",), ("duty",))
+
+
+def test_alerts_that_nobody_looks_for_are_told_as_such(warehouse: Warehouse, reads: Readings) -> None:
+    def looked() -> tuple[datetime | None, bool]:
+        found = alarms.alerts_page(reads, PROJECT, TONIGHT, may_see=nothing, may_start=nothing)
+        assert found.alerts == ()
+        return found.looked_at, found.late
+
+    assert looked() == (None, True), "nothing that is wrong is not all well"
+    now = datetime.now(UTC)
+    for ago, late in ((timedelta(hours=9), True), (timedelta(minutes=5), False)):
+        warehouse.run(BEAT, now=now - ago, by="run")
+        assert looked() == (now - ago, late)
 
 
 def test_an_alert_leads_to_its_dag_and_to_the_form_that_silences_it(reads: Readings) -> None:

@@ -1,5 +1,6 @@
 """Specs: a mistake names the file, the key and what was meant; one broken file leaves the others."""
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -63,6 +64,17 @@ def test_a_file_name_is_the_name(folder: Path) -> None:
     for part, specs in (("sources", project.sources), ("features", project.feature_sets)):
         assert set(specs) == {p.stem for p in (folder / part).iterdir() if p.suffix in {".yaml", ".py"}}
     assert {name: spec.name for name, spec in project.sources.items()} == {n: n for n in project.sources}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [(b"mod\xe8le", r"mod\udce8le"), (b"a\nb", r"a\nb"), ("modèle".encode(), "modèle")],
+)
+def test_a_file_of_any_name_is_told_in_letters_that_can_be_kept(folder: Path, name: bytes, told: str) -> None:
+    (folder / "models" / f"{os.fsdecode(name)}.yaml").write_text("x: 1")
+    found = load_project(folder)
+    assert [path.relative_to(folder).as_posix() for path in found.broken] == [f"models/{told}.yaml"]
+    assert f"models/{told}.yaml: " in problem(folder).encode().decode()
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def receiver_fails(facts: Facts, project: Project) -> Iterator[Sight]:
     for row in facts.unsent:
         if row.receiver in project.settings.alerts.receivers and facts.now - row.oldest > PATIENCE:
             minutes = int((facts.now - row.oldest).total_seconds() // SECONDS_A_MINUTE)
-            title = f"receiver '{row.receiver}' takes no message"
+            what = "takes others, and refuses some messages" if row.takes_others else "takes no message"
+            title = f"receiver '{row.receiver}' {what}"
             numbers: Numbers = {"messages": row.messages, "minutes": minutes}
             owner = project.settings.owner
             yield Sight(

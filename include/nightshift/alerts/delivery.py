@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import cache, partial
 from typing import Literal
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
@@ -57,8 +58,8 @@ class Door:
 
 
 def key_of(outgoing: Outgoing) -> str:
-    """Return the key of one message: the same when it is sent again."""
-    return f"{outgoing.fingerprint}#{outgoing.message}"
+    """Return the key of one message: the same when it is sent again. ASCII, as a header has to be."""
+    return quote(f"{outgoing.fingerprint}#{outgoing.message}", safe="/:#")
 
 
 def deliver(receiver: Receiver, door: Door, outgoing: Outgoing) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from nightshift.alerts.conditions import sights, unknown
 from nightshift.alerts.facts import NIGHTS, Facts, Seen, declared
+from nightshift.alerts.kinds import KINDS
 from nightshift.alerts.levels import Before, Changes, Policy, compare
 from nightshift.alerts.nights import upstream
 from nightshift.database import Database, Session
@@ -14,8 +15,6 @@ from nightshift.records.alerts import Declared, Message, OpenAlert, Outgoing, Wh
 from nightshift.specs import Project
 from nightshift.specs.alerts import SEVERITIES, Alerts, Route
 
-# Two rounds of who looks, and a little.
-LATE = timedelta(minutes=12)
 # From the id of a DAG, or None, to the address of its page.
 Link = Callable[[str | None], str]
 
@@ -63,6 +62,7 @@ def _compared(session: Session, project: Project, seen: Seen, now: datetime) -> 
         {str(kind): needs for kind, needs in settings.nights.items()},
         upstream(project),
         settle,
+        lambda kind, subject, owner: frozenset(receivers_of(settings, kind, subject, owner)),
     )
     return compare(sights(facts(session, project, seen, now), project), before, policy, now)
 
@@ -96,7 +96,11 @@ def facts(session: Session, project: Project, seen: Seen, now: datetime) -> Fact
 
 def _post(session: Session, declared: Alerts, what: What, row: OpenAlert, now: datetime, link: Link) -> None:
     message = message_of(what, row, now, declared.runbooks, link(row.dag_id))
-    receivers = _told(session, declared, row) if what == "resolved" else receivers_of(declared, row)
+    receivers = (
+        _told(session, declared, row)
+        if what == "resolved"
+        else receivers_of(declared, row.kind, row.subject, row.owner)
+    )
     for receiver in receivers:
         outgoing = Outgoing(
             fingerprint=row.fingerprint,
@@ -134,19 +138,19 @@ def message_of(what: What, row: OpenAlert, now: datetime, runbooks: str, link: s
     )
 
 
-def receivers_of(declared: Alerts, row: OpenAlert) -> list[str]:
+def receivers_of(declared: Alerts, kind: str, subject: str, owner: str) -> list[str]:
     """Return the receivers of all routes that fit an alert, each once, in the order of the routes."""
-    fitting = [route for route in declared.routes if _fits(route, row)]
+    fitting = [route for route in declared.routes if _fits(route, kind, subject, owner)]
     return list(dict.fromkeys(name for route in fitting for name in route.to))
 
 
-def _fits(route: Route, row: OpenAlert) -> bool:
-    what, _, name = row.subject.partition(":")
+def _fits(route: Route, kind: str, subject: str, owner: str) -> bool:
+    what, _, name = subject.partition(":")
     return (
-        SEVERITIES.index(route.severity) <= SEVERITIES.index(row.severity)
+        SEVERITIES.index(route.severity) <= SEVERITIES.index(KINDS[kind].severity)
         and route.model in (None, name if what == "model" else "")
         and route.source in (None, name if what == "source" else "")
-        and route.owner in (None, row.owner)
+        and route.owner in (None, owner)
     )
 
 

@@ -4,7 +4,7 @@ Levels, not edges: whoever looks again at the same rows finds the same, so nothi
 open was told of, or says why not: it follows from another (muted), somebody silenced it, or it is too young.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -17,6 +17,8 @@ from nightshift.specs.alerts import Persistence
 ONCE = Persistence()
 # A reminder comes at the agreed hour, but not right after the first word.
 AT_LEAST = timedelta(hours=12)
+# A cause that does not stop all that stands on its subject is looked for by its fingerprint.
+ITSELF = frozenset({"fault"})
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,11 @@ class Sight:
 
 @dataclass(frozen=True)
 class Policy:
-    """How levels open, close and are told. ``upstream``: what each subject stands on, near and far.
+    """How levels open, close and are told. ``upstream``: what each subject stands on, near and far: subjects, and
+    fingerprints of what stops it though it does not stop all.
 
-    ``by``, ``zone``: the agreed hour, at which reminders come.
+    ``by``, ``zone``: the agreed hour, at which reminders come. ``hears``: the receivers of a kind about a subject of an
+    owner.
     """
 
     by: time
@@ -53,6 +57,7 @@ class Policy:
     nights: Mapping[str, Persistence]
     upstream: Mapping[str, frozenset[str]]
     settle: timedelta
+    hears: Callable[[str, str, str], frozenset[str]] = lambda kind, subject, owner: frozenset()
 
 
 @dataclass(frozen=True)
@@ -95,28 +100,38 @@ def compare(sights: Iterable[Sight], before: Before, policy: Policy, now: dateti
 
 
 def _is_wrong(sight: Sight, was: OpenAlert | None, policy: Policy) -> bool:
-    """Whether enough nights are wrong to open it, or too few are quiet to close it."""
+    """Whether too few nights are quiet to close it and, unless it is open, enough are wrong to open it.
+
+    Nights that close it do not open it, however many before them were wrong: it would come and go with every look.
+    """
     needs = policy.nights.get(sight.kind, ONCE)
-    if was is not None:
-        return any(sight.nights[: needs.close])
-    return sum(sight.nights[: needs.of]) >= needs.open
+    opens = was is not None or sum(sight.nights[: needs.of]) >= needs.open
+    return opens and any(sight.nights[: needs.close])
 
 
 def _mutes(wrong: Sequence[Sight], before: Before, policy: Policy, now: datetime) -> dict[str, str]:
-    """Return, by fingerprint, which cause each effect follows from: one that is wrong, or was until a moment ago."""
-    causes = {sight.subject: sight.fingerprint for sight in wrong if KINDS[sight.kind].leads}
-    lately = [each.fingerprint for each in before.resolved if now - each.at < policy.settle]
-    # What was open and is over by this very look counts too.
-    for fingerprint in (*(row.fingerprint for row in before.open), *lately):
+    """Return, by fingerprint, which cause each effect follows from: one that is wrong, or was until a moment ago.
+
+    Whoever would hear of the effect hears of that cause: else nobody would tell him anything.
+    """
+    # What was open and is over by this very look counts too; what is wrong now counts first.
+    known = [(sight.fingerprint, sight.owner) for sight in wrong]
+    known += [(row.fingerprint, row.owner) for row in before.open]
+    known += [(each.fingerprint, each.owner) for each in before.resolved if now - each.at < policy.settle]
+    causes: dict[str, tuple[str, frozenset[str]]] = {}
+    for fingerprint, owner in known:
         kind, _, subject = fingerprint.partition("/")
         if kind in KINDS and KINDS[kind].leads:
-            causes.setdefault(subject, fingerprint)
+            place = fingerprint if kind in ITSELF else subject
+            causes.setdefault(place, (fingerprint, policy.hears(kind, subject, owner)))
     found: dict[str, str] = {}
     for sight in wrong:
         if KINDS[sight.kind].follows:
-            stands_on = sorted(policy.upstream.get(sight.subject, frozenset()) & causes.keys())
+            mine = policy.hears(sight.kind, sight.subject, sight.owner)
+            above = policy.upstream.get(sight.subject, frozenset()) & causes.keys()
             # The nearest to the source: a source sorts behind a feature set, and behind the project's whole night.
-            found |= {sight.fingerprint: causes[stands_on[-1]]} if stands_on else {}
+            stands_on = sorted(place for place in above if mine <= causes[place][1])
+            found |= {sight.fingerprint: causes[stands_on[-1]][0]} if stands_on else {}
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from nightshift.alerts.facts import Facts, grouped, in_a_row
 from nightshift.alerts.levels import Sight
@@ -128,17 +129,22 @@ def training_rejected(facts: Facts, project: Project) -> Iterator[Sight]:
 
 
 def breaker(facts: Facts, project: Project) -> Iterator[Sight]:
-    """The newest night that asked for a training was held back by the breaker, which has not closed since."""
+    """The breaker held a night back, and has not closed since, nor has a training been started.
+
+    It speaks last: a later night that another guard held as well does not say that it is over.
+    """
     tonight = project.calendar.date_of(facts.now)
     for spec, mine in _requests(facts, project):
-        newest, promoted = mine[0], _promoted(facts, spec.name)
-        if newest.guard == "breaker" and still_holds(
-            newest.not_before, newest.requested_at, promoted, tonight
-        ):
-            run = in_a_row(row.guard == "breaker" for row in mine)
+        held = [row for row in takewhile(_held_back, mine) if row.guard == "breaker"]
+        promoted = _promoted(facts, spec.name)
+        if held and still_holds(held[0].not_before, held[0].requested_at, promoted, tonight):
             title = f"model '{spec.name}': the breaker holds trainings back"
-            numbers: Numbers = {"night": str(newest.batch_date), "requests": run}
-            yield _of(spec, "breaker", title, mine[run - 1].requested_at, numbers, "retrain")
+            numbers: Numbers = {"night": str(held[0].batch_date), "requests": len(held)}
+            yield _of(spec, "breaker", title, held[-1].requested_at, numbers, "retrain")
+
+
+def _held_back(asked: Request) -> bool:
+    return asked.status != "started"
 
 
 def signature_waits(facts: Facts, project: Project) -> Iterator[Sight]:

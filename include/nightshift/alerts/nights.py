@@ -214,7 +214,8 @@ def upstream(project: Project) -> dict[str, frozenset[str]]:
 
 def _below(spec: Model, project: Project, sets: dict[str, frozenset[str]]) -> frozenset[str]:
     own = f"features:{project.feature_set(spec.features).table}"
-    return sets[own] | {own}
+    # A model that is scored in spite of faults does not miss its night for one.
+    return sets[own] | {own, *({f"fault/{own}"} if spec.drift.faults == "hold" else ())}
 
 
 source_refused = _batches("source_refused")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 
 from nightshift.alerts.kinds import KINDS
 from nightshift.database import Database
@@ -50,18 +51,18 @@ def silence(
 
 
 def _require_subject(project: Project, text: str) -> None:
-    """Raise RequestError for a subject that no alert of this project can have: nothing would be silent."""
+    """Raise RequestError for a subject or pattern that no alert of this project can have: nothing would be silent."""
     what, _, name = text.partition(":")
     known = {
         "model": set(project.models),
         "source": set(project.sources),
         "features": {spec.table for spec in project.feature_sets.values()},
+        "receiver": set(project.settings.alerts.receivers),
     }
-    if any(sign in text for sign in "*?["):  # a pattern
-        return
-    if what in known and name not in known[what]:
+    if what in known and not project.problems and not any(fnmatchcase(each, name) for each in known[what]):
         raise RequestError(f"subject: this project has no {text}{did_you_mean(name, known[what])}")
-    if what not in known and text != "project" and what not in ("component", "receiver", "spec"):
+    of_another = (what in ("component", "spec") and name) or any(sign in what for sign in "*?[")
+    if what not in known and text != "project" and not of_another:
         raise RequestError(
             f"subject: expected project, model:NAME, source:NAME, features:NAME_vN, component:NAME, receiver:NAME, "
             f"spec:FOLDER/FILE or a pattern of them, as in model:*; got {text[:60]!r}"

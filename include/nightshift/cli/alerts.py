@@ -25,7 +25,6 @@ def listed(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
 
-    from nightshift.alerts.evaluating import LATE
     from nightshift.cli.handles import warehouse_url
     from nightshift.database import Database
     from nightshift.records import alerts
@@ -33,7 +32,7 @@ def listed(context: typer.Context) -> None:
     with clear_errors():
         database = Database(warehouse_url("reader"))
         rows, pulse = database.all(alerts.OPEN), database.one(alerts.PULSE)
-    late = pulse is None or datetime.now(UTC) - pulse.evaluated_at > LATE
+    late = pulse is None or pulse.is_late(datetime.now(UTC))
     if rows:
         console.print(table(rows))
     elif not late:

@@ -1,19 +1,23 @@
 """The page of alerts: what is wrong now and who has been told, as far as it is the reader's to see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from nightshift.cockpit.answers import Link, MaySee, MayStart, silence
 from nightshift.cockpit.standing import Tonight
 from nightshift.database import Reads
-from nightshift.records.alerts import OPEN, Numbers, OpenAlert
+from nightshift.records.alerts import HEARD, OPEN, PULSE, Heard, Numbers, OpenAlert
 from nightshift.specs import Project
 from nightshift.specs.derived import dag_id
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """An open alert. ``told``: how often somebody was; ``muted_by``: what it follows from.
+    """An open alert. ``muted_by``: what it follows from.
+
+    ``told``: how often it was said; ``took``: the receivers that have heard it, ``waits``: those that have not yet;
+    there are none of either where no route leads to anybody.
 
     ``to``: the DAG that it is about, None where it is none or not the reader's; ``silence``: the form, if he may.
     """
@@ -29,6 +33,8 @@ class Alarm:
     numbers: Numbers
     since: datetime
     told: int
+    took: tuple[str, ...]
+    waits: tuple[str, ...]
     muted_by: str | None
     silenced_until: datetime | None
     to: str | None
@@ -37,9 +43,14 @@ class Alarm:
 
 @dataclass(frozen=True)
 class AlertsPage:
-    """What is open, the worst first, then the oldest."""
+    """What is open, the worst first, then the oldest. ``looked_at``: when that was seen, None if never.
+
+    ``late``: nobody looks: what is here may be over, and what is not here may be wrong.
+    """
 
     night: date
+    looked_at: datetime | None
+    late: bool
     alerts: tuple[Alarm, ...]
 
 
@@ -47,11 +58,15 @@ def alerts_page(
     reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee, may_start: MayStart
 ) -> AlertsPage:
     """Return the open alerts of what the reader may see; what is of no spec is for who may see the DAG ``alerts``."""
-    rows = reads.all(OPEN)
+    rows, pulse = reads.all(OPEN), reads.one(PULSE)
     shown = [row for row in rows if may_see(_about(project, row.subject))]
+    heard: dict[str, list[Heard]] = {row.fingerprint: [] for row in rows}
+    for each in reads.all(HEARD):
+        heard.setdefault(each.fingerprint, []).append(each)
     known = {row.fingerprint for row in shown}
-    alarms = tuple(_alarm(row, known, may_see, may_start) for row in shown)
-    return AlertsPage(looked_at.night, alarms)
+    alarms = tuple(_alarm(row, heard[row.fingerprint], known, may_see, may_start) for row in shown)
+    late = pulse is None or pulse.is_late(datetime.now(UTC))
+    return AlertsPage(looked_at.night, pulse.evaluated_at if pulse else None, late, alarms)
 
 
 def _about(project: Project, subject: str) -> str:
@@ -65,7 +80,9 @@ def _about(project: Project, subject: str) -> str:
     return dag_id("features", tables[name]) if kind == "features" and name in tables else "alerts"
 
 
-def _alarm(row: OpenAlert, known: set[str], may_see: MaySee, may_start: MayStart) -> Alarm:
+def _alarm(
+    row: OpenAlert, heard: Sequence[Heard], known: set[str], may_see: MaySee, may_start: MayStart
+) -> Alarm:
     return Alarm(
         fingerprint=row.fingerprint,
         kind=row.kind,
@@ -78,6 +95,8 @@ def _alarm(row: OpenAlert, known: set[str], may_see: MaySee, may_start: MayStart
         numbers=row.numbers,
         since=row.since,
         told=row.told,
+        took=tuple(each.receiver for each in heard if each.took),
+        waits=tuple(each.receiver for each in heard if each.waits and not each.took),
         muted_by=row.muted_by if row.muted_by in known or row.muted_by is None else "another",
         silenced_until=row.silenced_until,
         to=f"dags/{row.dag_id}" if row.dag_id and may_see(row.dag_id) else None,

@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -36,6 +37,8 @@ DATA_NIGHTS = 60
 # How long after its beginning a night may take.
 NIGHT_TAKES = timedelta(hours=6)
 SILENCE = "silence_alert"
+# How a fault's words name the sources that it may come from.
+FROM = re.compile(r"\(from (\w+(?: or \w+)*)\)")
 MaySee = Callable[[str], bool]
 MayStart = Callable[[str], bool]
 NodeKind = Literal["source", "features", "model"]
@@ -297,10 +300,10 @@ def model_page(
     return ModelPage(
         night=night,
         model=replace(standing, state=_offered(standing.state, may_start)),
-        nights=row.nights,
+        nights=tuple(replace(each, reason=masked(each.reason or "")) for each in row.nights),
         ledger=row.ledger,
-        decisions=row.decisions,
-        requests=row.requests,
+        decisions=tuple(map(_decision, row.decisions)),
+        requests=tuple(_request(each, standing.row, may_see) for each in row.requests),
         faults=_faults(row.faults, may_see),
         heat_nights=tuple(map(date.fromisoformat, row.heat_nights)),
         features=row.features,
@@ -312,6 +315,29 @@ def model_page(
         actions=_actions(standing, name, night, may_start),
         silences=_silences(standing, may_start),
     )
+
+
+def _decision(made: records.DecisionMade) -> records.DecisionMade:
+    gates = tuple(replace(each, words=masked(each.words)) for each in made.gates)
+    return replace(made, reason=masked(made.reason), gates=gates)
+
+
+def _request(made: records.RequestMade, row: records.FleetRow, may_see: MaySee) -> records.RequestMade:
+    answers = tuple(replace(each, words=_told_to(each.words, may_see)) for each in made.answers)
+    waits = row.waiting is not None and row.waiting.training_id == made.training_id
+    return replace(
+        made,
+        reason=_told_to(made.reason, may_see),
+        answers=answers,
+        came_of_it=_came_of(made, waits=waits) if made.status == "started" else "",
+    )
+
+
+def _came_of(asked: records.RequestMade | records.Asking, *, waits: bool) -> str:
+    """Return how a training that was started ended, or what it does: one that was lost is not told as running."""
+    if asked.outcome or waits:
+        return asked.outcome or "waits for a signature"
+    return "runs" if still_runs(None, timedelta(hours=asked.hours)) else "left no word"
 
 
 def _slices(spec: Model, found: records.SlicesOf | None) -> tuple[SliceShown, ...]:
@@ -332,7 +358,9 @@ def night_page(reads: Reads, project: Project, looked_at: Tonight, *, may_see: M
     """Return what a night came to, in the order of the stages."""
     declared = [each for each in _stages(project) if may_see(each[2])]
     rows = reads.all(records.NIGHT, declared=_told(declared), night=looked_at.night)
-    steps = tuple(_step(row, dag, looked_at) for row, (_, _, dag) in zip(rows, declared, strict=True))
+    steps = tuple(
+        _step(row, dag, looked_at, may_see) for row, (_, _, dag) in zip(rows, declared, strict=True)
+    )
     return NightPage(looked_at.night, looked_at.due, steps, _broken(project, may_see))
 
 
@@ -415,15 +443,38 @@ def _as_seen(row: records.FleetRow, may_see: MaySee) -> records.FleetRow:
     others = [
         replace(each, source=A_SOURCE, why=None) for each in row.deliveries if not _his(each.source, may_see)
     ]
-    return replace(row, deliveries=(*seen, *others), faults=_faults(row.faults, may_see))
+    return replace(
+        row,
+        deliveries=(*seen, *others),
+        faults=_faults(row.faults, may_see),
+        request=_asking(row.request, may_see),
+        breaker=_asking(row.breaker, may_see),
+    )
+
+
+def _asking(asked: records.Asking | None, may_see: MaySee) -> records.Asking | None:
+    return asked and replace(asked, reason=_told_to(asked.reason, may_see))
+
+
+def _told_to(text: str, may_see: MaySee) -> str:
+    """Return words on a fault as a reader may read them: no value, and no name of a source that is not his."""
+
+    def known(found: re.Match[str]) -> str:
+        names = _known(found[1].split(" or "), may_see)
+        return f"(from {' or '.join(names)})"
+
+    return masked(FROM.sub(known, text))
 
 
 def _faults(faults: Iterable[records.OpenFault], may_see: MaySee) -> tuple[records.OpenFault, ...]:
-    def known(sources: Sequence[str]) -> tuple[str, ...]:
-        seen = tuple(name for name in sources if _his(name, may_see))
-        return seen if len(seen) == len(sources) else (*seen, A_SOURCE)
+    return tuple(
+        replace(each, words=masked(each.words), sources=_known(each.sources, may_see)) for each in faults
+    )
 
-    return tuple(replace(each, words=masked(each.words), sources=known(each.sources)) for each in faults)
+
+def _known(sources: Sequence[str], may_see: MaySee) -> tuple[str, ...]:
+    seen = tuple(name for name in sources if _his(name, may_see))
+    return seen if len(seen) == len(sources) else (*seen, A_SOURCE)
 
 
 def _his(source: str, may_see: MaySee) -> bool:
@@ -516,8 +567,8 @@ def _waits(row: records.FleetRow, night: date) -> Iterable[str]:
     if asked and asked.status == "suppressed" and (asked.not_before is None or asked.not_before > night):
         yield f"held by {asked.guard}, {asked.batch_date}"
     if asked and asked.status == "started":
-        runs = still_runs(asked.outcome, timedelta(hours=asked.hours)) or row.waiting
-        yield f"training of {asked.batch_date}: {asked.outcome or ('runs' if runs else 'left no word')}"
+        waits = row.waiting is not None and row.waiting.training_id == asked.training_id
+        yield f"training of {asked.batch_date}: {_came_of(asked, waits=waits)}"
     yield from (f"{alert.severity}: {alert.title}" for alert in row.alerts if not alert.muted)
 
 
@@ -590,9 +641,11 @@ _TONES = {
 }
 
 
-def _step(row: records.NightStep, dag: str, looked_at: Tonight) -> NightStep:
+def _step(row: records.NightStep, dag: str, looked_at: Tonight, may_see: MaySee) -> NightStep:
     absent = "missing" if looked_at.due else "waits"
     status = row.status or (absent if row.in_use else "not in service")
+    if status == "scored" and looked_at.due:
+        status = "not judged"
     request = " ".join(filter(None, [row.request, row.guard and f"by {row.guard}:", row.request_reason]))
     return NightStep(
         kind=row.kind,
@@ -603,7 +656,7 @@ def _step(row: records.NightStep, dag: str, looked_at: Tonight) -> NightStep:
         set_aside=row.rejected,
         why=masked(row.why or ""),
         at=row.recorded_at,
-        request=masked(request),
+        request=_told_to(request, may_see),
         dag=dag,
         step=_next(row, status, dag, looked_at.night),
         docs=f"nightshift/files/{row.docs_key}" if row.docs_key else None,
@@ -615,6 +668,8 @@ def _next(row: records.NightStep, status: str, dag: str, night: date) -> Step | 
         return Step("run the night", f"dags/{dag}", f"batch_date: {night}")
     if status == "failed":
         return Step("see which rows, and mend or discard them", f"plugin/nightshift/data?q={row.name}")
+    if status == "not judged":
+        return Step("judge the night", f"dags/monitor_{row.name}", f"batch_date: {night}")
     if status == "breached":
         return Step("see why, and what was tried", f"plugin/nightshift/models/{row.name}#decisions")
     return None

@@ -63,7 +63,12 @@ class Seen:
     @property
     def late(self) -> bool:
         """Whether the night's predictions are not there, and should be."""
-        return self.tonight.due and self.row.scored != self.tonight.night
+        return self.tonight.due and not self.scored
+
+    @property
+    def scored(self) -> bool:
+        """Whether the night's predictions are there."""
+        return self.row.scored == self.tonight.night
 
     def dag(self, stage: str) -> str:
         """Return the page of the model's DAG of a stage."""
@@ -107,24 +112,29 @@ def no_champion(seen: Seen) -> State | None:
 
 
 def refused_source(seen: Seen) -> State | None:
-    """A source of tonight's features was refused, so there is nothing to score."""
+    """A source of tonight was refused: one of features, so there is nothing to score, or one of labels alone."""
     refused = [each for each in seen.row.deliveries if each.status == "failed"]
-    if not (seen.row.scored != seen.tonight.night and refused):
+    if not refused:
         return None
     words = "; ".join(f"{each.source}: {each.why or 'refused'}" for each in refused)
-    return State("source refused", "bad", words, seen.tonight.night, _look_at(refused[0].source))
+    step = _look_at(refused[0].source)
+    return State("source refused", "watch" if seen.scored else "bad", words, seen.tonight.night, step)
 
 
 def missing_source(seen: Seen) -> State | None:
-    """A source of tonight's features has not come."""
+    """A source of tonight has not come: one of features, or one of labels alone."""
     absent = [each for each in seen.row.deliveries if each.status is None]
-    if not (seen.late and absent):
+    if not (seen.tonight.due and absent):
         return None
     words = "; ".join(f"{each.source}: newest night {each.newest or 'never'}" for each in absent)
     first = absent[0].source
     step = Step(f"collect {first}", f"dags/collect_{first}", f"batch_date: {seen.tonight.night}")
     if first == A_SOURCE:
         step = replace(step, to="", fill="")
+    if seen.scored:
+        newest = [each.newest for each in absent if each.newest]
+        since = min(newest) + timedelta(days=1) if newest else None
+        return State("source missing", "watch", words, since, step)
     return State("source missing", "bad", words, _since_missing(seen), step)
 
 
@@ -158,6 +168,17 @@ def not_scored(seen: Seen) -> State | None:
     return State("not built", "bad", why, _since_missing(seen), step)
 
 
+def not_judged(seen: Seen) -> State | None:
+    """The night is scored, and nobody said what it came to: what is known of the model is of an earlier night."""
+    night = seen.tonight.night
+    if not (seen.tonight.due and seen.scored) or seen.row.judged == night:
+        return None
+    why = f"its predictions are there, and no verdict; newest {seen.row.judged or 'never'}"
+    step = Step("judge the night", seen.dag("monitor"), f"batch_date: {night}")
+    since = seen.row.judged + timedelta(days=1) if seen.row.judged else None
+    return State("not judged", "bad", why, since, step)
+
+
 def waits_for_a_signature(seen: Seen) -> State | None:
     """A challenger passed its gates, and somebody must sign."""
     waiting = seen.row.waiting
@@ -171,10 +192,10 @@ def waits_for_a_signature(seen: Seen) -> State | None:
 
 def gave_up(seen: Seen) -> State | None:
     """Trainings failed their gates one after another: none is started, until it closes or one by hand is promoted."""
-    request = seen.row.request
-    if request is None or request.guard != "breaker":
-        return None
-    if not still_holds(request.not_before, request.requested_at, seen.row.promoted_at, seen.tonight.night):
+    request = seen.row.breaker
+    if request is None or not still_holds(
+        request.not_before, request.requested_at, seen.row.promoted_at, seen.tonight.night
+    ):
         return None
     step = Step("train by hand, or roll back", seen.dag("train"), f"as_of: {seen.tonight.night}")
     return State("gave up training", "act", request.reason, request.batch_date, step)
@@ -245,7 +266,7 @@ def on_probation(seen: Seen) -> State | None:
 
 def waits(seen: Seen) -> State | None:
     """Its night has not come yet."""
-    if seen.row.scored == seen.tonight.night:
+    if seen.scored:
         return None
     return State(
         "waits for its night", "busy", f"newest night scored: {seen.row.scored or 'none'}", None, None
@@ -264,11 +285,8 @@ def _runs(seen: Seen) -> bool:
 
 
 def _since_missing(seen: Seen) -> date | None:
-    """Return the first of the nights missing up to tonight without a gap."""
-    missing, night = set(seen.row.missing), seen.tonight.night
-    while str(night - timedelta(days=1)) in missing:
-        night -= timedelta(days=1)
-    return night
+    """Return the first of the nights missing up to tonight without a gap; of what was never scored, when it began."""
+    return seen.row.scored + timedelta(days=1) if seen.row.scored else seen.row.since
 
 
 def _with_the_answer(seen: Seen, words: str) -> str:
@@ -288,6 +306,7 @@ STATES: tuple[Callable[[Seen], State | None], ...] = (
     missing_source,
     held_by_a_fault,
     not_scored,
+    not_judged,
     waits_for_a_signature,
     gave_up,
     loses_probation,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from nightshift.alerts import Seen
-from nightshift.alerts.evaluating import LATE, evaluate
+from nightshift.alerts.evaluating import evaluate
 from nightshift.alerts.sending import send
 from nightshift.database import Database
 from nightshift.orchestration.connections import warehouse_url
@@ -33,7 +33,7 @@ def watch(components: Mapping[str, bool], now: datetime | None = None) -> bool:
     now = now or datetime.now(UTC)
     project, database = load_project(), Database(warehouse_url("alerts"))
     pulse = database.one(records.PULSE)
-    airflow = pulse is not None and now - pulse.evaluated_at < LATE
+    airflow = pulse is not None and not pulse.is_late(now)
     was_down = any(row.kind == "component_down" for row in database.all(records.OPEN))
     if airflow and all(components.values()) and not was_down:
         return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from nightshift.rows import JSON, Command, Query, Row, insert, numbered, select, upsert
@@ -69,15 +69,16 @@ EVENTS = select(AlertEvent, "fingerprint = %(fingerprint)s", order="event DESC L
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved(Row):
-    """When an alert was last resolved."""
+    """When an alert was last resolved, and whose it was."""
 
     fingerprint: str
     at: datetime
+    owner: str = ""
 
 
 RESOLVED_SINCE = Query(
-    "SELECT fingerprint, max(happened_at) AS at FROM alerts.events WHERE what = 'resolved' "
-    "AND happened_at > %(since)s GROUP BY fingerprint",
+    "SELECT DISTINCT ON (fingerprint) fingerprint, happened_at AS at, owner FROM alerts.events "
+    "WHERE what = 'resolved' AND happened_at > %(since)s ORDER BY fingerprint, event DESC",
     Resolved,
 )
 
@@ -144,6 +145,24 @@ TOLD = Query(
     "AND what IN ('opened', 'reminded') AND made_at >= %(since)s ORDER BY receiver",
     Told,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard(Row):
+    """A receiver of an alert that is open: whether it has taken a message of it, and whether one waits."""
+
+    fingerprint: str
+    receiver: str
+    took: bool
+    waits: bool
+
+
+HEARD = Query(
+    "SELECT o.fingerprint, o.receiver, bool_or(o.delivered_at IS NOT NULL) AS took, "
+    "bool_or(o.delivered_at IS NULL) AS waits FROM alerts.outbox o JOIN alerts.open a USING (fingerprint) "
+    "WHERE o.made_at >= a.opened_at AND o.what IN ('opened', 'reminded') GROUP BY 1, 2 ORDER BY 1, 2",
+    Heard,
+)
 # One at a time, and of one alert to one receiver in their order: nobody hears of an end before the beginning. The row
 # is held until the transaction ends, so a sender that dies gives it back at once.
 # ``away``: receivers that are left alone.
@@ -168,16 +187,18 @@ FAILED = Command(
 
 @dataclass(frozen=True, kw_only=True)
 class Unsent(Row):
-    """What waits for a receiver that did not take it."""
+    """What waits for a receiver that did not take it. ``takes_others``: it has taken a message since the oldest."""
 
     receiver: str
     messages: int
     oldest: datetime
+    takes_others: bool = False
 
 
 UNSENT = Query(
-    "SELECT receiver, count(*) AS messages, min(made_at) AS oldest FROM alerts.outbox WHERE delivered_at IS NULL "
-    "AND tries > 0 GROUP BY receiver ORDER BY receiver",
+    "SELECT w.*, EXISTS (SELECT 1 FROM alerts.outbox t WHERE t.receiver = w.receiver AND t.delivered_at > w.oldest) "
+    "AS takes_others FROM (SELECT receiver, count(*) AS messages, min(made_at) AS oldest FROM alerts.outbox "
+    "WHERE delivered_at IS NULL AND tries > 0 GROUP BY receiver) w ORDER BY receiver",
     Unsent,
 )
 
@@ -202,12 +223,19 @@ SILENCES = select(Silence, "until > %(now)s", order="silence")
 LOCK = Command("SELECT pg_advisory_xact_lock(hashtext('nightshift alerts'))")
 
 
+LATE = timedelta(minutes=12)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pulse(Row, table="alerts.pulse", key=("is_only",)):
     """When alerts were last evaluated, and by whom."""
 
     evaluated_at: datetime
     evaluated_by: str
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether nobody has looked for two rounds and a little."""
+        return now - self.evaluated_at > LATE
 
 
 PULSE = select(Pulse)

@@ -61,7 +61,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Asking:
-    """The newest request for a training of the last 30 nights. ``hours``: how long ago it was made."""
+    """A request for a training of the last 30 nights. ``hours``: how long ago it was made."""
 
     batch_date: date
     status: str
@@ -103,8 +103,9 @@ class Alert:
 class FleetRow(Row):
     """A model as it stands by a night. ``trend``: the metric of its windows, a night each, oldest first.
 
-    ``missing``: nights of the last 30 without predictions, since the first that was scored. ``retrained``: the nights
-    of the trend from which on another version served. ``promoted_at``: when a version was last promoted.
+    ``missing``: nights of the last 30 without predictions, since the first that was ever scored. ``retrained``: the
+    nights of the trend from which on another version served. ``promoted_at``: when a version was last promoted.
+    ``breaker``: the newest request that it held back, unless a training was started since.
     """
 
     model: str
@@ -136,6 +137,7 @@ class FleetRow(Row):
     expected: int | None
     waiting: Annotated[Waiting | None, JSON]
     request: Annotated[Asking | None, JSON]
+    breaker: Annotated[Asking | None, JSON]
     trial: Annotated[Trial | None, JSON]
     trend: list[float]
     retrained: list[str]
@@ -145,8 +147,13 @@ class FleetRow(Row):
 # ``declared``: of each model [{model, feature_set, feature_version, sources, unsigned_hours}]. What is read of a model
 # lies between two dates, and a source is looked up once, however many models read it: a year of nights costs as two
 # months.
+_ASKING = (
+    "jsonb_build_object('batch_date', r.batch_date, 'status', r.status, 'guard', r.guard, 'reason', r.reason, "
+    "'training_id', r.training_id, 'outcome', r.outcome, 'not_before', r.not_before, 'requested_at', r.requested_at, "
+    "'hours', extract(epoch FROM clock_timestamp() - r.requested_at)::float8 / 3600)"
+)
 FLEET = Query(
-    """WITH d AS MATERIALIZED (
+    f"""WITH d AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(%(declared)s::text::jsonb)
     AS d(model text, feature_set text, feature_version integer, sources text[], unsigned_hours integer)
 ), delivered AS MATERIALIZED (
@@ -168,9 +175,9 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
        (SELECT max(f.batch_date) FROM catalog.feature_batches f WHERE (f.feature_set, f.feature_version)
         = (d.feature_set, d.feature_version) AND f.batch_date <= %(night)s) AS built,
        ARRAY(SELECT n::date::text FROM generate_series(
-             (SELECT min(p.batch_date) FROM catalog.prediction_batches p
-              WHERE p.model = d.model AND p.arm = 'champion'
-              AND p.batch_date BETWEEN %(night)s::date - 29 AND %(night)s),
+             (SELECT greatest(p.batch_date, %(night)s::date - 29) FROM catalog.prediction_batches p
+              WHERE p.model = d.model AND p.arm = 'champion' AND p.batch_date <= %(night)s
+              ORDER BY p.batch_date LIMIT 1),
              %(night)s::date, '1 day') n
          WHERE n::date NOT IN (SELECT p.batch_date FROM catalog.prediction_batches p
            WHERE p.model = d.model AND p.arm = 'champion' AND p.batch_date BETWEEN %(night)s::date - 29 AND %(night)s)
@@ -190,13 +197,14 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
         AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = g.training_id)
         AND NOT EXISTS (SELECT 1 FROM governance.signatures o WHERE o.training_id = g.training_id)
         ORDER BY g.decided_at DESC LIMIT 1) AS waiting,
-       (SELECT jsonb_build_object('batch_date', r.batch_date, 'status', r.status, 'guard', r.guard, 'reason', r.reason,
-               'training_id', r.training_id, 'outcome', r.outcome, 'not_before', r.not_before,
-               'requested_at', r.requested_at,
-               'hours', extract(epoch FROM clock_timestamp() - r.requested_at)::float8 / 3600)
-        FROM monitoring.retrain_requests r WHERE r.model = d.model
+       (SELECT {_ASKING} FROM monitoring.retrain_requests r WHERE r.model = d.model
         AND r.batch_date BETWEEN %(night)s::date - 29 AND %(night)s
         ORDER BY r.batch_date DESC LIMIT 1) AS request,
+       (SELECT {_ASKING} FROM monitoring.retrain_requests r WHERE r.model = d.model AND r.guard = 'breaker'
+        AND r.batch_date BETWEEN %(night)s::date - 29 AND %(night)s
+        AND NOT EXISTS (SELECT 1 FROM monitoring.retrain_requests l WHERE l.model = r.model AND l.status = 'started'
+          AND l.batch_date BETWEEN r.batch_date + 1 AND %(night)s)
+        ORDER BY r.batch_date DESC LIMIT 1) AS breaker,
        (SELECT jsonb_build_object('batch_date', p.batch_date, 'before', p.before, 'since', p.since,
                'evidence', p.evidence, 'rolls_back', p.rolls_back, 'reason', p.reason)
         FROM monitoring.probations p WHERE p.model = d.model AND p.model_version = c.version
@@ -290,7 +298,10 @@ class DecisionMade:
 
 @dataclass(frozen=True)
 class RequestMade:
-    """A night that asked for a training, and what every guard said."""
+    """A night that asked for a training, and what every guard said. ``hours``: how long ago it asked.
+
+    ``came_of_it``: how the training that it started ended, or what it does, in words.
+    """
 
     batch_date: date
     status: str
@@ -301,6 +312,8 @@ class RequestMade:
     outcome: str | None
     not_before: date | None
     answers: tuple[GuardAnswer, ...]
+    hours: float
+    came_of_it: str = ""
 
 
 @dataclass(frozen=True)
@@ -394,7 +407,8 @@ SELECT coalesce((SELECT jsonb_agg(n ORDER BY n.night) FROM (
     FROM governance.decisions g LEFT JOIN governance.signatures s USING (training_id)
     WHERE g.model = %(model)s AND g.as_of <= %(night)s ORDER BY g.decided_at DESC LIMIT 50) x), '[]') AS decisions,
   coalesce((SELECT jsonb_agg(r ORDER BY r.batch_date DESC) FROM (
-    SELECT batch_date, status, guard, reason, training_id, requested_by, outcome, not_before, answers
+    SELECT batch_date, status, guard, reason, training_id, requested_by, outcome, not_before, answers,
+           extract(epoch FROM clock_timestamp() - requested_at)::float8 / 3600 AS hours
     FROM monitoring.retrain_requests WHERE model = %(model)s AND batch_date <= %(night)s
     ORDER BY batch_date DESC LIMIT 50) r), '[]') AS requests,
   coalesce((SELECT jsonb_agg(f ORDER BY f.batch_date DESC) FROM (

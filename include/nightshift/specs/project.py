@@ -165,8 +165,21 @@ def load_project(folder: Path = INCLUDE) -> Project:
     models = _named_apart(models, [*sources.values(), *sets.values()], problems, folder / "models")
     _check_routes(settings, sources, models, problems, folder / PROJECT)
     return Project(
-        folder=folder, settings=settings, sources=sources, feature_sets=sets, models=models, problems=problems
+        folder=folder,
+        settings=settings,
+        sources=sources,
+        feature_sets=sets,
+        models=models,
+        problems=dict(_in_writing(*each) for each in problems.items()),
     )
+
+
+def _in_writing(path: Path, why: str) -> tuple[Path, str]:
+    """Return a problem as a line, a database and a mail can hold it: a file's name is bytes, of any encoding."""
+    name = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in path.name
+    )
+    return path.with_name(name), why.replace(path.name, name)
 
 
 def load_settings(folder: Path = INCLUDE) -> Settings:

@@ -7,6 +7,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from nightshift.alerts import Before, Facts, Policy, Seen, compare, sights, unknown, upstream
+from nightshift.alerts.evaluating import receivers_of
 from nightshift.alerts.facts import deadline
 from nightshift.records import alerts as rows
 from nightshift.records.alerts import OpenAlert, Resolved, Silence
@@ -124,10 +125,12 @@ class World:
             settings.nights,
             upstream(self.project),
             timedelta(minutes=settings.settle_minutes),
+            lambda kind, subject, owner: frozenset(receivers_of(settings, kind, subject, owner)),
         )
         facts = self.facts(now, **more)
         before = Before(self.open, self.resolved, self.silences, unknown(self.open, facts.seen, self.project))
         found = compare(sights(facts, self.project), before, policy, now)
+        owners = {row.fingerprint: row.owner for row in self.open}
         self.open = [
             *found.kept,
             *(
@@ -136,7 +139,7 @@ class World:
                 if r.fingerprint not in {*found.closed, *(k.fingerprint for k in found.kept)}
             ),
         ]
-        self.resolved += [Resolved(fingerprint=name, at=now) for name in found.closed]
+        self.resolved += [Resolved(fingerprint=name, at=now, owner=owners[name]) for name in found.closed]
         told = [(what, row.fingerprint) for what, row in found.told]
         self.told += [(now, *each) for each in told]
         return told

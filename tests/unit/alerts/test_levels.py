@@ -49,6 +49,34 @@ def test_one_broken_source_under_25_models_is_one_message_and_one_that_it_is_ove
     ]
 
 
+@pytest.mark.parametrize(
+    ("routes", "told"),
+    [
+        ([{"to": ["team"]}], set()),
+        # Who hears of one model alone would hear nothing.
+        ([{"to": ["team"]}, {"to": ["duty"], "model": "model_01"}], {"night_missing/model:model_01"}),
+        ([{"to": ["team"]}, {"to": ["duty"], "severity": "error"}], set()),
+        # Of a set that two follow once is enough: the models stand on it.
+        (
+            [{"to": ["team"], "source": "weather"}, {"to": ["duty"], "owner": "b"}],
+            {f"night_missing/features:{SET}"},
+        ),
+    ],
+)
+def test_an_effect_is_muted_where_all_who_would_hear_of_it_hear_of_its_cause(
+    routes: list[dict], told: set[str]
+) -> None:
+    live = project(receivers=TEAM | {"duty": TEAM["team"]}, routes=routes)
+    of_b = {name: spec.model_copy(update={"owner": "b"}) for name, spec in live.models.items()}
+    sets = {name: spec.model_copy(update={"owner": "b"}) for name, spec in live.feature_sets.items()}
+    world = World(
+        live.model_copy(update={"models": of_b, "feature_sets": sets}),
+        lambda what, name, night: usual(what, name, night) if night != BAD or what == "source" else None,
+        failed=lambda name, night, now: (name, night) == ("weather", BAD),
+    )
+    assert set(world.live(BAD, 1)) == {("opened", name) for name in {"source_refused/source:weather", *told}}
+
+
 def test_while_a_source_is_broken_its_effects_are_known_as_such() -> None:
     world = World(
         project(),
@@ -78,6 +106,21 @@ def test_a_model_that_does_not_catch_up_after_its_source_was_mended_is_told() ->
     (when,) = [now for now, what, name in world.told if name == "night_missing/model:model_02"]
     assert at(BAD, 12) <= when <= at(BAD, 12.2)
     assert len(told) == 3
+
+
+def test_a_fault_mutes_the_models_that_it_holds_and_no_other() -> None:
+    live = project()
+    warned = live.models["model_01"].drift.model_copy(update={"faults": "warn"})
+    models = live.models | {"model_01": live.models["model_01"].model_copy(update={"drift": warned})}
+    world = World(
+        live.model_copy(update={"models": models}),
+        lambda what, name, night: None if what == "model" and night == BAD else usual(what, name, night),
+        faulty=lambda night: night == BAD,
+    )
+    told = world.live(BAD, 1)
+    assert told == [("opened", f"fault/features:{SET}"), ("opened", "night_missing/model:model_01")]
+    muted = {row.fingerprint for row in world.open if row.muted_by == f"fault/features:{SET}"}
+    assert muted == {"night_missing/model:model_00", "night_missing/model:model_02"}
 
 
 def test_the_same_fault_for_seven_nights_is_one_message_at_most_six_reminders_and_one_that_it_is_over() -> (
@@ -228,6 +271,16 @@ def test_two_of_three_nights_open_and_two_quiet_ones_close_where_the_project_say
     name = "harm/model:model_00"
     told = [[each for each in look if each[1] == name] for look in told]
     assert told == [[], [], [("opened", name)], [], [("resolved", name)]]
+
+
+def test_nights_that_close_an_alert_do_not_open_it_again_at_the_next_look() -> None:
+    world = World(project(nights={"harm": Persistence(open=2, of=3).model_dump()}))
+    now = at(BAD, 2)
+    looks = [harmful(400.0, 400.0, 1.0), *4 * [harmful(1.0, 400.0, 400.0)], harmful(400.0, 1.0, 400.0)]
+    told = [world.look(now + n * timedelta(minutes=5), judged=tuple(look)) for n, look in enumerate(looks)]
+    name = "harm/model:model_00"
+    told = [[each for each in look if each[1] == name] for look in told]
+    assert told == [[("opened", name)], [("resolved", name)], [], [], [], [("opened", name)]]
 
 
 def test_a_silence_keeps_quiet_until_its_end_and_what_is_still_wrong_is_told_then() -> None:
@@ -394,6 +447,21 @@ def request(night: date, **more: object) -> rows.Request:
         ([request(BAD - DAY, status="suppressed", guard="breaker", not_before=BAD)], set()),
         ([request(BAD, status="suppressed", guard="cooldown")], set()),
         (
+            [
+                request(BAD, status="suppressed", guard="fault"),
+                request(BAD - DAY, status="suppressed", guard="breaker", not_before=BAD + DAY),
+            ],
+            {"breaker"},
+        ),
+        (
+            [
+                request(BAD, status="suppressed", guard="retry"),
+                request(BAD - DAY, outcome="rejected"),
+                request(BAD - 2 * DAY, status="suppressed", guard="breaker"),
+            ],
+            set(),
+        ),
+        (
             [request(BAD, status="suppressed", guard="cooldown"), request(BAD - DAY, guard="breaker")],
             {"training_failed"},
         ),
@@ -467,6 +535,14 @@ def test_a_training_that_waits_for_its_signature_is_not_lost_until_its_time_is_o
         for sight in CONDITIONS[kind](facts, live)
     }
     assert found == kinds
+
+
+@pytest.mark.parametrize(("others", "words"), [(False, "takes no message"), (True, "takes others")])
+def test_a_receiver_that_refuses_one_message_is_not_said_to_take_none(others: bool, words: str) -> None:
+    live = project(receivers=TEAM)
+    row = rows.Unsent(receiver="team", messages=1, oldest=at(BAD, 1), takes_others=others)
+    (sight,) = CONDITIONS["receiver_fails"](World(live).facts(at(BAD, 2), unsent=(row,)), live)
+    assert words in sight.title
 
 
 def test_a_receiver_that_is_declared_no_more_does_not_fail() -> None:

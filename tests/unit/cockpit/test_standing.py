@@ -34,7 +34,7 @@ WELL = FleetRow(
     trained_until=date(2013, 4, 28), judged=NIGHT, status="ok", reason="nothing asks",
     retrain=False, report_key=None, drift="ok", harm=None, shift=None, said=(), performance=None, top=None,
     scored=NIGHT, rows=800, built=NIGHT, missing=[], deliveries=(CAME,), faults=(), labelled=90, expected=100,
-    waiting=None, request=None, trial=None, trend=[], retrained=[], alerts=(),
+    waiting=None, request=None, breaker=None, trial=None, trend=[], retrained=[], alerts=(),
 )  # fmt: skip
 NOT_SCORED = {"scored": BEFORE, "missing": [str(NIGHT)]}
 REFUSED = replace(CAME, newest=BEFORE, status="failed", why="half of it is broken")
@@ -68,24 +68,40 @@ CASES: list[tuple[dict[str, Any], str, str, str | None]] = [
     ({"faults": (FAULT,)}, "faulty", "watch", "plugin/nightshift/data?q=flights"),
     (NOT_SCORED, "not scored", "bad", "dags/score_late_arrival"),
     ({**NOT_SCORED, "built": BEFORE}, "not built", "bad", "dags/features_departure"),
+    # What is known of it is of an earlier night: its monitoring does not run.
+    ({"judged": BEFORE}, "not judged", "bad", "dags/monitor_late_arrival"),
+    ({"judged": None}, "not judged", "bad", "dags/monitor_late_arrival"),
+    # Of labels alone: the night is scored without it.
+    ({"deliveries": (REFUSED,)}, "source refused", "watch", "plugin/nightshift/data?q=flights"),
+    ({"deliveries": (ABSENT,)}, "source missing", "watch", "dags/collect_flights"),
     (
         {"waiting": Waiting("train__1", 3, NIGHT, datetime(2013, 7, 27, tzinfo=UTC), NIGHT)},
         "waits for a signature",
         "act",
         "dags/train_late_arrival/runs/train__1/required_actions",
     ),
-    ({"request": replace(ASKED, guard="breaker")}, "gave up training", "act", "dags/train_late_arrival"),
-    # It has closed, or a version was promoted since: also where that went back, or was renamed.
-    ({"request": replace(ASKED, batch_date=BEFORE, guard="breaker", not_before=NIGHT)}, "well", "good", None),
+    ({"breaker": replace(ASKED, guard="breaker")}, "gave up training", "act", "dags/train_late_arrival"),
+    # Another guard, which is asked before it, held the newest night.
     (
-        {"request": replace(ASKED, guard="breaker", not_before=date(2013, 8, 24))},
+        {
+            "request": replace(ASKED, guard="fault"),
+            "breaker": replace(ASKED, batch_date=BEFORE, guard="breaker"),
+        },
+        "gave up training",
+        "act",
+        "dags/train_late_arrival",
+    ),
+    # It has closed, or a version was promoted since: also where that went back, or was renamed.
+    ({"breaker": replace(ASKED, batch_date=BEFORE, guard="breaker", not_before=NIGHT)}, "well", "good", None),
+    (
+        {"breaker": replace(ASKED, guard="breaker", not_before=date(2013, 8, 24))},
         "gave up training",
         "act",
         "dags/train_late_arrival",
     ),
     (
         {
-            "request": replace(ASKED, guard="breaker"),
+            "breaker": replace(ASKED, guard="breaker"),
             "kind": "rollback",
             "promoted_at": ASKED_AT + timedelta(hours=1),
         },

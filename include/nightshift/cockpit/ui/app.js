@@ -1,11 +1,20 @@
 // --- Which page: by the address in the navigation, by the DAG in its tab ----------------------------------------------
 
 const OF_MODEL = /^(?:train|score|monitor|retrain|rollback|reproduce|predict|replay_policies)_(.+)$/;
-const OF_DATA = /^(?:collect|replay_quarantine|reconcile|explore_source|features|explore_features)_(.+)$/;
+const OF_SOURCE = /^(?:collect|replay_quarantine|reconcile|explore_source)_(.+)$/;
+const OF_FEATURES = /^(?:features|explore_features)_(.+)$/;
+
+const plain = (part) => {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+};
 
 const Pages = () => {
-  const parts = Router.useLocation().pathname.split("/nightshift")[1]?.split("/").filter(Boolean).map(decodeURIComponent) ?? [];
-  const [page, name] = parts;
+  const below = Router.useLocation().pathname.split(`${HOME}/`)[1] ?? "";
+  const [page, name] = below.split("/").filter(Boolean).map(plain);
   if (page === "models" && name) return h(ModelPage, { key: name, name });
   if (page === "nights") return h(NightPage, { night: name });
   if (page === "data") return h(DataPage);
@@ -16,8 +25,9 @@ const Pages = () => {
 const Tab = ({ dagId }) => {
   const model = dagId.match(OF_MODEL);
   if (model) return h(ModelPage, { name: model[1] });
-  const data = dagId.match(OF_DATA);
-  if (data) return h(DataPage, { query: data[1] });
+  const source = dagId.match(OF_SOURCE);
+  const features = dagId.match(OF_FEATURES);
+  if (source || features) return h(DataPage, { dag: source ? `collect_${source[1]}` : `features_${features[1]}` });
   return h(Page, { title: dagId }, h(C.Text, null, "This DAG is of no model and of no data."));
 };
 

@@ -25,19 +25,20 @@ const DATA = [
   { title: "Do", cell: (d) => d.links.map((link) => h(Next, { key: link.to, step: link })) },
 ];
 
-const DataPage = ({ query }) => {
+// `dag`: of the source or set that a tab is about.
+const DataPage = ({ dag }) => {
   const [asked, ask] = useAsked();
   const found = useApi(`data${ofNight(asked("night"))}`);
   if (!found.data) return h(Page, { title: "Data" }, h(Missing, { found, what: "such night" }));
-  const words = (query ?? asked("q")).toLowerCase();
-  const shown = found.data.datasets.filter((d) => `${d.row.name} ${d.owner} ${d.kind}`.toLowerCase().includes(words));
+  const words = asked("q").toLowerCase();
+  const shown = found.data.datasets.filter((d) => (dag ? d.links[0].words === dag : `${d.row.name} ${d.owner} ${d.kind}`.toLowerCase().includes(words)));
   const stale = found.data.datasets.filter((d) => d.behind);
   const about = `Night of ${found.data.night}: ${stale.length ? `${stale.length} stale: ${stale.map((d) => d.row.name).join(", ")}` : "whatever has run is up to date"}.`;
   return h(
     Page,
-    { title: "Data", about },
+    { title: "Data", about, found },
     h(Broken, { specs: found.data.broken }),
-    query === undefined && h(C.Flex, { gap: 3, mb: 3 }, h(Search, { value: asked("q"), onChange: (value) => ask("q", value), label: "Search data" })),
+    !dag && h(C.Flex, { gap: 3, mb: 3 }, h(Search, { value: asked("q"), onChange: (value) => ask("q", value), label: "Search data" })),
     ["source", "features"].map((kind) =>
       h(
         Section,

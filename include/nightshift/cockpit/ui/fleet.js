@@ -106,7 +106,7 @@ const FleetPage = () => {
   const onSort = (name) => ask("sort", sort.title === name ? (sort.down ? "" : `${name}-down`) : name);
   return h(
     Page,
-    { title: "Fleet", about },
+    { title: "Fleet", about, found },
     h(Broken, { specs: found.data.broken }),
     h(
       C.Flex,
@@ -152,6 +152,8 @@ const HomeCard = () => {
     !found.data
       ? h(Missing, { found, what: "fleet" })
       : [
+          h(Lost, { key: "lost", since: found.lost }),
+          h(Broken, { key: "broken", specs: found.data.broken }),
           h(C.Text, { key: "sum", mb: 2 }, needed.length ? `${needed.length} of ${models.length} need somebody, night of ${found.data.night}` : `Nobody is needed, night of ${found.data.night}: ${models.length} models`),
           ...(needed.length ? needed : models).slice(0, 5).map((m) =>
             h(C.Box, { key: m.model, py: 1 }, h(Go, { to: modelPage(m.model) }, m.model), " ", h(Mark, { tone: m.state.tone }, m.state.word), " ", h(Soft, { lineClamp: 1, display: "block" }, m.state.reason), h(Next, { step: m.state.step })),

@@ -13,7 +13,7 @@ const happened = (page) => [
     })),
   ...page.requests
     .filter((request) => request.status === "started")
-    .map((request) => ({ night: request.batch_date, words: `training started: ${request.outcome || "it runs"}`, colour: "running.solid" })),
+    .map((request) => ({ night: request.batch_date, words: `training started: ${request.came_of_it}`, colour: "running.solid" })),
   ...page.faults.map((fault) => ({ night: fault.batch_date, words: `fault: ${fault.column_name} ${fault.words}`, colour: "up_for_retry.solid" })),
 ];
 
@@ -26,12 +26,14 @@ const Gates = ({ gates }) =>
     ),
   );
 
-const signed = (decision) =>
+const signed = (decision, waiting) =>
   decision.signed_by || decision.answer
     ? `${decision.answer} by ${decision.signed_by || "the passing of time"}${decision.comment ? `: ${decision.comment}` : ""}`
-    : decision.approval === "required"
-      ? "waits for a signature"
-      : "no signature asked for: the gates decided";
+    : decision.approval !== "required" || !decision.passed
+      ? "no signature asked for: the gates decided"
+      : decision.training_id === waiting?.training_id
+        ? "waits for a signature"
+        : "nobody signed";
 
 const Decisions = ({ page, name }) =>
   h(
@@ -44,7 +46,7 @@ const Decisions = ({ page, name }) =>
         { key: decision.training_id, borderWidth: "1px", borderRadius: "md", p: 3, mb: 3, "data-decision": decision.training_id },
         h(C.Heading, { as: "h3", size: "sm" }, `Version ${decision.challenger}${decision.champion ? ` against version ${decision.champion}` : ", the first"}: ${decision.outcome || (decision.passed ? "passed" : "failed its gates")}`),
         h(C.Text, { fontSize: "sm" }, h("strong", null, "Why: "), decision.reason),
-        h(C.Text, { fontSize: "sm" }, h("strong", null, "Approved: "), signed(decision), decision.requested_by ? `; the training was asked for by ${decision.requested_by}` : ""),
+        h(C.Text, { fontSize: "sm" }, h("strong", null, "Approved: "), signed(decision, page.model.row.waiting), decision.requested_by ? `; the training was asked for by ${decision.requested_by}` : ""),
         h(C.Box, { my: 1, fontSize: "sm" }, h(Go, { to: runOf(name, decision.training_id), fontSize: "sm" }, `the training as of ${decision.as_of}`)),
         h(Gates, { gates: decision.gates }),
       ),
@@ -65,7 +67,7 @@ const Requests = ({ page, name }) =>
         { title: "Answer", cell: (r) => h(Mark, { tone: r.status === "started" ? "busy" : "watch" }, r.guard ? `held by ${r.guard}` : r.status) },
         { title: "Why", wide: true, cell: (r) => [h(C.Text, { key: 1, fontSize: "sm" }, r.reason), ...r.answers.filter((a) => a.objects).map((a) => h(Soft, { key: a.guard, display: "block" }, `${a.guard}: ${a.words}`))] },
         { title: "Not before", cell: (r) => r.not_before || "–" },
-        { title: "Came of it", cell: (r) => (r.training_id ? h(Go, { to: runOf(name, r.training_id) }, r.outcome || "runs") : "–") },
+        { title: "Came of it", cell: (r) => (r.training_id ? h(Go, { to: runOf(name, r.training_id) }, r.came_of_it) : "–") },
       ],
     }),
   );
@@ -176,7 +178,7 @@ const ModelPage = ({ name }) => {
   const alarm = (what) => row[what]?.alarm ?? 365;
   return h(
     Page,
-    { title: name, about: page.model.description },
+    { title: name, about: page.model.description, found },
     h(
       C.Box,
       { borderWidth: "1px", borderRadius: "md", p: 3, "data-word": state.word },

@@ -24,7 +24,7 @@ const NightPage = ({ night }) => {
   const about = bad.length ? `${bad.length} of ${steps.length} missing or failed: ${bad.map((step) => step.name).join(", ")}` : "Nothing is missing and nothing failed.";
   return h(
     Page,
-    { title: `Night of ${of}`, about },
+    { title: `Night of ${of}`, about, found },
     h(Broken, { specs: found.data.broken }),
     h(
       C.Flex,

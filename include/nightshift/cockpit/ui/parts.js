@@ -8,6 +8,7 @@ const { useEffect, useMemo, useRef, useState } = R;
 
 const HOME = "/plugin/nightshift";
 const REFRESH_MS = 30_000;
+const TYPED_MS = 700;
 const NARROW = "(max-width: 760px)";
 
 // What a state asks of people, and the colours that Airflow gives to such states of its own.
@@ -27,10 +28,15 @@ const number = (value, digits = 3) =>
     ? "–"
     : Number.isInteger(value)
       ? value.toLocaleString("en")
-      : Math.abs(value) >= 100
+      : Math.abs(value) >= 1000
         ? Math.round(value).toLocaleString("en")
-        : value.toFixed(digits);
-const share = (part, whole) => (whole ? `${Math.round((100 * part) / whole)} %` : "–");
+        : Math.abs(value) >= 100
+          ? value.toFixed(1)
+          : Math.abs(value) < 0.5 / 10 ** digits && digits > 2
+            ? value.toPrecision(2)
+            : value.toFixed(digits);
+// All of it is 100 %, and nothing else is.
+const share = (part, whole) => (whole ? `${Math.floor((100 * part) / whole)} %` : "–");
 const nights = (count) => (count === 1 ? "1 night" : `${count} nights`);
 const between = (low, high) => (low === null || high === null ? "" : ` (${number(low)} to ${number(high)})`);
 const day = (first, index) => new Date(Date.parse(first) + index * 86_400_000).toISOString().slice(0, 10);
@@ -43,7 +49,8 @@ const tint = (token) => globalThis.ChakraUISystem.token.var(`colors.${token}`);
 
 // --- What the server says ------------------------------------------------------------------------------------------
 
-// Answers {data} or {error, status}; asks again every half minute while the page is looked at. No path: asks nothing.
+// Answers {data} or {error, status}; asks again every half minute while the page is looked at, and when it is looked at
+// again. Where nobody answers, what was said last stays, with `lost`: when that was. No path: asks nothing.
 const useApi = (path) => {
   const [found, setFound] = useState({});
   useEffect(() => {
@@ -54,18 +61,21 @@ const useApi = (path) => {
         const url = new URL(`nightshift/api/${path}`, document.baseURI);
         const answer = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" } });
         const next = answer.ok
-          ? { path, data: await answer.json() }
+          ? { path, data: await answer.json(), at: new Date().toISOString() }
           : { path, error: (await answer.json().catch(() => ({}))).detail || answer.statusText, status: answer.status };
         if (!gone) setFound(next);
       } catch (error) {
-        if (!gone) setFound((before) => (before.data ? before : { path, error: String(error), status: 0 }));
+        if (!gone) setFound((before) => (before.path === path && before.data ? { ...before, lost: before.at } : { path, error: String(error), status: 0 }));
       }
     };
     ask();
-    const timer = setInterval(() => document.hidden || ask(), REFRESH_MS);
+    const look = () => document.hidden || ask();
+    const timer = setInterval(look, REFRESH_MS);
+    document.addEventListener("visibilitychange", look);
     return () => {
       gone = true;
       clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
     };
   }, [path]);
   return found.path === path ? found : {};
@@ -151,7 +161,9 @@ const Section = ({ id, title, note, children }) =>
 const Broken = ({ specs }) =>
   specs > 0 && h(C.Text, { role: "status", mb: 3 }, h(Mark, { tone: "bad" }, specs === 1 ? "1 spec does not load" : `${specs} specs do not load`), " ", h(Soft, null, "what it declares is not here; Airflow's import errors say why"));
 
-const Page = ({ title, about, children }) => {
+const Lost = ({ since }) => since && h(C.Text, { role: "status", mb: 3 }, h(Mark, { tone: "bad" }, "Airflow does not answer"), " ", h(Soft, null, `what is here was said at ${since.slice(0, 16).replace("T", " ")} UTC`));
+
+const Page = ({ title, about, found, children }) => {
   useEffect(() => {
     document.title = `${title} - Nightshift`;
   }, [title]);
@@ -172,9 +184,13 @@ const Page = ({ title, about, children }) => {
     ),
     h(C.Heading, { as: "h1", size: "xl", overflowWrap: "anywhere" }, title),
     about && h(Soft, { display: "block", mb: 3 }, about),
+    h(Lost, { since: found?.lost }),
     children,
   );
 };
+
+const absent = (what) => `There is no ${what}, or it is not yours to see.`;
+const WHY = { 401: () => "You are not logged in any more: load the page again.", 404: absent, 422: absent };
 
 // Nothing yet, or why there is nothing.
 const Missing = ({ found, what }) =>
@@ -183,7 +199,7 @@ const Missing = ({ found, what }) =>
     : h(
         C.Box,
         { role: "alert", p: 5 },
-        found.status === 404 ? `There is no ${what}, or it is not yours to see.` : `The warehouse cannot be asked: ${found.error}`,
+        WHY[found.status]?.(what) ?? `${found.status ? "The warehouse cannot be asked" : "Airflow does not answer"}: ${found.error}`,
       );
 
 // A table, and where there is little room a list of the same. A column: {title, cell, by} - `by`: what it is sorted by.
@@ -304,15 +320,24 @@ const Search = ({ value, onChange, label }) => {
   });
 };
 
-const Night = ({ value, onChange }) =>
-  h(C.Input, {
+// While it is typed it is many dates, the first of them of the first century: the one that stays for a moment is meant.
+const Night = ({ value, onChange }) => {
+  const later = useRef();
+  useEffect(() => () => clearTimeout(later.current), []);
+  const typed = ({ target: { value: night } }) => {
+    clearTimeout(later.current);
+    if (!night || night >= "1900") later.current = setTimeout(() => onChange(night), TYPED_MS);
+  };
+  return h(C.Input, {
+    key: value,
     type: "date",
     size: "sm",
     maxW: "11rem",
     "aria-label": "Night",
-    value,
-    onChange: (event) => onChange(event.target.value),
+    defaultValue: value,
+    onChange: typed,
   });
+};
 
 // What something stands on, and what stands on it. A step is a click: what was clicked is then in the middle.
 const Lineage = ({ nodes, start }) => {
