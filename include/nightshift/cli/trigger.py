@@ -253,9 +253,10 @@ class Woken:
         return [run for run in _runs(api, dag_id, self.night) if run["dag_run_id"] not in self.before]
 
 
-def _runs(api: Client, dag_id: str, night: str) -> Sequence[Conf]:
+def _runs(api: Client, dag_id: str, night: str) -> list[Conf]:
     """Return a DAG's runs for a night, the newest first: of a long range the newest of all may not be its."""
-    return api.runs(dag_id, partition_key_prefix_pattern=night)
+    found = api.runs(dag_id, partition_key_prefix_pattern=night)
+    return [run for run in found if run.get("partition_key") == night]
 
 
 def _tell_news(api: Client, dag_id: str, run_id: str, seen: dict[str, str], tell: Tell) -> None:
