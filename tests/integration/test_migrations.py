@@ -6,7 +6,7 @@ import sys
 import psycopg2
 import pytest
 
-from nightshift.errors import WarehouseRefused
+from nightshift.errors import NotReady, WarehouseRefused
 from nightshift.warehouse import Warehouse, migrate
 
 pytestmark = pytest.mark.integration
@@ -93,6 +93,14 @@ def test_migrating_again_changes_nothing(warehouse: Warehouse) -> None:
         migrate(warehouse.url)
     assert described(warehouse) == before
     assert warehouse.rows("SELECT generation FROM catalog.leases") == [{"generation": 7}]
+
+
+def test_a_warehouse_of_a_newer_engine_is_left_as_it_is(warehouse: Warehouse) -> None:
+    warehouse.execute("UPDATE catalog.migrations SET version_num = '9999'")
+    before = described(warehouse)
+    with pytest.raises(NotReady, match=r"of a newer engine than this one: .*'9999'"):
+        migrate(warehouse.url)
+    assert described(warehouse) == before
 
 
 def test_migrations_at_once_wait_for_each_other(database_url: str) -> None:
