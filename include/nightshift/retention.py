@@ -59,6 +59,14 @@ def days_of(project: Project) -> dict[str, int | None]:
     return days | {PARTS: DAYS_OF_PARTS}
 
 
+def airflow_days(project: Project) -> int | None:
+    """Return how many days Airflow's rows are kept; None: for good. No fewer than a run may wait for its signature."""
+    given = project.settings.retention.airflow
+    hours = [model.unsigned_hours for model in project.models.values() if model.approval == "required"]
+    # A day for what a training does before it asks.
+    return None if given is None else max([given, *(-(-each // 24) + 1 for each in hours)])
+
+
 def needed_days(project: Project) -> int:
     """Return how many nights back a verdict, a training or a recalibration of a model may look."""
     reach = [

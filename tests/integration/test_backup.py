@@ -27,7 +27,7 @@ from nightshift.runtime.stack import record
 from nightshift.runtime.state import Record, Snapshot
 from nightshift.stages import Platform, Try
 from nightshift.types import content_sha256
-from nightshift.warehouse import Warehouse, migrate, prediction_table
+from nightshift.warehouse import Warehouse, migrate, newest_revision, prediction_table
 from tests.conftest import mlflow_server
 from tests.integration.conftest import MODEL, SCORED, _admin, _beside
 
@@ -220,6 +220,17 @@ def test_nothing_is_deleted_before_every_database_was_tried(
         restoring.verify(shop.empty)
         assert len(Database(airflow).rows("SELECT 1 FROM dag")) == 1
     _admin(postgres_url, f"DROP ROLE {guest}")
+
+
+def test_a_backup_of_a_newer_engine_is_refused_before_anything_is_deleted(shop: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    shop.platform.warehouse.execute("UPDATE catalog.migrations SET version_num = '9999'")
+    name, manifest, _ = backups.make(shop.place, folder, NOW)
+    shop.platform.warehouse.execute("UPDATE catalog.migrations SET version_num = %s", (newest_revision(),))
+    before = predictions(shop.platform)
+    with pytest.raises(NotReady, match=r"is at revision 9999.*\. Nothing was deleted, nothing was written"):
+        restoring.restore(shop.place, folder, name, manifest, replace=True)
+    assert predictions(shop.platform) == before
 
 
 def test_what_follows_the_question_mark_of_an_address_is_not_its_database(shop: Shop, tmp_path: Path) -> None:

@@ -263,6 +263,23 @@ def test_a_snapshot_that_was_changed_is_refused(loop: Platform) -> None:
         stages.fit(loop, MODEL, frozen["snapshot_id"], Try("one"), reason="a test")
 
 
+def test_a_snapshot_that_retention_took_away_is_named_and_an_older_one_is_compared_with(
+    loop: Platform,
+) -> None:
+    night = CHAMPION_AS_OF - 8 * DAY  # which the champion's snapshot holds too
+
+    def compared() -> str:
+        return stages.check_features(loop, "departure", night)[-1].attack
+
+    before = compared()
+    frozen = stages.snapshot(loop, MODEL, NIGHT, Try("one"))["snapshot_id"]
+    assert compared() == f"snapshot {frozen[:12]}" != before
+    loop.objects.remove(f"snapshots/{MODEL}/{frozen}.parquet")
+    with pytest.raises(NotReady, match=f"the file of snapshot {frozen[:12]} is gone"):
+        stages.fit(loop, MODEL, frozen, Try("one"), reason="a test")
+    assert compared() == before
+
+
 # Crashes on the way: a retry finds what is done, and finishes it
 
 

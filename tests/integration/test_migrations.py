@@ -6,7 +6,7 @@ import sys
 import psycopg2
 import pytest
 
-from nightshift.errors import WarehouseRefused
+from nightshift.errors import NotReady, RequestError, Unreachable, WarehouseRefused
 from nightshift.warehouse import Warehouse, migrate
 
 pytestmark = pytest.mark.integration
@@ -93,6 +93,30 @@ def test_migrating_again_changes_nothing(warehouse: Warehouse) -> None:
         migrate(warehouse.url)
     assert described(warehouse) == before
     assert warehouse.rows("SELECT generation FROM catalog.leases") == [{"generation": 7}]
+
+
+def test_a_warehouse_of_a_newer_engine_is_left_as_it_is(warehouse: Warehouse) -> None:
+    warehouse.execute("UPDATE catalog.migrations SET version_num = '9999'")
+    before = described(warehouse)
+    with pytest.raises(NotReady, match=r"of a newer engine than this one: .*'9999'"):
+        migrate(warehouse.url)
+    assert described(warehouse) == before
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "says"),
+    [
+        ("postgresql://ann:canary@127.0.0.1:1/none", Unreachable, "Connection refused"),
+        ("canary", RequestError, "expected postgresql://LOGIN"),
+        ("mysql+none://ann:canary@127.0.0.1/none", RequestError, "expected postgresql://LOGIN"),
+    ],
+)
+def test_a_warehouse_that_is_not_there_is_told_of_in_words(
+    address: str, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says) as told:
+        migrate(address)
+    assert "canary" not in str(told.value)
 
 
 def test_migrations_at_once_wait_for_each_other(database_url: str) -> None:

@@ -81,6 +81,21 @@ def waits(_waits: History, tmp_path: Path) -> Iterator[Platform]:
         yield signed_off(platform)
 
 
+def test_nothing_is_trained_beside_a_challenger_that_waits_for_its_signature(waits: Platform) -> None:
+    """By a night or by hand, and longer than a training that is lost would hold others back."""
+    later = NIGHT + 8 * DAY
+    platform = with_spec(signed_off(waits), lambda m: m.update(approve_within_hours=14 * 24), MODEL)
+    waits.warehouse.execute(
+        "INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, drift, "
+        "run_id) SELECT model, %s, model_version, status, breach, retrain, reason, drift, run_id "
+        "FROM monitoring.verdicts WHERE batch_date = %s AND model = %s",
+        (later, NIGHT, MODEL),
+    )
+    held = stages.decide_retraining(platform, MODEL, later, Try("later"))
+    assert (held["start"], held.get("guard")) == (False, "one_at_a_time")
+    assert held["reason"].startswith(f"training '{TRAINING}' waits for its signature")
+
+
 @pytest.mark.parametrize("report", ["reports/kept.html", None], ids=["with its report", "without a report"])
 def test_a_training_that_a_night_started_is_asked_signed_and_promoted(
     waits: Platform, report: str | None

@@ -1,7 +1,7 @@
 """A model, a source and a feature set under a new name: history goes along, nights go on, the ledger verifies."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +13,9 @@ from nightshift import stages
 from nightshift.calendar import DateRange
 from nightshift.errors import NotReady, RequestError, WarehouseRefused
 from nightshift.govern import Ledger
+from nightshift.records import alerts, faults
+from nightshift.records.alerts import Silence
+from nightshift.records.faults import Fault
 from nightshift.specs import Source
 from nightshift.stages import Platform, Try
 
@@ -222,6 +225,23 @@ def renamed_source(platform: Platform, old: str, new: str, folder: Path) -> Plat
     return replace(platform, project=project.model_copy(update=changed))
 
 
+def test_what_was_silenced_stays_so_and_a_fault_names_its_source_as_it_is_called_now(
+    loop: Platform, tmp_path: Path
+) -> None:
+    until = datetime(2013, 3, 1, tzinfo=UTC)
+    for subject in ("source:flights", "source:arrivals", "*"):
+        silence = {"kind": "*", "subject": subject, "owner": "olga", "reason": "known", "actor": "olga"}
+        loop.warehouse.run(alerts.SILENCE, Silence(**silence, until=until, made_at=until - DAY))
+    fault = {"feature_set": "departure", "feature_version": 1, "batch_date": NIGHT, "column_name": "hour"}
+    told = {"measure": "stuck", "words": "stuck", "sources": ["aircraft", "flights"], "sketch_sha256": "a"}
+    loop.warehouse.run(faults.FIND, Fault(**fault, **told, run_id="night"), same=False)
+    stages.rename(renamed_source(loop, "flights", "renamed", tmp_path), "source", "flights", "renamed", **WHY)
+    silences = loop.warehouse.rows("SELECT subject FROM alerts.silences ORDER BY silence")
+    assert [row["subject"] for row in silences] == ["source:renamed", "source:arrivals", "*"]
+    named = loop.warehouse.row("SELECT sources FROM monitoring.faults WHERE batch_date = %s", (NIGHT,))
+    assert named == {"sources": ["aircraft", "renamed"]}
+
+
 @pytest.mark.parametrize("old", ["flights", pytest.param("arrivals", marks=pytest.mark.slow)])
 def test_a_renamed_source_keeps_its_nights_and_the_features_built_from_them(
     loop: Platform, tmp_path: Path, old: str
@@ -272,7 +292,13 @@ def renamed_set(platform: Platform, old: str, new: str) -> Platform:
 @pytest.mark.slow
 def test_a_renamed_feature_set_keeps_its_nights_and_its_models_go_on(loop: Platform) -> None:
     renamed = renamed_set(loop, "departure", "planned")
+    until = datetime(2013, 3, 1, tzinfo=UTC)
+    silence = {"kind": "fault", "owner": "olga", "reason": "known", "actor": "olga", "until": until}
+    loop.warehouse.run(
+        alerts.SILENCE, Silence(subject="features:departure_v1", made_at=until - DAY, **silence)
+    )
     stages.rename(renamed, "features", "departure", "planned", **WHY)
+    assert loop.warehouse.row("SELECT subject FROM alerts.silences") == {"subject": "features:planned_v1"}
     assert loop.warehouse.row("SELECT 1 AS there FROM features.planned_v1 LIMIT 1") == {"there": 1}
     night = DateRange(LAST, LAST)
     stages.build_features(renamed, "planned", night, Try("again"))

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from nightshift.retention import PARTS, Thing, choose, days_of, lines, needed_days, oldest_kept
+from nightshift.retention import PARTS, Thing, airflow_days, choose, days_of, lines, needed_days, oldest_kept
 from nightshift.specs import Model, load_project
 from nightshift.specs.project import Settings
 from nightshift.specs.retention import FEWEST_DAYS
@@ -78,6 +78,21 @@ def test_what_windows_of_models_reach_is_kept_whatever_the_project_says() -> Non
     assert days["verdicts"] == max(needed_days(project), 90)
     longest = max(model.train.holdout_days + model.matures_after_days for model in project.models.values())
     assert needed_days(project) >= 35 + longest
+
+
+def test_a_run_that_may_wait_for_its_signature_is_kept_whatever_the_project_says() -> None:
+    def kept(days: int | None, **of: object) -> int | None:
+        project = load_project()
+        content = project.settings.model_dump() | {"retention": {"airflow": days}}
+        models = {name: model.model_copy(update=of) for name, model in project.models.items()}
+        settings = Settings.model_validate(content)
+        return airflow_days(project.model_copy(update={"settings": settings, "models": models}))
+
+    weeks = {"approval": "required", "approvers": ["olga"], "approve_within_hours": 60 * 24}
+    assert kept(35, **weeks) == 62  # to be asked takes hours, and training before it
+    assert kept(35, **weeks | {"approval": "auto"}) == 35
+    assert kept(90, **weeks) == 90
+    assert kept(None, **weeks) is None
 
 
 @pytest.mark.parametrize(

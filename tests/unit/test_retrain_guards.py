@@ -52,6 +52,9 @@ def request(*earlier: tuple[int, str | None], **known: Any) -> Request:
         # lost without a trace: it blocks two nights, then as one that was not promoted
         (request((3, None)), "retry", "(without an outcome)"),
         (request((30, None)), None, "carriers drifted"),
+        # asked for long ago, or by nobody's night: its approvers may take weeks
+        (request((30, None), unsigned="t"), "one_at_a_time", "training 't' waits for its signature"),
+        (request(unsigned="t"), "one_at_a_time", "training 't' waits for its signature"),
         # one that follows another, to repeat it, goes on beside what has ended since
         (request((1, "rejected"), (2, None)), "one_at_a_time", "training 't' has not ended"),
         # decided late: a later night has started one, whatever came of it

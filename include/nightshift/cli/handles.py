@@ -1,8 +1,10 @@
 """What commands work with: the warehouse, files and registry that the environment names, else the local stack's."""
 
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from nightshift.errors import RequestError
 from nightshift.runtime import state
 from nightshift.runtime.state import Runtime
 from nightshift.specs import load_project
@@ -11,28 +13,38 @@ if TYPE_CHECKING:
     from nightshift.registry import Registry
     from nightshift.stages import Platform
 
+WAREHOUSE, OBJECTS, REGISTRY = "NIGHTSHIFT_WAREHOUSE_URL", "NIGHTSHIFT_OBJECTS", "MLFLOW_TRACKING_URI"
 LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def platform(role: str | None, registry: "Registry | None" = None) -> "Platform":
+def platform(
+    role: str | None, registry: "Registry | None" = None, *, needs: Collection[str] = (OBJECTS, REGISTRY)
+) -> "Platform":
     """Return handles on NIGHTSHIFT_WAREHOUSE_URL, NIGHTSHIFT_OBJECTS and MLFLOW_TRACKING_URI, or the local stack's.
+
+    Never some of each: what one warehouse does not name is, in the files and the registry of another, no rubbish. So
+    where it is named, what a command ``needs`` beside it must be too; and where it is not, the others do not count.
 
     ``role``: whose login the local stack's warehouse is entered with; None: its owner's. ``registry``: another than
     these. Libraries compute in one thread, as in tasks, unless told otherwise.
 
     Raises:
+        RequestError: the environment names a warehouse, and not what belongs to it.
         NightshiftError: neither is the environment set nor a local stack known.
     """
     for limit in LIMITS:  # read once, when the library is imported
         os.environ.setdefault(limit, "1")
+    named = os.environ if os.environ.get(WAREHOUSE) else {}
+    missing = [variable for variable in needs if named and not named.get(variable)]
+    if missing:
+        raise RequestError(f"{WAREHOUSE} is set: set {' and '.join(missing)} too")
     from nightshift.stages import Platform
 
-    objects = os.environ.get("NIGHTSHIFT_OBJECTS")
     return Platform.of(
         load_project(),
-        registry or _registry(os.environ.get("MLFLOW_TRACKING_URI")),
+        registry or _registry(named.get(REGISTRY)),
         warehouse=warehouse_url(role),
-        objects=objects or str(state.home() / "objects"),
+        objects=named.get(OBJECTS) or str(state.home() / "objects"),
     )
 
 
@@ -54,7 +66,7 @@ def warehouse_url(role: str | None) -> str:
     Raises:
         NotReady: neither is the environment set nor a local stack known.
     """
-    if given := os.environ.get("NIGHTSHIFT_WAREHOUSE_URL"):
+    if given := os.environ.get(WAREHOUSE):
         return given
     runtime = state.load()
     return runtime.warehouse_as(role) if role else runtime.warehouse_url

@@ -25,7 +25,7 @@ def run(name: str, nights: list[date], console: Console, *, shards: bool = False
     from nightshift import stages
     from nightshift.registry import Registry
 
-    platform = handles.platform("describe", Registry(NO_REGISTRY))
+    platform = handles.platform("describe", Registry(NO_REGISTRY), needs=(handles.OBJECTS,))
     spec = platform.project.feature_set(name)
     look = stages.check_shards if shards else stages.check_features
     wrong = [f"{spec.path}:{s.line}: `{s.text}` asks {s.asks}" for s in suspects(spec.path)]

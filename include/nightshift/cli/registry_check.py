@@ -1,12 +1,10 @@
 """`nightshift reconcile` and `verify`: the registry beside the ledger, on the local stack or the servers given."""
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightshift.cli import handles
-from nightshift.errors import RequestError
 
 if TYPE_CHECKING:
     from nightshift.stages import Platform
@@ -51,8 +49,4 @@ def verify(model: str | None) -> list[str]:
 
 
 def _platform(role: str) -> "Platform":
-    given = os.environ.get("NIGHTSHIFT_WAREHOUSE_URL")
-    if given and not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise RequestError("NIGHTSHIFT_WAREHOUSE_URL is set: set MLFLOW_TRACKING_URI too")
-    # One warehouse's ledger must not move another's alias, nor be compared with its anchors.
-    return handles.platform(role, None if given else handles.local_registry())
+    return handles.platform(role, needs=(handles.REGISTRY,))

@@ -1,6 +1,7 @@
 """`nightshift rename`: a model, source or feature set takes its history along to its new name."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import httpx
@@ -9,7 +10,7 @@ from nightshift.cli import handles
 from nightshift.errors import NightshiftError, NotReady
 from nightshift.runtime import state
 from nightshift.runtime.api import Client
-from nightshift.specs import FeatureSet, Model, Source
+from nightshift.specs import FeatureSet, Model, Project, Source
 from nightshift.specs.derived import STAGES
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def run(kind: "Kind", old: str, new: str, *, reason: str, dry_run: bool) -> list
     """
     platform = handles.platform(None)  # tables move: only their owner may
     if not os.environ.get("NIGHTSHIFT_WAREHOUSE_URL"):
-        _require_no_runs(kind, old)
+        _require_no_runs(kind, _names(platform.project, kind, old, new))
     from nightshift import stages
 
     found = stages.rename(platform, kind, old, new, actor=_actor(), reason=reason, dry_run=dry_run)
@@ -42,13 +43,20 @@ def run(kind: "Kind", old: str, new: str, *, reason: str, dry_run: bool) -> list
     return [*(f"{said}  {words}" for words in found["moved"]), *(f"left  {words}" for words in found["left"])]
 
 
-def _require_no_runs(kind: str, old: str) -> None:
+def _names(project: Project, kind: str, old: str, new: str) -> list[str]:
+    """Return what DAGs were named after: of a set, the file of each version."""
+    if kind != "features":
+        return [old]
+    return [old + spec.name.removeprefix(new) for spec in project.feature_sets.values() if spec.set == new]
+
+
+def _require_no_runs(kind: str, names: Sequence[str]) -> None:
     try:
         with Client.of(state.load()) as api:
-            for stage in STAGES[KINDS[kind]]:
-                if running := _going_on(api, f"{stage}_{old}"):
+            for dag_id in (f"{stage}_{name}" for name in names for stage in STAGES[KINDS[kind]]):
+                if running := _going_on(api, dag_id):
                     raise NotReady(
-                        f"{stage}_{old}: run {running[0]['dag_run_id']} is {running[0]['state']}; "
+                        f"{dag_id}: run {running[0]['dag_run_id']} is {running[0]['state']}; "
                         "wait for its end, or end it, then rename"
                     )
     except httpx.TransportError:

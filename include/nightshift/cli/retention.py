@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from nightshift.cli import handles
 from nightshift.errors import NotReady
-from nightshift.retention import lines
+from nightshift.retention import airflow_days, lines
 from nightshift.runtime import housekeeping, state
 from nightshift.specs import load_project
 
@@ -52,7 +52,7 @@ def servers(*, dry_run: bool) -> list[str]:
 
 
 def _airflow(database: str, celery: str | None, *, dry_run: bool) -> list[str]:
-    days = load_project().settings.retention.airflow
+    days = airflow_days(load_project())
     if days is None:
         return ["airflow: kept for good"]
     try:

@@ -30,7 +30,8 @@ def start(
     """Start a run on the local stack; with ``waits`` wait for its end, with ``until`` for that of the DAG it wakes.
 
     Raises:
-        RequestError: what was asked for is not what the DAG takes, or what the project's nights allow.
+        RequestError: what was asked for is not what the DAG takes, or what the project's nights allow; or a DAG is
+            switched off.
         NotReady: nothing runs here; a run failed, or has not ended in time.
     """
     with Client.of(control.running()) as api:
@@ -40,6 +41,7 @@ def start(
         way = (*between(project, until), until) if until else ()
         for name in (dag_id, *way):
             require_dag(api, name, declared_dags(project), tell)
+            require_on(api, name)
         require_form(api, dag_id, conf)
         woken = [Woken.of(api, way, night) for night in nights_to_follow(conf)] if way else []
         if way and not woken:
@@ -151,6 +153,14 @@ def require_dag(api: Client, dag_id: str, declared: set[str], tell: Tell) -> Non
         time.sleep(2 * SECONDS_BETWEEN_LOOKS)
 
 
+def require_on(api: Client, dag_id: str) -> None:
+    """Raise RequestError for a DAG that is switched off: Airflow takes its runs, and begins none of them."""
+    if api.get(f"/dags/{dag_id}")["is_paused"]:
+        raise RequestError(
+            f"DAG '{dag_id}' is switched off, and none of its runs would begin; switch it on in Airflow, then trigger"
+        )
+
+
 def require_form(api: Client, dag_id: str, conf: Conf) -> None:
     """Raise RequestError for a parameter that the DAG's form does not have: the run would fail on it."""
     form = api.get(f"/dags/{dag_id}/details")["params"] or {}
@@ -191,7 +201,7 @@ class Woken:
     @classmethod
     def of(cls, api: Client, way: tuple[str, ...], night: str) -> "Woken":
         """Return what to wait for, the last DAG of ``way``, and what was there before the run is started."""
-        before = frozenset(run["dag_run_id"] for dag_id in way for run in api.runs(dag_id))
+        before = frozenset(run["dag_run_id"] for dag_id in way for run in _runs(api, dag_id, night))
         return cls(way[-1], night, way[:-1], before)
 
     def wait(self, api: Client, run: tuple[str, str], tell: Tell, missing: Callable[[], list[str]]) -> None:
@@ -240,11 +250,13 @@ class Woken:
             )
 
     def _new(self, api: Client, dag_id: str) -> list[Conf]:
-        return [
-            run
-            for run in api.runs(dag_id)
-            if run.get("partition_key") == self.night and run["dag_run_id"] not in self.before
-        ]
+        return [run for run in _runs(api, dag_id, self.night) if run["dag_run_id"] not in self.before]
+
+
+def _runs(api: Client, dag_id: str, night: str) -> list[Conf]:
+    """Return a DAG's runs for a night, the newest first: of a long range the newest of all may not be its."""
+    found = api.runs(dag_id, partition_key_prefix_pattern=night)
+    return [run for run in found if run.get("partition_key") == night]
 
 
 def _tell_news(api: Client, dag_id: str, run_id: str, seen: dict[str, str], tell: Tell) -> None:

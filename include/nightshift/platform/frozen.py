@@ -22,12 +22,18 @@ def read_snapshot(
 
     Raises:
         ArtifactRefused: the file is not what was frozen.
-        NotReady: there is none, or the model's target is another than the one it was frozen with.
+        NotReady: there is none, its file is gone, or the model's target is another than the one it was frozen with.
     """
     snapshot = platform.warehouse.one(snapshots.SNAPSHOT, snapshot_id=snapshot_id)
     if snapshot is None:
         raise NotReady(f"no snapshot {snapshot_id}", remedy=ClearTask("snapshot"))
-    content = platform.objects.get(snapshot.object_key)
+    content = platform.objects.find(snapshot.object_key)
+    if content is None:
+        raise NotReady(
+            f"{platform.objects.uri(snapshot.object_key)}: the file of snapshot {snapshot_id[:12]} is gone. Of a "
+            "training without a version retention takes it (catalog.retired says when): train again. Of a version: "
+            "restore it from a backup"
+        )
     artifacts.check_sha256(content, snapshot_id, f"snapshot {snapshot.object_key}")
     table = pq.read_table(io.BytesIO(content))
     if model is not None:

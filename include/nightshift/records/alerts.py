@@ -219,6 +219,7 @@ class Silence(Row, table="alerts.silences", key=("silence",)):
 
 SILENCE = insert(Silence)
 SILENCES = select(Silence, "until > %(now)s", order="silence")
+RENAME_SILENCED = Command("UPDATE alerts.silences SET subject = %(new)s WHERE subject = %(old)s")
 # One evaluation at a time: two that read at different instants would open and close in turn.
 LOCK = Command("SELECT pg_advisory_xact_lock(hashtext('nightshift alerts'))")
 

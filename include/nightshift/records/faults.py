@@ -72,3 +72,6 @@ NIGHTS = Query(
     "AND batch_date BETWEEN %(first)s AND %(last)s ORDER BY batch_date",
     Night,
 )
+RENAME_SOURCE = Command(
+    "UPDATE monitoring.faults SET sources = array_replace(sources, %(old)s, %(new)s) WHERE %(old)s = ANY(sources)"
+)

@@ -513,6 +513,23 @@ STARTED = Query(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unsigned(Row):
+    """A training whose challenger passed its gates: it waits for a signature, or for what follows one."""
+
+    training_id: str
+
+
+# ``hours``: after so many since it was decided, nothing waits any more.
+UNSIGNED = Query(
+    "SELECT d.training_id FROM governance.decisions d WHERE d.model = %(model)s AND d.passed "
+    "AND d.approval = 'required' AND d.decided_at > clock_timestamp() - make_interval(hours => %(hours)s::integer) "
+    "AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = d.training_id) "
+    "ORDER BY d.decided_at DESC LIMIT 1",
+    Unsigned,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Champion(Row):
     """The champion of now: as of which night it was trained, until when it was fitted, whether it is the first.
 

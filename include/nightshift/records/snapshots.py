@@ -30,7 +30,7 @@ HOLDING = select(
     Snapshot,
     "feature_set = %(feature_set)s AND feature_version = %(version)s "
     "AND %(night)s BETWEEN train_first AND holdout_last",
-    order="created_at DESC LIMIT 1",
+    order="created_at DESC",
 )
 
 

@@ -19,7 +19,8 @@ class Request:
 
     A night may be decided late, after later ones: what these started, promoted and rolled back counts as well.
 
-    ``started``: requests of other nights that started a training, newest night first. ``promoted``: the night as of
+    ``started``: requests of other nights that started a training, newest night first. ``unsigned``: the training whose
+    challenger waits for its signature, whoever started it. ``promoted``: the night as of
     which the champion was trained, if by one of these or by hand since the first. ``rolled_back``: the first night
     after the newest rollback. ``fault``: the newest open fault in the features of the last seven nights, in words.
     ``fair_from``: the first night as of which a holdout begins after all that the champion was trained on.
@@ -31,6 +32,7 @@ class Request:
     reason: str
     is_backfill: bool = False
     started: tuple[Started, ...] = ()
+    unsigned: str | None = None
     promoted: date | None = None
     rolled_back: date | None = None
     fault: str | None = None
@@ -105,6 +107,8 @@ def fresh(_: Retrain, request: Request) -> Objection | None:
 
 def one_at_a_time(_: Retrain, request: Request) -> Objection | None:
     """A second training cannot know what the first will decide. One lost without a trace blocks two nights."""
+    if request.unsigned:
+        return Objection(f"training '{request.unsigned}' waits for its signature")
     for each in request.started:
         if each.outcome is None and request.batch_date - each.batch_date <= LOST_AFTER:
             return Objection(f"training '{each.training_id}' has not ended")

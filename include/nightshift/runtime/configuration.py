@@ -21,7 +21,7 @@ from nightshift.runtime.settings_file import Parts
 from nightshift.runtime.state import Runtime
 from nightshift.runtime.work import PARALLELISM
 
-# What a surrounding Airflow, MLflow or Python would leak into ours.
+# What a surrounding Airflow, MLflow or Python would leak into ours; and logins of owners, which no task needs.
 FOREIGN = (
     "AIRFLOW_",
     "MLFLOW_",
@@ -30,6 +30,7 @@ FOREIGN = (
     "PYTHONPATH",
     "PYTHONHOME",
     "NIGHTSHIFT_DATABASE_URL",
+    "NIGHTSHIFT_WAREHOUSE_URL",
 )
 # What is told to whom, of all that Airflow is configured by, is set from outside (docs/metrics.md).
 OURS = ("AIRFLOW__METRICS__", "AIRFLOW__NIGHTSHIFT__")
@@ -239,7 +240,10 @@ def connections(runtime: Runtime) -> dict[str, Parts]:
 
 
 def endpoint(url: str) -> Parts:
-    """Return the parts of a URL as the columns of an Airflow connection."""
+    """Return the parts of a URL as the columns of an Airflow connection; what follows its question mark, as its extra.
+
+    There it says who must answer: a task that is not told so takes any server.
+    """
     parts = make_url(url)
     found = Parts(
         host=parts.host,
@@ -247,5 +251,6 @@ def endpoint(url: str) -> Parts:
         schema=parts.database,
         login=parts.username,
         password=parts.password,
+        extra={**parts.query},
     )
-    return cast("Parts", {key: value for key, value in found.items() if value is not None})
+    return cast("Parts", {key: value for key, value in found.items() if value not in (None, {})})

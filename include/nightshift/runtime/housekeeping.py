@@ -15,6 +15,7 @@ from psycopg2 import sql
 
 from nightshift.database import Database
 from nightshift.records import retention as records
+from nightshift.retention import airflow_days
 from nightshift.runtime.configuration import DATABASE
 from nightshift.specs import load_project
 
@@ -128,7 +129,7 @@ def keep_house(store_uri: str, artifacts: str) -> None:
     print(
         f"mlflow: {len(remove_runs(store_uri, artifacts, marked_runs(warehouse_url('operate'))))} runs went"
     )
-    days = load_project().settings.retention.airflow
+    days = airflow_days(load_project())
     if days is not None:
         # Its rows know instants only: the clock says what is old.
         sys.argv = ["airflow", *clean_command(datetime.now(UTC), days)]

@@ -24,7 +24,7 @@ from nightshift.registry import MODEL_FOLDER, Registry, model_files
 from nightshift.runtime import backups, credentials
 from nightshift.runtime.backups import ORDER, Content, Manifest, Place
 from nightshift.runtime.mlflow_server import bring_up_to_date
-from nightshift.warehouse import Warehouse, migrate
+from nightshift.warehouse import Warehouse, known_revisions, migrate
 
 # The schema itself stays: one that is made anew would be in the next dump, and then be there twice.
 IN_PUBLIC = """
@@ -53,6 +53,8 @@ BEGIN
     END LOOP;
 END $$
 """
+# The row of a script that says by which of our migrations the warehouse's tables are made.
+MIGRATED = re.compile(r"^COPY catalog\.migrations .*;\n(\S+)$", re.MULTILINE)
 # Lines of a script that are no SQL.
 FOR_PSQL = re.compile(r"^\\(un)?restrict .*$", re.MULTILINE)
 
@@ -163,7 +165,7 @@ def _rehearsed(place: Place, dumps: Path) -> dict[str, int]:
 
     Raises:
         NotReady: naming the database that does not answer, whose login or whose roles are not those that are needed, or
-            whose dump cannot be read here.
+            whose dump cannot be read here; or the backup is of a newer engine.
     """
     for root in place.stores.values():
         Objects(root).sizes("")  # one that does not answer says so now
@@ -178,9 +180,21 @@ def _rehearsed(place: Place, dumps: Path) -> dict[str, int]:
                 _empty(cursor)
                 cursor.execute(FOR_PSQL.sub("", script))
                 cursor.connection.rollback()
+        _require_known(place, dumps, servers["warehouse"])
     except NotReady as error:
         raise NotReady(f"{error}. Nothing was deleted, nothing was written") from error
     return servers
+
+
+def _require_known(place: Place, dumps: Path, version: int) -> None:
+    """Raise NotReady if the tables of the warehouse's dump are of an engine that is newer than this one."""
+    row = ["--data-only", "--schema=catalog", "--table=migrations", "--file=-", str(dumps / "warehouse.dump")]
+    found = MIGRATED.search(backups.run_program("pg_restore", version, place.databases["warehouse"], row))
+    if found and found[1] not in known_revisions():
+        raise NotReady(
+            f"the backup is of a newer engine than this one: its warehouse is at revision {found[1]}. Install that one "
+            "to restore it"
+        )
 
 
 @contextmanager

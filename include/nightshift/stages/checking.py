@@ -152,9 +152,11 @@ def _stored(platform: Platform, spec: FeatureSet, night: date) -> pd.DataFrame:
 
 def _frozen(platform: Platform, spec: FeatureSet, night: date) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the newest snapshot that holds the night: its hash and the night's rows. Only labelled rows are in it."""
-    newest = platform.warehouse.one(
-        snapshots.HOLDING, feature_set=spec.set, version=spec.version, night=night
-    )
-    if newest:
-        _, rows = read_snapshot(platform, newest.snapshot_id)
-        yield newest.snapshot_id, rows[rows["batch_date"] == pd.Timestamp(night)]
+    of = {"feature_set": spec.set, "version": spec.version, "night": night}
+    for held in platform.warehouse.all(snapshots.HOLDING, **of):
+        try:
+            _, rows = read_snapshot(platform, held.snapshot_id)
+        except NotReady:  # retention has taken its file away
+            continue
+        yield held.snapshot_id, rows[rows["batch_date"] == pd.Timestamp(night)]
+        return

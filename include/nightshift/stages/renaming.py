@@ -9,7 +9,7 @@ from nightshift import featurise, kept, results
 from nightshift.database import Session
 from nightshift.errors import NotReady, RequestError, did_you_mean
 from nightshift.platform import Platform
-from nightshift.records import catalog, features, leases, ledger, monitoring
+from nightshift.records import alerts, catalog, faults, features, leases, ledger, monitoring
 from nightshift.specs import Project
 from nightshift.warehouse import names
 
@@ -141,6 +141,13 @@ def _move(
     names.move_rows(session.cursor, kind, tables, old, new)
     names.move_relations(session.cursor, own, old, new)
     session.run(catalog.RENAME_SUBJECT, old=f"{kind}_{old}", new=f"{kind}_{new}")
+    # Of a set each version has alerts of its own, by its table.
+    subjects = [each.name for each in own] if kind == "features" else [old]
+    for name in subjects:
+        renamed = {"old": f"{kind}:{name}", "new": f"{kind}:{new}{name.removeprefix(old)}"}
+        session.run(alerts.RENAME_SILENCED, **renamed)
+    if kind == "source":
+        session.run(faults.RENAME_SOURCE, old=old, new=new)
     if kind == "model":
         names.move_leases(session, leases.watching(old), leases.watching(new))
         session.run(catalog.RENAME_TARGET, old=old, new=new)

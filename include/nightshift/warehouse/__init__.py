@@ -8,7 +8,7 @@ from psycopg2.extras import Json
 
 from nightshift.warehouse.database import Reading, Warehouse
 from nightshift.warehouse.judged import Reported, came_of, digests
-from nightshift.warehouse.migrate import migrate, newest_revision
+from nightshift.warehouse.migrate import known_revisions, migrate, newest_revision
 from nightshift.warehouse.partitions import ROWS_A_PIECE, Lease, PartitionWrite
 from nightshift.warehouse.tables import (
     Table,
@@ -33,6 +33,7 @@ __all__ = [
     "digests",
     "feature_inputs_table",
     "feature_table",
+    "known_revisions",
     "label_table",
     "migrate",
     "newest_revision",

@@ -55,17 +55,21 @@ def check_lease(cursor: Any, lease: Lease) -> None:
     """Lock the lease rows to the end of the transaction. ``cursor``: ADBC.
 
     Raises:
-        Superseded: naming the partition and who took it.
+        Superseded: naming the partition and who took it; or the table has another name since.
     """
     nights = {"first": min(lease.generations), "last": max(lease.generations)}
     text, parameters = leases.CHECK.positional({"table": lease.table.qualified, "arm": lease.arm, **nights})
     cursor.execute(text, parameters=parameters)
-    for batch_date, generation, holder in cursor.fetchall():
-        if generation != lease.generations.get(batch_date, generation):
-            raise Superseded(
-                f"{lease.table.qualified}, {batch_date}: '{holder}' has taken generation {generation}; "
-                f"this try ('{lease.holder}') holds {lease.generations[batch_date]} and writes nothing"
-            )
+    held = {batch_date: (generation, holder) for batch_date, generation, holder in cursor.fetchall()}
+    for batch_date, mine in lease.generations.items():
+        generation, holder = held.get(batch_date, (None, "nightshift rename"))
+        if generation == mine:
+            continue
+        taken = f"'{holder}' has taken generation {generation}" if generation else f"'{holder}' has moved it"
+        raise Superseded(
+            f"{lease.table.qualified}, {batch_date}: {taken}; this try ('{lease.holder}') holds {mine} and writes "
+            "nothing, of no night"
+        )
 
 
 @dataclass(frozen=True)

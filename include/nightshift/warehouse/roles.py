@@ -134,7 +134,7 @@ MONITOR = (
             **_each(READ, "catalog.prediction_batches", "catalog.batches", "catalog.feature_batches"),
             **_each(READ, "catalog.prediction_sketches", "monitoring.faults", "monitoring.gains"),
             **_each(READ, "governance.promotions", "governance.versions", "governance.decisions"),
-            "governance.snapshots": READ,
+            **_each(READ, "governance.snapshots", "governance.outcomes"),
             # It keeps the labels of all who read them.
             **_each(KEEP, "catalog.label_batches", "catalog.leases"),
             "monitoring.outcomes": "SELECT, INSERT, UPDATE, DELETE",

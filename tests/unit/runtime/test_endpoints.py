@@ -15,7 +15,9 @@ from examples.nyc_flights.local import weather_folder
 from nightshift.errors import NotReady
 from nightshift.root import ROOT
 from nightshift.runtime import components, configuration, credentials, endpoints
+from nightshift.runtime.stack import Extension
 from nightshift.runtime.state import Runtime
+from nightshift.specs.derived import ROLES
 
 PORTS = {"airflow": 18081, "mlflow": 15001, "aircraft": 18091, "postgres": 15433}
 
@@ -136,6 +138,30 @@ def test_a_given_server_wins_over_the_embedded_one(tmp_path: Path, monkeypatch: 
     assert runtime.admin_database_url == "postgresql://root:s%40crt@db.example:6000/postgres"
     assert runtime.warehouse_url.endswith("@db.example:6000/warehouse")
     assert "postgres" not in endpoints.ports_of(runtime)
+
+
+def test_tasks_are_told_who_must_answer_of_a_given_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
+    monkeypatch.setenv(
+        "NIGHTSHIFT_DATABASE_URL",
+        "postgresql://root:s@db.example/postgres?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+    )
+    runtime = endpoints.arrange(tmp_path, credentials.Credentials(), PORTS)
+    told = configuration.connections(runtime, Extension())
+    assert {name: parts.get("extra") for name, parts in told.items()} == {
+        **{f"warehouse_{role}": who for role in ROLES},
+        "mlflow": None,
+    }
+
+
+def test_no_component_has_an_owners_login_in_its_environment(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("NIGHTSHIFT_DATABASE_URL", "NIGHTSHIFT_WAREHOUSE_URL"):
+        monkeypatch.setenv(variable, "postgresql://owner:canary@elsewhere/warehouse")
+    assert not any("canary" in value for value in configuration.environment(runtime).values())
 
 
 def test_airflow_is_configured_as_the_design_says(runtime: Runtime) -> None:
