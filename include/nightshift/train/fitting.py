@@ -72,6 +72,10 @@ def require_fitted(model: Model, fitted: Any, columns: list[str]) -> None:
     if not isinstance(fitted, BaseEstimator):
         raise FitFailed(f"{where}: expected a fitted scikit-learn estimator, got {type(fitted).__name__}")
     require_task(model, fitted)
+    if isinstance(getattr(fitted, "classes_", None), list):
+        raise FitFailed(
+            f"{where}: it was fitted on several targets; fit it on the label alone, of shape (n,)"
+        )
     names = getattr(fitted, "feature_names_in_", None)
     if names is None:
         raise FitFailed(
@@ -97,13 +101,32 @@ def predict(pipeline: Pipeline, features: pd.DataFrame, of: Sequence[str] = ()) 
     ``of``: the classes of a model of several; then P(class), a row, in their order, shape (n, classes).
 
     Raises:
-        SchemaMismatch: the pipeline knows other classes, or features that are not there.
+        SchemaMismatch: the pipeline knows other classes, or features that are not there; or it says another number of
+            numbers, or some that are not finite.
     """
     columns = taken(pipeline, features)
     if not is_classifier(pipeline):
-        return np.asarray(pipeline.predict(columns), dtype="float64")
-    known, found = pipeline.classes_, pipeline.predict_proba(columns)
+        return _numbers(pipeline, pipeline.predict(columns), (len(columns),))
+    known = pipeline.classes_
+    found = _numbers(pipeline, pipeline.predict_proba(columns), (len(columns), len(known)))
     return classes.each(known, found, of) if of else classes.positive(known, found)
+
+
+def _numbers(pipeline: Any, said: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what an estimator says as floats of this shape; a column of numbers is one number a row."""
+    found, name = np.asarray(said, dtype="float64"), type(final(pipeline)).__name__
+    if found.size != np.prod(shape):
+        raise SchemaMismatch(
+            f"{name} says {found.shape} numbers of {shape[0]} rows, expected {shape}: it must have been fitted on the "
+            "label alone"
+        )
+    if not np.isfinite(found).all():
+        wrong = np.count_nonzero(~np.isfinite(found))
+        raise SchemaMismatch(
+            f"{wrong} predictions of {name} for {shape[0]} rows are not finite numbers: train again, with other "
+            "estimator.params or another class"
+        )
+    return found.reshape(shape)
 
 
 def taken(pipeline: Pipeline, features: pd.DataFrame) -> pd.DataFrame:
