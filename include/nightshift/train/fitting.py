@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -131,17 +131,39 @@ def _numbers(pipeline: Any, said: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def taken(pipeline: Pipeline, features: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that ``pipeline`` was fitted on, as it takes them. Raises SchemaMismatch if one is missing."""
+    _require_there(pipeline, features)
     encodings, names = encoding.encodings_of(pipeline), list(pipeline.feature_names_in_)
-    if missing := [name for name in names if name not in features]:
+    strings = [name for name in names if not pd.api.types.is_numeric_dtype(features[name].dtype)]
+    categories = [name for name in names if name in encodings or name in strings]
+    numbers = [name for name in names if name not in categories]
+    return encoding.taken(features, categories, encoding.texts_of(encodings), numbers)[names]
+
+
+def require_answers(
+    pipeline: Pipeline, trained: Mapping[str, str], columns: Mapping[str, str], of: Sequence[str] = ()
+) -> None:
+    """Raise SchemaMismatch unless a pipeline can be asked for rows with these ``columns``, and for the classes ``of``.
+
+    ``trained``, ``columns``: types by name, as it was fitted, where that was kept, and as they are declared now.
+    """
+    _require_there(pipeline, columns)
+    for name in pipeline.feature_names_in_:
+        was, now = trained.get(name, columns[name]), columns[name]
+        if (was == "string") != (now == "string"):
+            raise SchemaMismatch(f"the model was fitted on feature '{name}' as {was}, and it is {now} now")
+    if is_classifier(pipeline):
+        known = pipeline.classes_
+        none = np.empty((0, len(known)))
+        _ = classes.each(known, none, of) if of else classes.positive(known, none)
+
+
+def _require_there(pipeline: Pipeline, columns: Container[str]) -> None:
+    if missing := [name for name in pipeline.feature_names_in_ if name not in columns]:
         raise SchemaMismatch(
             f"the model was fitted on features that are not there: {', '.join(missing[:MOST_TOLD])}. Its set has lost "
             "them, or 'features' in the model's spec names another set than it was trained for: put back the one or "
             "the other, or give the other set a model of its own"
         )
-    strings = [name for name in names if not pd.api.types.is_numeric_dtype(features[name].dtype)]
-    categories = [name for name in names if name in encodings or name in strings]
-    numbers = [name for name in names if name not in categories]
-    return encoding.taken(features, categories, encoding.texts_of(encodings), numbers)[names]
 
 
 def final(pipeline: Any) -> BaseEstimator:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -463,3 +464,27 @@ def test_predictions_that_are_no_numbers_are_refused_in_words(kind: str) -> None
     pipeline[-1].coef_ = pipeline[-1].coef_ * np.nan
     with pytest.raises(SchemaMismatch, match=rf"predictions of {path} for 1200 rows are not finite numbers"):
         train.predict(pipeline, frame)
+
+
+@pytest.mark.parametrize(
+    ("change", "of", "says"),
+    [
+        ({}, ("Light Rain", "C++", "high"), None),
+        ({"more": "float"}, ("high", "C++", "Light Rain", "another"), None),
+        ({"a": "integer"}, ("Light Rain", "C++", "high"), None),
+        ({"a": None}, ("Light Rain", "C++", "high"), "features that are not there: a"),
+        ({"a": "string"}, ("Light Rain", "C++", "high"), "feature 'a' as float, and it is string now"),
+        ({"word": "integer"}, ("Light Rain", "C++", "high"), "feature 'word' as string, and it is integer"),
+        ({}, ("Light Rain", "high"), r"knows the class 'C\+\+', target.classes does not"),
+        ({}, (), "one against the rest"),
+    ],
+)
+def test_whether_a_model_can_be_asked_follows_from_what_is_declared(
+    change: dict[str, str | None], of: tuple[str, ...], says: str | None
+) -> None:
+    frame, trained = rows("multiclass"), dict(feature_set().columns)
+    model = spec("multiclass", "sklearn.naive_bayes.GaussianNB", {})
+    pipeline = train.fit(model, feature_set(), frame, frame["label"])
+    columns = {name: kind for name, kind in {**trained, **change}.items() if kind}
+    with pytest.raises(SchemaMismatch, match=says) if says else nullcontext():
+        train.require_answers(pipeline, trained, columns, of)
