@@ -1,5 +1,6 @@
 """The guards: a verdict asks for retraining; every guard answers, and the first that objects is the answer."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
@@ -23,6 +24,9 @@ def ago(days: int) -> date:
 def started(*earlier: tuple[int, str | None]) -> tuple[Started, ...]:
     """Return requests so many days ago, newest first, each with its outcome."""
     return tuple(Started(batch_date=ago(days), training_id="t", outcome=outcome) for days, outcome in earlier)
+
+
+WAITS = Started(batch_date=ago(9), training_id="t", outcome=None, waits=True)
 
 
 def request(*earlier: tuple[int, str | None], **known: Any) -> Request:
@@ -54,6 +58,8 @@ def request(*earlier: tuple[int, str | None], **known: Any) -> Request:
         (request((30, None)), None, "carriers drifted"),
         # one that follows another, to repeat it, goes on beside what has ended since
         (request((1, "rejected"), (2, None)), "one_at_a_time", "training 't' has not ended"),
+        # nor is one lost that waits for its signature
+        (replace(request(), started=(WAITS,)), "one_at_a_time", "training 't' waits for its signature"),
         # decided late: a later night has started one, whatever came of it
         (request((-1, None)), "one_at_a_time", "training 't' has not ended"),
         (request((-9, None)), "one_at_a_time", "training 't' has not ended"),

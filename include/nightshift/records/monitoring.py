@@ -497,17 +497,25 @@ REQUEST = select(RetrainRequest, "model = %(model)s AND batch_date = %(batch_dat
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Row):
-    """A request that started a training, and how that ended; None: not yet, or it was lost."""
+    """A request that started a training, and how that ended; None: not yet, or it was lost.
+
+    ``waits``: for a signature, which may take longer than a training may be without a word.
+    """
 
     batch_date: date
     training_id: str
     outcome: str | None
+    waits: bool = False
 
 
 # Of later nights too: one that is decided late would start beside them, or after them.
 STARTED = Query(
-    "SELECT batch_date, training_id, outcome FROM monitoring.retrain_requests WHERE model = %(model)s "
-    "AND status = 'started' AND batch_date <> %(batch_date)s ORDER BY batch_date DESC LIMIT 400",
+    "SELECT r.batch_date, r.training_id, r.outcome, d.training_id IS NOT NULL AS waits "
+    "FROM monitoring.retrain_requests r LEFT JOIN governance.decisions d ON d.training_id = r.training_id "
+    "AND r.outcome IS NULL AND d.passed AND d.approval = 'required' "
+    "AND d.decided_at + make_interval(hours => %(unsigned_hours)s::integer) > clock_timestamp() "
+    "WHERE r.model = %(model)s AND r.status = 'started' AND r.batch_date <> %(batch_date)s "
+    "ORDER BY r.batch_date DESC LIMIT 400",
     Started,
 )
 

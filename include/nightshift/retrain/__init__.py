@@ -104,8 +104,13 @@ def fresh(_: Retrain, request: Request) -> Objection | None:
 
 
 def one_at_a_time(_: Retrain, request: Request) -> Objection | None:
-    """A second training cannot know what the first will decide. One lost without a trace blocks two nights."""
+    """A second training cannot know what the first will decide. One lost without a trace blocks two nights.
+
+    One that waits for its signature is not lost.
+    """
     for each in request.started:
+        if each.waits:
+            return Objection(f"training '{each.training_id}' waits for its signature")
         if each.outcome is None and request.batch_date - each.batch_date <= LOST_AFTER:
             return Objection(f"training '{each.training_id}' has not ended")
     return None

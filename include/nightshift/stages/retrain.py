@@ -107,11 +107,12 @@ def _request(
     faults = open_faults(platform, spec, recent)
     rolled_back = session.one(ledger.LAST_ROLLBACK, model=name)
     champion = session.one(records.CHAMPION, model=name)
+    of = {"model": name, "batch_date": batch_date, "unsigned_hours": model.unsigned_hours}
     return retrain.Request(
         batch_date=batch_date,
         reason=reason,
         is_backfill=asked.is_backfill,
-        started=tuple(session.all(records.STARTED, model=name, batch_date=batch_date)),
+        started=tuple(session.all(records.STARTED, **of)),
         promoted=champion.as_of if champion and not champion.is_first else None,
         rolled_back=rolled_back.night if rolled_back else None,
         fault=f"{faults[-1].batch_date}, {faults[-1].told}" if faults else None,
