@@ -118,7 +118,16 @@ def _r2(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> 
     left = _sums((scores - truth) ** 2, day, weights)
     rows, total = _sums(np.ones_like(truth), day, weights), _sums(shifted, day, weights)
     spread = _sums(shifted**2, day, weights) - total**2 / rows
-    return np.where(spread > 0, 1 - left / spread, np.nan)
+    return np.where((spread > 0) & ~_is_constant(truth, day, weights), 1 - left / spread, np.nan)
+
+
+def _is_constant(values: Array, day: NDArray[np.int64], weights: Array) -> NDArray[np.bool_]:
+    """Return of which resamples all values are one, (resamples,): rounding leaves their spread more than none."""
+    low, high = np.full(weights.shape[1], np.inf), np.full(weights.shape[1], -np.inf)
+    np.minimum.at(low, day, values)
+    np.maximum.at(high, day, values)
+    drawn = weights > 0
+    return np.where(drawn, low, np.inf).min(axis=1) == np.where(drawn, high, -np.inf).max(axis=1)
 
 
 def _roc_auc(truth: Array, scores: Array, day: NDArray[np.int64], weights: Array) -> Array:

@@ -115,6 +115,9 @@ def rmse(y_true: Array, y_score: Array) -> float:
 
 def r2(y_true: Array, y_score: Array) -> float:
     """Return the share of variance explained (1 is perfect, 0 the mean's); NaN for a constant target."""
+    # Not by the spread: the mean of a constant is off by a rounding error, and its spread is more than none.
+    if y_true.min() == y_true.max():
+        return np.nan
     spread = float(np.sum((y_true - y_true.mean()) ** 2))
     return 1 - float(np.sum((y_score - y_true) ** 2)) / spread if spread > 0 else np.nan
 

@@ -261,3 +261,11 @@ def test_a_version_that_has_seen_the_holdout_is_not_compared(loop: Platform) -> 
     champion = loop.registry.champion(MODEL)
     with pytest.raises(UnfairHoldout, match=f"version {later} was trained on days up to"):
         stages.compare_versions(loop, MODEL, champion, later)
+    loop.warehouse.execute(
+        "ALTER TABLE governance.versions DISABLE TRIGGER append_only; "
+        "UPDATE governance.versions SET train_last = train_last - 30, refit = NULL WHERE training_id = 'later'"
+    )  # as if its rows had been of other nights then
+    with pytest.raises(
+        UnfairHoldout, match=rf"version {later}: \d+ of the \d+ rows of the holdout of version"
+    ):
+        stages.compare_versions(loop, MODEL, champion, later)

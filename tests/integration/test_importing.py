@@ -279,6 +279,23 @@ def test_a_model_without_labels_is_imported_signed_scored_and_watched(
     assert "Nothing was measured: there are no labels." in card
 
 
+def test_an_entity_without_labels_may_have_features_on_every_night(platform: Platform) -> None:
+    """A shop, a customer: the same ones each night, on those that a version was trained on and on those held out."""
+    spec = platform.project.feature_set("brought")
+    made = rows()
+    again = made.assign(id=(np.arange(len(made)) % A_NIGHT).astype(str))[["batch_date", "id", *spec.columns]]
+    lease = platform.warehouse.lease(feature_table(spec), sorted(set(made["batch_date"])), "again")
+    with platform.warehouse.write(lease) as write:
+        write.replace(feature_table(spec), again)
+    name, olga = "brought_unlabelled", Answer(True, "olga", "", datetime.now(UTC))
+    for night, wrongly in ((AS_OF - timedelta(days=1), False), (AS_OF, True)):
+        content, asked = skops.io.dumps(fitted(UNTIL, wrongly=wrongly)), Try(f"again_{night}")
+        brought(platform, name, content, asked.run_id)
+        assert stages.evaluate(platform, name, night, asked, reason="import")["passed"]
+        stages.sign(platform, name, asked, olga)
+        assert stages.promote(platform, name, night, asked, actor="vic")["outcome"] == "promoted"
+
+
 def test_labels_that_meet_no_features_are_told_as_each_spells_the_entity(platform: Platform) -> None:
     table, made = raw_table(platform.project.source("brought_truth")), rows()
     known_at = pd.to_datetime(made["batch_date"]).dt.tz_localize("UTC")

@@ -117,6 +117,31 @@ def test_a_training_that_a_night_started_is_asked_signed_and_promoted(
     assert outcome(waits) == "promoted"
 
 
+def test_no_other_training_starts_beside_one_that_waits_for_its_signature(waits: Platform) -> None:
+    """However many nights that takes; a training without a word is lost after two."""
+
+    def at_once(night: date) -> tuple[bool, str]:
+        waits.warehouse.execute(
+            "INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, "
+            "drift, run_id) VALUES (%s, %s, 1, 'breached', true, true, 'carriers drifted', %s, 'test')",
+            (MODEL, night, Json({})),
+        )
+        stages.decide_retraining(waits, MODEL, night, Try(str(night)))
+        row = waits.warehouse.row(
+            "SELECT a->'objects' AS objects, a->>'words' AS words FROM monitoring.retrain_requests, "
+            "jsonb_array_elements(answers) a WHERE batch_date = %s AND a->>'guard' = 'one_at_a_time'",
+            (night,),
+        )
+        assert row
+        return row["objects"], row["words"]
+
+    assert at_once(NIGHT + 10 * DAY) == (True, f"training '{TRAINING}' waits for its signature")
+    stages.sign(waits, MODEL, ASKED, answer("olga", approved=False))
+    stages.promote(waits, MODEL, NIGHT, ASKED, actor="scheduled")
+    stages.conclude(waits, ASKED)
+    assert at_once(NIGHT + 11 * DAY) == (False, "")
+
+
 def test_who_had_a_night_ask_by_hand_does_not_sign_its_training(loop: Platform) -> None:
     """Nor the training that repeats it; a training that has another starter has two."""
     asked, platform = asks(loop, by="olga"), signed_off(loop)

@@ -14,7 +14,7 @@ from integration.conftest import History
 from integration.test_registry_faults import delete_artifacts
 from nightshift import stages
 from nightshift.calendar import DateRange
-from nightshift.errors import Barred, LedgerMismatch, RequestError
+from nightshift.errors import Barred, LedgerMismatch, RequestError, SchemaMismatch
 from nightshift.govern import Ledger
 from nightshift.platform.papers import version_row
 from nightshift.registry import Registry
@@ -161,6 +161,29 @@ def test_a_version_that_the_registry_has_lost_does_not_come_back(
             back(platform)
     finally:
         platform.registry.log_files(run, tmp_path / "files")
+    assert platform.registry.champion(MODEL) == second
+    assert len(platform.warehouse.rows("SELECT * FROM governance.promotions")) == 2
+    assert back(platform)["version"] == first
+
+
+def test_a_version_that_cannot_score_tonights_features_does_not_come_back(
+    bad: tuple[Platform, int, int],
+) -> None:
+    """The set has lost a column since, or another type: the champion of now serves on."""
+    platform, first, second = bad
+    spec = platform.project.feature_set(platform.project.model(MODEL).features)
+    lost = next(name for name, kind in spec.columns.items() if kind == "float")
+    without = {name: kind for name, kind in spec.columns.items() if name != lost}
+    for columns, says in (
+        (without, f"fitted on features that are not there: {lost}"),
+        ({**spec.columns, lost: "string"}, f"fitted on feature '{lost}' as float, and it is string now"),
+    ):
+        sets = {spec.name: spec.model_copy(update={"columns": columns})}
+        changed = replace(platform, project=platform.project.model_copy(update={"feature_sets": sets}))
+        with pytest.raises(
+            SchemaMismatch, match=f"version {first} cannot serve: .*{says}.* Nothing was changed"
+        ):
+            back(changed)
     assert platform.registry.champion(MODEL) == second
     assert len(platform.warehouse.rows("SELECT * FROM governance.promotions")) == 2
     assert back(platform)["version"] == first

@@ -82,6 +82,17 @@ def test_a_resample_of_one_class_is_no_number(metric: str) -> None:
     assert found[1] == 1.0
 
 
+@pytest.mark.parametrize("one", np.arange(1, 30) / 10)
+def test_a_resample_of_one_target_has_no_r2(one: float) -> None:
+    """What rounding leaves of its spread is none."""
+    day = np.repeat([0, 1, 2], 111)
+    target = np.where((day == 2) & (np.arange(333) % 2 == 0), one + 0.7, one)
+    weights = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0], [1.0, 1.0, 1.0]])
+    found = bootstrap.replicates("r2", target, target + 1e-3, day, weights)
+    assert np.isnan(found[:2]).all()
+    assert 0.9 < found[2] < 1
+
+
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "log_loss"])
 def test_a_resample_of_no_rows_is_no_number_for_several_classes(metric: str) -> None:
     even, none = np.full((2, 3), 1 / 3), np.array([[0.0, 0.0, 1.0]])

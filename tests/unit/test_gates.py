@@ -6,11 +6,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
 from nightshift.errors import UnfairHoldout
-from nightshift.govern.evaluation import Assessment, Part
+from nightshift.govern.evaluation import Assessment, Part, evaluate
 from nightshift.govern.gates import ALWAYS, GATES, Candidate, Evidence, Trial
 from nightshift.govern.gates import judge as judge_all
 from nightshift.govern.refit import Refit
@@ -242,6 +243,37 @@ def test_a_slice_that_may_be_worse_or_not_passes() -> None:
     )
     gate = NoWorseOnSlices(metric="log_loss")
     (result,) = judge([gate], evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices={"JFK": unsure}))
+    assert result.passed
+
+
+@pytest.mark.parametrize(("days", "passed"), [(1, True), (3, False), (14, False)])
+def test_a_slice_of_one_day_is_not_surely_worse(days: int, passed: bool) -> None:
+    """Every third resample has none of its rows, and in these it is no worse."""
+    night = np.repeat(np.arange(14), 100)
+    there = night < days
+    label = np.arange(night.size) % 2.0
+    good = np.where(label == 1, 0.8, 0.2)
+    holdout = pd.DataFrame(
+        {"batch_date": pd.Timestamp(HOLDOUT) + pd.to_timedelta(night, "D"), "label": label}
+    )
+    holdout["there"] = np.where(there, "yes", "no")
+    found = evaluate("classification", holdout, np.where(there, 0.5, good), good, slices=["there"])
+    (result,) = judge(
+        [NoWorseOnSlices(metric="log_loss")],
+        evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices=found.slices),
+    )
+    assert result.passed is passed, result.words
+
+
+@pytest.mark.parametrize("elsewhere", [0.0, np.nan])
+def test_a_resample_in_which_a_slice_is_as_good_or_not_there_does_not_say_that_it_is_worse(
+    elsewhere: float,
+) -> None:
+    gains = np.where(np.arange(100) < 80, -0.2, elsewhere)
+    slices = {"JFK": Part(500, {"roc_auc": 0.6}, {"roc_auc": 0.7}, {"roc_auc": gains})}
+    (result,) = judge(
+        [NoWorseOnSlices(metric="roc_auc")], evidence({"roc_auc": 0.8}, {"roc_auc": 0.7}, slices=slices)
+    )
     assert result.passed
 
 

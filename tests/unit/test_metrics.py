@@ -110,8 +110,12 @@ def test_one_class_has_no_ranking_but_still_a_loss(label: int) -> None:
     assert scores["log_loss"] == pytest.approx(-math.log(0.2 if label else 0.8))
 
 
-def test_a_constant_target_has_no_r2() -> None:
-    assert score("regression", [2.0, 2.0], [1.0, 3.0])["r2"] is None
+@pytest.mark.parametrize("constant", [2.0, 0.1, -7.7, 1e-300, 3.3e9])
+@pytest.mark.parametrize("rows", [2, 37, 300])
+def test_a_constant_target_has_no_r2(constant: float, rows: int) -> None:
+    """Nor where the mean of so many is not the number itself."""
+    target = np.full(rows, constant)
+    assert score("regression", target, target + 1.0)["r2"] is None
 
 
 @pytest.mark.parametrize("task", ["classification", "multiclass", "regression"])

@@ -86,6 +86,15 @@ def test_a_fit_that_leaves_nothing_open_differs_by_rounding_only_and_passes() ->
     assert compared("regression", "mae", holdout, y + 1e-15, y + 2e-15 * x[:, 0]).faults == []
 
 
+@pytest.mark.parametrize("number", [0.1, -7.7, 1e6 / 3])
+def test_a_target_of_one_number_differs_by_rounding_only_and_passes(number: float) -> None:
+    days = pd.Timestamp("2013-01-01") + pd.to_timedelta(np.arange(600) // 60, "D")
+    holdout = pd.DataFrame({"label": np.full(600, number), "batch_date": days})
+    judged = holdout["label"].to_numpy()
+    assert compared("regression", "mae", holdout, judged, np.nextafter(judged, np.inf)).faults == []
+    assert compared("regression", "mae", holdout, judged, judged + max(abs(number), 1) / 10).faults
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

@@ -60,8 +60,20 @@ def _standing(record: Record) -> Note:
 
 def limits(record: Record) -> Iterator[str]:
     """Yield what is known to limit the version, a sentence each."""
-    found = record.counts
     yield from _limits_of_the_fits(record)
+    yield from _limits_of_the_rows(record)
+    if record.spec.near_perfect:
+        yield f"A score too good to be true is expected of it: {record.spec.near_perfect.reason}"
+    yield from _limits_of_the_judgement(record)
+    if record.unseeded:
+        yield "Its estimator has a random_state, and none is set: trained again, it may come out otherwise."
+
+
+def _limits_of_the_rows(record: Record) -> Iterator[str]:
+    """Yield what its rows lacked; of an imported version nobody knows which they were."""
+    found = record.counts
+    if record.version.brought:
+        return
     if found.without_rows:
         named = ", ".join(str(night) for night in found.without_rows[:MOST_NAMED])
         # Of what was not drawn, the snapshot does not tell whether it was there.
@@ -71,19 +83,20 @@ def limits(record: Record) -> Iterator[str]:
     for name, share in sorted(found.missing.items()):
         if share >= MUCH_MISSING:
             yield f"{name} is missing in {share:.0%} of the rows it was fitted on."
-    if record.spec.near_perfect:
-        yield f"A score too good to be true is expected of it: {record.spec.near_perfect.reason}"
-    yield from _limits_of_the_judgement(record)
-    if record.unseeded:
-        yield "Its estimator has a random_state, and none is set: trained again, it may come out otherwise."
 
 
 def _limits_of_the_fits(record: Record) -> Iterator[str]:
     found, snapshot, refit = record.counts, record.snapshot, record.version.refit
-    yield (
-        f"It was fitted on {found.fitted_nights} nights, {snapshot.train_first} to {snapshot.train_last}, and "
-        f"knows no other{' where it was judged' if refit else ''}."
-    )
+    if brought := record.version.brought:
+        yield (
+            f"Which rows it was fitted on is not known, only what {brought.by} said: none of days after "
+            f"{brought.trained_until}."
+        )
+    else:
+        yield (
+            f"It was fitted on {found.fitted_nights} nights, {snapshot.train_first} to {snapshot.train_last}, and "
+            f"knows no other{' where it was judged' if refit else ''}."
+        )
     if refit:
         yield f"What serves was fitted on the nights up to {refit.last}, those that it was judged on among them."
     yield (

@@ -50,6 +50,14 @@ class Part:
         found = self.gains.get(metric)
         return float(np.mean(found > above)) if found is not None and found.size else 0.0
 
+    def share_of_losses(self, metric: str, below: float) -> float:
+        """Return the share of resamples with a gain below ``below``; 1 where there are none, and the point decides.
+
+        An undefined one is no loss: without the days of a slice nothing is said of it.
+        """
+        found = self.gains.get(metric)
+        return float(np.mean(found < below)) if found is not None and found.size else 1.0
+
 
 @dataclass(frozen=True)
 class Assessment:

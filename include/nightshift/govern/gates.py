@@ -212,7 +212,7 @@ def _surely_worse(gate: NoWorseOnSlices, part: Part) -> bool:
     gain = part.gain(gate.metric)
     if gain is None or gain >= -gate.value:
         return False
-    return 1 - part.share(gate.metric, -gate.value) >= gate.confidence
+    return part.share_of_losses(gate.metric, -gate.value) >= gate.confidence
 
 
 def _slice_words(metric: str, name: str, part: Part) -> str:

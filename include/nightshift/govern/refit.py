@@ -23,6 +23,8 @@ TOLERANCE, FLOOR = 0.01, 0.001
 # By how much of the outcomes' standard deviation the mean may move away from theirs.
 MEAN_TOLERANCE = 0.05
 CONFIDENCE = 0.9
+# Of a holdout of one number, whose outcomes do not deviate, what rounding makes of two fits.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def compare_fits(
     label = holdout["label"].to_numpy(dtype="float64")
     truth = label if judged.ndim == 1 else (label[:, None] == np.arange(judged.shape[1])).astype("float64")
     part = evaluate(task, holdout, served, judged, asked={metric}).overall
-    unit = float(truth.std(axis=0).max())
+    unit = max(float(truth.std(axis=0).max()), ROUNDING * float(np.abs(truth).max()))
     missed = [np.abs((each - truth).mean(axis=0)) for each in (served, judged)]
     score = (part.champion or {}).get(metric) or 0.0
     return Refit(
@@ -87,7 +89,7 @@ def _worse(found: Refit) -> str | None:
     gain = found.part.gain(found.metric)
     if gain is None:
         return f"{found.metric} is undefined"
-    surely = 1 - found.part.share(found.metric, -found.margin)
+    surely = found.part.share_of_losses(found.metric, -found.margin)
     if gain >= -found.margin or surely < CONFIDENCE:
         return None
     mine, theirs = (scores[found.metric] for scores in (found.part.challenger, found.part.champion or {}))

@@ -19,9 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, stdtr
-from scipy.stats import median_abs_deviation, nct
-from scipy.stats import t as student
+from scipy.special import logsumexp, ndtri, stdtr
+from scipy.stats import median_abs_deviation
 
 from nightshift.distributions import Floats
 from nightshift.monitor.shift import DOUBT, LARGEST, SIZES
@@ -34,6 +33,11 @@ FEWEST_NIGHTS = 5
 RESEMBLANCE = 0.15
 # A difference below so much of the loss is none that anybody would roll back for.
 SMALLEST_SHARE = 0.005
+# Two that never were off have no loss to take a share of: what is no more than this is none.
+LEAST = float(np.finfo(np.float64).tiny)
+# Surer than this nothing needs to be: a year of nights is beyond what a float holds.
+MOST = 1e12
+REACH, POINTS = 12.0, 1001
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,12 @@ def _row_chance(gate: Sequence[PairedNight]) -> float:
 def _against_usual(spread: float, nights: int, since: Floats, chance: Floats, smallest: float) -> float:
     """Return the product of each night's ratio; ``spread``: a standard deviation, of so many ``nights``."""
     # The next night differs from a mean that is itself of so few nights.
-    apart = since / np.sqrt(np.maximum(spread**2, chance) * (1 + 1 / nights) + smallest**2)
+    usual = np.maximum(spread**2, chance) * (1 + 1 / nights) + smallest**2
+    apart = since / np.sqrt(np.maximum(usual, LEAST))
     normal = -ndtri(np.clip(stdtr(nights - 1, -np.abs(apart)), 1e-300, 0.5))
     signed = np.sign(apart) * np.clip(normal - DOUBT, 0.0, LARGEST)
     logs = signed[:, None] * SIZES - SIZES**2 / 2
-    return float(np.exp(logs.sum(axis=0)).mean())
+    return _mean(logs.sum(axis=0))
 
 
 def _among_themselves(since: Floats, chance: Floats, smallest: float) -> float:
@@ -89,5 +94,24 @@ def _among_themselves(since: Floats, chance: Floats, smallest: float) -> float:
         return 1.0
     fewer = np.sqrt((1 - RESEMBLANCE) / (1 + RESEMBLANCE))
     variance = max(since.var(ddof=1), chance.mean()) + smallest**2
-    found = fewer * since.mean() * np.sqrt(n / variance)
-    return float(np.mean(nct.pdf(found, n - 1, fewer * SIZES * np.sqrt(n)) / student.pdf(found, n - 1)))
+    found = fewer * since.mean() * np.sqrt(n) / np.sqrt(max(variance, LEAST))
+    return _mean(_log_ratios(found, n - 1, fewer * SIZES * np.sqrt(n)))
+
+
+def _log_ratios(t: float, degrees: int, shifts: Floats) -> Floats:
+    """Return the logarithm of the density of Student's t with each of ``shifts`` over that without one, (shifts,).
+
+    By the integral over the deviation that is divided by: both have the same factor before it, which alone is beyond a
+    float in a year of nights.
+    """
+    slopes = np.append(shifts * (t / np.hypot(t, np.sqrt(degrees))), 0.0)
+    peak = (slopes + np.sqrt(slopes**2 + 4 * degrees)) / 2
+    width = 1 / np.sqrt(degrees / peak**2 + 1)
+    at = np.linspace(np.maximum(peak - REACH * width, LEAST), peak + REACH * width, POINTS)
+    logs = degrees * np.log(at) - at**2 / 2 + slopes * at
+    found = logsumexp(logs, axis=0) + np.log(at[1] - at[0])
+    return found[:-1] - found[-1] - shifts**2 / 2
+
+
+def _mean(logs: Floats) -> float:
+    return float(np.exp(min(logsumexp(logs) - np.log(logs.size), np.log(MOST))))

@@ -10,7 +10,7 @@ from typing import Any
 
 from nightshift import artifacts, train
 from nightshift.artifacts import Stored
-from nightshift.errors import NotReady
+from nightshift.errors import ArtifactRefused, NotReady, SchemaMismatch
 from nightshift.platform.handles import Platform
 from nightshift.records import versions
 from nightshift.records.versions import Examples, Version
@@ -55,6 +55,23 @@ def load_version(
     """
     pipeline, of = load_pipeline(platform, model, version), model.classes if classes is None else classes
     return lambda rows: train.predict(pipeline, rows, of)
+
+
+def require_serves(platform: Platform, model: Model, version: int) -> None:
+    """Raise unless a version can score nights as they are built now.
+
+    Raises:
+        ArtifactRefused: its file, or the code behind it, is not what was registered.
+        SchemaMismatch: features or classes that it knows are not there any more.
+    """
+    recorded = _recorded(platform, model, version)
+    trained = (recorded.examples or Examples()).features
+    columns = platform.project.feature_set(model.features).columns
+    try:
+        pipeline = opened(platform, serving(platform, recorded), recorded)
+        train.require_answers(pipeline, trained, columns, model.classes)
+    except (ArtifactRefused, SchemaMismatch) as error:
+        raise type(error)(f"{_named(recorded)} cannot serve: {error}. Nothing was changed") from error
 
 
 def load_pipeline(platform: Platform, model: Model, version: int) -> Any:

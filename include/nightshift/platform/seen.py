@@ -18,20 +18,25 @@ def by_champion(platform: Platform, model: Model, number: int, holdout: pd.DataF
     # What an imported version was trained on may end before the rows to fit on of its snapshot do.
     until = version.train_last if version.brought else frozen.train_last
     fitted = rows if version.refit else rows[rows["batch_date"] <= pd.Timestamp(until)]
+    return seen(number, version.trained_until, fitted, holdout, identity(platform, model))
+
+
+def identity(platform: Platform, model: Model) -> list[str]:
+    """Return the columns that tell one row from another: an entity has one label. Without any it has a row a night."""
     entity = platform.project.feature_set(model.features).entity
-    return seen(number, version.trained_until, fitted, holdout, entity)
+    return entity if model.target else ["batch_date", *entity]
 
 
 def seen(
-    version: int, until: date, fitted: pd.DataFrame, holdout: pd.DataFrame, entity: list[str]
+    version: int, until: date, fitted: pd.DataFrame, holdout: pd.DataFrame, columns: list[str]
 ) -> Candidate:
     """Return a version that was fitted on rows up to ``until``, with how many of the holdout's are among them.
 
-    An entity has one label, so it is the row's identity.
+    ``columns``: as :func:`identity` returns them.
     """
-    if not set(entity) <= set(fitted.columns):
+    if not set(columns) <= set(fitted.columns):
         return Candidate(version, until)  # trained for another entity: none of its rows is one of these
-    known = pd.MultiIndex.from_frame(fitted[entity].astype("str"))
-    among = pd.MultiIndex.from_frame(holdout[entity].astype("str")).isin(known)
+    known = pd.MultiIndex.from_frame(fitted[columns].astype("str"))
+    among = pd.MultiIndex.from_frame(holdout[columns].astype("str")).isin(known)
     nights = holdout.loc[among, "batch_date"]
     return Candidate(version, until, int(among.sum()), None if nights.empty else nights.max().date())

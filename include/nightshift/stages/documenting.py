@@ -6,11 +6,12 @@ from functools import partial
 from nightshift import cards, kept, metrics, results, train
 from nightshift.environment import packages
 from nightshift.errors import NotReady, RunStage, Subject, UnfairHoldout
-from nightshift.govern import Ledger
+from nightshift.govern import Candidate, Ledger
 from nightshift.platform import Platform, Try
 from nightshift.platform.fitted import File, judged, opened, serving
 from nightshift.platform.frozen import split
 from nightshift.platform.papers import newest_version, record_of, trained_version, version_row
+from nightshift.platform.seen import by_champion
 from nightshift.records.versions import Version
 from nightshift.score.recalibration import on_holdout
 
@@ -53,7 +54,7 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
     Raises:
         SpecError: no such model.
         NotReady: no such version, or no champion to compare with.
-        UnfairHoldout: the other version was trained on a day of that holdout.
+        UnfairHoldout: the other version was trained on a day, or a row, of that holdout.
     """
     ours = version_row(platform, name, newest_version(platform, name) if version is None else version)
     head = Ledger(platform.warehouse, name).head()
@@ -65,8 +66,8 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
         )
     theirs = version_row(platform, name, other)
     record, rows = record_of(platform, ours)
-    _require_unseen(theirs, record)
     _, holdout = split(record.snapshot, rows)
+    _require_unseen(by_champion(platform, record.spec, other, holdout), record, len(holdout))
 
     def side(row: Version, file: File, until: date) -> cards.Side:
         pipeline, classes = opened(platform, file, row), record.spec.classes
@@ -81,10 +82,15 @@ def compare_versions(platform: Platform, name: str, version: int | None, against
     return cards.markdown(cards.compared(cards.Comparison(record, mine, other_side, champion)))
 
 
-def _require_unseen(theirs: Version, record: cards.Record) -> None:
-    first = record.snapshot.holdout_first
-    if theirs.trained_until >= first:
+def _require_unseen(theirs: Candidate, record: cards.Record, rows: int) -> None:
+    first, of = record.snapshot.holdout_first, f"the holdout of version {record.version.version}"
+    if theirs.train_last >= first:
         raise UnfairHoldout(
-            f"version {theirs.version} was trained on days up to {theirs.trained_until}; the holdout of version "
-            f"{record.version.version} starts on {first}. Compare a version whose holdout is later"
+            f"version {theirs.version} was trained on days up to {theirs.train_last}; {of} starts on {first}. Compare "
+            "a version whose holdout is later"
+        )
+    if theirs.overlap:
+        raise UnfairHoldout(
+            f"version {theirs.version}: {theirs.overlap} of the {rows} rows of {of} are among the rows it was trained "
+            f"on; they were of another night then. Compare a version whose holdout begins after {theirs.overlap_last}"
         )

@@ -9,10 +9,12 @@ from nightshift.calendar import DateRange
 from nightshift.errors import LedgerBroken, LedgerMismatch, NightshiftError, RequestError
 from nightshift.govern import Ledger, Misfit, Rollback, first_unscored, write_rollback
 from nightshift.platform import Platform, Try
+from nightshift.platform.fitted import require_serves
 from nightshift.platform.serving import anchor, serve_head
 from nightshift.records import ledger as records
 from nightshift.records import monitoring, versions
 from nightshift.records.ledger import Promotion
+from nightshift.specs import Model
 from nightshift.stages.registering import require_registered
 
 NO_ROW = "its training was cut short before governance.versions had its row"
@@ -39,8 +41,9 @@ def roll_back(
             behind ``again``; a probation asked for it, and another version has become champion since.
         NotReady: there is no champion, or none to go back to.
         LedgerMismatch: the registry has lost the version to go back to, or its files.
+        ArtifactRefused, SchemaMismatch: that version cannot score nights as they are built now.
     """
-    platform.project.model(name)
+    model = platform.project.model(name)
     ledger = Ledger(platform.warehouse, name)
     done = platform.warehouse.one(records.ROLLED_BACK, model=name, request_id=asked.run_id)
     if done is None:
@@ -61,7 +64,7 @@ def roll_back(
             platform.warehouse,
             name,
             wanted,
-            require=lambda version: require_registered(platform, name, version),
+            require=lambda version: _require_able(platform, model, version),
         )
     serve_head(platform, ledger)
     return {
@@ -70,6 +73,11 @@ def roll_back(
         "effective_from": str(done.effective_from),
         "taken_out": done.taken_out,
     }
+
+
+def _require_able(platform: Platform, model: Model, version: int) -> None:
+    require_registered(platform, model.name, version)
+    require_serves(platform, model, version)
 
 
 def probation_run(name: str, training_id: str) -> str:

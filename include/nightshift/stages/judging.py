@@ -34,7 +34,7 @@ from nightshift.platform import fitted as files
 from nightshift.platform.fitted import load_version, opened
 from nightshift.platform.frozen import read_snapshot, split
 from nightshift.platform.papers import decision_of, require_own, trained_version, version_row
-from nightshift.platform.seen import by_champion, seen
+from nightshift.platform.seen import by_champion, identity, seen
 from nightshift.records import decisions, monitoring
 from nightshift.records.decisions import Decision, Outcome, Signature
 from nightshift.records.versions import Examples, Version
@@ -237,13 +237,12 @@ def _first_requested_by(platform: Platform, training_id: str) -> str | None:
 def _evidence(platform: Platform, model: Model, version: Version) -> Evidence:
     frozen, rows = read_snapshot(platform, version.snapshot_id, model)
     fitted, holdout = split(frozen, rows)
-    entity = platform.project.feature_set(model.features).entity
     pipeline = opened(platform, files.judged(platform, version), version)
     serve = partial(on_holdout, model, rows, holdout_first=frozen.holdout_first)
     challenger_scores = serve(
         lambda some: train.predict(pipeline, some, model.classes), train_last=version.train_last
     )
-    challenger = seen(version.version, version.train_last, fitted, holdout, entity)
+    challenger = seen(version.version, version.train_last, fitted, holdout, identity(platform, model))
     champion, champion_scores = None, None
     head = Ledger(platform.warehouse, model.name).head()
     if head is not None:

@@ -15,6 +15,7 @@ from nightshift.train.fitting import (
     out_of_fold,
     predict,
     predictions_sha256,
+    require_answers,
     require_fitted,
 )
 from nightshift.train.labels import (
@@ -63,6 +64,7 @@ __all__ = [
     "predict",
     "predictions_sha256",
     "reports",
+    "require_answers",
     "require_classes",
     "require_enough",
     "require_fitted",

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,6 +72,10 @@ def require_fitted(model: Model, fitted: Any, columns: list[str]) -> None:
     if not isinstance(fitted, BaseEstimator):
         raise FitFailed(f"{where}: expected a fitted scikit-learn estimator, got {type(fitted).__name__}")
     require_task(model, fitted)
+    if isinstance(getattr(fitted, "classes_", None), list):
+        raise FitFailed(
+            f"{where}: it was fitted on several targets; fit it on the label alone, of shape (n,)"
+        )
     names = getattr(fitted, "feature_names_in_", None)
     if names is None:
         raise FitFailed(
@@ -97,28 +101,69 @@ def predict(pipeline: Pipeline, features: pd.DataFrame, of: Sequence[str] = ()) 
     ``of``: the classes of a model of several; then P(class), a row, in their order, shape (n, classes).
 
     Raises:
-        SchemaMismatch: the pipeline knows other classes, or features that are not there.
+        SchemaMismatch: the pipeline knows other classes, or features that are not there; or it says another number of
+            numbers, or some that are not finite.
     """
     columns = taken(pipeline, features)
     if not is_classifier(pipeline):
-        return np.asarray(pipeline.predict(columns), dtype="float64")
-    known, found = pipeline.classes_, pipeline.predict_proba(columns)
+        return _numbers(pipeline, pipeline.predict(columns), (len(columns),))
+    known = pipeline.classes_
+    found = _numbers(pipeline, pipeline.predict_proba(columns), (len(columns), len(known)))
     return classes.each(known, found, of) if of else classes.positive(known, found)
+
+
+def _numbers(pipeline: Any, said: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what an estimator says as floats of this shape; a column of numbers is one number a row."""
+    found, name = np.asarray(said, dtype="float64"), type(final(pipeline)).__name__
+    if found.size != np.prod(shape):
+        raise SchemaMismatch(
+            f"{name} says {found.shape} numbers of {shape[0]} rows, expected {shape}: it must have been fitted on the "
+            "label alone"
+        )
+    if not np.isfinite(found).all():
+        wrong = np.count_nonzero(~np.isfinite(found))
+        raise SchemaMismatch(
+            f"{wrong} predictions of {name} for {shape[0]} rows are not finite numbers: train again, with other "
+            "estimator.params or another class"
+        )
+    return found.reshape(shape)
 
 
 def taken(pipeline: Pipeline, features: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that ``pipeline`` was fitted on, as it takes them. Raises SchemaMismatch if one is missing."""
+    _require_there(pipeline, features)
     encodings, names = encoding.encodings_of(pipeline), list(pipeline.feature_names_in_)
-    if missing := [name for name in names if name not in features]:
+    strings = [name for name in names if not pd.api.types.is_numeric_dtype(features[name].dtype)]
+    categories = [name for name in names if name in encodings or name in strings]
+    numbers = [name for name in names if name not in categories]
+    return encoding.taken(features, categories, encoding.texts_of(encodings), numbers)[names]
+
+
+def require_answers(
+    pipeline: Pipeline, trained: Mapping[str, str], columns: Mapping[str, str], of: Sequence[str] = ()
+) -> None:
+    """Raise SchemaMismatch unless a pipeline can be asked for rows with these ``columns``, and for the classes ``of``.
+
+    ``trained``, ``columns``: types by name, as it was fitted, where that was kept, and as they are declared now.
+    """
+    _require_there(pipeline, columns)
+    for name in pipeline.feature_names_in_:
+        was, now = trained.get(name, columns[name]), columns[name]
+        if (was == "string") != (now == "string"):
+            raise SchemaMismatch(f"the model was fitted on feature '{name}' as {was}, and it is {now} now")
+    if is_classifier(pipeline):
+        known = pipeline.classes_
+        none = np.empty((0, len(known)))
+        _ = classes.each(known, none, of) if of else classes.positive(known, none)
+
+
+def _require_there(pipeline: Pipeline, columns: Container[str]) -> None:
+    if missing := [name for name in pipeline.feature_names_in_ if name not in columns]:
         raise SchemaMismatch(
             f"the model was fitted on features that are not there: {', '.join(missing[:MOST_TOLD])}. Its set has lost "
             "them, or 'features' in the model's spec names another set than it was trained for: put back the one or "
             "the other, or give the other set a model of its own"
         )
-    strings = [name for name in names if not pd.api.types.is_numeric_dtype(features[name].dtype)]
-    categories = [name for name in names if name in encodings or name in strings]
-    numbers = [name for name in names if name not in categories]
-    return encoding.taken(features, categories, encoding.texts_of(encodings), numbers)[names]
 
 
 def final(pipeline: Any) -> BaseEstimator:

@@ -95,7 +95,7 @@ def predict(model, rows):
 REGRESSION = '''\
 def predict(model, rows):
     """Return a value a row."""
-    return np.asarray(model.predict(features(rows)), dtype="float64")'''
+    return np.asarray(model.predict(features(rows)), dtype="float64").reshape(len(rows))'''
 
 # Of each kind: what comes after the pipeline, and what it learns.
 KINDS = {

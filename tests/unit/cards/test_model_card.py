@@ -165,6 +165,21 @@ def test_limits_follow_from_facts() -> None:
     )
 
 
+def test_of_an_imported_version_nobody_says_which_rows_it_was_fitted_on() -> None:
+    """Its snapshot holds those that it was judged on, and others that it may never have seen."""
+    by = {
+        "file_sha256": "a" * 64,
+        "by": "vic",
+        "trained_until": date(2013, 1, 20),
+        "reason": "from a notebook",
+    }
+    assert list(limits(record(version={**VERSION, "train_last": date(2013, 1, 20), "brought": by})))[:3] == [
+        "Which rows it was fitted on is not known, only what vic said: none of days after 2013-01-20.",
+        "It was judged on 5600 rows of 7 nights, 2013-01-29 to 2013-02-04, and on no others.",
+        "Slices with fewer than 200 rows, whose metrics say little: carrier=OO (12).",
+    ]
+
+
 def test_a_night_of_which_nothing_was_drawn_is_not_told_to_have_no_label() -> None:
     empty = replace(COUNTS, without_rows=(date(2013, 1, 2),))
     for half_life, says in (

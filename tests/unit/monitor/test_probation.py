@@ -7,10 +7,13 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import nct
+from scipy.stats import t as student
 
 from nightshift.metrics import difference_variances, row_losses
 from nightshift.monitor.harm import base_of, night_losses
-from nightshift.monitor.probation import Since, evidence
+from nightshift.monitor.probation import Since, _log_ratios, evidence
+from nightshift.monitor.shift import SIZES
 from nightshift.records.decisions import PairedNight
 from nightshift.records.profile import NightLoss
 
@@ -153,3 +156,37 @@ def test_of_rare_outcomes_a_better_champion_stays(share: float, rows: int, befor
 
 def test_of_rare_outcomes_one_that_knows_nothing_goes_back() -> None:
     assert sum(rare(seed, 0.01, 200, 0.0, broken=True) for seed in range(15)) == 15
+
+
+@pytest.mark.parametrize(
+    ("shift", "least", "most"), [(-0.1, 0, 1), (0.0, 0, 1), (0.1, LIMIT, 1e12), (50.0, LIMIT, 1e12)]
+)
+@pytest.mark.parametrize("nights", [150, 250, 366])
+def test_a_probation_of_a_year_is_judged_on_its_last_night(
+    nights: int, shift: float, least: float, most: float
+) -> None:
+    random = np.random.default_rng(1)
+    found = evidence(gate(random), since(shift + 0.01 * random.normal(size=nights)))
+    assert least <= found <= most * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 4, 9, 30])
+@pytest.mark.parametrize("t", [-4.0, -0.5, 0.0, 1.0, 6.0])
+def test_the_ratio_is_that_of_the_densities_where_these_are_numbers(degrees: int, t: float) -> None:
+    shifts = SIZES * np.sqrt(degrees)
+    wanted = np.log(nct.pdf(t, degrees, shifts) / student.pdf(t, degrees))
+    assert _log_ratios(t, degrees, shifts) == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("differences", "is_worse"),
+    [([0.0] * 14, False), ([0.2] * 14, True), ([-0.2] * 14, False), ([0.0], False)],
+)
+def test_two_that_were_never_off_are_judged_by_what_they_are_off_now(
+    differences: list[float], is_worse: bool
+) -> None:
+    """Of a target that is mostly one number both may have said it all through the holdout."""
+    then = [
+        replace(night, challenger=0.0, champion=0.0, chance=0.0) for night in gate(np.random.default_rng(0))
+    ]
+    assert (evidence(then, since(differences)) >= LIMIT) is is_worse

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
 from toys import feature_set, rows, spec
 
 from nightshift import artifacts, train
@@ -427,3 +430,61 @@ def test_features_that_a_model_was_fitted_on_and_that_are_gone_are_named() -> No
         SchemaMismatch, match=r"fitted on features that are not there: .*word.*\. Its set has lost"
     ):
         train.predict(pipeline, frame.drop(columns=["c", "word"]))
+
+
+def two_columns(frame: pd.DataFrame, label: pd.DataFrame) -> LinearRegression:
+    return LinearRegression().fit(frame[["a", "c"]], label)
+
+
+def test_a_column_of_numbers_is_one_number_a_row() -> None:
+    """A label that is a table of one column makes one; by a metric each of its rows would meet every label."""
+    frame = rows("regression")
+    plain, table = (two_columns(frame, label) for label in (frame["label"], frame[["label"]]))
+    assert table.predict(frame[["a", "c"]]).shape == (len(frame), 1)
+    found = train.predict(table, frame)
+    assert found.shape == (len(frame),)
+    assert found == pytest.approx(train.predict(plain, frame))
+
+
+def test_a_model_of_several_targets_is_refused() -> None:
+    frame = rows("regression").assign(other=0.0)
+    with pytest.raises(SchemaMismatch, match=r"LinearRegression says \(1200, 2\) numbers of 1200 rows"):
+        train.predict(two_columns(frame, frame[["label", "other"]]), frame)
+    classes = frame[["c", "a"]] > 0
+    forest = RandomForestClassifier(2).fit(frame[["a", "c"]], classes)
+    with pytest.raises(FitFailed, match="it was fitted on several targets; fit it on the label alone"):
+        train.require_fitted(spec("classification", TREES.format("Classifier"), {}), forest, ["a", "c"])
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_predictions_that_are_no_numbers_are_refused_in_words(kind: str) -> None:
+    path = {"classification": "LogisticRegression", "regression": "Ridge"}[kind]
+    frame = rows(kind)
+    pipeline = train.fit(spec(kind, f"sklearn.linear_model.{path}", {}), feature_set(), frame, frame["label"])
+    pipeline[-1].coef_ = pipeline[-1].coef_ * np.nan
+    with pytest.raises(SchemaMismatch, match=rf"predictions of {path} for 1200 rows are not finite numbers"):
+        train.predict(pipeline, frame)
+
+
+@pytest.mark.parametrize(
+    ("change", "of", "says"),
+    [
+        ({}, ("Light Rain", "C++", "high"), None),
+        ({"more": "float"}, ("high", "C++", "Light Rain", "another"), None),
+        ({"a": "integer"}, ("Light Rain", "C++", "high"), None),
+        ({"a": None}, ("Light Rain", "C++", "high"), "features that are not there: a"),
+        ({"a": "string"}, ("Light Rain", "C++", "high"), "feature 'a' as float, and it is string now"),
+        ({"word": "integer"}, ("Light Rain", "C++", "high"), "feature 'word' as string, and it is integer"),
+        ({}, ("Light Rain", "high"), r"knows the class 'C\+\+', target.classes does not"),
+        ({}, (), "one against the rest"),
+    ],
+)
+def test_whether_a_model_can_be_asked_follows_from_what_is_declared(
+    change: dict[str, str | None], of: tuple[str, ...], says: str | None
+) -> None:
+    frame, trained = rows("multiclass"), dict(feature_set().columns)
+    model = spec("multiclass", "sklearn.naive_bayes.GaussianNB", {})
+    pipeline = train.fit(model, feature_set(), frame, frame["label"])
+    columns = {name: kind for name, kind in {**trained, **change}.items() if kind}
+    with pytest.raises(SchemaMismatch, match=says) if says else nullcontext():
+        train.require_answers(pipeline, trained, columns, of)
