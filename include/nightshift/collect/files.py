@@ -259,18 +259,26 @@ def _parquet(folder: Folder, path: str, content: bytes, _: bool) -> Iterator[pd.
             )
         # Not read_table, which looks columns up by name and gives up where two have one.
         with parquet.ParquetFile(io.BytesIO(content), coerce_int96_timestamp_unit="us") as file:
-            _require_known_zones(folder, path, file.schema_arrow)
+            counting = _counting(folder, file.schema_arrow)
+            _require_known_zones(folder, path, [file.schema_arrow.field(place) for place in counting])
             if about.num_rows <= ROWS_A_FRAME:
-                yield _rows_in(file.read())
+                yield _rows_in(file.read().select(counting))
                 return
             for batch in file.iter_batches(ROWS_A_FRAME):
-                yield _rows_in(pa.Table.from_batches([batch]))
+                yield _rows_in(pa.Table.from_batches([batch]).select(counting))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise folder.failure(path, f"not Parquet: {error}", "ask for the whole file") from error
 
 
-def _require_known_zones(folder: Folder, path: str, schema: pa.Schema) -> None:
-    for field in schema:
+def _counting(folder: Folder, schema: pa.Schema) -> list[int]:
+    """Return the places of the columns that count: what is ignored is not looked at, whatever it holds."""
+    wanted = {*folder.source.columns, folder.spec.date_column}
+    is_all = folder.source.other_columns != "ignore"
+    return [place for place, name in enumerate(schema.names) if is_all or name in wanted]
+
+
+def _require_known_zones(folder: Folder, path: str, fields: list[pa.Field]) -> None:
+    for field in fields:
         zone = field.type.tz if pa.types.is_timestamp(field.type) else None
         try:
             # As to_pandas reads them: pandas itself knows zones that Arrow does not, such as UTC+01:00.
@@ -297,6 +305,8 @@ def _rows_in(table: pa.Table) -> pd.DataFrame:
             frame.isetitem(place, _dates(column))
         if column.type in TEXTS and not _is_unicode(column):
             frame.isetitem(place, _texts(column))
+        if isinstance(column.type, pa.UuidType):  # pandas would have its bytes
+            frame.isetitem(place, pd.Series(column.to_pylist(), dtype=object))
     return frame
 
 

@@ -10,6 +10,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import fsspec
@@ -240,6 +241,30 @@ def test_bytes_that_are_no_text_set_their_row_aside_alone(tmp_path):
     assert checked.accepted["name"].tolist() == ["ok", "go"]
     assert checked.rejected[["rule", "value"]].to_numpy().tolist() == [["type", r"b'\xff\xfeb'"]]
     assert len(content_sha256(checked.accepted)) == 66
+
+
+def test_a_uuid_of_parquet_is_text_as_one_of_a_database_is(tmp_path):
+    given = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+    ids = pa.array([given.bytes, None], pa.uuid())
+    pyarrow.parquet.write_table(pa.table({"id": ["a", "b"], "of": ids}), tmp_path / "2013-02-08.parquet")
+    spec = typed({"of": {"type": "string", "nullable": True}})
+    checked = validate_batches(spec, {DAY: rows_of(parquet(read(tmp_path, spec)))})
+    assert checked.accepted["of"].astype(object).where(checked.accepted["of"].notna(), None).tolist() == [
+        str(given),
+        None,
+    ]
+
+
+def test_what_is_ignored_is_not_looked_at(tmp_path):
+    """A time to the nanosecond, which Python has not; a zone that nobody knows."""
+    others = {
+        "at": pa.array([5], pa.time64("ns")),
+        "to": pa.array([0], pa.timestamp("us", tz="Nowhere/Else")),
+    }
+    pyarrow.parquet.write_table(pa.table({"id": ["a"], **others}), tmp_path / "2013-02-08.parquet")
+    assert read(tmp_path, typed({}, other_columns="ignore")).columns.tolist() == ["id"]
+    with pytest.raises(SourceError, match=r"column 'to' is in time zone"):
+        read(tmp_path, typed({}))
 
 
 def test_a_broken_parquet_file_is_told(tmp_path):
