@@ -104,7 +104,7 @@ def _try(api: Api, place: str, parameters: dict[str, str], ends: int | None) -> 
             return _judged(api, response, _content(api, response), ends)
     except httpx.TransportError as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # IDNA knows no name such as "a..b"
         raise api.failure(error, "check the connection's host and the endpoint") from None
 
 

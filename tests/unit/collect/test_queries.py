@@ -1,9 +1,28 @@
-"""What is asked over HTTP: a query as the endpoint spells it, and parameters behind it."""
+"""What is asked over HTTP, and where: a query as the endpoint spells it, address and headers as the connection does."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from nightshift.collect import Connection, open_source
 from nightshift.collect.request import _asking
+from nightshift.errors import SourceError
+from nightshift.specs import Source
+
+DAY, WINDOW = date(2013, 2, 8), (datetime(2013, 2, 7, tzinfo=UTC), datetime(2013, 2, 8, tzinfo=UTC))
+FLEET = Source.model_validate(
+    {
+        "name": "fleet",
+        "owner": "tests",
+        "description": "",
+        "connector": {"kind": "http", "connection": "api", "endpoint": "/aircraft"},
+        "columns": {"id": {"type": "string"}},
+        "key": ["id"],
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -25,3 +44,23 @@ def test_an_endpoint_without_a_query_gets_one():
     assert [_asking(httpx.URL(place), {"page": "1"}).raw_path for place in ("/a%2Fb", "/a%2Fb?")] == [
         b"/a%2Fb?page=1"
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("connection", "says"),
+    [
+        ({"extra": {"headers": {"X-Version": 2}}}, "headers in its extra: .*; give names and values as text"),
+        ({"extra": {"headers": "X-Version: 2"}}, "headers in its extra: .*; give names and values as text"),
+        ({"extra": {"headers": {"X-City": "Z\u00fcrich"}}}, "headers in its extra: 'ascii' codec"),
+        ({"host": "api.invalid:http"}, "its host is no address: Invalid port: 'http'; give a name"),
+        ({"host": "api.invalid/v1?key=1"}, "its host holds a query; put that into connector.parameters"),
+        ({"host": "api..invalid"}, "/aircraft: .*idna.*; check the connection's host"),
+    ],
+)
+def test_a_connection_that_cannot_be_asked_is_told_by_name(connection: dict[str, Any], says: str) -> None:
+    asked = Connection("api", "http", **{"host": "api.invalid", "schema": "http", **connection})
+    with (
+        pytest.raises(SourceError, match=f"source 'fleet', connection 'api': {says}"),
+        open_source(FLEET, asked, ZoneInfo("UTC")) as reader,
+    ):
+        reader.read(DAY, WINDOW)
