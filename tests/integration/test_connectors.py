@@ -24,10 +24,12 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import create_engine, text
 
+from nightshift.calendar import Calendar
 from nightshift.collect import Connection, collect, open_source
 from nightshift.collect.pages import _follow
 from nightshift.collect.request import Answer as RequestAnswer
 from nightshift.collect.request import Api as OpenApi
+from nightshift.drafts.look import look
 from nightshift.errors import SourceError, SourceRefused, SpecError
 from nightshift.specs import Source
 from nightshift.validate import validate_batches
@@ -586,6 +588,17 @@ def test_an_answer_whose_headers_tell_of_others_is_not_all_there_is(api, form, s
     with pytest.raises(SourceError, match=says):
         read(api, {"format": form})
     assert len(read(api, {"format": form, "paging": {"kind": "single"}})) == 10
+
+
+def test_a_draft_looks_at_the_first_answer_of_an_api_whose_paging_nobody_has_said_yet(api):
+    api.answer = lambda path, query: js(
+        {"items": few(len(api.asked)), "total": 50, "next": "/aircraft?page=2"}
+    )
+    spec = source({"kind": "http", "endpoint": "/aircraft", "records_key": "items"})
+    found = look(spec, api.connection, Calendar(HOME, DAY, DAY))
+    assert {day: len(rows) for day, rows in found.items()} == {DAY: 10}
+    with pytest.raises(SourceError, match=r"'total': 50|has a next page"):
+        collect(spec, DAY, WINDOW, api.connection, HOME)
 
 
 def past_the_end(status: int, **total: Any) -> Callable[[str, dict[str, str]], Answer]:
