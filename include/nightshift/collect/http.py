@@ -42,6 +42,10 @@ def _check(source: Source, spec: HttpConnector) -> None:
         raise SpecError(
             f"source '{source.name}', key 'connector.paging': CSV holds no cursor; use kind: page"
         )
+    if spec.format == "csv" and spec.paging and isinstance(spec.paging.total, str):
+        raise SpecError(
+            f"source '{source.name}', key 'connector.paging.total': CSV holds no '{spec.paging.total}'; leave it out"
+        )
     _of_night(source, spec, date(2000, 1, 1))
 
 

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from nightshift.collect import Connection, open_source
+from nightshift.collect import Connection, check, open_source
 from nightshift.collect.request import _asking
-from nightshift.errors import SourceError
-from nightshift.specs import Source
+from nightshift.errors import SourceError, SpecError
+from nightshift.specs import Source, load_project
 
 DAY, WINDOW = date(2013, 2, 8), (datetime(2013, 2, 7, tzinfo=UTC), datetime(2013, 2, 8, tzinfo=UTC))
 FLEET = Source.model_validate(
@@ -64,3 +64,30 @@ def test_a_connection_that_cannot_be_asked_is_told_by_name(connection: dict[str,
         open_source(FLEET, asked, ZoneInfo("UTC")) as reader,
     ):
         reader.read(DAY, WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("connector", "says"),
+    [
+        ({"endpoint": "http://h/x"}, "key 'connector.endpoint': 'http://h/x' is a whole address"),
+        ({"endpoint": "/x/{ds}"}, "placeholder '{ds}' is not known"),
+        ({"endpoint": "/x", "parameters": {"d": "{batch_date.year}"}}, "key 'connector.parameters.d'"),
+        ({"endpoint": "/x", "format": "csv", "paging": {"kind": "cursor"}}, "CSV holds no cursor"),
+        ({"endpoint": "/x", "format": "csv", "paging": {"total": "n"}}, "CSV holds no 'n'; leave it out"),
+        ({"kind": "sql", "query": "SELECT :night AS id"}, "unknown bind ':night'"),
+        ({"kind": "sql", "query": "SELECT :batch_date::date"}, "is not seen as a bind; write CAST"),
+        ({"kind": "files", "path": "../{date}.csv"}, "leads out of the source's folder"),
+        ({"kind": "files", "path": "{date}-{x}.csv"}, "placeholder '{x}' is not known"),
+    ],
+)
+def test_what_no_night_could_collect_a_check_tells_without_asking(
+    connector: dict[str, Any], says: str
+) -> None:
+    spec = {**FLEET.model_dump(), "connector": {"kind": "http", "connection": "api", **connector}}
+    with pytest.raises(SpecError, match=says):
+        check(Source.model_validate(spec), ZoneInfo("UTC"))
+
+
+def test_the_sources_of_the_example_can_be_collected() -> None:
+    for source in load_project().sources.values():
+        check(source, ZoneInfo("America/New_York"))
