@@ -61,11 +61,16 @@ def kind_of(values: pd.Series) -> str:
     """Return what Python kind of values these are: one of KINDS' values, ``uuid``, or ``mixed``."""
     if values.dtype == object:
         found = KINDS.get(infer_dtype(values, skipna=True), "mixed")
-        # A datetime is a date to Python, and to infer_dtype.
-        return "mixed" if found == "date" and any(isinstance(v, datetime) for v in values) else found
+        return _date_or_timestamp(values) if found == "date" else found
     return {"b": "boolean", "i": "integer", "u": "integer", "f": "float", "M": "timestamp"}.get(
         getattr(values.dtype, "kind", "O"), "text" if isinstance(values.dtype, pd.StringDtype) else "mixed"
     )
+
+
+def _date_or_timestamp(values: pd.Series) -> str:
+    """Return what dates are: a datetime is one to Python, and so to infer_dtype beside some kinds of nothing."""
+    found = {isinstance(value, datetime) for value in values[values.notna()]}
+    return "mixed" if len(found) > 1 else "timestamp" if True in found else "date"
 
 
 def _by_type(values: pd.Series, kind: str, texts: bool) -> pd.Series:

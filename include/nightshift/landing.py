@@ -226,8 +226,17 @@ def _encoded(frame: pd.DataFrame, before: int = 0) -> pa.Table:
     return table
 
 
+def without_dictionaries(table: pa.Table) -> pa.Table:
+    """Return the table with each value in full: pandas would make categories of texts, which are read otherwise."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            values = _plainly(table.column(place))
+            table = table.set_column(place, field.with_type(values.type), values)
+    return table
+
+
 def _decoded(table: pa.Table) -> pd.DataFrame:
-    frame = table.to_pandas(integer_object_nulls=True)
+    frame = without_dictionaries(table).to_pandas(integer_object_nulls=True)
     for field in table.schema:
         if _is_json(field):
             frame[field.name] = _from_json(frame[field.name])

@@ -24,10 +24,12 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import create_engine, text
 
+from nightshift.calendar import Calendar
 from nightshift.collect import Connection, collect, open_source
 from nightshift.collect.pages import _follow
 from nightshift.collect.request import Answer as RequestAnswer
 from nightshift.collect.request import Api as OpenApi
+from nightshift.drafts.look import look
 from nightshift.errors import SourceError, SourceRefused, SpecError
 from nightshift.specs import Source
 from nightshift.validate import validate_batches
@@ -523,7 +525,12 @@ NO_END = [
         "'total': 50, and 10 rows came; declare connector.paging",
     ),
     (None, lambda n: {"items": few(n), "next": "/aircraft?page=2"}, "has a next page, '/aircraft\\?page=2'"),
+    (None, lambda n: {"items": few(n), "meta": {"total": "50"}}, "'meta.total': 50, and 10 rows came"),
+    (None, lambda n: {"items": few(n), "has_more": True}, "says 'has_more': true; declare connector.paging"),
+    (PAGE, lambda n: {"items": upto(n), "pagination": {"total": 50}}, "'pagination.total': 50, and 20 rows"),
     (None, lambda n: {"items": [], "error": "not today"}, "says 'error': .\"not today\""),
+    (PAGE, lambda n: {"items": upto(n), "timed_out": n == 2}, "says 'timed_out': true"),
+    (None, lambda n: {"items": few(n), "incomplete_results": True}, "says 'incomplete_results': true"),
 ]
 
 
@@ -554,7 +561,7 @@ AN_END = [
         lambda n: {"items": few(n), "meta": {"next": "b" if n < 2 else None}},
         20,
     ),
-    ({"kind": "single"}, lambda n: {"items": few(n), "total": 50, "next": "/b"}, 10),
+    ({"kind": "single"}, lambda n: {"items": few(n), "total": 50, "next": "/b", "has_more": True}, 10),
     (None, lambda n: {"items": few(n), "total": 10, "next": None}, 10),
 ]
 
@@ -563,6 +570,35 @@ AN_END = [
 def test_an_end_that_is_one_is_taken(api, paging, answer, rows):
     api.answer = lambda path, query: js(answer(len(api.asked)))
     assert len(read(api, {"records_key": "items", "paging": paging})) == rows
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "says"),
+    [
+        (200, {"Link": '</aircraft?page=2>; rel="next"'}, "has a next page, '/aircraft.page=2' .Link"),
+        (200, {"X-Total-Count": "50"}, "'X-Total-Count': 50, and 10 rows came; declare connector.paging"),
+        (200, {"Content-Range": "0-9/50"}, "'Content-Range': 50, and 10 rows came"),
+        (206, {"Content-Range": "0-9/*"}, "is a part of it .HTTP 206"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_an_answer_whose_headers_tell_of_others_is_not_all_there_is(api, form, status, headers, says):
+    body = "id\n" + "\n".join(each["id"] for each in few(1)) if form == "csv" else json.dumps(few(1))
+    api.answer = lambda path, query: (status, headers, body.encode())
+    with pytest.raises(SourceError, match=says):
+        read(api, {"format": form})
+    assert len(read(api, {"format": form, "paging": {"kind": "single"}})) == 10
+
+
+def test_a_draft_looks_at_the_first_answer_of_an_api_whose_paging_nobody_has_said_yet(api):
+    api.answer = lambda path, query: js(
+        {"items": few(len(api.asked)), "total": 50, "next": "/aircraft?page=2"}
+    )
+    spec = source({"kind": "http", "endpoint": "/aircraft", "records_key": "items"})
+    found = look(spec, api.connection, Calendar(HOME, DAY, DAY))
+    assert {day: len(rows) for day, rows in found.items()} == {DAY: 10}
+    with pytest.raises(SourceError, match=r"'total': 50|has a next page"):
+        collect(spec, DAY, WINDOW, api.connection, HOME)
 
 
 def past_the_end(status: int, **total: Any) -> Callable[[str, dict[str, str]], Answer]:

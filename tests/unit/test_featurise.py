@@ -143,6 +143,15 @@ def test_nothing_is_nothing_however_it_is_said(nothing: Any) -> None:
         (pd.to_datetime(pd.Series(["2013-02-08", "2013-02-09"])).astype("datetime64[s]"), "2013-02-08"),
         (pd.Series([NIGHT, None], dtype=object), "2013-02-08"),
         (pd.to_datetime(pd.Series(["2013-02-08T05:00:00Z", None])), "2013-02-08 05:00:00+00:00"),
+        (pd.Series([NIGHT, pd.NaT], dtype=object), "2013-02-08"),
+        (pd.Series([pd.Timestamp("2013-02-08T05:00"), pd.NA], dtype=object), "2013-02-08 05:00:00+00:00"),
+        # As pandas reads what it is asked to with dtype_backend="pyarrow".
+        (pd.Series([NIGHT, None], dtype="date32[day][pyarrow]"), "2013-02-08"),
+        (
+            pd.Series([pd.Timestamp("2013-02-08T05:00"), None], dtype="timestamp[us][pyarrow]"),
+            "2013-02-08 05:00:00+00:00",
+        ),
+        (pd.Series(["x", None], dtype="string[pyarrow]"), "x"),
     ],
 )
 def test_text_is_spelled_by_its_value_alone(given: pd.Series, spelled: str) -> None:

@@ -210,7 +210,8 @@ def check(
         bool, typer.Option("--shards", help="features: only whether nights in shards come to the same")
     ] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="expectations and estimators too (imports their libraries)")
+        bool,
+        typer.Option("--deep", help="connectors, expectations and estimators too (imports their libraries)"),
     ] = False,
 ) -> None:
     """Check every source, feature set and model, without starting anything; or features for leaks.
@@ -239,12 +240,13 @@ def _check_specs(*, deep: bool) -> None:
 
     project = load_project().require_sound()
     if deep:
-        from nightshift import train
+        from nightshift import collect, train
         from nightshift.cli import clock_check
         from nightshift.validate import check_expectations
 
         clock_check.run(project)
         for source in project.sources.values():
+            collect.check(source, project.calendar.zone)
             check_expectations(source)
         for model in project.models.values():
             train.check(model, project.own)

@@ -5,7 +5,7 @@ the values the upstream gave; text stays text, so that typing is validation's al
 """
 
 from nightshift.collect.connection import Connection, Reader, connection_of
-from nightshift.collect.connectors import CONNECTORS, collect, open_source
+from nightshift.collect.connectors import CONNECTORS, check, collect, open_source
 from nightshift.collect.files import content_of
 from nightshift.collect.sniff import Sniffed, sniff, spelled_as
 
@@ -14,6 +14,7 @@ __all__ = [
     "Connection",
     "Reader",
     "Sniffed",
+    "check",
     "collect",
     "connection_of",
     "content_of",

@@ -33,9 +33,18 @@ def read_whole(file: BinaryIO, name: str, limit: int) -> bytes:
         BadArchive: not all of it is there, or it is not what its name says.
         TooLarge: it is larger. No more than ``limit`` was ever in memory.
     """
-    raw = file.read(limit + 1)
+    raw = _all_of(file, limit + 1)
     read = KINDS.get(PurePosixPath(name).suffix.lower())
     return read(raw, limit) if read else _joined(iter([raw]), limit)
+
+
+def _all_of(file: BinaryIO, most: int) -> bytes:
+    """Return what the file holds, at most so many bytes. One read may give less: of a stream, what has come by then."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(most)):
+        parts.append(part)
+        most -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _joined(parts: Iterator[bytes], limit: int) -> bytes:

@@ -7,6 +7,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+from sqlalchemy import create_engine
 
 from nightshift.collect.connection import Connection, Reader, Sleep, Window
 from nightshift.collect.files import open_files
@@ -36,6 +37,15 @@ def open_source(
         )
     with CONNECTORS[kind](source, connection, zone, sleep) as reader:
         yield _of_declared(source, connection, reader)
+
+
+def check(source: Source, zone: ZoneInfo) -> None:
+    """Raise SpecError, as open_source does, if the source's connector cannot work as written. Nobody is asked."""
+    nowhere = Connection(
+        "nowhere", host="localhost", extra={"path": "/"}, engine=lambda: create_engine("sqlite://")
+    )
+    with open_source(source, nowhere, zone):
+        pass
 
 
 def _of_declared(source: Source, connection: Connection, reader: Reader) -> Reader:

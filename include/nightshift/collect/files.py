@@ -25,13 +25,15 @@ from nightshift.collect.delimited import NotCsv, NotPlain, frames_of
 from nightshift.collect.refusals import declared_once, named_once
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import SchemaMismatch, SourceError, SpecError, did_you_mean
-from nightshift.landing import Other
+from nightshift.landing import Other, without_dictionaries
 from nightshift.specs import FilesConnector, Source
 from nightshift.spelling import days
 
 # What a value of Parquet takes in memory, at least.
 VALUE_BYTES = 8
 ROWS_A_FRAME = 100_000
+UNREACHED = "check the folder, its path and rights"
+TEXTS = {pa.string(), pa.large_string(), pa.string_view()}
 NOWHERE = np.empty(0, dtype=np.int64)
 
 
@@ -172,11 +174,11 @@ def _frames(folder: Folder, path: str, careful: bool, rows_of: str = "") -> Iter
 def _matching(folder: Folder, path: str, rows_of: str) -> list[str]:
     # Only the star means something; other signs of a pattern are part of a name.
     pattern = "*".join(map(glob.escape, path.split("*")))
-    system, within = fsspec.core.url_to_fs(pattern, **folder.connection.extra.get("storage_options", {}))
     try:
+        system, within = fsspec.core.url_to_fs(pattern, **folder.connection.extra.get("storage_options", {}))
         found = sorted(one for one in system.glob(within) if not system.isdir(one))
-    except (OSError, ValueError) as error:
-        raise folder.failure(path, error, "check the folder, its path and rights") from None
+    except Exception as error:  # noqa: BLE001 a storage's own errors have no common root
+        raise folder.failure(path, error, UNREACHED) from None
     if not found:
         raise folder.missing(path, rows_of)
     for one in found if "://" not in path else ():
@@ -216,8 +218,8 @@ def _content(folder: Folder, path: str, limit: int, rows_of: str) -> bytes:
         ) from error
     except TooLarge as error:
         raise folder.failure(path, error, "raise connector.max_megabytes if that is right") from error
-    except (OSError, ImportError, ValueError) as error:
-        raise folder.failure(path, error, "check the folder, its path and rights") from None
+    except Exception as error:  # noqa: BLE001 a storage's own errors have no common root
+        raise folder.failure(path, error, UNREACHED) from None
 
 
 def _csv(folder: Folder, path: str, content: bytes, careful: bool) -> Iterator[pd.DataFrame]:
@@ -257,18 +259,26 @@ def _parquet(folder: Folder, path: str, content: bytes, _: bool) -> Iterator[pd.
             )
         # Not read_table, which looks columns up by name and gives up where two have one.
         with parquet.ParquetFile(io.BytesIO(content), coerce_int96_timestamp_unit="us") as file:
-            _require_known_zones(folder, path, file.schema_arrow)
+            counting = _counting(folder, file.schema_arrow)
+            _require_known_zones(folder, path, [file.schema_arrow.field(place) for place in counting])
             if about.num_rows <= ROWS_A_FRAME:
-                yield _rows_in(file.read())
+                yield _rows_in(file.read().select(counting))
                 return
             for batch in file.iter_batches(ROWS_A_FRAME):
-                yield _rows_in(pa.Table.from_batches([batch]))
+                yield _rows_in(pa.Table.from_batches([batch]).select(counting))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise folder.failure(path, f"not Parquet: {error}", "ask for the whole file") from error
 
 
-def _require_known_zones(folder: Folder, path: str, schema: pa.Schema) -> None:
-    for field in schema:
+def _counting(folder: Folder, schema: pa.Schema) -> list[int]:
+    """Return the places of the columns that count: what is ignored is not looked at, whatever it holds."""
+    wanted = {*folder.source.columns, folder.spec.date_column}
+    is_all = folder.source.other_columns != "ignore"
+    return [place for place, name in enumerate(schema.names) if is_all or name in wanted]
+
+
+def _require_known_zones(folder: Folder, path: str, fields: list[pa.Field]) -> None:
+    for field in fields:
         zone = field.type.tz if pa.types.is_timestamp(field.type) else None
         try:
             # As to_pandas reads them: pandas itself knows zones that Arrow does not, such as UTC+01:00.
@@ -284,15 +294,40 @@ def _require_known_zones(folder: Folder, path: str, schema: pa.Schema) -> None:
 def _rows_in(table: pa.Table) -> pd.DataFrame:
     # Integers beside nulls stay integers; the writer's pandas index is no concern of ours.
     options = {"integer_object_nulls": True, "ignore_metadata": True}
+    table, beyond = without_dictionaries(table), False
     try:
-        return table.to_pandas(**options)
+        frame = table.to_pandas(**options)
     except ValueError:  # a date that Python cannot say: judging sets that row aside, not the file
-        frame = table.to_pandas(date_as_object=False, **options)
-    # All others are dates still, as they are where no such date stands beside them.
+        frame, beyond = table.to_pandas(date_as_object=False, **options), True
     for place, column in enumerate(table.columns):
-        if pa.types.is_date(column.type):
+        # All others are dates still, as they are where no such date stands beside them.
+        if beyond and pa.types.is_date(column.type):
             frame.isetitem(place, _dates(column))
+        if column.type in TEXTS and not _is_unicode(column):
+            frame.isetitem(place, _texts(column))
+        if isinstance(column.type, pa.UuidType):  # pandas would have its bytes
+            frame.isetitem(place, pd.Series(column.to_pylist(), dtype=object))
     return frame
+
+
+def _is_unicode(column: pa.ChunkedArray) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _texts(column: pa.ChunkedArray) -> pd.Series:
+    """Return texts, some of which are bytes that are none: writers do not look, and no other row is worse for it."""
+    return pd.Series(map(_text, column.cast(pa.large_binary()).to_pylist()), dtype=object)
+
+
+def _text(value: bytes | None) -> str | bytes | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _dates(column: pa.ChunkedArray) -> pd.Series:

@@ -27,11 +27,7 @@ def open_http(source: Source, connection: Connection, zone: ZoneInfo, sleep: Sle
     if not isinstance(spec, HttpConnector):
         raise SpecError(f"source '{source.name}': its connector is not http")
     _check(source, spec)
-    auth = httpx.BasicAuth(connection.login, connection.password or "") if connection.login else None
-    headers = connection.extra.get("headers", {})
-    with httpx.Client(
-        base_url=_address(source, connection), auth=auth, headers=headers, timeout=spec.timeout_seconds
-    ) as client:
+    with _client(source, connection, spec.timeout_seconds) as client:
         api = Api(source, spec, connection, client, sleep)
         yield Reader(lambda batch_date, *_: _frames(api, batch_date))
 
@@ -46,7 +42,25 @@ def _check(source: Source, spec: HttpConnector) -> None:
         raise SpecError(
             f"source '{source.name}', key 'connector.paging': CSV holds no cursor; use kind: page"
         )
+    if spec.format == "csv" and spec.paging and isinstance(spec.paging.total, str):
+        raise SpecError(
+            f"source '{source.name}', key 'connector.paging.total': CSV holds no '{spec.paging.total}'; leave it out"
+        )
     _of_night(source, spec, date(2000, 1, 1))
+
+
+def _client(source: Source, connection: Connection, timeout: float) -> httpx.Client:
+    auth = httpx.BasicAuth(connection.login, connection.password or "") if connection.login else None
+    address = _address(source, connection)
+    try:
+        headers = httpx.Headers(connection.extra.get("headers") or {})
+    except (TypeError, ValueError) as error:
+        raise connection.failure(
+            source,
+            f"headers in its extra: {error}",
+            'give names and values as text of ASCII: {"headers": {"X-Version": "2"}}',
+        ) from None
+    return httpx.Client(base_url=address, auth=auth, headers=headers, timeout=timeout)
 
 
 def _address(source: Source, connection: Connection) -> str:
@@ -54,7 +68,15 @@ def _address(source: Source, connection: Connection) -> str:
         raise connection.failure(source, "no host", "put the API's host into the connection")
     host = without_login(connection.host)
     address = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-    url = httpx.URL(address)
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL as error:
+        raise connection.failure(
+            source, f"its host is no address: {error}", "give a name, and the port as the connection's"
+        ) from None
+    if url.query or url.fragment:
+        # The endpoint would be put behind it.
+        raise connection.failure(source, "its host holds a query", "put that into connector.parameters")
     return str(url.copy_with(port=connection.port) if connection.port else url)
 
 

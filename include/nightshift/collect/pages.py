@@ -11,12 +11,22 @@ from typing import Any
 import pandas as pd
 
 from nightshift.collect.delimited import NotCsv, read_csv
+from nightshift.collect.ends import ABSENT, as_number, at, follows, totals
 from nightshift.collect.request import Answer, Api, as_json, get, resolved, server
 from nightshift.collect.sniff import looks_like
 from nightshift.errors import did_you_mean
 from nightshift.specs.source import Paging
 
-TOTALS = ("total", "count", "total_count", "totalCount")
+PARTIAL = 206
+# What an answer says of itself that failed, or was given up before its end.
+WRONG: tuple[tuple[str, str | bool], ...] = (
+    ("success", False),
+    ("ok", False),
+    ("status", "error"),
+    ("status", "fail"),
+    ("timed_out", True),
+    ("incomplete_results", True),
+)
 MEND = "mend the API, then run the date again"
 BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # Kinds of content that an API answers errors in, whatever was asked for.
@@ -52,14 +62,14 @@ class Pages:
         """Return the records of one more page (CSV: a frame). Raises SourceError for an error or a repeated page."""
         records: Any
         if self.api.spec.format == "csv":
-            records = self._frame(answer)
+            records, said = self._frame(answer), None
             content = answer.content
         else:
             said = as_json(self.api, answer)
             _require_no_error(self.api, said)
             records = _records(self.api, said)
-            self._count(said, len(records))
             content = json.dumps(records).encode()
+        self._count(answer, said, len(records))
         self.answers += 1
         self.rows += len(records)
         mark = hashlib.sha256(content).hexdigest()
@@ -86,23 +96,28 @@ class Pages:
                     + ("" if self.api.spec.paging else " with paging.kind: single"),
                 )
 
-    def _count(self, said: Any, rows: int) -> None:
-        keys = [self.paging.total] if isinstance(self.paging.total, str) else TOTALS
+    def _count(self, answer: Answer, said: Any, rows: int) -> None:
         if self.paging.total is False or (self.api.spec.paging and self.paging.kind == "single"):
             return
         self.has_next = at(said, "next") not in (ABSENT, None, "", False)
         if not rows and self.answers:
             return  # a total that comes with the rows, as count(*) OVER (), is 0 on the page after the last
-        found = {key: at(said, key) for key in keys}
-        found = {key: n for key, n in found.items() if isinstance(n, int) and not isinstance(n, bool)}
-        if isinstance(self.paging.total, str) and not found:
-            raise self.api.failure(f"no answer has a number '{self.paging.total}'", "check paging.total")
-        for key, number in found.items():
+        found = self._totals(answer, said)
+        for key, total in found.items():
             if self.answers == 0 or key in self.totals:
                 # Rows that come or go while pages are read change a total: no reason to stop counting.
-                least, most = self.totals.get(key, (number, number))
-                self.totals[key] = min(least, number), max(most, number)
-                self.own[key] = self.own.get(key, True) and number == rows
+                least, most = self.totals.get(key, (total, total))
+                self.totals[key] = min(least, total), max(most, total)
+                self.own[key] = self.own.get(key, True) and total == rows
+
+    def _totals(self, answer: Answer, said: Any) -> dict[str, int]:
+        declared = self.paging.total
+        if not isinstance(declared, str):
+            return totals(answer.headers, said, self.api.spec.records_key)
+        total = as_number(at(said, declared))
+        if total is None:
+            raise self.api.failure(f"no answer has a number '{declared}'", "check paging.total")
+        return {declared: total}
 
     def _frame(self, answer: Answer) -> pd.DataFrame:
         kind = answer.kind.partition(";")[0].strip().lower()
@@ -146,12 +161,14 @@ def _single(state: Pages, parameters: dict[str, str]) -> Iterator[Any]:
     api = state.api
     answer = get(api, api.spec.endpoint, parameters)
     yield state.take(answer)
-    if api.spec.format == "json" and api.spec.paging is None:
-        following = at(as_json(api, answer), "next")
-        if isinstance(following, str) and following:
+    if api.spec.paging is None:
+        said = as_json(api, answer) if api.spec.format == "json" else None
+        more = "is a part of it (HTTP 206)" if answer.status == PARTIAL else None
+        more = more or follows(answer.headers, said, api.spec.records_key)
+        if more:
             raise api.failure(
-                f"the answer has a next page, {api.shown(following, 80)}",
-                "declare connector.paging (kind: cursor, next_key: next), or kind: single if one is all",
+                f"the answer {api.shown(more, 160)[1:-1]}",
+                "declare connector.paging, or paging: {kind: single} if one answer is all",
             )
 
 
@@ -247,7 +264,7 @@ def _require_no_error(api: Api, said: Any) -> None:
     for key in ("error", "errors"):
         if said.get(key):
             raise api.failure(f"the answer says '{key}': {api.shown(json.dumps(said[key]), 200)}", MEND)
-    for key, wrong in (("success", False), ("ok", False), ("status", "error"), ("status", "fail")):
+    for key, wrong in WRONG:
         if said.get(key) is wrong or (isinstance(wrong, str) and said.get(key) == wrong):
             raise api.failure(
                 f"the answer says '{key}': {json.dumps(wrong)}, {api.shown(json.dumps(said))}", MEND
@@ -270,23 +287,6 @@ def _records(api: Api, said: Any) -> list[dict[str, Any]]:
             "name the list in connector.records_key",
         )
     return content
-
-
-class _Absent:
-    """No such key: another thing than null."""
-
-
-ABSENT = _Absent()
-
-
-def at(said: Any, key: str) -> Any:
-    """Return what an answer holds at a key, or at a path of keys (``meta.next``); ABSENT if it has none."""
-    if isinstance(said, dict) and key in said:
-        return said[key]
-    first, _, rest = key.partition(".")
-    if rest and isinstance(said, dict) and first in said:
-        return at(said[first], rest)
-    return ABSENT
 
 
 def kind_of(content: object) -> str:

@@ -99,14 +99,19 @@ def get(api: Api, place: str, parameters: dict[str, str], *, ends: int | None = 
 
 def _try(api: Api, place: str, parameters: dict[str, str], ends: int | None) -> Answer:
     try:
-        # httpx would put parameters in the place of a query that the URL has.
-        url = httpx.URL(place).copy_merge_params(parameters) if parameters else httpx.URL(place)
+        url = _asking(httpx.URL(place), parameters)
         with _deadline(api) as watch, _opened(api, url, watch) as response:
             return _judged(api, response, _content(api, response), ends)
     except httpx.TransportError as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # IDNA knows no name such as "a..b"
         raise api.failure(error, "check the connection's host and the endpoint") from None
+
+
+def _asking(url: httpx.URL, parameters: dict[str, str]) -> httpx.URL:
+    """Return the URL with parameters behind the query that it has, which stays as it is written, byte by byte."""
+    given = [url.query, str(httpx.QueryParams(parameters)).encode()]
+    return url.copy_with(query=b"&".join(filter(None, given))) if parameters else url
 
 
 @contextmanager

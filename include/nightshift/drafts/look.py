@@ -18,7 +18,8 @@ from nightshift.freeform import Json
 from nightshift.records import deliveries
 from nightshift.root import ROOT
 from nightshift.runtime import components, control, settings_file, state
-from nightshift.specs import Dialect, FilesConnector, Source
+from nightshift.specs import Dialect, FilesConnector, HttpConnector, Source
+from nightshift.specs.source import Paging
 from nightshift.warehouse import Table, Warehouse, raw_table
 
 # A look is at nights spread over the whole range, until it has seen enough or taken long enough. Files are cheap.
@@ -110,7 +111,7 @@ def look(
     """
     # Of the processor: on a busy machine a look takes longer, and sees as much.
     began, found = time.process_time(), {}
-    with open_source(source, where, calendar.zone) as reader:
+    with open_source(_of_one_answer(source), where, calendar.zone) as reader:
         nights = _delivered(source, reader, calendar, night)
         for day in spread(nights)[: MOST_NIGHTS[source.connector.kind]]:
             rows = _read(source, reader, calendar, day, must=day == night)
@@ -122,6 +123,14 @@ def look(
     if not found:
         raise NotReady(_nothing(source, night or calendar.first_night))
     return dict(sorted(found.items()))
+
+
+def _of_one_answer(source: Source) -> Source:
+    """Return a source over HTTP that takes one answer for a night. A draft says nothing of pages: there may be more."""
+    spec = source.connector
+    if not isinstance(spec, HttpConnector) or spec.paging:
+        return source
+    return source.model_copy(update={"connector": spec.model_copy(update={"paging": Paging(kind="single")})})
 
 
 def dialect(source: Source, where: Connection, calendar: Calendar, night: date | None) -> Sniffed:

@@ -81,6 +81,8 @@ def _typed(frame: pd.DataFrame, name: str, kind: str, entity: list[str], where: 
         kept = given.cat.categories.dtype
         # NumPy has no integer and no truth value beside a null.
         given = given.astype(object if kept.kind in "iub" else kept)
+    if isinstance(given.dtype, pd.ArrowDtype):  # its values are the same, and its instants have other methods
+        given = given.astype(object)
     typed = _text(given) if kind == "string" else _number(given, kind)
     wrong = (typed.isna() & given.notna()).to_numpy()
     if wrong.any():

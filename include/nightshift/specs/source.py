@@ -181,7 +181,7 @@ class Paging(Spec):
     next_key: str = "next"
     # Whether it may be absent from every answer, the first one being the last.
     next_may_be_absent: bool = False
-    # The key of the answer that holds the number of all rows. None: 'total' or 'count', if there; false: none does.
+    # The key of the answer that holds the number of all rows. None: as collect/ends.py finds it; false: none does.
     total: str | Literal[False] | None = None
     # page: the status of the page after the last one; None: it is an empty page.
     end_status: int | None = Field(default=None, ge=400, le=499)

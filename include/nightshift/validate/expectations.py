@@ -12,6 +12,7 @@ here, and nightshift.validate looks for empty batches and columns before it asks
 import json
 import logging
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
@@ -60,6 +61,11 @@ DECISIVE = {
     "min_value", "max_value", "value_set", "value", "regex", "regex_list", "threshold", "sum_total",
     "quantile_ranges", "strftime_format", "json_schema", "value_pairs_set", "partition_object",
 }  # fmt: skip
+BOUNDS = {"min_value", "max_value"}
+KL = "expect_column_kl_divergence_to_be_less_than"
+MATCH = ("expect_column_values_to_match_regex", "expect_column_values_to_match_regex_list")
+# Have nothing in common but what a pattern finds in any text.
+ANY_TEXT = ("", " ", "\n", "0", "x", "~")
 REFUSED = {
     "expect_column_values_to_be_increasing": "the rows of a batch have no order",
     "expect_column_values_to_be_decreasing": "the rows of a batch have no order",
@@ -136,7 +142,25 @@ def _rule(name: str, arguments: Arguments, types: dict[str, str], zones: dict[st
         raise SpecError(" ".join(str(error).split())) from error
     rule = Rule(name, arguments, columns, expectation, judges_rows=isinstance(expectation, ROW_KINDS))
     _try_out(rule, types)
+    if nothing := _vacuous(name, arguments):
+        raise SpecError(f"says nothing: {nothing}")
     return rule
+
+
+def _vacuous(name: str, arguments: Arguments) -> str | None:
+    """Return why a rule would accept whatever comes, None if it does not."""
+    if name == KL and not {"partition_object", "threshold"} <= set(arguments):
+        return "without both partition_object and threshold every distribution passes"
+    ranges = arguments.get("quantile_ranges", {}).get("value_ranges")
+    if ranges is not None and not any(bound is not None for pair in ranges for bound in pair):
+        return "no range of quantile_ranges has a bound"
+    given = (arguments.get("regex"), *arguments.get("regex_list", ())) if name in MATCH else ()
+    patterns = [pattern for pattern in given if pattern is not None]
+    found = [pattern for pattern in patterns if all(re.search(pattern, text) for text in ANY_TEXT)]
+    enough = len(patterns) if arguments.get("match_on") == "all" else 1
+    if found and len(found) >= enough:
+        return f"{found[0]!r} is found in any text; anchor it by ^ and $, or ask for one character at least"
+    return None
 
 
 def _check_arguments(arguments: Arguments, known: set[str]) -> None:
@@ -145,7 +169,7 @@ def _check_arguments(arguments: Arguments, known: set[str]) -> None:
             raise SpecError(f"argument '{key}' is not used here: {REFUSED_ARGUMENTS[key]}")
         if key not in known:
             raise SpecError(f"unknown argument '{key}'{did_you_mean(key, known)}")
-        if value in ([], {}, None):
+        if value in ([], {}, None, ""):
             raise SpecError(f"argument '{key}' is empty")
     decisive = DECISIVE & known
     if decisive and not decisive & set(arguments):
@@ -167,7 +191,7 @@ def _converted(arguments: Arguments, kinds: set[tuple[str, str]], name: str) -> 
         return arguments
     (kind,) = kinds
     converted = dict(arguments)
-    for key in {"min_value", "max_value"} & set(arguments):
+    for key in BOUNDS & set(arguments):
         converted[key] = _value(arguments[key], *kind, key)
     if "value_set" in arguments:
         converted["value_set"] = [_value(value, *kind, "value_set") for value in arguments["value_set"]]
@@ -267,8 +291,12 @@ def _condition(rule: Rule, engine: PandasExecutionEngine) -> MetricConfiguration
         engine, {"result_format": {"result_format": "BOOLEAN_ONLY"}}
     )
     counted = needed.metric_configurations[f"{rule.expectation.map_metric}.unexpected_count"]
+    # Its model makes floats of bounds: from 2**53 on those of their neighbours.
+    whole = {key: value for key, value in rule.arguments.items() if key in BOUNDS and type(value) is int}
     return MetricConfiguration(
-        f"{rule.expectation.map_metric}.condition", counted.metric_domain_kwargs, counted.metric_value_kwargs
+        f"{rule.expectation.map_metric}.condition",
+        counted.metric_domain_kwargs,
+        {**counted.metric_value_kwargs, **whole},
     )
 
 

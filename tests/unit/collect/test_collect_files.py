@@ -10,8 +10,10 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -20,10 +22,11 @@ import pytest
 
 from nightshift import collect as collecting
 from nightshift.collect import Connection, connection_of, open_source
-from nightshift.collect.archives import BadArchive, read_whole
+from nightshift.collect.archives import BadArchive, TooLarge, read_whole
 from nightshift.errors import SchemaMismatch, SourceError, SpecError
 from nightshift.landing import parquet, rows_of
 from nightshift.specs import Source
+from nightshift.types import content_sha256
 from nightshift.validate import Known, validate_batches
 
 DAY = date(2013, 2, 8)
@@ -186,6 +189,82 @@ def test_a_csv_file_whose_last_line_is_not_plain_is_read_once_and_whole(tmp_path
     (tmp_path / "2013-02-08.csv").write_text("id\n" + line * 9_000 + '"never closed\n')
     with pytest.raises(SourceError, match="the quote opened on line 9002 is never closed"):
         read(tmp_path, source())
+
+
+def typed(columns, **changes):
+    """A source of Parquet whose bad rows are set aside, however many they are."""
+    spec = source("{date}.parquet", format="parquet").model_dump()
+    expected = [{"expect_column_values_to_not_be_null": {"column": "id"}}]
+    return Source.model_validate(
+        {
+            **spec,
+            "columns": {"id": {"type": "string"}, **columns},
+            "expectations": expected,
+            "budget": {"share": 1.0},
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize("stored", [pa.string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_a_text_is_read_by_its_clock_however_its_file_stores_it(tmp_path, stored):
+    """A category of pandas is a dictionary of Parquet."""
+    texts = pa.array(["2013-02-08 10:00", None, "2013-02-09 10:00"]).cast(stored)
+    pyarrow.parquet.write_table(
+        pa.table({"id": ["a", "b", "c"], "at": texts}), tmp_path / "2013-02-08.parquet"
+    )
+    spec = typed({"at": {"type": "timestamp", "nullable": True}}, timezone="Australia/Sydney")
+    [content] = [parquet(read(tmp_path, spec))]
+    at = validate_batches(spec, {DAY: rows_of(content)}).accepted["at"]
+    assert at.iloc[[0, 2]].astype("str").tolist() == [
+        "2013-02-07 23:00:00+00:00",
+        "2013-02-08 23:00:00+00:00",
+    ]
+    # As older deliveries were kept.
+    kept = parquet(pd.DataFrame({"id": ["a"], "at": pd.Categorical(["2013-02-08 10:00"])}))
+    [again] = validate_batches(spec, {DAY: rows_of(kept)}).accepted["at"]
+    assert again == at.iloc[0]
+    (tmp_path / "2013-02-08.parquet").rename(tmp_path / "all.parquet")
+    picked = source("all.parquet", format="parquet", date_column="at")
+    assert read(tmp_path, picked)["id"].tolist() == ["a", "b"]
+
+
+def test_bytes_that_are_no_text_set_their_row_aside_alone(tmp_path):
+    """Writers do not look. Accepted, they ended the night where its rows were hashed."""
+    ends = pa.array([0, 2, 5, 7], pa.int32()).buffers()[1]
+    texts = pa.Array.from_buffers(pa.string(), 3, [None, ends, pa.py_buffer(b"ok\xff\xfebgo")])
+    pyarrow.parquet.write_table(
+        pa.table({"id": ["a", "b", "c"], "name": texts}), tmp_path / "2013-02-08.parquet"
+    )
+    spec = typed({"name": {"type": "string"}})
+    checked = validate_batches(spec, {DAY: rows_of(parquet(read(tmp_path, spec)))})
+    assert checked.accepted["name"].tolist() == ["ok", "go"]
+    assert checked.rejected[["rule", "value"]].to_numpy().tolist() == [["type", r"b'\xff\xfeb'"]]
+    assert len(content_sha256(checked.accepted)) == 66
+
+
+def test_a_uuid_of_parquet_is_text_as_one_of_a_database_is(tmp_path):
+    given = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+    ids = pa.array([given.bytes, None], pa.uuid())
+    pyarrow.parquet.write_table(pa.table({"id": ["a", "b"], "of": ids}), tmp_path / "2013-02-08.parquet")
+    spec = typed({"of": {"type": "string", "nullable": True}})
+    checked = validate_batches(spec, {DAY: rows_of(parquet(read(tmp_path, spec)))})
+    assert checked.accepted["of"].astype(object).where(checked.accepted["of"].notna(), None).tolist() == [
+        str(given),
+        None,
+    ]
+
+
+def test_what_is_ignored_is_not_looked_at(tmp_path):
+    """A time to the nanosecond, which Python has not; a zone that nobody knows."""
+    others = {
+        "at": pa.array([5], pa.time64("ns")),
+        "to": pa.array([0], pa.timestamp("us", tz="Nowhere/Else")),
+    }
+    pyarrow.parquet.write_table(pa.table({"id": ["a"], **others}), tmp_path / "2013-02-08.parquet")
+    assert read(tmp_path, typed({}, other_columns="ignore")).columns.tolist() == ["id"]
+    with pytest.raises(SourceError, match=r"column 'to' is in time zone"):
+        read(tmp_path, typed({}))
 
 
 def test_a_broken_parquet_file_is_told(tmp_path):
@@ -428,8 +507,6 @@ def test_several_files_share_one_limit_and_lead_out_of_no_folder(tmp_path):
 
 
 def test_several_files_below_a_url(tmp_path):
-    import fsspec
-
     for name in ("a", "b"):
         with fsspec.open(f"memory://several/2013-02-08/{name}.csv", "w") as file:
             file.write(f"id\n{name}\n")
@@ -556,8 +633,6 @@ def test_a_renamed_date_column_is_a_changed_schema(tmp_path):
 
 
 def test_an_fsspec_url_is_read_and_its_login_not_told():
-    import fsspec
-
     with fsspec.open("memory://upstream/2013-02-08.csv", "w") as file:
         file.write("id\na\n")
     frame = collect(source(), DAY, WINDOW, Connection("files", extra={"path": "memory://upstream"}))
@@ -566,6 +641,62 @@ def test_an_fsspec_url_is_read_and_its_login_not_told():
     with pytest.raises(SourceError) as raised:
         collect(source(), DAY, WINDOW, secret)
     assert "pass" not in str(raised.value)
+
+
+class Trickle(io.RawIOBase):
+    """A stream as fsspec opens a file behind HTTP that does not say how long it is: a read gives what has come."""
+
+    def __init__(self, content, fails=None):
+        self.rest, self.fails = io.BytesIO(content), fails
+
+    def readable(self):
+        return True
+
+    def read(self, most=-1):
+        part = self.rest.read(min(most, 7) if most >= 0 else 7)
+        if self.fails and not part:
+            raise self.fails
+        return part
+
+
+class ItsOwn(Exception):
+    """What the library of a storage raises: no OSError."""
+
+
+def stored_as(opened):
+    """An fsspec storage whose every file is ``opened()``."""
+
+    class Storage(fsspec.AbstractFileSystem):
+        protocol, cachable = "trickle", False
+
+        def _open(self, path, mode="rb", **how):
+            return opened()
+
+        def ls(self, path, detail=True, **how):
+            raise ItsOwn("no credentials")
+
+    fsspec.register_implementation("trickle", Storage, clobber=True)
+    return Connection("files", extra={"path": "trickle://bucket"})
+
+
+def test_a_file_that_comes_in_parts_is_read_to_its_end():
+    content = b"id\n" + b"".join(b"row %d\n" % n for n in range(1000))
+    frame = collect(source(), DAY, WINDOW, stored_as(lambda: Trickle(content)))
+    assert frame["id"].tolist() == [f"row {n}" for n in range(1000)]
+    packed = collect(source("{date}.csv.gz"), DAY, WINDOW, stored_as(lambda: Trickle(gzip.compress(content))))
+    assert packed.equals(frame)
+    with pytest.raises(TooLarge):
+        read_whole(Trickle(content), "a.csv", 100)
+    assert read_whole(Trickle(b"x" * 100), "a.csv", 100) == b"x" * 100
+
+
+@pytest.mark.parametrize("path", ["{date}.csv", "{date}*.csv"])
+def test_what_a_storage_raises_of_its_own_is_told_by_file(path):
+    storage = stored_as(lambda: Trickle(b"id\na\n", fails=ItsOwn("not all bytes came")))
+    with pytest.raises(
+        SourceError, match=r"connection 'files': trickle://bucket/2013-02-08.*; check the folder"
+    ):
+        collect(source(path), DAY, WINDOW, storage)
 
 
 def test_an_unknown_protocol_is_told():

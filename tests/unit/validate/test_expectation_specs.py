@@ -11,11 +11,14 @@ from weather_batches import BETWEEN, DAY, batch, source
 from nightshift.errors import SpecError
 from nightshift.specs import load_project
 from nightshift.validate import check_expectations, validate
-from nightshift.validate.expectations import batch_outcomes, compiled
+from nightshift.validate.expectations import batch_outcomes, compiled, failing_rows
 
 IN_SET = "expect_column_values_to_be_in_set"
 LIKE = "expect_column_values_to_match_like_pattern"
 MEAN = "expect_column_mean_to_be_between"
+REGEX = "expect_column_values_to_match_regex"
+KL = "expect_column_kl_divergence_to_be_less_than"
+QUANTILES = "expect_column_quantile_values_to_be_between"
 OF_TYPE = "expect_column_values_to_be_of_type"
 MISTAKES = [
     ({"expect_column_values_to_be_betwen": {"column": "temp"}}, f"did you mean '{BETWEEN}'"),
@@ -31,9 +34,22 @@ MISTAKES = [
     ({IN_SET: {"column": "station", "value_set": []}}, "argument 'value_set' is empty"),
     ({IN_SET: {"column": "station", "value_set": [False]}}, "False is not of the column's type, string"),
     ({IN_SET: {"column": "station"}}, "says nothing"),
-    ({"expect_column_values_to_match_regex": {"column": "station"}}, "says nothing; give one of: regex"),
-    ({"expect_column_values_to_match_regex": {"column": "station", "regex": "("}}, "cannot be judged"),
+    ({REGEX: {"column": "station"}}, "says nothing; give one of: regex"),
+    ({REGEX: {"column": "station", "regex": "("}}, "cannot be judged"),
     ({MEAN: {"column": "temp"}}, "says nothing"),
+    ({REGEX: {"column": "station", "regex": ""}}, "argument 'regex' is empty"),
+    ({REGEX: {"column": "station", "regex": "[A-Z]*"}}, "says nothing: '.A-Z..' is found in any text; anchor"),
+    ({f"{REGEX}_list": {"column": "station", "regex_list": ["^E", ""]}}, "says nothing: '' is found in any text"),
+    (
+        {f"{REGEX}_list": {"column": "station", "regex_list": [".*", "x?"], "match_on": "all"}},
+        "says nothing: '..' is found in any text",
+    ),
+    ({KL: {"column": "station", "partition_object": {"values": ["E"], "weights": [1]}}}, "says nothing: without"),
+    ({KL: {"column": "station", "threshold": 1}}, "cannot be judged|says nothing: without both"),
+    (
+        {QUANTILES: {"column": "temp", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[None, None]]}}},
+        "says nothing: no range",
+    ),
     ({MEAN: {"column": "station", "min_value": 1}}, "column's type|cannot be judged"),
     ({LIKE: {"column": "station", "like_pattern": "E%"}}, "cannot be judged"),
     ({"expect_column_values_to_be_increasing": {"column": "hour"}}, "rows of a batch have no order"),
@@ -47,6 +63,34 @@ def test_a_mistake_is_named(item, message):
     with pytest.raises(SpecError, match=message) as raised:
         check_expectations(source(expectations=[item]))
     assert str(raised.value).startswith(f"source 'weather', key 'expectations.0', {next(iter(item))}: ")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {REGEX: {"column": "station", "regex": "^[A-Z]*$"}},
+        {REGEX: {"column": "station", "regex": "."}},
+        {f"{REGEX}_list": {"column": "station", "regex_list": ["", "^E"], "match_on": "all"}},
+        {"expect_column_values_to_not_match_regex": {"column": "station", "regex": "x*y"}},
+    ],
+)
+def test_a_pattern_that_some_text_does_not_have_says_something(item):
+    check_expectations(source(expectations=[item]))
+
+
+@pytest.mark.parametrize(
+    ("bound", "refused"),
+    [
+        ({"min_value": 2**53 + 1}, [0]),
+        ({"max_value": 2**53 + 1}, [2]),
+        ({"min_value": 2**53 + 1, "strict_min": True}, [0, 1]),
+        ({"min_value": 2**53, "max_value": 2**53 + 1, "strict_max": True}, [1, 2]),
+    ],
+)
+def test_a_bound_beyond_what_a_float_can_say_is_itself(bound, refused):
+    (rule,) = compiled(source(expectations=[{BETWEEN: {"column": "hour", **bound}}]))
+    values = pd.DataFrame({"hour": pd.Series([2**53, 2**53 + 1, 2**53 + 2], dtype="Int64")})
+    assert failing_rows(rule, values).tolist() == refused
 
 
 def test_an_empty_suite_cannot_pass():
@@ -131,7 +175,7 @@ def test_importing_and_validating_prints_nothing_and_writes_nothing(tmp_path):
 def test_a_rule_that_knows_no_nullable_integers_is_judged_all_the_same(hours):
     weights = {"bins": [0, 5, 10], "weights": [0.5, 0.5], "tail_weights": [0, 0]}
     arguments = {"column": "hour", "partition_object": weights, "threshold": 9}
-    (rule,) = compiled(source(expectations=[{"expect_column_kl_divergence_to_be_less_than": arguments}]))
+    (rule,) = compiled(source(expectations=[{KL: arguments}]))
     (outcome,) = batch_outcomes([rule], pd.DataFrame({"hour": pd.Series(hours, dtype="Int64")}))
     assert outcome.passed
 
