@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from integration.conftest import MODEL, redelivered
+from integration.conftest import MODEL, redelivered, with_model
 from nightshift import replay, stages
 from nightshift.calendar import DateRange
 from nightshift.cli.app import app
@@ -179,6 +179,11 @@ def test_a_date_that_cannot_be_learned_from_is_left_out_and_named(
             SpecError,
             "in logits of a classification",
         ),
+        (
+            Rehearsal(NIGHTS, changes=("train.min_rows=400000",)),
+            NotReady,
+            "--set train.min_rows=400000: model",
+        ),
         (Rehearsal(NIGHTS, every=30), RequestError, "shorter than two times 'every'"),
         (Rehearsal(DateRange(date(2013, 1, 10), NIGHTS.last)), NotReady, "leaves no day"),
         (
@@ -193,6 +198,16 @@ def test_what_cannot_be_replayed_is_told(
 ) -> None:
     with pytest.raises(error, match=says):
         stages.rehearse(still, MODEL, asked, Try("no"), reason="a test")
+
+
+def test_a_spec_that_searches_is_replayed_as_declared_and_that_is_said(loop: Platform) -> None:
+    searching = with_model(loop, lambda content: content["train"].update(tune={"trials": 5}))
+    found = stages.rehearse(
+        searching, MODEL, Rehearsal(NIGHTS, every=4, starts=1), Try("one"), reason="a test"
+    )
+    words = "the search of train.tune: each candidate is the estimator as declared, without a trial"
+    assert words in found["left_out"]
+    assert words in searching.objects.get(found["page"]).decode()
 
 
 def test_nights_left_out_because_of_a_fault_are_counted(loop: Platform) -> None:

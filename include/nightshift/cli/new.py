@@ -86,7 +86,7 @@ def source(  # noqa: PLR0913 a command's options are its arguments
     for file in written:
         console.print(f"Wrote {escape(str(file))}, from {found.rows} rows of {len(found.nights)} nights.")
     console.print(*map(escape, _read(found)), sep="\n")
-    for doubt in (*found.doubts, *found.clock.doubts):
+    for doubt in (*found.doubts, *found.clock.doubts, *found.rows_doubts):
         console.print(f"  a guess: {escape(doubt)}")
     for column, why in found.outcome.items():
         console.print(f"  known only later: {escape(column)} ({escape(why)})")

@@ -36,6 +36,8 @@ ROWS_A_CATEGORY, NIGHTS_A_CATEGORY = 20, 10
 EXACT_DIGITS = 15
 # The share of rows without a day that a file may have, as a batch may set aside.
 FEW_UNDATED = 0.05
+# The share of rows that only another column tells apart, if they may be there by mistake.
+FEW_TWICE = 0.05
 FIRST_ROWS = 200
 # What is a class of a model's and not a measurement, an identifier or free text.
 MOST_CLASSES, ROWS_A_CLASS = 20, 10
@@ -80,6 +82,8 @@ class Inferred:
     # What the spelling of the file leaves open.
     doubts: tuple[str, ...] = ()
     clock: Clock = field(default_factory=Clock)
+    # What the rows leave open: of the key, what is there for a few of them only; nights that have none.
+    rows_doubts: tuple[str, ...] = ()
 
     def only(self, names: Collection[str]) -> "Inferred":
         """Return what was found of these columns."""
@@ -141,6 +145,7 @@ def infer(
     keys = key_candidates(
         table.drop(columns=list(later)), day, _without(guesses, later), text_is_all=text_is_all
     )
+    doubt = _doubted(table, day, guesses, keys[0])
     for name in keys[0]:
         if guesses[name].type == "float":
             # As the file spells it: a key is compared, never computed with.
@@ -159,6 +164,7 @@ def infer(
         telling=suspicious(table.drop(columns=list(later)), table[list(outcome)], event),
         delivered=frame.iloc[shown],
         read=table.iloc[shown],
+        rows_doubts=(doubt,) if doubt else (),
     )
 
 
@@ -380,6 +386,36 @@ def _long_key(
         if fewer and not _repeats(table, fewer, within):
             needed = fewer
     yield tuple(needed)
+
+
+def _doubted(
+    table: pd.DataFrame, day: pd.Series, guesses: Mapping[str, ColumnGuess], key: tuple[str, ...]
+) -> str:
+    """Return, in words, what would be the key but for a few rows: they may be one that was delivered twice."""
+    within = [day.rename("batch_date")] if _repeats(table, key, []) else []
+    named = [name for name in key if may_be_key(name) or guesses[name].type not in ("float", "integer")]
+    whole = [n for n, g in guesses.items() if not g.nullable and g.type in ("string", "date", "timestamp")]
+    # Without a number that is no name; else without one of its columns.
+    usable = [key] if len(named) == len(key) else [named, whole[: 2 * LONGEST_KEY]]
+    for some in usable:
+        for size in range(1, min(len(some), LONGEST_KEY) + 1):
+            for names in combinations(some, size):
+                again = pd.concat([*within, table[list(names)]], axis=1).duplicated(keep=False)
+                if set(names) != set(key) and 0 < again.mean() <= FEW_TWICE:
+                    return _told_twice(table, names, [n for n in key if n not in names], again)
+    return ""
+
+
+def _told_twice(table: pd.DataFrame, names: Sequence[str], others: Sequence[str], again: pd.Series) -> str:
+    row = table.loc[again, list(names)].iloc[0]
+    shown = ", ".join(
+        f"{name} {value.date() if isinstance(value, pd.Timestamp) and value == value.normalize() else value}"
+        for name, value in row.items()
+    )
+    return (
+        f"key: {' and '.join(others)} is in the key only to tell {int(again.sum())} of {len(table)} rows apart; "
+        f"{' + '.join(names)} would do, but for {shown:.80}: if that came twice, correct the file and draft again"
+    )
 
 
 def _repeats(table: pd.DataFrame, names: Sequence[str], within: Sequence[pd.Series]) -> bool:

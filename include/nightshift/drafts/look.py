@@ -219,7 +219,10 @@ def _read(
 
 @dataclass(frozen=True)
 class Seen:
-    """A column's values in the warehouse: one a row that has any, and the rows of a night."""
+    """A column's values in the warehouse: one a row that has any, and how many of them a night, those without counted.
+
+    A night without rows has passed as well: of a row a week there are 52 in a window of a year.
+    """
 
     values: pd.Series
     rows_a_night: float
@@ -285,8 +288,15 @@ def _day_of(source: Source) -> str | None:
     return next((name for name in named if name and source.columns[name].type == "date"), None)
 
 
-def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:
-    """Return what rows of ``raw.<source>`` say of a column."""
+def are_all(source: Source, rows: pd.DataFrame, *, collected: bool) -> bool:
+    """Return whether these are the rows of all nights between the first and the last, not of some of them."""
+    listed = isinstance(source.connector, FilesConnector) and source.connector.is_one_file
+    some = rows["batch_date"].nunique() < MOST_NIGHTS[source.connector.kind]
+    return len(rows) < ENOUGH_ROWS and (collected or (listed and some))
+
+
+def seen_in(source: Source, column: str, rows: pd.DataFrame, *, all_nights: bool = False) -> Seen | None:
+    """Return what rows of ``raw.<source>`` say of a column. ``all_nights``: of a night without any there are none."""
     values = rows[column].dropna()
     if values.empty:
         return None
@@ -296,4 +306,6 @@ def seen_in(source: Source, column: str, rows: pd.DataFrame) -> Seen | None:
         late = (rows["batch_date"] - rows[day]).dt.days.quantile(0.99)
         # A date of birth is no day that a row is about.
         matures = max(int(late), 0) if late <= LONGEST_WAIT else None
-    return Seen(values, len(rows) / rows["batch_date"].nunique(), matures)
+    nights = rows["batch_date"]
+    many = (nights.max() - nights.min()).days + 1 if all_nights else nights.nunique()
+    return Seen(values, len(values) / many, matures)

@@ -269,7 +269,7 @@ def _described(ask: Ask, source: Source, goal: Goal) -> str:
 
 
 def _sizes(seen: Seen | None) -> dict[str, int]:
-    """Return windows that hold some hundreds of rows, by how many a night brings."""
+    """Return windows that hold some hundreds of labels, by how many a night brings."""
     if seen is None:
         return {"window": 45, "holdout": 14, "rows": 500, "drift": 7, "drift_rows": 300}
     rows = seen.rows_a_night
@@ -289,7 +289,7 @@ def _between(number: float, low: int, high: int) -> int:
 
 
 def _per_night(seen: Seen | None) -> str:
-    return f"  # {seen.rows_a_night:.3g} rows a night" if seen else "  # guess: some hundred rows a night"
+    return f"  # {seen.rows_a_night:.3g} labels a night" if seen else "  # guess: some hundred labels a night"
 
 
 def _matures(source: Source, seen: Seen | None) -> int:

@@ -71,7 +71,8 @@ def new_source(
         dialect=asked.dialect,
         zone=asked.zone_of(""),
     )
-    found = replace(found, doubts=doubts, clock=clock)
+    gaps = _gaps(asked, rows)
+    found = replace(found, doubts=doubts, clock=clock, rows_doubts=(*found.rows_doubts, *gaps))
     texts = {path: source.draft(connector, found, owner=project.settings.owner, description=_what(connector))}
     if outcome:
         texts = _halves(path, connector, found, outcome, project.settings.owner)
@@ -80,6 +81,19 @@ def new_source(
 
 
 OUTCOME = "_outcome"
+
+
+def _gaps(asked: Source, rows: pd.DataFrame) -> tuple[str, ...]:
+    """Return, in words, how many nights between the first and the last have no rows, if all were looked at."""
+    there = pd.DatetimeIndex(rows["batch_date"].unique())
+    missing = pd.date_range(there.min(), there.max()).difference(there)
+    if missing.empty or not look.are_all(asked, rows, collected=False):
+        return ()
+    told = (
+        f"nights: {len(missing)} of {len(missing) + len(there)} have no rows, the first is {missing[0].date()}; to "
+        "collect one fails, and features need a batch of each night: have the file say what there was on such days too"
+    )
+    return (told,)
 
 
 def _undeclared(name: str, connector: Declared, project: Project) -> Source:
@@ -244,8 +258,10 @@ def new_features(
 def _rows(spec: Source, project: Project) -> pd.DataFrame | None:
     """Return rows of a source as they are typed: what is collected of it, else what its upstream shows, if anything."""
     collected = look.collected(spec)
-    if collected is not None and len(collected):
-        return collected
+    return collected if collected is not None and len(collected) else _upstream(spec, project)
+
+
+def _upstream(spec: Source, project: Project) -> pd.DataFrame | None:
     try:
         where = connection_of(spec, look.find_connection, project.folder.parent)
         batches = look.look(spec, where, project.calendar)
@@ -282,16 +298,37 @@ def new_model(name: str, ask: model.Ask, source_name: str, *, include: Path = IN
         raise RequestError(
             f"--target: source '{source_name}' has no column '{ask.column}'{did_you_mean(ask.column, spec.columns)}"
         )
-    rows = _rows(spec, project)
+    collected = look.collected(spec)
+    is_collected = collected is not None and len(collected) > 0
+    rows = collected if is_collected else _upstream(spec, project)
     if is_announced_with_its_outcome(feature_set, spec, ask.column):
         raise RequestError(_split(name, ask, spec, rows))
-    seen = look.seen_in(spec, ask.column, rows) if rows is not None else None
+    if ask.column in feature_set.columns and _is_of_hours_gone(feature_set, spec):
+        raise RequestError(
+            f"--target: feature set '{ask.features}' is about the hours that source '{spec.name}' has, which are over, "
+            f"and passes '{ask.column}' of them on. Have the file keep the day and the hour in two columns, and draft "
+            "again with the day as --date-column: each night then predicts all hours of its own day"
+        )
+    seen = _seen(spec, ask.column, rows, collected=is_collected)
     lag = _lag(project, feature_set, spec)
     waits = _waits(project, feature_set, spec, rows)
     if seen and waits is not None:
         seen, lag = replace(seen, matures_after=waits), 0
     _write(path, model.draft(ask, spec, seen, owner=project.settings.owner, lag=lag), include)
     return path
+
+
+def _is_of_hours_gone(feature_set: FeatureSet, spec: Source) -> bool:
+    """Return whether rows of days that are over, told apart by an instant, are all that names the entities."""
+    files, kinds = spec.connector, {spec.columns[n].type for n in feature_set.entity if n in spec.columns}
+    over = isinstance(files, FilesConnector) and files.offset_days < 0
+    return over and set(feature_set.inputs) == {spec.name} and "timestamp" in kinds and "date" not in kinds
+
+
+def _seen(spec: Source, column: str, rows: pd.DataFrame | None, *, collected: bool) -> look.Seen | None:
+    if rows is None:
+        return None
+    return look.seen_in(spec, column, rows, all_nights=look.are_all(spec, rows, collected=collected))
 
 
 def _lag(project: Project, feature_set: FeatureSet, target: Source) -> int:

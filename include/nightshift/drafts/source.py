@@ -89,11 +89,11 @@ def _connector(connector: Declared, doubts: tuple[str, ...]) -> list[str]:
 
 def _key(found: Inferred) -> list[str]:
     best, *others = found.keys
-    lines = [f"key: [{', '.join(map(scalar, best))}]  # guess: unique in what was seen"]
+    line = f"key: [{', '.join(map(scalar, best))}]  # guess: unique in what was seen"
     if others:
         shown = "; ".join(" + ".join(names) for names in others[:3])
-        lines[0] += f"; so are: {prose(shown)}"
-    return lines
+        line += f"; so are: {prose(shown)}"
+    return [*(f"# A guess: {prose(doubt)}" for doubt in found.rows_doubts), line]
 
 
 def _known_at(found: Inferred) -> list[str]:

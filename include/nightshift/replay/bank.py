@@ -26,7 +26,6 @@ from nightshift.specs import NOTHING, FeatureSet, Model, Own
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Predictions = NDArray[np.floating[Any]]
 # So many nights with labels follow a champion's date: of fewer nothing can be said.
 FEWEST_AFTER = 7
 
@@ -50,21 +49,21 @@ class Nights:
 class Candidate:
     """A model as of a date: the days it was fitted on, how many rows, and its predictions of the rows since.
 
-    It can serve from the night after ``as_of`` on. ``predictions``: (rows of the bank,) or (rows, classes); float32 of
-    a classification, float64 of a regression, whose numbers may be large and lie close together, as instants do. NaN
-    on the days it was fitted on, and before. Those of the holdout are of the fit that is judged, those of later nights
-    of what serves: its refit, if the spec says so. ``said``: the same before any offset, where that differs.
+    It can serve from the night after ``as_of`` on. ``predictions``: (rows of the bank,) or (rows, classes), to the last
+    digit: instants lie close together, and so do what is sure and what is nearly so. NaN on the days it was fitted on,
+    and before. Those of the holdout are of the fit that is judged, those of later nights of what serves: its refit, if
+    the spec says so. ``said``: the same before any offset, where that differs.
     """
 
     as_of: date
     dates: train.TrainingDates
     rows: int
-    predictions: Predictions
-    said: Predictions | None = None
+    predictions: Floats
+    said: Floats | None = None
 
     @classmethod
     def of(
-        cls, model: Model, as_of: date, first: date, rows: NDArray[Any], predictions: Predictions
+        cls, model: Model, as_of: date, first: date, rows: NDArray[Any], predictions: Floats
     ) -> "Candidate":
         """Return a candidate as it was kept."""
         return cls(as_of, train.training_dates(model, as_of, first), int(rows), predictions)
@@ -146,8 +145,7 @@ def candidate(
     fitting = rows[rows["batch_date"] <= pd.Timestamp(dates.train_last)]
     pipeline = train.fit(model, feature_set, fitting, fitting["label"], own)
     shape = (len(evaluated), len(model.classes)) if model.classes else (len(evaluated),)
-    exact = "float64" if model.kind == "regression" else "float32"
-    predictions = np.full(shape, np.nan, dtype=exact)
+    predictions = np.full(shape, np.nan)
     night = evaluated["batch_date"]
     serving = (night > pd.Timestamp(dates.holdout_last)).to_numpy()
     judging = (night > pd.Timestamp(dates.train_last)).to_numpy() & ~serving
@@ -222,7 +220,7 @@ def bank(model: Model, rows: pd.DataFrame, found: Sequence[Candidate]) -> Bank:
     truth = rows["label"].to_numpy(dtype="float64")
     loss = np.full((len(found), len(dates)), np.nan)
     for number, candidate in enumerate(found):
-        each = row_losses(model.kind, truth, candidate.predictions.astype("float64"))
+        each = row_losses(model.kind, truth, candidate.predictions)
         sums = np.bincount(starts, weights=np.nan_to_num(each), minlength=len(dates))
         served = np.array([night > candidate.as_of for night in dates])
         loss[number, served] = sums[served] / counts[served]
@@ -242,6 +240,6 @@ def _served(model: Model, rows: pd.DataFrame, candidate: Candidate) -> Candidate
     begins = [of.train_last, *([of.holdout_last] if model.train.refit else []), candidate.as_of]
     for first, last in pairwise([*map(pd.Timestamp, begins), pd.Timestamp.max]):
         mine = ((dates > first) & (dates <= last)).to_numpy()
-        scores = candidate.predictions[mine].astype("float64")
+        scores = candidate.predictions[mine]
         served[mine] = as_served(model, dates[mine], scores, rows.loc[mine, "label"])
     return replace(candidate, predictions=served, said=candidate.predictions)

@@ -22,7 +22,7 @@ from nightshift.records.monitoring import DriftResult, Harm, Shift, Started
 from nightshift.records.profile import Profile
 from nightshift.records.replays import GainByAge
 from nightshift.records.sketches import Counts, Edges, Sketch
-from nightshift.replay.bank import Bank, Learned, Predictions
+from nightshift.replay.bank import Bank, Floats, Learned
 from nightshift.replay.gain import gain_by_age
 from nightshift.replay.policies import Policy, Served, filled, passes
 from nightshift.specs import Model
@@ -125,13 +125,12 @@ def _may_start(bank: Bank, champion: "_Champion", night: date, started: list[Sta
     return retrain.ask(model.retrain, request).may_start
 
 
-def _counted(profile: Profile, dates: pd.Series, said: Predictions) -> dict[date, Counts]:
+def _counted(profile: Profile, dates: pd.Series, said: Floats) -> dict[date, Counts]:
     """Return the predictions a night, (n,) or (n, classes), as rows a bin of the profile's."""
     days = dates.dt.date.to_numpy()
     none = pd.DataFrame(index=range(len(days)))
     return {
-        day: counted(profile, none[days == day], said[days == day].astype("float64")).predictions
-        for day in np.unique(days)
+        day: counted(profile, none[days == day], said[days == day]).predictions for day in np.unique(days)
     }
 
 
@@ -175,7 +174,7 @@ class _Champion:
             bank.model.kind,
             rows["batch_date"],
             rows["label"].to_numpy(dtype="float64"),
-            candidate.predictions[served].astype("float64"),
+            candidate.predictions[served],
             knows.losses.base,
         )
         shifts = dict(zip(found.nights, found.totals, strict=True))

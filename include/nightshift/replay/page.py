@@ -5,7 +5,7 @@ from nightshift.masks import masked
 from nightshift.pages import Document, Figure, Legend, Note, Section, Table
 from nightshift.pages.charts import curves
 from nightshift.replay.compare import ORACLE, Compared, Outcome
-from nightshift.replay.policies import DECLARED
+from nightshift.replay.policies import DECLARED, NEVER
 from nightshift.replay.proposal import proposed
 
 HEAD = (
@@ -56,11 +56,29 @@ def report(model: str, nights: DateRange, found: Compared) -> Document:
 def verdict(found: Compared) -> str:
     """Return the outcome in a sentence."""
     chosen = _chosen(found)
+    against = _against(found, chosen)
+    model = found.models[chosen.policy.rpartition(": ")[0]]
     return (
         f"The first half of the nights would have chosen: {chosen.policy}. On the second half it gained "
         f"{chosen.later:+.4f} a night over never retraining, with {chosen.started:.1f} trainings a year."
-        f"{proposed(chosen.policy, found.models[chosen.policy.rpartition(': ')[0]])}"
+        + (f" Nothing is proposed: {against}." if against else proposed(chosen.policy, model))
     )
+
+
+def _against(found: Compared, chosen: Outcome) -> str:
+    """Return, in words, what the second half says against the choice of the first, if anything."""
+    if not chosen.policy.endswith(NEVER):
+        return "" if chosen.later > 0 else "it gained nothing on nights that it had not seen"
+    # Never gains nothing by definition: others say whether it is enough.
+    surely = [each for each in _real(found) if min(each.low, each.worst) > 0 and each.later > chosen.later]
+    if not surely:
+        return ""
+    best = max(surely, key=lambda each: each.later)
+    return f"there {best.policy} gained {best.later:+.4f}, and surely gained over all nights"
+
+
+def _real(found: Compared) -> list[Outcome]:
+    return [each for each in found.outcomes if not each.policy.endswith(ORACLE)]
 
 
 def told(each: Outcome) -> str:

@@ -143,8 +143,8 @@ def passes(bank: Bank, challenger: int, champion: int) -> bool:
     evaluation = evaluated(
         bank.model.kind,
         bank.rows[there],
-        mine.predictions[there].astype("float64"),
-        theirs.predictions[there].astype("float64"),
+        mine.predictions[there],
+        theirs.predictions[there],
         slices=bank.model.slices,
         asked=bank.model.gate_metrics,
     )

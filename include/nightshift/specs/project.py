@@ -134,6 +134,11 @@ class Project(Spec):
         truth = {spec.target.source} if spec.target else set()
         return sorted({*self.feature_set(spec.features).inputs, *truth})
 
+    def check_model(self, spec: Model) -> None:
+        """Raise SpecError unless a model would stand in this project, beside what it names."""
+        _check_model(spec, self.feature_sets, self.sources, self.problems)
+        _check_compute(spec, self.settings)
+
     def require_sound(self) -> "Project":
         """Return self. Raises SpecError listing every problem if there is one."""
         if self.problems:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nightshift import kept, pages, replay, results
+from nightshift import kept, pages, replay, results, train
 from nightshift.calendar import DateRange
-from nightshift.errors import FitFailed, NotReady, RequestError
+from nightshift.errors import FitFailed, NotReady, RequestError, SpecError
 from nightshift.masks import masked
 from nightshift.objects import sha256
 from nightshift.platform import Platform, Try
@@ -21,7 +21,7 @@ from nightshift.platform.faults import faulty_nights
 from nightshift.platform.labels import ensure_reports, partial_nights, read_reports
 from nightshift.platform.provenance import provenance, spec_text
 from nightshift.records import replays
-from nightshift.specs import FeatureSet, Model
+from nightshift.specs import FeatureSet, Model, Project
 from nightshift.specs.parts import build, read_value
 from nightshift.types import content_sha256
 from nightshift.warehouse import feature_table
@@ -64,7 +64,7 @@ def rehearse(
     dates = replay.as_of_dates(asked.nights, asked.every)
     if len(dates) < 2:
         raise RequestError(f"range {asked.nights}: shorter than two times 'every', {asked.every} nights")
-    models = {"": model, **{text: changed(model, text) for text in asked.changes}}
+    models = {"": model, **{text: as_changed(platform.project, model, text) for text in asked.changes}}
     nights, faulty = _nights(platform, model, asked.nights)
     tell = iter(range(1, len(models) * len(dates) + 1))
 
@@ -72,23 +72,24 @@ def rehearse(
         if watch:
             watch(next(tell), len(models) * len(dates))
 
-    found = {
-        change: _bank(platform, spec, nights, dates, asked.nights.last, told)
+    # The first of each: what cannot be begun is told before all the others are fitted.
+    begun = {
+        change: _begun(platform, spec, nights, dates[0], asked.nights.last, change, told)
         for change, spec in models.items()
     }
-    banks = {change: bank for change, (bank, _) in found.items()}
+    banks = {change: _bank(platform, work, nights, dates[1:], told) for change, work in begun.items()}
     declared = _declared(platform, platform.project.feature_set(model.features), nights)
     compared = replay.compare(
         banks, {**policies(asked.every), replay.DECLARED: declared}, starts=asked.starts, dates=dates
     )
-    compared = replace(compared, left_out=(*faulty, *compared.left_out))
+    compared = replace(compared, left_out=(*faulty, *_not_searched(model), *compared.left_out))
     page = pages.page(replay.report(name, asked.nights, compared)).encode()
     key, _ = platform.objects.put_once(kept.replays(name), page, ".html")
     with platform.warehouse.session() as session:
         session.each(replays.REPLAY, _rows(name, run, asked, compared, key, reason))
         session.each(replays.LEARN, _learned(name, run, asked, banks[""]))
-    for _, work in found.values():
-        platform.objects.delete(work)
+    for work in begun.values():
+        platform.objects.delete(work.folder)
     return {
         "model": name,
         "nights": str(asked.nights),
@@ -99,24 +100,57 @@ def rehearse(
     }
 
 
-def _bank(
+@dataclass(frozen=True)
+class _Work:
+    """A spec whose bank is being made: its labelled rows, the folder of its candidates, and the first of these."""
+
+    spec: Model
+    feature_set: FeatureSet
+    rows: pd.DataFrame
+    folder: str
+    first: replay.Candidate
+
+
+def _begun(
     platform: Platform,
     spec: Model,
     nights: replay.Nights,
-    dates: list[date],
+    first: date,
     last: date,
+    change: str,
     told: Callable[[], None],
-) -> tuple[replay.Bank, str]:
-    """Return the bank of a spec, and the folder that its candidates are in until all is compared."""
+) -> _Work:
+    """Return the work on a spec's bank with its first candidate, without which nothing is served.
+
+    Raises:
+        NotReady, FitFailed: there can be none; in words, of which change.
+    """
     feature_set = platform.project.feature_set(spec.features)
     rows = replay.labelled(spec, feature_set, nights, last)
-    replay.require_nights(spec, rows, dates[0])
+    replay.require_nights(spec, rows, first)
     folder = f"{kept.rehearsed(spec.name)}/{_identity(platform, spec, nights, rows)}"
-    found: list[replay.Candidate] = []
-    for number, as_of in enumerate(dates):
-        found += _candidate(platform, spec, feature_set, nights, as_of, rows, folder, first=not number)
+    try:
+        found = _candidate(platform, spec, feature_set, nights, first, rows, folder)
+    except (NotReady, FitFailed) as error:
+        if not change:
+            raise
+        raise type(error)(f"--set {change}: {error}") from error
+    told()
+    return _Work(spec, feature_set, rows, folder, found)
+
+
+def _bank(
+    platform: Platform, work: _Work, nights: replay.Nights, dates: list[date], told: Callable[[], None]
+) -> replay.Bank:
+    """Return the bank of a spec, without the dates as of which nothing can be trained."""
+    found = [work.first]
+    for as_of in dates:
+        with suppress(NotReady, FitFailed):
+            found.append(
+                _candidate(platform, work.spec, work.feature_set, nights, as_of, work.rows, work.folder)
+            )
         told()
-    return replay.bank(spec, rows, found), folder
+    return replay.bank(work.spec, work.rows, found)
 
 
 def _declared(platform: Platform, feature_set: FeatureSet, nights: replay.Nights) -> replay.Policy:
@@ -170,6 +204,40 @@ def policies(every: int) -> dict[str, replay.Policy]:
     }
 
 
+def as_changed(project: Project, model: Model, text: str) -> Model:
+    """Return the model with a change of its spec that stands as its file would have to.
+
+    Raises:
+        RequestError: it is none, or one that a replay does not look at.
+        SpecError: the changed spec is wrong.
+    """
+    spec = changed(model, text)
+    if spec == model:
+        raise RequestError(f"--set {text}: the spec says so already; there is nothing to compare")
+    if _search(spec) != _search(model):
+        raise RequestError(
+            f"--set {text}: a replay fits the estimator that is declared and searches for none; leave train.tune and "
+            "train.automl as they are"
+        )
+    try:
+        project.check_model(spec)
+        train.check(spec, project.own)
+    except SpecError as error:
+        raise SpecError(f"--set {text}: {error}") from error
+    return spec
+
+
+def _search(model: Model) -> tuple[object, ...]:
+    return model.train.tune, model.train.automl
+
+
+def _not_searched(model: Model) -> tuple[str, ...]:
+    """Return, in words, that candidates are not what a search of the spec would find."""
+    if not model.train.tune.trials:
+        return ()
+    return ("the search of train.tune: each candidate is the estimator as declared, without a trial",)
+
+
 def changed(model: Model, text: str) -> Model:
     """Return the model with a change of its spec: ``key.key=value``, several with commas between.
 
@@ -182,19 +250,27 @@ def changed(model: Model, text: str) -> Model:
     content = model.model_dump(mode="json", by_alias=True)
     if len(text) > LONGEST_CHANGE:
         raise RequestError(f"--set: at most {LONGEST_CHANGE} characters, got {len(text)}")
-    for part in _parts(text):
-        path, sign, value = part.strip().partition("=")
-        if not sign or not path.strip():
-            raise RequestError(f"--set {part.strip()!r}: expected key=value, as in train.window_days=45")
-        if path.strip().split(".")[0] in OF_THE_ROWS:
-            raise RequestError(
-                f"--set {part.strip()!r}: the rows and their labels are what is replayed; leave it"
-            )
+    parts = [part.strip() for part in _parts(text)]
+    paths = [_path(part) for part in parts]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise RequestError(f"--set {text}: '{'.'.join(twice[0])}' is set twice; replay one beside the other")
+    for part, path in zip(parts, paths, strict=True):
         try:
-            _put(content, path.strip().split("."), read_value(value), part)
+            _put(content, path, read_value(part.partition("=")[2]), part)
         except ValueError as error:
-            raise RequestError(f"--set {part.strip()!r}: not valid YAML: {error}") from error
+            raise RequestError(f"--set {part!r}: not valid YAML: {error}") from error
     return build(Model, content, Path(f"--set {text}"))
+
+
+def _path(part: str) -> list[str]:
+    """Return the keys of a change, the outermost first. Raises RequestError if a replay could not look at it."""
+    path, sign, _ = part.partition("=")
+    if not sign or not path.strip():
+        raise RequestError(f"--set {part!r}: expected key=value, as in train.window_days=45")
+    keys = path.strip().split(".")
+    if keys[0] in OF_THE_ROWS:
+        raise RequestError(f"--set {part!r}: the rows and their labels are what is replayed; leave it")
+    return keys
 
 
 def _parts(text: str) -> list[str]:
@@ -216,7 +292,7 @@ def _put(content: dict[str, Any], path: list[str], value: Any, told: str) -> Non
             content[key] = {}  # a section that this spec leaves out
         inner = content.get(key)
         if not isinstance(inner, dict):
-            raise RequestError(f"--set {told.strip()!r}: the spec has no '{key}' to set anything in")
+            raise RequestError(f"--set {told!r}: the spec has no '{key}' to set anything in")
         content = inner
     content[last] = value
 
@@ -277,26 +353,19 @@ def _candidate(
     as_of: date,
     rows: pd.DataFrame,
     folder: str,
-    *,
-    first: bool,
-) -> list[replay.Candidate]:
-    """Return the candidate of a date, as an earlier try left it or trained now; none where it cannot be trained.
+) -> replay.Candidate:
+    """Return the candidate of a date, as an earlier try left it or trained now.
 
     Raises:
-        NotReady, FitFailed: it is the first, without which nothing is served.
+        NotReady, FitFailed: it cannot be trained.
     """
     key = f"{folder}/{as_of}.npz"
     content = platform.objects.find(key)
     if content is not None:
         with np.load(io.BytesIO(content)) as file:
-            return [replay.Candidate.of(spec, as_of, nights.first, file["rows"], file["predictions"])]
-    try:
-        made = replay.candidate(spec, feature_set, nights, as_of, rows, platform.project.own)
-    except (NotReady, FitFailed):
-        if first:
-            raise
-        return []
+            return replay.Candidate.of(spec, as_of, nights.first, file["rows"], file["predictions"])
+    made = replay.candidate(spec, feature_set, nights, as_of, rows, platform.project.own)
     sink = io.BytesIO()
     np.savez_compressed(sink, rows=made.rows, predictions=made.predictions)
     platform.objects.put(key, sink.getvalue())
-    return [made]
+    return made

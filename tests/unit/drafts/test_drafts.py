@@ -163,6 +163,36 @@ def test_rows_that_repeat_have_no_key_and_are_shown_with_the_cure() -> None:
         found({DAY: {"shop": ["x", "x", "y"], "level": ["1", "1", "1"]}})
 
 
+@pytest.mark.parametrize(
+    ("measured", "kind", "key"),
+    [
+        ("sold", "integer", ["day", "shop", "sold"]),
+        ("temp", "string", ["day", "temp"]),
+        ("note", "string", ["day", "shop", "note"]),
+    ],
+)
+def test_a_key_that_needs_a_measurement_for_a_row_that_came_twice_is_doubted(
+    measured: str, kind: str, key: list[str]
+) -> None:
+    days, random = pd.date_range("2022-01-01", periods=100).repeat(3), np.random.default_rng(0)
+    values = {
+        "sold": random.integers(20, 40, 300).astype(str),
+        "temp": [f"{20 + n / 7:.3f}" for n in range(300)],
+        "note": random.choice(["good", "bad"], 300),
+    }
+    columns = {"day": days.strftime("%Y-%m-%d"), "shop": ["Graz", "Linz", "Wien"] * 100}
+    table = pd.DataFrame({**columns, measured: values[measured]}).assign(batch_date=days)
+    twice = table.iloc[[7]].assign(**{measured: {"sold": "77", "temp": "77.5", "note": "so so"}[measured]})
+    cutoffs = {day.date(): day.to_pydatetime().replace(tzinfo=UTC) for day in table["batch_date"].unique()}
+    found = inference.infer(pd.concat([table, twice], ignore_index=True), cutoffs, text_is_all=True)
+    assert list(found.keys[0]) == key
+    assert found.columns[measured].type == kind
+    assert f"{measured} is in the key only to tell 2 of 301 rows apart" in found.rows_doubts[0]
+    assert "day + shop would do, but for day 2022-01-03" in found.rows_doubts[0]
+    assert f"# A guess: {found.rows_doubts[0]}" in source.draft({}, found, owner="me", description="x")
+    assert inference.infer(table, cutoffs, text_is_all=True).rows_doubts == ()
+
+
 def test_a_measurement_is_no_key_because_few_rows_were_seen() -> None:
     day = {"shop": ["x", "x", "y"], "hour": ["1", "2", "1"], "demand": ["871", "902", "633"]}
     assert found({DAY: day}).keys[0] == ("shop", "hour")
@@ -607,6 +637,30 @@ def test_the_mean_is_of_no_identifier_and_of_nothing_that_never_changes(include:
     assert "# Of sold: a guess, the first that is no key or identifier and varies" in path.read_text()
 
 
+def test_nights_without_rows_are_told_where_all_were_looked_at(include: Path) -> None:
+    days = [date(2022, 1, 3) + timedelta(7 * n) for n in range(20)]
+    (include.parent / "data/weekly.csv").write_text(
+        "Day,sold\n" + "".join(f"{day},{day.day}\n" for day in days)
+    )
+    (path,), found = drafts.new_source("weekly", {**SHOPS, "path": "weekly.csv"}, None, include=include)
+    told = "nights: 114 of 134 have no rows, the first is 2022-01-05; to collect one fails"
+    assert told in found.rows_doubts[0]
+    assert f"# A guess: {told}" in path.read_text()
+    _, found = drafts.new_source("shops", SHOPS, None, include=include)
+    assert found.rows_doubts == ()
+
+
+def test_hours_that_are_over_are_no_entity_to_predict_and_the_cure_is_told(include: Path) -> None:
+    hours = pd.date_range("2022-01-01", periods=24 * 40, freq="h")
+    text = "".join(f"{hour:%Y-%m-%d %H:%M},{n % 37}.5\n" for n, hour in enumerate(hours))
+    (include.parent / "data/load.csv").write_text(f"time,load\n{text}")
+    drafts.new_source("load", {**SHOPS, "path": "load.csv", "date_column": "time"}, None, include=include)
+    drafts.new_features("hourly", ["load"], [], include=include)
+    with pytest.raises(RequestError, match="the day and the hour in two columns"):
+        drafts.new_model("m", Ask("hourly", "load"), "load", include=include)
+    assert not (include / "models/m.yaml").exists()
+
+
 def test_an_entity_of_several_columns_is_given_as_an_outcome_is(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(
@@ -760,6 +814,47 @@ def test_a_models_thresholds_are_those_of_a_constant(
     (include / "models/sales.yaml").write_text(text)
     spec = load_project(include).require_sound().model("sales")
     assert (spec.target.matures_after_days, spec.train.window_days, spec.train.holdout_days) == (1, "all", 60)
+
+
+@pytest.mark.parametrize(("step", "many", "share"), [(1, 6, 1.0), (1, 6, 0.05), (7, 2, 1.0), (1, 400, 0.01)])
+def test_a_drafted_model_asks_for_no_more_labels_than_a_year_brings(
+    step: int, many: int, share: float
+) -> None:
+    """A row a week, or an outcome of one row in twenty: of all rows of a full week no training would have enough."""
+    spec = of_one_column("float")
+    days = pd.date_range("2022-01-02", periods=364 // step, freq=f"{step}D").repeat(many)
+    values = np.where(np.random.default_rng(0).random(len(days)) < share, np.arange(len(days)) / 2, np.nan)
+    rows = pd.DataFrame({"batch_date": days, "x": values})
+    seen = look.seen_in(spec, "x", rows, all_nights=look.are_all(spec, rows, collected=True))
+    drafted = yaml.safe_load(model.draft(Ask("set", "x"), spec, seen, owner="me"))
+    known = (
+        rows[rows["x"].notna()]
+        .groupby("batch_date")
+        .size()
+        .reindex(pd.date_range(days[0], days[-1]), fill_value=0)
+    )
+    assert drafted["train"]["min_rows"] <= known.iloc[: -drafted["train"]["holdout_days"]].sum()
+    within = known.rolling(drafted["performance"]["window_days"]).sum().median()
+    assert drafted["performance"]["min_labels"] <= max(within, 10)
+
+
+@pytest.mark.parametrize(
+    ("collected", "files", "many", "all_nights"),
+    [(True, DAILY, 50, True), (True, SHOPS, 500, True), (False, SHOPS, 50, True), (False, SHOPS, 500, False),
+     (False, DAILY, 50, False)],
+)  # fmt: skip
+def test_a_night_without_rows_had_none_only_where_all_were_looked_at(
+    collected: bool, files: dict, many: int, all_nights: bool
+) -> None:
+    columns = {"Day": {"type": "date"}, "x": {"type": "float"}}
+    content = {"name": "s", "owner": "me", "description": "x", "connector": files, "key": ["Day"]}
+    spec = Source.model_validate({**content, "columns": columns})
+    days = pd.date_range("2020-01-01", periods=many, freq="2D")
+    rows = pd.DataFrame({"batch_date": days, "Day": days, "x": 1.5})
+    assert look.are_all(spec, rows, collected=collected) is all_nights
+    seen = look.seen_in(spec, "x", rows, all_nights=all_nights)
+    assert seen is not None
+    assert round(seen.rows_a_night, 1) == (0.5 if all_nights else 1.0)
 
 
 @pytest.mark.parametrize("late", [1, 90])

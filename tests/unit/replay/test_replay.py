@@ -12,9 +12,10 @@ import pytest
 
 from nightshift import pages, replay, train
 from nightshift.calendar import DateRange
-from nightshift.errors import FitFailed, NotReady, RequestError
+from nightshift.errors import FitFailed, NotReady, RequestError, SpecError
+from nightshift.metrics import row_losses
 from nightshift.pages import markdown
-from nightshift.specs import FeatureSet, Model
+from nightshift.specs import FeatureSet, Model, load_project
 from nightshift.stages import replaying as stages
 
 FIRST, NIGHTS, A_NIGHT, CHANGE = date(2013, 1, 1), 150, 40, 90
@@ -148,6 +149,54 @@ def test_the_loss_of_a_large_number_is_that_of_a_small_one(bank: replay.Bank) ->
     seconds = given.reported.assign(label=1.7e9 + 60 * given.reported["label"])
     found = made(spec(), replace(given, reported=seconds))
     np.testing.assert_allclose(found.loss / 60, bank.loss, rtol=1e-6)
+
+
+LOG_LOSS = [
+    {"gate": "minimum_score", "metric": "log_loss", "value": 9},
+    {"gate": "beats_champion", "metric": "log_loss"},
+]
+
+
+def classifier(name: str, **target: object) -> Model:
+    return spec(
+        task="classification",
+        target={"source": "truth", "column": "y", "matures_after_days": 2, **target},
+        estimator={"class": f"sklearn.{name}"},
+        gates=LOG_LOSS,
+    )
+
+
+def test_the_loss_of_what_is_nearly_sure_is_not_that_of_what_is_sure() -> None:
+    """A mistake of a model that is sure to one of a billion costs 21 nats, and 36 by a single's digits."""
+    given, model = nights(), classifier("naive_bayes.GaussianNB", above=0)
+    positive = given.reported["label"] > 0
+    last = given.reported["batch_date"] == pd.Timestamp(PERIOD.last)
+    x = np.where(positive, 1.0, -1.0) + 0.3 * np.random.default_rng(1).normal(size=len(positive))
+    labels = given.reported.assign(label=np.where(last, ~positive, positive).astype("float64"))
+    given = replace(given, features=given.features.assign(x=x), reported=labels)
+    found = made(model, given, every=70)
+    candidate, night = found.candidates[0], found.night == len(found.nights) - 1
+    fitting = found.rows[
+        found.rows["batch_date"].between(
+            *map(pd.Timestamp, (candidate.dates.train_first, candidate.dates.train_last))
+        )
+    ]
+    said = train.predict(train.fit(model, feature_set(), fitting, fitting["label"]), found.rows[night])
+    truth = found.rows["label"].to_numpy()[night]
+    assert found.loss[0, -1] == pytest.approx(row_losses("classification", truth, said).mean(), rel=1e-12)
+    single = row_losses("classification", truth, said.astype("float32").astype("float64")).mean()
+    assert abs(single - found.loss[0, -1]) > 1
+
+
+def test_probabilities_of_several_classes_sum_to_one_at_the_gates() -> None:
+    given = nights()
+    values = given.reported["label"]
+    labels = given.reported.assign(label=np.digitize(values, [-1, 1]).astype("float64"))
+    model = classifier("linear_model.LogisticRegression", classes=["low", "mid", "high"])
+    found = made(model, replace(given, reported=labels), every=28)
+    sums = np.concatenate([each.predictions[-A_NIGHT:].sum(axis=1) for each in found.candidates])
+    np.testing.assert_allclose(sums, 1.0, rtol=1e-12)
+    replay.every(28, gated=True)(found, 0)  # a warning is an error
 
 
 def refitted() -> Model:
@@ -359,7 +408,7 @@ def proposal(chosen: str, **given: object) -> str:
     """Return what a replay says after its verdict, of a spec that is fitted again on its holdout, three nights ago."""
     target = {"source": "truth", "column": "y", "matures_after_days": 3}
     model = spec(**{"target": target, "train": {}, **given})
-    outcome = replay.Outcome(chosen, *[0.0] * 11)
+    outcome = replay.Outcome(chosen, *[0.0 if chosen == replay.NEVER else 0.1] * 11)
     models = {chosen.rpartition(": ")[0]: model}
     return replay.verdict(replay.Compared(9, 1, (outcome,), chosen, {}, models)).partition(" a year.")[2]
 
@@ -400,6 +449,39 @@ def test_what_a_proposal_does_not_cover_is_named(chosen: str, others: str | None
     gates = [*spec().model_dump()["gates"], {"gate": "size", "megabytes": 5.0}]
     said = proposal(chosen, gates=gates, retrain={"cooldown_days": 14})
     assert said.partition(" In the file, but not in this policy: ")[2] == (f"{others}." if others else "")
+
+
+def outcome(policy: str, later: float, low: float = 0.1) -> replay.Outcome:
+    known = dict.fromkeys(("loss", "gain", "high", "best", "started", "promoted", "earlier", "spread"), 0.1)
+    return replay.Outcome(policy, **known, low=low, worst=low, later=later)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "against"),
+    [
+        ([outcome("every week, gated", -0.2)], "it gained nothing on nights that it had not seen"),
+        ([outcome("every week, gated", 0.0)], "it gained nothing on nights that it had not seen"),
+        ([outcome("every week, gated", 0.2)], ""),
+        (
+            [outcome("never", 0.0), outcome("every week, gated", 0.2)],
+            "there every week, gated gained +0.2000, and",
+        ),
+        ([outcome("never", 0.0), outcome("every week, gated", 0.2, low=-0.1)], ""),
+        ([outcome("never", 0.0), outcome(replay.ORACLE, 0.2)], ""),
+    ],
+)
+def test_what_the_second_half_speaks_against_is_not_proposed(
+    outcomes: list[replay.Outcome], against: str
+) -> None:
+    compared = replay.Compared(9, 1, tuple(outcomes), outcomes[0].policy, {}, {"": spec()})
+    said = replay.verdict(compared).partition(" a year.")[2]
+    assert said.startswith(f" Nothing is proposed: {against}" if against else " Proposed for the file")
+
+
+def test_a_world_that_turns_in_the_second_half_only_is_no_reason_to_retrain_never_again() -> None:
+    found = replay.compare({"": made(spec(), nights(change=115))}, POLICIES, starts=2)
+    assert found.chosen == "never"
+    assert "Nothing is proposed: there weekly" in replay.verdict(found)
 
 
 @pytest.mark.parametrize("refit", [True, False])
@@ -459,6 +541,30 @@ def test_a_change_that_is_no_yaml_is_named(value: str) -> None:
     told = f"--set 'estimator.params.x={value}': not valid YAML"
     with pytest.raises(RequestError, match=re.escape(told).replace("'", ".")):
         stages.changed(spec(), f"train.window_days=45, estimator.params.x={value}")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("train.window_days=45, train.window_days=20", RequestError, "'train.window_days' is set twice"),
+        ("train.window_days=all", RequestError, "says so already"),
+        ("train.tune.trials=5", RequestError, "searches for none"),
+        ("train={tune: {trials: 5}}", RequestError, "searches for none"),
+        ("slices=[orign]", SpecError, "key 'slices': .* did you mean 'origin'"),
+        ("encoding.carier=target", SpecError, "key 'encoding.carier': .* did you mean 'carrier'"),
+        ("encoding.distance=target", SpecError, "takes string, integer, boolean"),
+        ("compute=spark", SpecError, "key 'compute'"),
+        ("estimator.params.max_itr=5", SpecError, r"has no parameter \['max_itr'\]"),
+        ("estimator.class=sklearn.linear_model.Rigde", SpecError, "not found"),
+        ("estimator={class: sklearn.linear_model.Ridge}", SpecError, "Ridge.*classification"),
+    ],
+)
+def test_a_change_that_no_file_could_say_is_told_before_anything_is_fitted(
+    text: str, error: type[Exception], says: str
+) -> None:
+    project = load_project()
+    with pytest.raises(error, match=f"--set.*{says}"):
+        stages.as_changed(project, project.model("late_arrival"), text)
 
 
 def test_no_calendar_is_compared_that_a_bank_has_no_candidates_for() -> None:
