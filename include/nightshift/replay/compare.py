@@ -17,6 +17,7 @@ from nightshift.specs import Model
 Floats = NDArray[np.float64]
 # Nights that follow each other are alike: whole weeks are drawn.
 BLOCK, CONFIDENCE = 7, 0.95
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,15 @@ def _lacking(numbers: Mapping[str, Mapping[date, int]], dates: Sequence[date]) -
     asked = {*dates, *(day for each in numbers.values() for day in each)}
     lacking = {change: sorted(asked - set(each)) for change, each in numbers.items()}
     return [
-        f"{change or 'as the spec is'}: nothing could be trained as of {', '.join(map(str, days))}"
+        f"{change or 'as the spec is'}: nothing could be trained as of {_named(days)}"
         for change, days in lacking.items()
         if days
     ]
+
+
+def _named(days: Sequence[date]) -> str:
+    more = [f"and {len(days) - MOST_NAMED} more, up to {days[-1]}"] if len(days) > MOST_NAMED else []
+    return ", ".join([*map(str, days[:MOST_NAMED]), *more])
 
 
 def _gains(

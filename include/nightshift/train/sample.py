@@ -29,7 +29,7 @@ def require_enough(model: Model, rows: pd.DataFrame, dates: TrainingDates, as_of
         raise NotReady(
             f"model '{model.name}' as of {as_of}: {len(rows) - held_out} labelled rows in {dates.train_first}.."
             f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
-            f"run features_{model.features} for these nights"
+            f"run features_{model.features} for these nights, or, if they are built, train as of a later one"
         )
     _require_difference(
         model, rows[~later]["label"], f"to fit on{drawn_of}", dates.train_first, dates.train_last

@@ -838,6 +838,16 @@ def test_a_drafted_model_asks_for_no_more_labels_than_a_year_brings(
     assert drafted["performance"]["min_labels"] <= max(within, 10)
 
 
+@pytest.mark.parametrize(("nights", "least"), [(123, 158), (300, 600), (800, 913), (50, 30)])
+def test_a_drafted_model_can_be_trained_on_what_it_was_drafted_from(nights: int, least: int) -> None:
+    """Five labels a night: half of those that lie before a holdout at the end are enough, half a year's at most."""
+    days = pd.date_range("2022-01-02", periods=nights).repeat(5)
+    rows = pd.DataFrame({"batch_date": days, "x": np.arange(len(days)) / 2})
+    seen = look.seen_in(of_one_column("float"), "x", rows, all_nights=True)
+    drafted = yaml.safe_load(model.draft(Ask("set", "x"), of_one_column("float"), seen, owner="me"))
+    assert drafted["train"]["min_rows"] == least
+
+
 @pytest.mark.parametrize(
     ("collected", "files", "many", "all_nights"),
     [(True, DAILY, 50, True), (True, SHOPS, 500, True), (False, SHOPS, 50, True), (False, SHOPS, 500, False),

@@ -470,6 +470,13 @@ def test_a_world_that_turns_in_the_second_half_only_is_no_reason_to_retrain_neve
     assert "Nothing is proposed: there weekly" in replay.verdict(found)
 
 
+def test_dates_as_of_which_nothing_could_be_trained_are_named_and_counted(bank: replay.Bank) -> None:
+    lacking = [PERIOD.last + timedelta(n) for n in range(1, 31)]
+    there = [each.as_of for each in bank.candidates]
+    found = replay.compare({"": bank}, {"never": replay.never}, starts=1, dates=[*there, *lacking])
+    assert found.left_out[0].endswith(f"{lacking[4]}, and 25 more, up to {lacking[-1]}")
+
+
 @pytest.mark.parametrize("refit", [True, False])
 @pytest.mark.parametrize("change", [CHANGE, NIGHTS])
 def test_a_spec_as_proposed_trains_on_the_nights_of_the_calendar_it_was_proposed_for(
