@@ -470,6 +470,15 @@ def test_a_world_that_turns_in_the_second_half_only_is_no_reason_to_retrain_neve
     assert "Nothing is proposed: there weekly" in replay.verdict(found)
 
 
+def test_a_spec_that_would_have_trained_as_seldom_as_never_is_left_as_it_is(bank: replay.Bank) -> None:
+    """A replay that is shorter than the age that asks says nothing against it."""
+    for declared, chosen in ((replay.never, replay.DECLARED), (replay.every(7, gated=False), "never")):
+        policies = {"never": replay.never, replay.DECLARED: declared}
+        before_it_turns = replace(bank, candidates=bank.candidates[:2], loss=bank.loss[:2])
+        found = replay.compare({"": before_it_turns}, policies, starts=1)
+        assert found.chosen == chosen
+
+
 def test_dates_as_of_which_nothing_could_be_trained_are_named_and_counted(bank: replay.Bank) -> None:
     lacking = [PERIOD.last + timedelta(n) for n in range(1, 31)]
     there = [each.as_of for each in bank.candidates]
