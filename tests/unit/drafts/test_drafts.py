@@ -650,6 +650,28 @@ def test_nights_without_rows_are_told_where_all_were_looked_at(include: Path) ->
     assert found.rows_doubts == ()
 
 
+def test_days_that_a_spreadsheet_writes_with_midnight_behind_them_are_dates(include: Path) -> None:
+    days = pd.date_range("2022-01-02", periods=60)
+    rows = "".join(
+        f"{day.month}/{day.day}/{day.year} 0:00,{day.day % 7},8/{1 + n % 28}/2022 {n % 24}:30\n"
+        for n, day in enumerate(days)
+    )
+    (include.parent / "data/sheet.csv").write_text(f"Day,sold,changed\n{rows}")
+    drafts.new_source("sheet", {**SHOPS, "path": "sheet.csv"}, None, include=include)
+    spec = load_project(include).source("sheet")
+    assert {name: column.type for name, column in spec.columns.items()} == {
+        "Day": "date", "sold": "integer", "changed": "timestamp",
+    }  # fmt: skip
+    assert spec.key == ["Day"]
+    assert spec.dialect.timestamps == "%m/%d/%Y %H:%M"
+    calendar = load_project(include).calendar
+    with open_source(
+        spec, connection_of(spec, look.find_connection, include.parent), calendar.zone
+    ) as reader:
+        read = reader.read(date(2022, 1, 14), calendar.window(date(2022, 1, 14)))
+    assert read["Day"].tolist() == ["1/13/2022 0:00"]
+
+
 def test_hours_that_are_over_are_no_entity_to_predict_and_the_cure_is_told(include: Path) -> None:
     hours = pd.date_range("2022-01-01", periods=24 * 40, freq="h")
     text = "".join(f"{hour:%Y-%m-%d %H:%M},{n % 37}.5\n" for n, hour in enumerate(hours))
