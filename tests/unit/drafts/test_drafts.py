@@ -683,6 +683,20 @@ def test_hours_that_are_over_are_no_entity_to_predict_and_the_cure_is_told(inclu
     assert not (include / "models/m.yaml").exists()
 
 
+@pytest.mark.parametrize("kind", ["string", "float", "boolean"])
+def test_a_column_without_a_value_is_no_feature(include: Path, kind: str) -> None:
+    drafts.new_source("shops", SHOPS, None, include=include)
+    spec = load_project(include).source("shops")
+    empty = {"never": spec.columns["note"].model_copy(update={"type": kind})}
+    spec = spec.model_copy(update={"columns": {**spec.columns, **empty}})
+    rows = shop_rows(load_project(include).source("shops"), include).assign(
+        never=pd.Series(dtype=DTYPES[kind])
+    )
+    text, left = features_text.draft("f", [spec], owner="me", rows={"shops": rows})
+    assert left["never"] == "empty in every row"
+    assert "never_last" not in text
+
+
 def test_an_entity_of_several_columns_is_given_as_an_outcome_is(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(
