@@ -152,7 +152,11 @@ def _booleans(text: pd.Series, dialect: Dialect) -> pd.Series:
 
 
 def _dates(text: pd.Series, dialect: Dialect) -> pd.Series:
-    return text if dialect.dates is None else _moments(text, dialect.dates, "D")
+    if dialect.dates or not dialect.timestamps:
+        return text if dialect.dates is None else _moments(text, dialect.dates, "D")
+    # As where the year is first, midnight is a day: a spreadsheet writes its days with 0:00 behind them.
+    midnight = _moments(text, dialect.timestamps, "us")
+    return text.where(midnight == UNREADABLE, midnight)
 
 
 def _timestamps(text: pd.Series, dialect: Dialect) -> pd.Series:

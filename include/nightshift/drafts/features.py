@@ -125,8 +125,8 @@ def _unfit(main: Source, name: str, values: pd.Series | None) -> str | None:
         return (
             "an identifier by its name, and nothing is collected yet that tells whether its values come again"
         )
-    if values is not None and len(values) and values.nunique() < 2:
-        return "the same in every row"
+    if values is not None and values.nunique() < 2:
+        return "the same in every row" if len(values) else "empty in every row"
     if not named and (kind != "string" or name in _sets(main)):
         return None
     if values is None:

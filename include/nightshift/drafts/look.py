@@ -228,6 +228,8 @@ class Seen:
     rows_a_night: float
     # Nights between the day a row is about and the night that knew it, where the source says the day.
     matures_after: int | None
+    # From the first to the last, where these are the values of all of them.
+    nights: int | None = None
 
 
 def collected(source: Source) -> pd.DataFrame | None:
@@ -308,4 +310,4 @@ def seen_in(source: Source, column: str, rows: pd.DataFrame, *, all_nights: bool
         matures = max(int(late), 0) if late <= LONGEST_WAIT else None
     nights = rows["batch_date"]
     many = (nights.max() - nights.min()).days + 1 if all_nights else nights.nunique()
-    return Seen(values, len(values) / many, matures)
+    return Seen(values, len(values) / many, matures, many if all_nights else None)

@@ -275,10 +275,12 @@ def _sizes(seen: Seen | None) -> dict[str, int]:
     rows = seen.rows_a_night
     window, holdout = _between(3000 / rows, 45, 365), _between(600 / rows, 14, 60)
     drift = _between(300 / rows, 7, 30)
+    # Half of what there is before a holdout at the end: a first champion needs no year that nobody has yet.
+    there = window if seen.nights is None else min(window, seen.nights - holdout)
     return {
         "window": window,
         "holdout": holdout,
-        "rows": _between(0.5 * rows * window, 30, 5000),
+        "rows": _between(0.5 * rows * there, 30, 5000),
         "drift": drift,
         "drift_rows": _between(0.5 * rows * drift, 10, 300),
     }

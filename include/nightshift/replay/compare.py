@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from nightshift import bootstrap
 from nightshift.errors import FitFailed, NotReady
 from nightshift.replay.bank import FEWEST_AFTER, Bank
-from nightshift.replay.policies import Policy, Served, never
+from nightshift.replay.policies import DECLARED, Policy, Served, never
 from nightshift.specs import Model
 
 Floats = NDArray[np.float64]
 # Nights that follow each other are alike: whole weeks are drawn.
 BLOCK, CONFIDENCE = 7, 0.95
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,15 @@ def _lacking(numbers: Mapping[str, Mapping[date, int]], dates: Sequence[date]) -
     asked = {*dates, *(day for each in numbers.values() for day in each)}
     lacking = {change: sorted(asked - set(each)) for change, each in numbers.items()}
     return [
-        f"{change or 'as the spec is'}: nothing could be trained as of {', '.join(map(str, days))}"
+        f"{change or 'as the spec is'}: nothing could be trained as of {_named(days)}"
         for change, days in lacking.items()
         if days
     ]
+
+
+def _named(days: Sequence[date]) -> str:
+    more = [f"and {len(days) - MOST_NAMED} more, up to {days[-1]}"] if len(days) > MOST_NAMED else []
+    return ", ".join([*map(str, days[:MOST_NAMED]), *more])
 
 
 def _gains(
@@ -189,7 +195,8 @@ def _chosen(outcomes: Sequence[Outcome]) -> str:
     real = [each for each in outcomes if not each.policy.endswith(ORACLE)]
     best = max(real, key=lambda each: each.earlier)
     enough = [each for each in real if each.earlier >= best.earlier - best.spread]
-    return min(enough, key=lambda each: (each.started, -each.earlier)).policy
+    # Of what comes to the same, the spec as it is: to change it needs a reason.
+    return min(enough, key=lambda each: (each.started, -each.earlier, each.policy != DECLARED)).policy
 
 
 ORACLE = "best in hindsight"

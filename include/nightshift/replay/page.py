@@ -67,6 +67,8 @@ def verdict(found: Compared) -> str:
 
 def _against(found: Compared, chosen: Outcome) -> str:
     """Return, in words, what the second half says against the choice of the first, if anything."""
+    if chosen.policy == DECLARED:
+        return ""  # the file stays as it is
     if not chosen.policy.endswith(NEVER):
         return "" if chosen.later > 0 else "it gained nothing on nights that it had not seen"
     # Never gains nothing by definition: others say whether it is enough.

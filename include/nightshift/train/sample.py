@@ -38,7 +38,7 @@ def require_enough(
         raise NotReady(
             f"model '{model.name}' as of {as_of}: {len(rows) - held_out} labelled rows in {dates.train_first}.."
             f"{dates.train_last} (train.min_rows: {model.train.min_rows}), {held_out} in the holdout; "
-            f"run features_{model.features} for these nights"
+            f"run features_{model.features} for these nights, or, if they are built, train as of a later one"
             + "".join(f"; left out is {each}" for each in left_out)
         )
     _require_difference(

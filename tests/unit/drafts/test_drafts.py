@@ -650,6 +650,28 @@ def test_nights_without_rows_are_told_where_all_were_looked_at(include: Path) ->
     assert found.rows_doubts == ()
 
 
+def test_days_that_a_spreadsheet_writes_with_midnight_behind_them_are_dates(include: Path) -> None:
+    days = pd.date_range("2022-01-02", periods=60)
+    rows = "".join(
+        f"{day.month}/{day.day}/{day.year} 0:00,{day.day % 7},8/{1 + n % 28}/2022 {n % 24}:30\n"
+        for n, day in enumerate(days)
+    )
+    (include.parent / "data/sheet.csv").write_text(f"Day,sold,changed\n{rows}")
+    drafts.new_source("sheet", {**SHOPS, "path": "sheet.csv"}, None, include=include)
+    spec = load_project(include).source("sheet")
+    assert {name: column.type for name, column in spec.columns.items()} == {
+        "Day": "date", "sold": "integer", "changed": "timestamp",
+    }  # fmt: skip
+    assert spec.key == ["Day"]
+    assert spec.dialect.timestamps == "%m/%d/%Y %H:%M"
+    calendar = load_project(include).calendar
+    with open_source(
+        spec, connection_of(spec, look.find_connection, include.parent), calendar.zone
+    ) as reader:
+        read = reader.read(date(2022, 1, 14), calendar.window(date(2022, 1, 14)))
+    assert read["Day"].tolist() == ["1/13/2022 0:00"]
+
+
 def test_hours_that_are_over_are_no_entity_to_predict_and_the_cure_is_told(include: Path) -> None:
     hours = pd.date_range("2022-01-01", periods=24 * 40, freq="h")
     text = "".join(f"{hour:%Y-%m-%d %H:%M},{n % 37}.5\n" for n, hour in enumerate(hours))
@@ -659,6 +681,20 @@ def test_hours_that_are_over_are_no_entity_to_predict_and_the_cure_is_told(inclu
     with pytest.raises(RequestError, match="the day and the hour in two columns"):
         drafts.new_model("m", Ask("hourly", "load"), "load", include=include)
     assert not (include / "models/m.yaml").exists()
+
+
+@pytest.mark.parametrize("kind", ["string", "float", "boolean"])
+def test_a_column_without_a_value_is_no_feature(include: Path, kind: str) -> None:
+    drafts.new_source("shops", SHOPS, None, include=include)
+    spec = load_project(include).source("shops")
+    empty = {"never": spec.columns["note"].model_copy(update={"type": kind})}
+    spec = spec.model_copy(update={"columns": {**spec.columns, **empty}})
+    rows = shop_rows(load_project(include).source("shops"), include).assign(
+        never=pd.Series(dtype=DTYPES[kind])
+    )
+    text, left = features_text.draft("f", [spec], owner="me", rows={"shops": rows})
+    assert left["never"] == "empty in every row"
+    assert "never_last" not in text
 
 
 def test_an_entity_of_several_columns_is_given_as_an_outcome_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -836,6 +872,16 @@ def test_a_drafted_model_asks_for_no_more_labels_than_a_year_brings(
     assert drafted["train"]["min_rows"] <= known.iloc[: -drafted["train"]["holdout_days"]].sum()
     within = known.rolling(drafted["performance"]["window_days"]).sum().median()
     assert drafted["performance"]["min_labels"] <= max(within, 10)
+
+
+@pytest.mark.parametrize(("nights", "least"), [(123, 158), (300, 600), (800, 913), (50, 30)])
+def test_a_drafted_model_can_be_trained_on_what_it_was_drafted_from(nights: int, least: int) -> None:
+    """Five labels a night: half of those that lie before a holdout at the end are enough, half a year's at most."""
+    days = pd.date_range("2022-01-02", periods=nights).repeat(5)
+    rows = pd.DataFrame({"batch_date": days, "x": np.arange(len(days)) / 2})
+    seen = look.seen_in(of_one_column("float"), "x", rows, all_nights=True)
+    drafted = yaml.safe_load(model.draft(Ask("set", "x"), of_one_column("float"), seen, owner="me"))
+    assert drafted["train"]["min_rows"] == least
 
 
 @pytest.mark.parametrize(

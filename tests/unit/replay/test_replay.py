@@ -468,20 +468,39 @@ def outcome(policy: str, later: float, low: float = 0.1) -> replay.Outcome:
         ),
         ([outcome("never", 0.0), outcome("every week, gated", 0.2, low=-0.1)], ""),
         ([outcome("never", 0.0), outcome(replay.ORACLE, 0.2)], ""),
+        ([outcome(replay.DECLARED, 0.0)], None),
     ],
 )
 def test_what_the_second_half_speaks_against_is_not_proposed(
-    outcomes: list[replay.Outcome], against: str
+    outcomes: list[replay.Outcome], against: str | None
 ) -> None:
     compared = replay.Compared(9, 1, tuple(outcomes), outcomes[0].policy, {}, {"": spec()})
     said = replay.verdict(compared).partition(" a year.")[2]
-    assert said.startswith(f" Nothing is proposed: {against}" if against else " Proposed for the file")
+    begins = {None: "", "": " Proposed for the file"}.get(against, f" Nothing is proposed: {against}")
+    assert said.startswith(begins)
+    assert said or against is None
 
 
 def test_a_world_that_turns_in_the_second_half_only_is_no_reason_to_retrain_never_again() -> None:
     found = replay.compare({"": made(spec(), nights(change=115))}, POLICIES, starts=2)
     assert found.chosen == "never"
     assert "Nothing is proposed: there weekly" in replay.verdict(found)
+
+
+def test_a_spec_that_would_have_trained_as_seldom_as_never_is_left_as_it_is(bank: replay.Bank) -> None:
+    """A replay that is shorter than the age that asks says nothing against it."""
+    for declared, chosen in ((replay.never, replay.DECLARED), (replay.every(7, gated=False), "never")):
+        policies = {"never": replay.never, replay.DECLARED: declared}
+        before_it_turns = replace(bank, candidates=bank.candidates[:2], loss=bank.loss[:2])
+        found = replay.compare({"": before_it_turns}, policies, starts=1)
+        assert found.chosen == chosen
+
+
+def test_dates_as_of_which_nothing_could_be_trained_are_named_and_counted(bank: replay.Bank) -> None:
+    lacking = [PERIOD.last + timedelta(n) for n in range(1, 31)]
+    there = [each.as_of for each in bank.candidates]
+    found = replay.compare({"": bank}, {"never": replay.never}, starts=1, dates=[*there, *lacking])
+    assert found.left_out[0].endswith(f"{lacking[4]}, and 25 more, up to {lacking[-1]}")
 
 
 @pytest.mark.parametrize("refit", [True, False])
