@@ -14,6 +14,7 @@ from nightshift.govern.evaluation import Assessment, Part
 from nightshift.govern.gates import ALWAYS, GATES, Candidate, Evidence, Trial
 from nightshift.govern.gates import judge as judge_all
 from nightshift.govern.refit import Refit
+from nightshift.masks import masked
 from nightshift.metrics import METRICS
 from nightshift.records.decisions import GateResult
 from nightshift.specs import (
@@ -243,6 +244,21 @@ def test_a_slice_that_may_be_worse_or_not_passes() -> None:
     gate = NoWorseOnSlices(metric="log_loss")
     (result,) = judge([gate], evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices={"JFK": unsure}))
     assert result.passed
+
+
+def test_a_slice_that_is_named_by_an_address_is_told_without_it() -> None:
+    slices = sliced(**{"to=jane@example.org": (-1.0, 0.0, 900)})
+    (result,) = judge(
+        [NoWorseOnSlices(metric="log_loss")], evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices=slices)
+    )
+    assert not result.passed
+    assert "[address]" in result.words
+    assert "jane" not in result.words
+
+
+def test_a_metric_of_millions_is_told_wherever_long_numbers_are_struck_out() -> None:
+    (result,) = judge([MinimumScore(metric="mae", value=2e6)], evidence({"mae": 1234567.891}))
+    assert "mae 1,234,567.8910" in masked(result.words)
 
 
 def test_slices_that_are_all_too_small_pass_nothing() -> None:
