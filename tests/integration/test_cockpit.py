@@ -25,6 +25,7 @@ from nightshift.errors import Unreachable, WarehouseRefused
 from nightshift.records import decisions, deliveries, faults, monitoring
 from nightshift.records.alerts import BEAT, KEEP_OPEN, OpenAlert
 from nightshift.records.cockpit import NEWEST_NIGHT, NewestNight
+from nightshift.records.ledger import TELL_OF_RENAME
 from nightshift.records.profile import FeatureProfile
 from nightshift.records.sketches import Counted
 from nightshift.rows import Command
@@ -378,6 +379,23 @@ def test_a_training_that_was_lost_is_not_told_as_running(
         (hours,),
     )
     assert page_without(reads).requests[0].came_of_it == words
+
+
+def test_who_put_a_version_in_service_is_not_who_renamed_its_model(
+    warehouse: Warehouse, reads: Readings
+) -> None:
+    before = page_without(reads).model.row
+    warehouse.run(
+        TELL_OF_RENAME, model=ASKED_OF, actor="somebody else", reason="it has another name from here on"
+    )
+    after = page_without(reads).model.row
+    assert (after.version, after.since, after.kind, after.actor) == (
+        before.version,
+        before.since,
+        "promotion",
+        "tester",
+    )
+    assert after.promoted_because == before.promoted_because == "because"
 
 
 def test_features_are_drawn_beside_the_training_and_slices_by_the_metric_to_beat(

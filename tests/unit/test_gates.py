@@ -15,6 +15,7 @@ from nightshift.govern.evaluation import Assessment, Part, evaluate
 from nightshift.govern.gates import ALWAYS, GATES, Candidate, Evidence, Trial
 from nightshift.govern.gates import judge as judge_all
 from nightshift.govern.refit import Refit
+from nightshift.masks import masked
 from nightshift.metrics import METRICS
 from nightshift.records.decisions import GateResult
 from nightshift.specs import (
@@ -275,6 +276,21 @@ def test_a_resample_in_which_a_slice_is_as_good_or_not_there_does_not_say_that_i
         [NoWorseOnSlices(metric="roc_auc")], evidence({"roc_auc": 0.8}, {"roc_auc": 0.7}, slices=slices)
     )
     assert result.passed
+
+
+def test_a_slice_that_is_named_by_an_address_is_told_without_it() -> None:
+    slices = sliced(**{"to=jane@example.org": (-1.0, 0.0, 900)})
+    (result,) = judge(
+        [NoWorseOnSlices(metric="log_loss")], evidence({"log_loss": 0.5}, {"log_loss": 0.6}, slices=slices)
+    )
+    assert not result.passed
+    assert "[address]" in result.words
+    assert "jane" not in result.words
+
+
+def test_a_metric_of_millions_is_told_wherever_long_numbers_are_struck_out() -> None:
+    (result,) = judge([MinimumScore(metric="mae", value=2e6)], evidence({"mae": 1234567.891}))
+    assert "mae 1,234,567.8910" in masked(result.words)
 
 
 def test_slices_that_are_all_too_small_pass_nothing() -> None:

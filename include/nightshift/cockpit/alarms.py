@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from nightshift.cockpit.answers import Link, MaySee, MayStart, silence
 from nightshift.cockpit.standing import Tonight
 from nightshift.database import Reads
-from nightshift.records.alerts import HEARD, OPEN, PULSE, Heard, Numbers, OpenAlert
+from nightshift.records.alerts import HEARD, LOOKED, OPEN, Heard, Numbers, OpenAlert
 from nightshift.specs import Project
 from nightshift.specs.derived import dag_id
 
@@ -58,15 +58,14 @@ def alerts_page(
     reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee, may_start: MayStart
 ) -> AlertsPage:
     """Return the open alerts of what the reader may see; what is of no spec is for who may see the DAG ``alerts``."""
-    rows, pulse = reads.all(OPEN), reads.one(PULSE)
+    rows, looked = reads.all(OPEN), reads.one(LOOKED)
     shown = [row for row in rows if may_see(_about(project, row.subject))]
     heard: dict[str, list[Heard]] = {row.fingerprint: [] for row in rows}
     for each in reads.all(HEARD):
         heard.setdefault(each.fingerprint, []).append(each)
     known = {row.fingerprint for row in shown}
     alarms = tuple(_alarm(row, heard[row.fingerprint], known, may_see, may_start) for row in shown)
-    late = pulse is None or pulse.is_late(datetime.now(UTC))
-    return AlertsPage(looked_at.night, pulse.evaluated_at if pulse else None, late, alarms)
+    return AlertsPage(looked_at.night, looked.at if looked else None, looked is None or looked.late, alarms)
 
 
 def _about(project: Project, subject: str) -> str:

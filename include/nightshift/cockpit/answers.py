@@ -537,9 +537,9 @@ def _line(standing: Standing, night: date) -> FleetModel:
         high=_digits(measured.high if measured else None),
         baseline=_digits(measured.baseline if measured else None),
         harm=_digits(harm.evidence if harm else None),
-        harm_limit=_digits(harm.alarm if harm else None),
+        harm_limit=_digits(_limit(row, "harm", harm.alarm) if harm else None),
         shift=_digits(shift.evidence if shift else None),
-        shift_limit=_digits(shift.alarm if shift else None),
+        shift_limit=_digits(_limit(row, "shift", shift.alarm) if shift else None),
         feature=top.name if top else None,
         psi=_digits(top.psi if top else None),
         psi_limit=_digits(top.limit if top else None),
@@ -551,6 +551,11 @@ def _line(standing: Standing, night: date) -> FleetModel:
         alerts=sum(not alert.muted for alert in row.alerts),
         waits=tuple(_waits(row, night)),
     )
+
+
+def _limit(row: records.FleetRow, reason: str, usual: float) -> float:
+    """Return the limit at which a reason asked that night, as its spec was then; of one that was off, the usual one."""
+    return next((each.limit for each in row.said or () if each.name == reason and each.limit), usual)
 
 
 def _digits(value: float | None, digits: int = 7) -> float | None:

@@ -15,6 +15,7 @@ from nightshift.errors import UnfairHoldout
 from nightshift.govern.doubt import Doubt
 from nightshift.govern.evaluation import INTERVAL, Assessment, Part
 from nightshift.govern.refit import Refit
+from nightshift.masks import masked
 from nightshift.metrics import METRICS, better
 from nightshift.records.decisions import GateResult
 from nightshift.specs import (
@@ -153,7 +154,7 @@ def minimum_score(gate: MinimumScore, evidence: Evidence) -> Judgement:
     bound = "at least" if METRICS[gate.metric].greater_is_better else "at most"
     passed = _reaches(gate, value)
     within = evidence.evaluation.intervals.get(gate.metric)
-    shown = f" ({INTERVAL:.0%} interval {within[0]:.4f} to {within[1]:.4f})" if within else ""
+    shown = f" ({INTERVAL:.0%} interval {within[0]:,.4f} to {within[1]:,.4f})" if within else ""
     words = f"{gate.metric} {_shown(value)}{shown}, must be {bound} {gate.value:g}"
     if not passed and value is not None and theirs is not None and not _reaches(gate, theirs):
         return better(gate.metric, value, theirs), f"{words}; the champion misses it too: {_shown(theirs)}"
@@ -217,7 +218,7 @@ def _surely_worse(gate: NoWorseOnSlices, part: Part) -> bool:
 
 def _slice_words(metric: str, name: str, part: Part) -> str:
     champion = (part.champion or {}).get(metric)
-    return f"{name} {_shown(part.challenger.get(metric))} against {_shown(champion)}"
+    return f"{masked(name)} {_shown(part.challenger.get(metric))} against {_shown(champion)}"
 
 
 def calibrated(gate: Calibrated, evidence: Evidence) -> Judgement:
@@ -330,7 +331,7 @@ def credible(evidence: Evidence) -> Judgement:
 
 
 def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
+    return "undefined" if value is None else f"{value:,.4f}"
 
 
 GATES: dict[str, Callable[[Any, Evidence], Judgement]] = {

@@ -141,8 +141,8 @@ def words(metric: str, estimated: Estimated | None, right: int, judged: int) -> 
         return f"{metric} cannot be estimated from these predictions"
     interval = "no interval: too few nights to learn from"
     if estimated.low is not None and estimated.high is not None:
-        interval = f"{COVERS:.0%} interval {estimated.low:.4f} to {estimated.high:.4f}"
-    said = f"{metric} {estimated.value:.4f} expected ({interval})"
+        interval = f"{COVERS:.0%} interval {estimated.low:,.4f} to {estimated.high:,.4f}"
+    said = f"{metric} {estimated.value:,.4f} expected ({interval})"
     if not judged:
         return f"{said}; no night with such an estimate has its labels yet"
     told = f"{said}; right on {right} of {judged} nights"

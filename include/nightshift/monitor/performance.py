@@ -102,11 +102,11 @@ def _judged(
     best = high if METRICS[result.metric].greater_is_better else low
     degraded = worse > tolerance and best is not None and better(result.metric, result.baseline, best)
     interval = (
-        f"{INTERVAL:.0%} interval {low:.4f} to {high:.4f}" if found else "no interval: too few of a class"
+        f"{INTERVAL:.0%} interval {low:,.4f} to {high:,.4f}" if found else "no interval: too few of a class"
     )
     reason = (
-        f"{result.metric} {value:.4f} ({interval}) "
-        f"on {result.labels} labels; {result.baseline:.4f} at the gate, tolerance {tolerance:.0%}"
+        f"{result.metric} {value:,.4f} ({interval}) "
+        f"on {result.labels:,} labels; {result.baseline:,.4f} at the gate, tolerance {tolerance:.0%}"
     )
     status: Literal["degraded", "ok"] = "degraded" if degraded else "ok"
     return replace(result, low=low, high=high, status=status, worsening=worse, reason=reason)

@@ -8,7 +8,7 @@ all-clear.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, TypedDict
 
 from nightshift.monitor import gain
 from nightshift.records.monitoring import DriftResult, Harm, PerformanceResult, Reason
@@ -139,6 +139,23 @@ def degraded(model: Model, seen: Seen) -> Reason | None:
 
 def _tolerance(model: Model) -> float | None:
     return model.performance.tolerance if model.performance else None
+
+
+class Shares(TypedDict, total=False):
+    """Evidence as shares of its limit; what is not known is not there."""
+
+    harm: float
+    shift: float
+
+
+def shares(model: Model, seen: Seen) -> Shares:
+    """Return the evidence of harm and of a shift as shares of the spec's limits; of a usual one where it has none."""
+    when, found = model.retrain.when, Shares()
+    if seen.harm:
+        found["harm"] = seen.harm.evidence / (when.harm or seen.harm.alarm)
+    if seen.drift.shift:
+        found["shift"] = seen.drift.shift.evidence / (when.shift or seen.drift.shift.alarm)
+    return found
 
 
 # Each a function from a model's spec and what was seen to what it says; None where it is switched off.

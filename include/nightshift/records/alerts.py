@@ -240,6 +240,21 @@ class Pulse(Row, table="alerts.pulse", key=("is_only",)):
 
 
 PULSE = select(Pulse)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked(Row):
+    """When somebody looked last, and whether that is too long ago by the database's clock."""
+
+    at: datetime
+    late: bool
+
+
+LOOKED = Query(
+    f"SELECT evaluated_at AS at, clock_timestamp() - evaluated_at > interval '{LATE.total_seconds():.0f} seconds' "
+    "AS late FROM alerts.pulse",
+    Looked,
+)
 BEAT = Command(
     "INSERT INTO alerts.pulse (evaluated_at, evaluated_by) VALUES (%(now)s, %(by)s) ON CONFLICT (is_only) "
     "DO UPDATE SET (evaluated_at, evaluated_by) = (excluded.evaluated_at, excluded.evaluated_by)"

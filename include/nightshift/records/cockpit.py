@@ -105,7 +105,8 @@ class FleetRow(Row):
 
     ``missing``: nights of the last 30 without predictions, since the first that was ever scored. ``retrained``: the
     nights of the trend from which on another version served. ``promoted_at``: when a version was last promoted.
-    ``breaker``: the newest request that it held back, unless a training was started since.
+    ``breaker``: the newest request that it held back, unless a training was started since. ``kind``, ``actor`` and
+    ``promoted_because``: of the entry that put the version in service, not of one that renamed the model.
     """
 
     model: str
@@ -163,7 +164,7 @@ FLEET = Query(
   FROM (SELECT DISTINCT unnest(d.sources) AS source FROM d) x
   LEFT JOIN catalog.batches t ON (t.source, t.batch_date) = (x.source, %(night)s::date)
 )
-SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason AS promoted_because,
+SELECT d.model, c.version, c.effective_from AS since, put.kind, put.actor, put.reason AS promoted_because,
        (SELECT max(p.promoted_at) FROM governance.promotions p WHERE p.model = d.model AND p.kind = 'promotion'
         AND p.effective_from <= %(night)s) AS promoted_at,
        coalesce((w.refit->>'last')::date, w.train_last) AS trained_until,
@@ -221,6 +222,8 @@ SELECT d.model, c.version, c.effective_from AS since, c.kind, c.actor, c.reason 
          FROM alerts.open a WHERE a.subject = 'model:' || d.model), '[]') AS alerts
 FROM d
 LEFT JOIN LATERAL governance.champion_on(d.model, %(night)s::date) c ON true
+LEFT JOIN LATERAL (SELECT p.kind, p.actor, p.reason FROM governance.promotions p WHERE p.model = c.model
+  AND p.version = c.version AND p.entry <= c.entry AND p.kind <> 'rename' ORDER BY p.entry DESC LIMIT 1) put ON true
 LEFT JOIN governance.versions w ON (w.model, w.version) = (c.model, c.version)
 LEFT JOIN LATERAL (SELECT * FROM monitoring.verdicts v WHERE v.model = d.model AND v.arm = 'champion'
   AND v.batch_date <= %(night)s ORDER BY v.batch_date DESC LIMIT 1) v ON true

@@ -15,7 +15,7 @@ from nightshift.monitor import harm, predictions, shift
 from nightshift.monitor.drift import decide
 from nightshift.monitor.performance import assess
 from nightshift.monitor.profile import summed
-from nightshift.monitor.verdict import Seen, decide_night
+from nightshift.monitor.verdict import Seen, decide_night, shares
 from nightshift.platform import Platform, Try
 from nightshift.platform.counting import window_counts
 from nightshift.platform.faults import faulty_nights
@@ -163,11 +163,7 @@ def decide_verdict(platform: Platform, name: str, batch_date: date, asked: Try) 
         "status": verdict.status,
         "retrain": verdict.retrain,
     }
-    if seen.harm:
-        said["harm"] = seen.harm.evidence / seen.harm.alarm
-    if drift.shift:
-        said["shift"] = drift.shift.evidence / drift.shift.alarm
-    return said
+    return {**said, **shares(model, seen)}
 
 
 def _gains(platform: Platform, model: Model, batch_date: date) -> GainByAge | None:

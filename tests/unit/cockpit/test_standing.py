@@ -20,7 +20,7 @@ from nightshift.cockpit.standing import (
     stand,
 )
 from nightshift.records.cockpit import Asking, Delivery, FleetRow, OpenFault, Trial, Waiting
-from nightshift.records.monitoring import Harm, PerformanceResult
+from nightshift.records.monitoring import Harm, PerformanceResult, Reason, Shift
 from nightshift.specs import load_project
 
 NIGHT, BEFORE = date(2013, 7, 27), date(2013, 7, 26)
@@ -230,6 +230,16 @@ def test_tonight_is_the_newest_night_that_has_begun(
     calendar = Calendar(ZoneInfo("America/New_York"), date(2013, 1, 2), last)
     found = answers.tonight(calendar, time.fromisoformat(begins), instant, lambda: date(2013, 3, 1))
     assert found == Tonight(night, due)
+
+
+@pytest.mark.parametrize(("said", "limit"), [(50.0, 50.0), (None, 365.0)])
+def test_evidence_is_shown_beside_the_limit_at_which_it_asks(said: float | None, limit: float) -> None:
+    shift = Shift(60.0, 365.0, 40, ("temp_last shifted",), "x")
+    reason = Reason("shift", True, 60.0, said, "evidence of a shift")
+    row = replace(WELL, shift=shift, said=(reason,))
+    standing = answers.Standing(stand(SPEC, row, TONIGHT), "o", "d", "classification", None, row, 3, 0, 0)
+    line = answers._line(standing, NIGHT)
+    assert (line.shift, line.shift_limit) == (60.0, limit)
 
 
 def test_lineage_has_nothing_of_what_may_not_be_seen() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.monitor.verdict import REASONS, Seen, decide_night
+from nightshift.monitor.verdict import REASONS, Seen, decide_night, shares
 from nightshift.records.monitoring import DriftResult, Harm, PerformanceResult, Shift
 from nightshift.records.replays import GainByAge
 from nightshift.specs import Model
@@ -165,3 +165,18 @@ def test_a_request_of_windows_always_has_a_drifted_one_behind_it(
 
 def test_every_reason_stands_in_the_table() -> None:
     assert list(REASONS) == ["shift", "harm", "age", "expected_gain", "psi", "degraded"]
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ({}, {"harm": 0.2, "shift": 0.2}),
+        ({"shift": 50, "harm": 146}, {"harm": 0.5, "shift": 1.46}),
+        (OFF, {"harm": 0.2, "shift": 0.2}),
+    ],
+)
+def test_evidence_is_told_as_a_share_of_the_limit_that_the_spec_declares(
+    when: dict[str, Any], told: dict[str, float]
+) -> None:
+    assert shares(model(when), seen(drift=moved(73.0), harm=hurt(73.0))) == pytest.approx(told)
+    assert shares(model(when), seen()) == {}

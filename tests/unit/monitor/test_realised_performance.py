@@ -48,7 +48,7 @@ def test_flipped_labels_on_every_night_are_a_degradation_told_in_words() -> None
 
     assert result.status == "degraded"
     assert result.reason.startswith("log_loss 0.")
-    assert "on 1400 labels; 0.6100 at the gate, tolerance 10%" in result.reason
+    assert "on 1,400 labels; 0.6100 at the gate, tolerance 10%" in result.reason
 
 
 def test_without_a_class_in_the_sample_there_is_no_interval_and_the_verdict_says_so() -> None:

@@ -175,7 +175,7 @@ const ModelPage = ({ name }) => {
   if (!found.data) return h(Page, { title: name }, h(Missing, { found, what: `model ${name}` }));
   const page = found.data;
   const { state, row } = page.model;
-  const alarm = (what) => row[what]?.alarm ?? 365;
+  const alarm = (what) => row.said?.find((reason) => reason.name === what)?.limit ?? row[what]?.alarm ?? 365;
   return h(
     Page,
     { title: name, about: page.model.description, found },
