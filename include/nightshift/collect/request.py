@@ -102,6 +102,8 @@ def _try(api: Api, place: str, parameters: dict[str, str], ends: int | None) -> 
         url = _asking(httpx.URL(place), parameters)
         with _deadline(api) as watch, _opened(api, url, watch) as response:
             return _judged(api, response, _content(api, response), ends)
+    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:  # nothing was asked, nor will be
+        raise api.failure(error, "check the connection's schema, host and headers") from None
     except httpx.TransportError as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # IDNA knows no name such as "a..b"

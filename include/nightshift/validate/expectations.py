@@ -12,7 +12,6 @@ here, and nightshift.validate looks for empty batches and columns before it asks
 import json
 import logging
 import os
-import re
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
@@ -142,24 +141,23 @@ def _rule(name: str, arguments: Arguments, types: dict[str, str], zones: dict[st
         raise SpecError(" ".join(str(error).split())) from error
     rule = Rule(name, arguments, columns, expectation, judges_rows=isinstance(expectation, ROW_KINDS))
     _try_out(rule, types)
-    if nothing := _vacuous(name, arguments):
+    if nothing := _vacuous(rule):
         raise SpecError(f"says nothing: {nothing}")
     return rule
 
 
-def _vacuous(name: str, arguments: Arguments) -> str | None:
+def _vacuous(rule: Rule) -> str | None:
     """Return why a rule would accept whatever comes, None if it does not."""
-    if name == KL and not {"partition_object", "threshold"} <= set(arguments):
+    if rule.name == KL and not {"partition_object", "threshold"} <= set(rule.arguments):
         return "without both partition_object and threshold every distribution passes"
-    ranges = arguments.get("quantile_ranges", {}).get("value_ranges")
+    ranges = rule.arguments.get("quantile_ranges", {}).get("value_ranges")
     if ranges is not None and not any(bound is not None for pair in ranges for bound in pair):
         return "no range of quantile_ranges has a bound"
-    given = (arguments.get("regex"), *arguments.get("regex_list", ())) if name in MATCH else ()
-    patterns = [pattern for pattern in given if pattern is not None]
-    found = [pattern for pattern in patterns if all(re.search(pattern, text) for text in ANY_TEXT)]
-    enough = len(patterns) if arguments.get("match_on") == "all" else 1
-    if found and len(found) >= enough:
-        return f"{found[0]!r} is found in any text; anchor it by ^ and $, or ask for one character at least"
+    texts = pd.DataFrame({name: pd.Series(ANY_TEXT, dtype="str") for name in rule.columns})
+    if rule.name in MATCH and not len(failing_rows(rule, texts)):
+        return (
+            "what it looks for is found in any text; anchor it by ^ and $, or ask for one character at least"
+        )
     return None
 
 

@@ -54,6 +54,7 @@ def test_an_endpoint_without_a_query_gets_one():
         ({"extra": {"headers": {"X-City": "Z\u00fcrich"}}}, "headers in its extra: 'ascii' codec"),
         ({"host": "api.invalid:http"}, "its host is no address: Invalid port: 'http'; give a name"),
         ({"host": "api.invalid/v1?key=1"}, "its host holds a query; put that into connector.parameters"),
+        ({"schema": "ftp"}, "/aircraft: .*unsupported protocol.*; check the connection's schema"),
         ({"host": "api..invalid"}, "/aircraft: .*idna.*; check the connection's host"),
     ],
 )
