@@ -89,6 +89,7 @@ def test_a_form_that_contradicts_itself_is_answered_in_words(dag_id: str, conf: 
         (COLLECT, b"{"),
         (COLLECT, b"\xff"),
         (COLLECT, b""),
+        (COLLECT, b"[" * 100_000),
         (COLLECT, b" " * (LARGEST_FORM + 2) + json.dumps({"conf": REVERSED}).encode()),
         ("/api/v2/dags/another_teams/dagRuns", json.dumps({"conf": REVERSED}).encode()),
         ("/api/v2/dags/collect_weather/clearTaskInstances", json.dumps({"conf": REVERSED}).encode()),

@@ -83,17 +83,24 @@ def waits(_waits: History, tmp_path: Path) -> Iterator[Platform]:
 
 def test_nothing_is_trained_beside_a_challenger_that_waits_for_its_signature(waits: Platform) -> None:
     """By a night or by hand, and longer than a training that is lost would hold others back."""
-    later = NIGHT + 8 * DAY
     platform = with_spec(signed_off(waits), lambda m: m.update(approve_within_hours=14 * 24), MODEL)
-    waits.warehouse.execute(
-        "INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, drift, "
-        "run_id) SELECT model, %s, model_version, status, breach, retrain, reason, drift, run_id "
-        "FROM monitoring.verdicts WHERE batch_date = %s AND model = %s",
-        (later, NIGHT, MODEL),
-    )
-    held = stages.decide_retraining(platform, MODEL, later, Try("later"))
+
+    def asked(days: int) -> dict[str, Any]:
+        night = NIGHT + days * DAY
+        waits.warehouse.execute(
+            "INSERT INTO monitoring.verdicts (model, batch_date, model_version, status, breach, retrain, reason, "
+            "drift, run_id) SELECT model, %s, model_version, status, breach, retrain, reason, drift, run_id "
+            "FROM monitoring.verdicts WHERE batch_date = %s AND model = %s",
+            (night, NIGHT, MODEL),
+        )
+        return dict(stages.decide_retraining(platform, MODEL, night, Try("later")))
+
+    held = asked(8)
     assert (held["start"], held.get("guard")) == (False, "one_at_a_time")
     assert held["reason"].startswith(f"training '{TRAINING}' waits for its signature")
+    with pytest.raises(NotReady, match="failed"):
+        stages.conclude(platform, ASKED)
+    assert asked(9).get("guard") != "one_at_a_time", "nobody can sign it any more"
 
 
 @pytest.mark.parametrize("report", ["reports/kept.html", None], ids=["with its report", "without a report"])

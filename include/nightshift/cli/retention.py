@@ -33,12 +33,14 @@ def run(as_of: date | None, *, dry_run: bool) -> list[str]:
 def servers(*, dry_run: bool) -> list[str]:
     """Take away Airflow's and Celery's old rows, and the files of MLflow's marked runs; return what went, in words.
 
-    Of the databases that the environment of a container names, else of the local stack.
+    Of the databases that the environment of a container names, else of the local stack. Where there is one, what the
+    environment says of Airflow may be of another: it counts once it names a warehouse too.
 
     Raises:
         NotReady: ``airflow db clean`` failed.
     """
-    airflow, celery, mlflow = housekeeping.told(os.environ)
+    is_other = state.read_snapshot(state.home()) is not None and not os.environ.get(handles.WAREHOUSE)
+    airflow, celery, mlflow = housekeeping.told({} if is_other else os.environ)
     if airflow is None and mlflow is None:
         runtime, celery = state.load(), None  # of another Airflow, whose environment this may be
         airflow = runtime.airflow_database_url

@@ -74,6 +74,7 @@ def _decided(dag_id: str, run_id: str) -> list[str]:
 
 
 NUMBERS = {"every", "grace_hours", "sample", "starts", "version"}  # the forms' fields that take a number
+MOST_DIGITS = 18
 SWITCHES = {"dry_run"}  # and those that take true or false
 LINES = {"changes", "keys", "where"}  # and those that take several values: each by a --set of its own
 # The forms' fields that take a date, each with the option that gives it, if one does.
@@ -114,7 +115,8 @@ def conf_of(options: Conf, settings: Sequence[str]) -> Conf:
 def _typed(key: str, value: str) -> str | int:
     if key in SWITCHES and value in ("true", "false"):
         return value == "true"
-    return int(value) if key in NUMBERS and value.isdecimal() else value
+    is_number = key in NUMBERS and value.isdecimal() and len(value) <= MOST_DIGITS
+    return int(value) if is_number else value  # what is none the form refuses
 
 
 def require_nights(calendar: Calendar, conf: Conf) -> None:

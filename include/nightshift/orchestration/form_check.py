@@ -60,7 +60,7 @@ def wrong(body: bytes) -> str | None:
         return None
     try:
         conf = json.loads(body)["conf"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     try:
         require_consistent(conf if isinstance(conf, dict) else {})

@@ -519,12 +519,13 @@ class Unsigned(Row):
     training_id: str
 
 
-# ``hours``: after so many since it was decided, nothing waits any more.
+# ``hours``: after so many since it was decided, nothing waits any more. Of one that failed its request says so.
 UNSIGNED = Query(
     "SELECT d.training_id FROM governance.decisions d WHERE d.model = %(model)s AND d.passed "
     "AND d.approval = 'required' AND d.decided_at > clock_timestamp() - make_interval(hours => %(hours)s::integer) "
     "AND NOT EXISTS (SELECT 1 FROM governance.outcomes o WHERE o.training_id = d.training_id) "
-    "ORDER BY d.decided_at DESC LIMIT 1",
+    "AND NOT EXISTS (SELECT 1 FROM monitoring.retrain_requests r WHERE r.training_id = d.training_id "
+    "AND r.outcome IS NOT NULL) ORDER BY d.decided_at DESC LIMIT 1",
     Unsigned,
 )
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,10 +70,11 @@ def test_airflows_old_rows_go_and_its_pauses_stay(
 
 
 def test_results_of_celery_go_from_the_database_that_the_container_names(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(database_url)
     environment = {
+        "NIGHTSHIFT_HOME": str(tmp_path),
         DATABASE: "postgresql+psycopg2://airflow:secret@nowhere/airflow",
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database_url}",
     }
@@ -88,6 +90,26 @@ def test_results_of_celery_go_from_the_database_that_the_container_names(
     assert len(database.rows(left)) == 4
     assert housekeeping.clean_results(database_url, NOW, 90, dry_run=False) == 2
     assert [row["id"] for row in database.rows(left)] == [3, 4]
+
+
+def test_where_there_is_a_local_stack_no_other_airflow_is_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    local, other = "postgresql://airflow@here/airflow", "postgresql://airflow@elsewhere/airflow"
+    runtime = SimpleNamespace(
+        airflow_database_url=local, mlflow_database_url="postgresql://mlflow@here/mlflow", home=Path("/here")
+    )
+    monkeypatch.setattr(retention.state, "read_snapshot", lambda _: SimpleNamespace(runtime=runtime))
+    monkeypatch.setattr(retention.state, "load", lambda: runtime)
+    monkeypatch.setattr(retention.handles, "warehouse_url", lambda _: "")
+    monkeypatch.setattr(housekeeping, "marked_runs", lambda _: [])
+    cleaned: list[str] = []
+    monkeypatch.setattr(housekeeping, "clean_airflow", lambda url, *_, **__: cleaned.append(url) or "")
+    monkeypatch.delenv("MLFLOW_BACKEND_STORE_URI", raising=False)
+    monkeypatch.delenv("NIGHTSHIFT_WAREHOUSE_URL", raising=False)
+    monkeypatch.setenv(DATABASE, other)
+    assert retention.servers(dry_run=True)[-1] == "mlflow: 0 runs that retention marked would go"
+    monkeypatch.setenv("NIGHTSHIFT_WAREHOUSE_URL", "postgresql://operate@elsewhere/warehouse")
+    retention.servers(dry_run=True)
+    assert cleaned == [local, other]
 
 
 @pytest.mark.parametrize(

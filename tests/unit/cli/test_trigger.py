@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nightshift.cli.trigger import Woken, require_on
+from nightshift.cli.trigger import Woken, conf_of, require_on
 from nightshift.errors import RequestError
 from nightshift.runtime.api import PAGE
 
@@ -57,3 +57,9 @@ def test_each_night_of_a_long_range_is_found_among_the_runs_that_it_woke() -> No
     assert [line for line in told if line.endswith(": success")] == [
         f"monitor_late, {night}: success" for night in nights
     ]
+
+
+def test_a_number_that_is_none_of_a_form_is_left_to_the_form() -> None:
+    for value in ("9" * 5000, "-1", "1.5"):
+        assert conf_of({}, [f"version={value}"]) == {"version": value}
+    assert conf_of({}, ["version=7"]) == {"version": 7}
