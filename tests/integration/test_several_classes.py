@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +209,42 @@ def test_the_nights_are_watched_class_by_class(trained: Trained) -> None:
     assert verdict["performance"]["metrics"]["log_loss"] == verdict["performance"]["value"]
     assert 0 < verdict["performance"]["value"] < np.log(len(CLASSES))
     assert b"Very late (C++)" in trained.platform.objects.get(page["report"])
+
+
+@pytest.mark.parametrize("classes", [[*CLASSES, "towed"], ["towed", *CLASSES[::-1]]], ids=["more", "turned"])
+def test_what_nights_came_to_is_the_same_by_classes_in_another_order_and_by_one_more(
+    trained: Trained, classes: list[str]
+) -> None:
+    """What was usual, and what is kept of nights that are not read again, is of the classes of then."""
+    night, before = SCORED.last, SCORED.last - timedelta(days=1)
+    changed = with_models(trained.platform, spec(target={**spec().target.model_dump(), "classes": classes}))
+
+    def came_to(platform: Platform, at: date) -> tuple[dict[date, tuple[float, float]], float]:
+        stages.measure_performance(platform, MODEL, at, Try(f"measured {at}"))
+        stages.decide_verdict(platform, MODEL, at, Try(f"measured {at}"))
+        losses = platform.warehouse.rows(
+            "SELECT DISTINCT ON (batch_date) batch_date, losses FROM monitoring.performance_history "
+            "WHERE model = %s AND arm = 'champion' ORDER BY batch_date, known_on DESC",
+            (MODEL,),
+        )
+        verdict = platform.warehouse.row(
+            "SELECT performance FROM monitoring.verdicts WHERE model = %s AND batch_date = %s", (MODEL, at)
+        )
+        assert verdict
+        found = {row["batch_date"]: (row["losses"]["loss"], row["losses"]["base"]) for row in losses}
+        return found, verdict["performance"]["value"]
+
+    plain, value = came_to(trained.platform, night)
+    trained.platform.warehouse.execute(
+        "DELETE FROM monitoring.performance_history WHERE model = %s", (MODEL,)
+    )
+    trained.platform.warehouse.execute("DELETE FROM monitoring.outcomes WHERE model = %s", (MODEL,))
+    came_to(trained.platform, before)
+    losses, again = came_to(changed, night)
+    assert losses.keys() == plain.keys()
+    for each, (loss, base) in losses.items():
+        assert (loss, base) == pytest.approx(plain[each], rel=1e-9)
+    assert again == pytest.approx(value, rel=1e-9)
 
 
 def test_the_card_says_the_classes_and_their_columns(trained: Trained) -> None:

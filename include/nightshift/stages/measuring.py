@@ -160,5 +160,6 @@ def _npy(pairs: Floats) -> bytes:
 def _inputs(model: Model, batch: features.PredictionBatch | None, digest: str) -> str | None:
     if batch is None:  # scored before this was recorded
         return None
-    made_of = [FORMAT, model.kind, batch.model_version, batch.scored_at.isoformat(), digest]
+    # What is kept of a night has its labels and its scores by the order of the classes.
+    made_of = [FORMAT, model.kind, batch.model_version, batch.scored_at.isoformat(), digest, *model.classes]
     return sha256(json.dumps(made_of).encode())

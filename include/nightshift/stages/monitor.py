@@ -336,9 +336,18 @@ def _performance(
 
 
 def _base(platform: Platform, model: Model, version: int) -> Sequence[float]:
-    """Return what was usual in a version's training; nothing where that was not kept."""
+    """Return what was usual in a version's training; nothing where that was not kept, or of another kind of target.
+
+    Of several classes in the order in which they are declared now; one that was declared later was never there.
+    """
     found = profile_of(platform, model, version)
-    return found.losses.base if found and found.losses else ()
+    if found is None or found.losses is None:
+        return ()
+    base, known = found.losses.base, found.classes
+    if known and model.classes:
+        return tuple(dict(zip(known, base, strict=True)).get(name, 0.0) for name in model.classes)
+    of_one = {"classification": 2, "regression": 1}
+    return base if not known and len(base) == of_one.get(model.kind) else ()
 
 
 def _losses(model: Model, night: pd.DataFrame, base: Sequence[float]) -> Loss | None:

@@ -30,13 +30,14 @@ def positive(known: NDArray[Any], found: Floats) -> Floats:
     """Return P(1), shape (n,), of an estimator that was fitted on 0 and 1.
 
     Raises:
-        SchemaMismatch: it knows other classes.
+        SchemaMismatch: it knows other classes, or what it says is no probability.
     """
     if _texts(known) != ["0", "1"]:
         raise SchemaMismatch(
             f"the model knows the classes {', '.join(_texts(known)[:5])}, and the spec says one against the rest "
             "(above, equals), which is fitted on 0 and 1; train again"
         )
+    _require_probabilities(found)
     return np.asarray(found[:, 1], dtype="float64")
 
 
@@ -46,7 +47,7 @@ def each(known: NDArray[Any], found: Floats, classes: Sequence[str]) -> Floats:
     ``known``: the estimator's classes, in the order of the columns of ``found``.
 
     Raises:
-        SchemaMismatch: it knows a class that is not among ``classes``, or its rows do not sum to 1.
+        SchemaMismatch: it knows a class that is not among ``classes``, or what it says is no probability.
     """
     there = _texts(known)
     lost = sorted(set(there) - set(classes))
@@ -57,13 +58,20 @@ def each(known: NDArray[Any], found: Floats, classes: Sequence[str]) -> Floats:
         )
     probabilities = np.zeros((len(found), len(classes)))
     probabilities[:, [classes.index(name) for name in there]] = found
-    sums = probabilities.sum(axis=1, keepdims=True)
-    off = float(np.max(np.abs(sums - 1), initial=0.0))
+    off = _require_probabilities(probabilities)
+    return probabilities / probabilities.sum(axis=1, keepdims=True) if off > MISSED else probabilities
+
+
+def _require_probabilities(found: Floats) -> float:
+    """Return by how much rows miss a sum of 1 at most. Raises SchemaMismatch if that is much, or one is below 0."""
+    off = float(np.max(np.abs(found.sum(axis=1) - 1), initial=0.0))
     if not off <= NO_PROBABILITIES:  # also where it is NaN
         raise SchemaMismatch(
             f"the model's probabilities of a row must sum to 1; they miss it by up to {off:.3g}"
         )
-    return probabilities / sums if off > MISSED else probabilities
+    if (least := float(np.min(found, initial=0.0))) < -NO_PROBABILITIES:
+        raise SchemaMismatch(f"the model's probabilities must not be below 0; the least is {least:.3g}")
+    return off
 
 
 def _texts(known: NDArray[Any]) -> list[str]:

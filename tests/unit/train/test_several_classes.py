@@ -210,6 +210,7 @@ def test_a_fresh_process_says_the_same_of_several_classes() -> None:
         ),
         (["a", "b"], [[0.5, 0.6]], "must sum to 1; they miss it by up to 0.1"),
         (["a", "b"], [[np.nan, 0.6]], "must sum to 1"),
+        (["a", "b"], [[1.3, -0.3]], "must not be below 0; the least is -0.3"),
     ],
 )
 def test_what_cannot_stand_in_its_column_is_refused(known: list[str], given: Any, says: str) -> None:
@@ -230,6 +231,16 @@ def test_classes_that_are_integers_are_found_as_a_library_keeps_them(known: Any)
 @pytest.mark.parametrize("known", [np.array([0, 1]), np.array([0.0, 1.0]), np.array([False, True])])
 def test_one_against_the_rest_is_the_probability_of_one(known: Any) -> None:
     assert positive(known, np.array([[0.9, 0.1]])).tolist() == [0.1]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [([[0.0, 37.0]], "must sum to 1; they miss it by up to 36"), ([[-0.2, 1.2]], "must not be below 0")],
+)
+def test_one_against_the_rest_says_a_probability_too(given: Any, says: str) -> None:
+    """Percent, or margins: no metric would take them, and no reader."""
+    with pytest.raises(SchemaMismatch, match=says):
+        positive(np.array([0, 1]), np.array(given))
 
 
 def test_a_model_of_several_classes_is_never_read_as_one_against_the_rest() -> None:
