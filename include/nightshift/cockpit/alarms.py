@@ -7,7 +7,7 @@ from datetime import date, datetime
 from nightshift.cockpit.answers import Link, MaySee, MayStart, silence
 from nightshift.cockpit.standing import Tonight
 from nightshift.database import Reads
-from nightshift.records.alerts import HEARD, LOOKED, OPEN, Heard, Numbers, OpenAlert
+from nightshift.records.alerts import HEARD, LATE, LOOKED, OPEN, Heard, Numbers, OpenAlert
 from nightshift.specs import Project
 from nightshift.specs.derived import dag_id
 
@@ -58,7 +58,7 @@ def alerts_page(
     reads: Reads, project: Project, looked_at: Tonight, *, may_see: MaySee, may_start: MayStart
 ) -> AlertsPage:
     """Return the open alerts of what the reader may see; what is of no spec is for who may see the DAG ``alerts``."""
-    rows, looked = reads.all(OPEN), reads.one(LOOKED)
+    rows, looked = reads.all(OPEN), reads.one(LOOKED, late=LATE)
     shown = [row for row in rows if may_see(_about(project, row.subject))]
     heard: dict[str, list[Heard]] = {row.fingerprint: [] for row in rows}
     for each in reads.all(HEARD):

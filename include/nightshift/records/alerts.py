@@ -250,9 +250,9 @@ class Looked(Row):
     late: bool
 
 
+# ``late``: after how long it is.
 LOOKED = Query(
-    f"SELECT evaluated_at AS at, clock_timestamp() - evaluated_at > interval '{LATE.total_seconds():.0f} seconds' "
-    "AS late FROM alerts.pulse",
+    "SELECT evaluated_at AS at, clock_timestamp() - evaluated_at > %(late)s AS late FROM alerts.pulse",
     Looked,
 )
 BEAT = Command(

@@ -15,7 +15,6 @@ from examples.nyc_flights.local import weather_folder
 from nightshift.errors import NotReady
 from nightshift.root import ROOT
 from nightshift.runtime import components, configuration, credentials, endpoints
-from nightshift.runtime.stack import Extension
 from nightshift.runtime.state import Runtime
 from nightshift.specs.derived import ROLES
 
@@ -149,7 +148,7 @@ def test_tasks_are_told_who_must_answer_of_a_given_server(
         "postgresql://root:s@db.example/postgres?sslmode=verify-full&sslrootcert=/etc/ca.pem",
     )
     runtime = endpoints.arrange(tmp_path, credentials.Credentials(), PORTS)
-    told = configuration.connections(runtime, Extension())
+    told = configuration.connections(runtime)
     assert {name: parts.get("extra") for name, parts in told.items()} == {
         **{f"warehouse_{role}": who for role in ROLES},
         "mlflow": None,
