@@ -91,13 +91,15 @@ def test_what_has_a_run_that_waits_is_not_renamed(runtime: Runtime, monkeypatch:
     with Client.of(runtime) as api:
         api.wait_for_dags({"collect_weather"})
         api.unpause("collect_weather", paused=True)
-        rename._require_no_runs("source", "weather")
-        run = api.trigger("collect_weather", conf={"batch_date": "2013-02-10", "reason": "a test"})
-        with pytest.raises(NotReady, match=f"collect_weather: run {re.escape(run)} is queued"):
-            rename._require_no_runs("source", "weather")
-        api.request("DELETE", f"/dags/collect_weather/dagRuns/{run}")
-        rename._require_no_runs("source", "weather")
-        api.unpause("collect_weather")
+        try:
+            rename._require_no_runs("source", ["weather"])
+            run = api.trigger("collect_weather", conf={"batch_date": "2013-02-10", "reason": "a test"})
+            with pytest.raises(NotReady, match=f"collect_weather: run {re.escape(run)} is queued"):
+                rename._require_no_runs("source", ["weather"])
+            api.request("DELETE", f"/dags/collect_weather/dagRuns/{run}")
+            rename._require_no_runs("source", ["weather"])
+        finally:
+            api.unpause("collect_weather")
 
 
 def test_secrets_are_private(runtime: Runtime) -> None:
