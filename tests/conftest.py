@@ -12,11 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import httpx
 import psycopg2
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Importing Airflow makes its home: not in the home of whoever runs the tests. Emptied when they end.
 AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="nightshift-airflow-")
@@ -24,11 +28,30 @@ os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME.name
 # As the launcher sets it for tasks, before NumPy is imported: threads that spin beside others take ten times as long.
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 PASSWORD = "test"
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 START_SECONDS = 240
 # Nobody keeps these databases: what a commit would wait for costs three quarters of each copy of one.
 IN_MEMORY = [
     part for name in ("fsync", "full_page_writes", "synchronous_commit") for part in ("-c", f"{name}=off")
 ]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> "Iterator[Browser]":
+    """Return a browser without a page; it is installed where it is missing and may be. It asks no host by itself."""
+    import browser
+    from playwright.sync_api import sync_playwright
+
+    if browser.find() is None and browser.can_install():
+        browser.install()
+    path = browser.find()
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium, and it cannot be installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

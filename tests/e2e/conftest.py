@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
-import browser as chromium
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from examples.nyc_flights.demo import MODEL, Demo, load_history, run_night, set_aside
 from nightshift import processes
@@ -19,8 +18,6 @@ from nightshift.runtime import endpoints, state
 from nightshift.runtime.api import Client
 from nightshift.warehouse import Warehouse
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PATIENCE_MS = 60_000
 SIZE = {"width": 1400, "height": 900}
 Photograph = Callable[[Page, str], None]
@@ -97,19 +94,11 @@ def nightshift(home: Path, *words: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def visitor() -> Iterator[BrowserContext]:
+def visitor(chromium: Browser) -> BrowserContext:
     """Return a browser that nobody has logged in with."""
-    if chromium.find() is None and chromium.can_install():
-        chromium.install()
-    path = chromium.find()
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium, and it cannot be installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        context = started.new_context(viewport=SIZE)
-        context.set_default_timeout(PATIENCE_MS)
-        yield context
-        started.close()
+    context = chromium.new_context(viewport=SIZE)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The cockpit in Airflow's own UI, in a real browser, without a server: answers are what the API would dump."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -8,9 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import browser as chromium
 import pytest
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from pydantic import TypeAdapter
 from test_standing import NIGHT, SPEC, TONIGHT, WELL
 
@@ -21,7 +19,6 @@ from nightshift.records import cockpit as records
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 HOST, FLEET = "http://airflow.test", "/plugin/nightshift"
 PAGE = "[data-nightshift]"
 AT = datetime(2013, 7, 27, 6, 5, tzinfo=UTC)
@@ -91,16 +88,8 @@ def absent(route: Route) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Page]:
-    if chromium.find() is None and chromium.can_install():
-        chromium.install()
-    path = chromium.find()
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium, and it cannot be installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield started.new_page()
-        started.close()
+def opened(chromium: Browser) -> Page:
+    return chromium.new_page()
 
 
 @pytest.fixture

@@ -1,21 +1,18 @@
 """Every page in a real browser: it runs nothing, fits a telephone, and can be read in light and in dark."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import axe
-import browser as chromium
 import pytest
 from hostile_pages import DOCUMENTS, PAGES
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from nightshift.pages import page as rendered
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 NAMES = [*DOCUMENTS, *PAGES]
 # Evidently's own part of a drift report is not ours to mend: it is looked at for what it does, not how it reads.
@@ -37,19 +34,6 @@ BROKEN = """() => {
   }
   return broken;
 }"""
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[Browser]:
-    if chromium.find() is None and chromium.can_install():
-        chromium.install()
-    path = chromium.find()
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium, and it cannot be installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +59,9 @@ def colours(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def opened(started: Browser, kept: Path, colours: str, size: dict[str, int]) -> tuple[Page, list[str]]:
+def opened(chromium: Browser, kept: Path, colours: str, size: dict[str, int]) -> tuple[Page, list[str]]:
     """Return the page as it is shown, and what ran or was asked for that should not."""
-    page = started.new_context(viewport=size, color_scheme=colours).new_page()  # type: ignore[arg-type]
+    page = chromium.new_context(viewport=size, color_scheme=colours).new_page()  # type: ignore[arg-type]
     wrong: list[str] = []
     page.on("dialog", lambda dialog: (wrong.append(f"ran: {dialog.message}"), dialog.dismiss())[1])
     page.on("request", lambda asked: None if asked.url.startswith(LOCAL) else wrong.append(asked.url))
@@ -89,8 +73,8 @@ def opened(started: Browser, kept: Path, colours: str, size: dict[str, int]) -> 
     return page, wrong
 
 
-def test_nothing_runs_and_nothing_is_fetched_whatever_is_pointed_at(started: Browser, kept: Path) -> None:
-    page, wrong = opened(started, kept, "light", WIDE)
+def test_nothing_runs_and_nothing_is_fetched_whatever_is_pointed_at(chromium: Browser, kept: Path) -> None:
+    page, wrong = opened(chromium, kept, "light", WIDE)
     for element in page.locator("main th, main td, main a, main rect").all()[:60]:
         element.dispatch_event("mouseover")
     page.wait_for_timeout(100)
@@ -98,8 +82,8 @@ def test_nothing_runs_and_nothing_is_fetched_whatever_is_pointed_at(started: Bro
     page.context.close()
 
 
-def test_it_fits_a_telephone(started: Browser, kept: Path) -> None:
-    page, _ = opened(started, kept, "light", NARROW)
+def test_it_fits_a_telephone(chromium: Browser, kept: Path) -> None:
+    page, _ = opened(chromium, kept, "light", NARROW)
     widths = page.evaluate(
         "[document.querySelector('main').scrollWidth, document.documentElement.clientWidth]"
     )
@@ -110,8 +94,8 @@ def test_it_fits_a_telephone(started: Browser, kept: Path) -> None:
     page.context.close()
 
 
-def test_nothing_grave_is_found_by_axe(started: Browser, inspector: str, kept: Path, colours: str) -> None:
-    page, _ = opened(started, kept, colours, WIDE)
+def test_nothing_grave_is_found_by_axe(chromium: Browser, inspector: str, kept: Path, colours: str) -> None:
+    page, _ = opened(chromium, kept, colours, WIDE)
     page.evaluate(inspector)
     found: list[dict[str, Any]] = page.evaluate(f"axe.run({OURS!r}).then(found => found.violations)")
     grave = {
