@@ -34,7 +34,7 @@ def run(kind: "Kind", old: str, new: str, *, reason: str, dry_run: bool) -> list
         RequestError: the specs do not say that ``old`` is ``new`` now.
     """
     platform = handles.platform(None)  # tables move: only their owner may
-    if not os.environ.get("NIGHTSHIFT_WAREHOUSE_URL"):
+    if not os.environ.get(handles.WAREHOUSE):
         _require_no_runs(kind, _names(platform.project, kind, old, new))
     from nightshift import stages
 

@@ -192,11 +192,16 @@ def _interval(gains: Floats, seed: int) -> tuple[float, float]:
 
 
 def _chosen(outcomes: Sequence[Outcome]) -> str:
-    real = [each for each in outcomes if not each.policy.endswith(ORACLE)]
+    real = reachable(outcomes)
     best = max(real, key=lambda each: each.earlier)
     enough = [each for each in real if each.earlier >= best.earlier - best.spread]
     # Of what comes to the same, the spec as it is: to change it needs a reason.
     return min(enough, key=lambda each: (each.started, -each.earlier, each.policy != DECLARED)).policy
+
+
+def reachable(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes without those of the oracles, which nobody reaches."""
+    return [each for each in outcomes if not each.policy.endswith(ORACLE)]
 
 
 ORACLE = "best in hindsight"

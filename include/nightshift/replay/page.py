@@ -4,7 +4,7 @@ from nightshift.calendar import DateRange
 from nightshift.masks import masked
 from nightshift.pages import Document, Figure, Legend, Note, Section, Table
 from nightshift.pages.charts import curves
-from nightshift.replay.compare import ORACLE, Compared, Outcome
+from nightshift.replay.compare import ORACLE, Compared, Outcome, reachable
 from nightshift.replay.policies import DECLARED, NEVER
 from nightshift.replay.proposal import proposed
 
@@ -72,15 +72,12 @@ def _against(found: Compared, chosen: Outcome) -> str:
     if not chosen.policy.endswith(NEVER):
         return "" if chosen.later > 0 else "it gained nothing on nights that it had not seen"
     # Never gains nothing by definition: others say whether it is enough.
-    surely = [each for each in _real(found) if min(each.low, each.worst) > 0 and each.later > chosen.later]
+    others = reachable(found.outcomes)
+    surely = [each for each in others if min(each.low, each.worst) > 0 and each.later > chosen.later]
     if not surely:
         return ""
     best = max(surely, key=lambda each: each.later)
     return f"there {best.policy} gained {best.later:+.4f}, and surely gained over all nights"
-
-
-def _real(found: Compared) -> list[Outcome]:
-    return [each for each in found.outcomes if not each.policy.endswith(ORACLE)]
 
 
 def told(each: Outcome) -> str:
