@@ -21,6 +21,7 @@ from nightshift.errors import BatchRejected, NightshiftError, NotReady, RunStage
 from nightshift.featurise.built import as_declared
 from nightshift.specs import FeatureSet
 from nightshift.specs.features import declares
+from nightshift.syntax import parse
 
 Build = Callable[[dict[str, pd.DataFrame], date], pd.DataFrame]
 Documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -66,7 +67,7 @@ def _assigns(node: ast.stmt) -> bool:
 def _definition_sha256(
     spec: FeatureSet, renamed: Mapping[str, str] | None, is_declaration: Callable[[ast.stmt], bool]
 ) -> str:
-    module = ast.parse(spec.path.read_text(encoding="utf-8"))
+    module = parse(spec.path.read_text(encoding="utf-8"))
     for node in ast.walk(module) if renamed else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = (renamed or {}).get(node.value, node.value)

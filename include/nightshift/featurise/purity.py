@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nightshift.syntax import parse
+
 CLOCK = "the clock; use batch_date, the only date there is"
 FILES = "a file; declare a source, its rows come in as an input"
 NETWORK = "the network; declare a source, its rows come in as an input"
@@ -97,7 +99,7 @@ class Suspect:
 
 def suspects(path: Path) -> list[Suspect]:
     """Return what a feature module asks that it must not, in the order of its lines."""
-    module = ast.parse(path.read_text(encoding="utf-8"))
+    module = parse(path.read_text(encoding="utf-8"))
     imported = dict(_imports(module)) | dict.fromkeys(ALSO_NAMES & set(_variables(module)), "")
     found = {
         Suspect(node.lineno, ast.unparse(node).partition("\n")[0], asks)

@@ -12,6 +12,7 @@ from nightshift.errors import SpecError
 from nightshift.freeform import Declared
 from nightshift.specs.parts import Compute, Name, Spec, Tag, build
 from nightshift.specs.tables import BATCH, OURS_BESIDE_FEATURES, check_columns, check_key, check_width
+from nightshift.syntax import parse
 
 FeatureType = Literal["float", "integer", "boolean", "string"]
 DECLARATION = "FEATURES"
@@ -124,7 +125,7 @@ def load_feature_set(path: Path) -> FeatureSet:
         SpecError: no literal ``FEATURES = {...}``, no docstring, no ``build`` function, or a wrong key.
     """
     try:
-        module = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        module = parse(path.read_text(encoding="utf-8"), str(path))
     except (SyntaxError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(f"{path}: not valid Python: {error}") from error
     except OSError as error:

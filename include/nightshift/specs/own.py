@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nightshift.errors import SpecError
+from nightshift.syntax import parse
 
 ENGINE = "nightshift"
 
@@ -104,7 +105,7 @@ NOTHING = Own()
 
 def _imports(content: bytes, file: Path, module: str) -> list[str]:
     try:
-        nodes = list(ast.walk(ast.parse(content, filename=str(file))))
+        nodes = list(ast.walk(parse(content, str(file))))
     except (SyntaxError, ValueError) as error:
         raise SpecError(f"{file}: not valid Python: {error}") from error
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]

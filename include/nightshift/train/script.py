@@ -14,6 +14,7 @@ from nightshift import metrics
 from nightshift.freeform import Arguments
 from nightshift.records.snapshots import Snapshot
 from nightshift.specs import Kind, Model
+from nightshift.syntax import parse
 from nightshift.train import encoding
 
 TEMPLATE = '''\
@@ -160,7 +161,7 @@ def _score(kind: Kind) -> str:
     while wanted:
         function = wanted.pop()
         texts[function.__name__] = text = inspect.getsource(function)
-        named = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        named = {node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name)}
         called = [getattr(metrics, name, None) for name in sorted(named - texts.keys())]
         wanted += [each for each in called if inspect.isfunction(each)]
     given = "".join(
@@ -209,7 +210,7 @@ def _where_from(path: str) -> tuple[dict[str, set[str]], str]:
     if not module.startswith("nightshift."):
         return {module: {name}}, ""
     source = inspect.getsource(import_module(module))
-    nodes = ast.parse(source).body
+    nodes = parse(source).body
     imported = {
         str(node.module): {alias.name for alias in node.names}
         for node in nodes
