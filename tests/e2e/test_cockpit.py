@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import axe
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, SIZE, Photograph, log_in
 from e2e.test_ui import as_user
@@ -21,31 +21,35 @@ HOSTILE = "<img src=x onerror='window.hacked=1'>{{7*7}}"
 
 
 @pytest.fixture(scope="module")
-def viewer(visitor: BrowserContext, loop: Demo) -> BrowserContext:
-    """Return the browser of somebody who may read only."""
+def browser_of(chromium: Browser, loop: Demo) -> Iterator[Callable[[str], BrowserContext]]:
+    """Return a function from a user to the browser that they have logged in with, once for all tests."""
     expect.set_options(timeout=PATIENCE_MS)
-    log_in(visitor, loop, "vic")
-    return visitor
+    contexts: dict[str, BrowserContext] = {}
+
+    def found(user: str) -> BrowserContext:
+        if user not in contexts:
+            contexts[user] = chromium.new_context(viewport=SIZE)
+            contexts[user].set_default_timeout(PATIENCE_MS)
+            log_in(contexts[user], loop, user)
+        return contexts[user]
+
+    yield found
+    for context in contexts.values():
+        context.close()
 
 
 @pytest.fixture
-def page(viewer: BrowserContext) -> Iterator[Page]:
-    """Return a page whose scripts must not fail."""
-    with without_failures(viewer) as opened:
+def page(browser_of: Callable[[str], BrowserContext]) -> Iterator[Page]:
+    """Return a page of somebody who may read only; its scripts must not fail."""
+    with without_failures(browser_of("vic")) as opened:
         yield opened
 
 
 @pytest.fixture(params=["vic", "olga", "admin"])
-def anybodys(request: pytest.FixtureRequest, visitor: BrowserContext, loop: Demo) -> Iterator[Page]:
+def anybodys(request: pytest.FixtureRequest, browser_of: Callable[[str], BrowserContext]) -> Iterator[Page]:
     """Return a page of a viewer, of who operates, of an administrator: one after the other."""
-    assert visitor.browser is not None
-    expect.set_options(timeout=PATIENCE_MS)
-    context = visitor.browser.new_context(viewport=SIZE)
-    context.set_default_timeout(PATIENCE_MS)
-    log_in(context, loop, request.param)
-    with without_failures(context) as opened:
+    with without_failures(browser_of(request.param)) as opened:
         yield opened
-    context.close()
 
 
 @contextmanager
@@ -307,8 +311,7 @@ def test_people_with_other_eyes_and_hands_can_use_it(
     if script is None:
         pytest.skip("no axe-core here; it needs npm")
     page.route("**/nightshift/api/alerts", lambda route: route.fulfill(json=ALERTS))
-    page.goto(loop.runtime.airflow_url + FLEET)
-    page.evaluate(f"localStorage.setItem('theme', '{scheme}')")
+    page.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
     page.goto(loop.runtime.airflow_url + FLEET + path)
     expect(page.locator("[data-nightshift=page] [data-row]:visible").first).to_be_visible()
     photograph(page, f"cockpit{path.replace('/', '-')}-{scheme}")

@@ -18,7 +18,7 @@ GATES = (
 )
 
 
-def test_a_training_that_was_rejected_says_so_with_the_gates_that_it_did_not_pass(warehouse, database_url):
+def test_a_training_that_was_rejected_says_so_with_the_gates_that_it_did_not_pass(warehouse):
     decision = Decision(
         training_id="manual__1",
         model="noshow",
@@ -41,7 +41,7 @@ def test_a_training_that_was_rejected_says_so_with_the_gates_that_it_did_not_pas
         # Snapshot and version stay out of it.
         session.run(Command("SET LOCAL session_replication_role = replica"))
         session.run(decisions.DECIDE, decision)
-    reader = Database(database_url)
+    reader = Database(warehouse.url)
     assert decided(reader, "manual__1") == []  # it has not ended
     with warehouse.session() as session:
         session.run(decisions.END, training_id="manual__1", outcome="rejected")

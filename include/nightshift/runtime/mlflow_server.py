@@ -15,6 +15,9 @@ from nightshift.runtime.mlflow_routes import Door
 from nightshift.runtime.state import write_private
 
 USER = "nightshift"
+# Each request brings the password, and to hash it takes a tenth of a second. A password changes only where this
+# process starts anew: the routes of users are closed.
+REMEMBERED_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,13 @@ def application(server: Server) -> Any:
     database_url = os.environ["MLFLOW_BACKEND_STORE_URI"]
     # A percent sign of the URL is not one of the file's syntax.
     uri = database_url.replace("%", "%%")
-    write_private(server.settings, f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {uri}\n")
+    settings = {
+        "default_permission": "READ",
+        "database_uri": uri,
+        "auth_cache_ttl_seconds": REMEMBERED_SECONDS,
+    }
+    lines = ["[mlflow]", *(f"{name} = {value}" for name, value in settings.items())]
+    write_private(server.settings, "\n".join(lines) + "\n")
     # The modules read these when they are imported: as `mlflow server` hands them to its own child.
     os.environ |= {
         constants.BACKEND_STORE_URI_ENV_VAR: database_url,

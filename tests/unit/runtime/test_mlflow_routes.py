@@ -40,6 +40,14 @@ os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = "drawn-anew-77e25b"
 take_password()
 logins = [store.authenticate_user("nightshift", word) for word in ("drawn-anew-77e25b", "4f1c09ad77e25b3860d1")]
 assert logins == [True, False], "the password of now, and no other"
+hashed = []
+authenticate = store.authenticate_user
+store.authenticate_user = lambda *login, **more: hashed.append(login[1]) or authenticate(*login, **more)
+words = ("drawn-anew-77e25b", "4f1c09ad77e25b3860d1", "drawn-anew-77e25b", "4f1c09ad77e25b3860d1")
+search = "/api/2.0/mlflow/experiments/search?max_results=1"
+answers = [flask.test_client().get(search, auth=("nightshift", word)).status_code for word in words]
+assert answers == [200, 401, 200, 401], answers
+assert hashed == [words[0], words[1], words[3]], "a login that was right is hashed once, a wrong one each time"
 def walk(routes, prefix=""):
     for route in routes:
         path = prefix + (getattr(route, "path", "") or "")
