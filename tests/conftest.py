@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import httpx
 import psycopg2
 import pytest
 
@@ -262,10 +261,9 @@ def _answers(url: str) -> bool:
 
 
 def _healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+    from nightshift.runtime.health import fetch
+
+    return fetch(f"{url}/health", timeout=2) is not None
 
 
 def _until(ready: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:

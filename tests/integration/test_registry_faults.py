@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg2
 import pytest
 from typer.testing import CliRunner
@@ -40,6 +39,7 @@ from nightshift.errors import (
 )
 from nightshift.govern import Ledger
 from nightshift.registry import ORPHAN, TRAINING_ID, Registry
+from nightshift.runtime.health import fetch
 from nightshift.stages import Platform, Try
 
 pytestmark = pytest.mark.integration
@@ -111,10 +111,7 @@ class Mlflow:
             time.sleep(0.1)
 
     def answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health", timeout=2, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        return fetch(f"{self.url}/health", timeout=2) is not None
 
     def kill(self) -> None:
         """End the server and its workers by SIGKILL, if it runs."""
