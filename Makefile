@@ -20,7 +20,7 @@ DOCS := .venv-docs
 # Nobody's advice while a site is built.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: docs pictures spark help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e
+.PHONY: docs pictures spark help demo test test-slow bench bench-decisions lint up down status logs install lock unit unit-others e2e integration history runtime
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,19 +33,16 @@ test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python tests/axe.py
 	@$(BIN)/python tests/prometheus.py
-# End to end much is waited for: what needs no month of nights runs beside it, in one process.
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target BESIDE= beside e2e
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target history runtime
+# Two at a time, each in one process; the next begins where one ends, and one that fails holds no other back.
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target BESIDE= e2e unit integration history runtime
 
-# The unit tests, then the integration tests without a history. Then those with one; the stack's own wait beside them.
-.PHONY: beside history runtime
-beside: unit
-	@$(BIN)/python -m pytest -m "not slow and not history" tests/integration --ignore tests/integration/runtime
+integration: install ## the other integration tests, without the local stack's
+	@$(BIN)/python -m pytest -m "not slow and not history" $(BESIDE) tests/integration --ignore tests/integration/runtime
 
-history:
+history: install ## the integration tests that begin with a month of nights
 	@$(BIN)/python -m pytest -m "not slow and history" $(BESIDE) tests/integration --ignore tests/integration/runtime
 
-runtime:
+runtime: install ## the tests of the local stack, which kill its processes
 	@$(BIN)/python -m pytest $(QUICK) tests/integration/runtime
 
 test-slow: install ## the tests that `make test` leaves out, because they take long
