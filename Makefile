@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 NIGHTSHIFT := $(BIN)/nightshift
 INSTALLED := $(VENV)/.installed
 # Two at a time, whole files each: a file's fixtures are made once. Not where a test kills or times processes.
-BESIDE := -n 2 --dist loadfile
+TWO := -n 2 --dist loadfile
+BESIDE := $(TWO)
 # What `make test` leaves out, and `make test-slow` runs.
 QUICK := -m "not slow"
 export UV_PYTHON_DOWNLOADS := never
@@ -33,14 +34,15 @@ test: install ## lint, unit, DAG, integration and end-to-end tests
 	@$(BIN)/python tests/browser.py
 	@$(BIN)/python tests/axe.py
 	@$(BIN)/python tests/prometheus.py
-# Two at a time, each in one process, the longest first; one that fails holds no other back.
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target BESIDE= e2e history unit integration runtime
+# Two parts at a time; one that fails holds no other back. What works one core alone is in one process; tests with a
+# history wait for servers half of their time.
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target BESIDE= e2e unit integration history runtime
 
 integration: install ## the other integration tests, without the local stack's
 	@$(BIN)/python -m pytest -m "not slow and not history" $(BESIDE) tests/integration --ignore tests/integration/runtime
 
 history: install ## the integration tests that begin with a month of nights
-	@$(BIN)/python -m pytest -m "not slow and history" $(BESIDE) tests/integration --ignore tests/integration/runtime
+	@$(BIN)/python -m pytest -m "not slow and history" $(TWO) tests/integration --ignore tests/integration/runtime
 
 runtime: install ## the tests of the local stack, which kill its processes
 	@$(BIN)/python -m pytest $(QUICK) tests/integration/runtime
