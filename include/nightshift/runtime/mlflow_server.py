@@ -15,7 +15,7 @@ from nightshift.runtime.mlflow_routes import Door
 from nightshift.runtime.state import write_private
 
 USER = "nightshift"
-# Each request brings the password, and to hash it takes a tenth of a second. A password changes only where this
+# Each request brings the password, and to hash it takes a third of a second. A password changes only where this
 # process starts anew: the routes of users are closed.
 REMEMBERED_SECONDS = 300
 
