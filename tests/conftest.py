@@ -99,6 +99,13 @@ def _migrated(postgres_url: str) -> str:
     return "migrated"
 
 
+@pytest.fixture(scope="module")
+def shared_url(postgres_url: str, _migrated: str) -> Iterator[str]:
+    """Return the URL of a migrated, empty database that a module's tests share."""
+    with _database(postgres_url, f"TEMPLATE {_migrated}") as url:
+        yield url
+
+
 @pytest.fixture
 def warehouse(postgres_url: str, _migrated: str):
     """Return a migrated, empty warehouse."""

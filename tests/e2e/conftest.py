@@ -96,9 +96,7 @@ def nightshift(home: Path, *words: str) -> None:
 @pytest.fixture(scope="module")
 def visitor(chromium: Browser) -> BrowserContext:
     """Return a browser that nobody has logged in with."""
-    context = chromium.new_context(viewport=SIZE)
-    context.set_default_timeout(PATIENCE_MS)
-    return context
+    return new_context(chromium)
 
 
 @pytest.fixture
@@ -114,6 +112,13 @@ def photograph(tmp_path: Path) -> Photograph:
             shown.screenshot(path=folder / f"{name}.png")
 
     return take
+
+
+def new_context(chromium: Browser) -> BrowserContext:
+    """Return a browser that shares nothing with others, and is patient with a busy stack."""
+    context = chromium.new_context(viewport=SIZE)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 def log_in(context: BrowserContext, stack: Demo, user: str) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, SIZE, Photograph, log_in
+from e2e.conftest import MODEL, NIGHTS, PATIENCE_MS, Photograph, log_in, new_context
 from e2e.test_ui import as_user
 from examples.nyc_flights.demo import Demo
 
@@ -28,8 +28,7 @@ def browser_of(chromium: Browser, loop: Demo) -> Iterator[Callable[[str], Browse
 
     def found(user: str) -> BrowserContext:
         if user not in contexts:
-            contexts[user] = chromium.new_context(viewport=SIZE)
-            contexts[user].set_default_timeout(PATIENCE_MS)
+            contexts[user] = new_context(chromium)
             log_in(contexts[user], loop, user)
         return contexts[user]
 

@@ -15,7 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Barrier, Thread
 from types import ModuleType
-from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -37,7 +36,7 @@ from nightshift.records.alerts import Outgoing
 from nightshift.root import INCLUDE
 from nightshift.specs import Project, load_project
 from nightshift.specs.alerts import Alerts
-from nightshift.warehouse import Warehouse, migrate
+from nightshift.warehouse import Warehouse
 
 pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -50,24 +49,6 @@ FAILED = (
     "run_id) VALUES (%s, %s, %s, 100, 60, 40, 'expected 1, observed canary-of-a-row', '', 'r') "
     "ON CONFLICT (source, batch_date) DO UPDATE SET status = excluded.status"
 )
-
-
-@pytest.fixture(scope="module")
-def template(postgres_url: str) -> Iterator[str]:
-    """Return the name of a migrated, empty warehouse: each test has a copy."""
-    name = f"alerts_{uuid4().hex}"
-    _admin(postgres_url, f"CREATE DATABASE {name}")
-    migrate(_beside(postgres_url, name))
-    yield name
-    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def warehouse(postgres_url: str, template: str) -> Iterator[Warehouse]:
-    name = f"alerts_{uuid4().hex}"
-    _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield Warehouse(_beside(postgres_url, name))
-    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass

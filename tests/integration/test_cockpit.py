@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -30,8 +29,7 @@ from nightshift.records.profile import FeatureProfile
 from nightshift.records.sketches import Counted
 from nightshift.rows import Command
 from nightshift.specs import Project, load_project
-from nightshift.warehouse import Warehouse, migrate
-from tests.integration.conftest import _admin, _beside
+from nightshift.warehouse import Warehouse
 from tests.integration.fleet_rows import fill
 from tests.integration.judged_versions import judged
 
@@ -69,11 +67,8 @@ def alert(kind: str, subject: str) -> OpenAlert:
 
 
 @pytest.fixture(scope="module")
-def warehouse(postgres_url: str) -> Iterator[Warehouse]:
-    name = f"cockpit_{uuid4().hex}"
-    _admin(postgres_url, f"CREATE DATABASE {name}")
-    migrate(_beside(postgres_url, name))
-    found = Warehouse(_beside(postgres_url, name))
+def warehouse(shared_url: str) -> Warehouse:
+    found = Warehouse(shared_url)
     fill(found, PROJECT, LAST, NIGHTS)
     # One model misses two nights, and its source is refused; another asked for a training that a guard held.
     found.execute(
@@ -117,8 +112,7 @@ def warehouse(postgres_url: str) -> Iterator[Warehouse]:
     )
     for kind, subject in ALERTS:
         found.run(KEEP_OPEN, alert(kind, subject))
-    yield found
-    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    return found
 
 
 @pytest.fixture(scope="module")

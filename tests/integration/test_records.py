@@ -4,19 +4,16 @@ import importlib
 import pkgutil
 import re
 import types
-from collections.abc import Iterator
 from dataclasses import fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
-from uuid import uuid4
 
 import pytest
 
 from nightshift import records
 from nightshift.rows import Command, Query, Row, json_columns
-from nightshift.warehouse import Warehouse, migrate
-from tests.integration.conftest import _admin, _beside
+from nightshift.warehouse import Warehouse
 
 pytestmark = pytest.mark.integration
 
@@ -57,15 +54,10 @@ TABLES = {
 
 
 @pytest.fixture(scope="module")
-def warehouse(postgres_url: str) -> Iterator[Warehouse]:
-    name = f"records_{uuid4().hex}"
-    _admin(postgres_url, f"CREATE DATABASE {name}")
-    url = _beside(postgres_url, name)
-    migrate(url)
-    found = Warehouse(url)
+def warehouse(shared_url: str) -> Warehouse:
+    found = Warehouse(shared_url)
     found.execute("CREATE TABLE raw.any_source (batch_date date)")
-    yield found
-    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    return found
 
 
 def test_there_is_a_statement_for_each_name_that_is_looked_for() -> None:

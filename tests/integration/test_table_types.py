@@ -1,13 +1,10 @@
 """A table is what its spec declares, or nothing is written: retyped columns, other keys, and the ways out."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
-import psycopg2
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -17,25 +14,15 @@ from nightshift.errors import Superseded, TableMismatch
 from nightshift.exact import exact
 from nightshift.specs import load_project
 from nightshift.types import TYPES, as_text, content_sha256
-from nightshift.warehouse import Table, Warehouse, feature_table, migrate, raw_table
+from nightshift.warehouse import Table, Warehouse, feature_table, raw_table
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def warehouse(postgres_url: str) -> Iterator[Warehouse]:
+def warehouse(shared_url: str) -> Warehouse:
     """Return one migrated warehouse for all: each test has tables of its own."""
-    _alone(postgres_url, "CREATE DATABASE types")
-    url = f"{postgres_url.rpartition('/')[0]}/types"
-    migrate(url)
-    yield Warehouse(url)
-    _alone(postgres_url, "DROP DATABASE types WITH (FORCE)")
-
-
-def _alone(url: str, statement: str) -> None:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        connection.cursor().execute(statement)
+    return Warehouse(shared_url)
 
 
 NIGHT, NEXT = date(2013, 2, 1), date(2013, 2, 2)

@@ -27,7 +27,7 @@ from nightshift.landing import parquet, rows_of
 from nightshift.specs import FeatureSet, Source
 from nightshift.types import DTYPES, as_text
 from nightshift.validate import Validation, validate_batches
-from nightshift.warehouse import Table, Warehouse, feature_table, migrate, raw_table
+from nightshift.warehouse import Table, Warehouse, feature_table, raw_table
 
 pytestmark = pytest.mark.integration
 NIGHTS = [date(2013, 2, 8), date(2013, 2, 9)]
@@ -58,13 +58,9 @@ Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def url(postgres_url: str) -> Iterator[str]:
+def url(shared_url: str) -> str:
     """Return a migrated database for all: warehouse and upstream."""
-    _alone(postgres_url, "CREATE DATABASE typed_path")
-    made = f"{postgres_url.rpartition('/')[0]}/typed_path"
-    migrate(made)
-    yield made
-    _alone(postgres_url, "DROP DATABASE typed_path WITH (FORCE)")
+    return shared_url
 
 
 @pytest.fixture(scope="module")

@@ -60,13 +60,10 @@ def application(server: Server) -> Any:
     database_url = os.environ["MLFLOW_BACKEND_STORE_URI"]
     # A percent sign of the URL is not one of the file's syntax.
     uri = database_url.replace("%", "%%")
-    settings = {
-        "default_permission": "READ",
-        "database_uri": uri,
-        "auth_cache_ttl_seconds": REMEMBERED_SECONDS,
-    }
-    lines = ["[mlflow]", *(f"{name} = {value}" for name, value in settings.items())]
-    write_private(server.settings, "\n".join(lines) + "\n")
+    remembered = f"auth_cache_ttl_seconds = {REMEMBERED_SECONDS}"
+    write_private(
+        server.settings, f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {uri}\n{remembered}\n"
+    )
     # The modules read these when they are imported: as `mlflow server` hands them to its own child.
     os.environ |= {
         constants.BACKEND_STORE_URI_ENV_VAR: database_url,
